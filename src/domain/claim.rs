@@ -1,0 +1,162 @@
+//! The claim: a wallet's invoice meets a withdraw request.
+//!
+//! Whoever holds the secret may claim, so every refusal is a sentence for a person with a phone.
+
+use super::{
+    Change, FeePolicy, Invoice, InvoiceFault, InvoiceRules, Millis, NodeId, Payment, PaymentHash,
+    PaymentId, Sends, State, Timestamp, Unclaimable, Withdraw, WithdrawView, invoice,
+};
+
+/// What every claim here must fulfil.
+#[derive(Clone, Debug)]
+pub struct ClaimRules {
+    /// For the invoice.
+    pub invoice: InvoiceRules,
+    /// What routing may cost.
+    pub fees: FeePolicy,
+    /// No send later than this after the claim.
+    pub send_for: Millis,
+    /// No send with less than this left until the invoice expires.
+    pub min_life_at_send: Millis,
+}
+
+/// A claim: every row of its transaction.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// The request, now held, and the event.
+    pub change: Change,
+    /// RESERVED.
+    pub payment: Payment,
+}
+
+/// Why a claim is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No request has this secret. Said of malformed secrets too.
+    #[error("this withdrawal link is unknown")]
+    Unknown,
+    /// The request cannot be claimed now.
+    #[error("{}", Sentence(.0, *.1))]
+    Unclaimable(Unclaimable, Timestamp),
+    /// The invoice does not do.
+    #[error("{0}")]
+    Invoice(InvoiceFault),
+    /// Its payment hash was claimed with before.
+    #[error("this invoice was already used, please make a new one")]
+    InvoiceUsed,
+}
+
+/// A reason and the present instant as a sentence.
+struct Sentence<'a>(&'a Unclaimable, Timestamp);
+
+impl std::fmt::Display for Sentence<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Unclaimable::AlreadyExpired => f.write_str("this withdrawal has expired"),
+            Unclaimable::PaymentInFlight => {
+                f.write_str("this withdrawal is being paid to another invoice already")
+            }
+            Unclaimable::AlreadyPaid => f.write_str("this withdrawal has already been paid"),
+            Unclaimable::AlreadyDeactivated => f.write_str("this withdrawal was deactivated"),
+            Unclaimable::ReopensLater(Timestamp::MAX) | Unclaimable::NeedsOperator => f.write_str(
+                "this withdrawal is being looked into, please contact whoever gave it to you",
+            ),
+            Unclaimable::ReopensLater(at) => {
+                let seconds = at.since(self.1).as_secs_rounded_up().max(1);
+                write!(
+                    f,
+                    "the last payment failed, please try again in {seconds} seconds"
+                )
+            }
+        }
+    }
+}
+
+/// What a wallet sent, read as far as it goes without any rule.
+#[derive(Clone, Debug)]
+pub struct Presented {
+    text: String,
+    hash: PaymentHash,
+}
+
+impl Presented {
+    /// Normalises and parses; whether it may be paid is not asked yet.
+    pub fn read(text: &str) -> Result<Self, Refusal> {
+        let text = invoice::normalise(text).map_err(Refusal::Invoice)?;
+        let parsed = invoice::parse(&text).map_err(Refusal::Invoice)?;
+        Ok(Self {
+            hash: invoice::payment_hash(&parsed),
+            text,
+        })
+    }
+
+    /// Whether this is the invoice of the open or paid attempt: a phone that re-taps. The answer
+    /// is OK before anything else is looked at.
+    pub fn is_retap(&self, view: &WithdrawView) -> bool {
+        view.payment.as_ref().is_some_and(|payment| {
+            !matches!(payment.state, State::Failed { .. }) && payment.is_of(&self.text, self.hash)
+        })
+    }
+
+    /// Whether the last attempt failed with this very invoice.
+    pub fn was_used(&self, view: &WithdrawView) -> bool {
+        view.payment
+            .as_ref()
+            .is_some_and(|payment| payment.payment_hash == self.hash)
+    }
+
+    /// The payment hash that it asks to be paid.
+    pub const fn hash(&self) -> PaymentHash {
+        self.hash
+    }
+
+    /// Decides the claim.
+    pub fn claim(
+        &self,
+        withdraw: Withdraw,
+        rules: &ClaimRules,
+        own_node: Option<&NodeId>,
+        payment: PaymentId,
+        now: Timestamp,
+    ) -> Result<Claim, Refusal> {
+        let bounds = (withdraw.terms.target_min, withdraw.terms.target_max);
+        let unclaimable = |why| Refusal::Unclaimable(why, now);
+        let (id, version) = (withdraw.id, withdraw.version);
+        let change = withdraw.claim(payment, now).map_err(unclaimable)?;
+        debug_assert_eq!(change.next.version, version + 1);
+        let invoice = rules
+            .invoice
+            .check(&self.text, bounds, own_node, now)
+            .map_err(Refusal::Invoice)?;
+        Ok(Claim {
+            change,
+            payment: rules.reserve(payment, id, invoice, now),
+        })
+    }
+}
+
+impl ClaimRules {
+    fn reserve(
+        &self,
+        id: PaymentId,
+        withdraw: super::WithdrawId,
+        invoice: Invoice,
+        now: Timestamp,
+    ) -> Payment {
+        let last_life = invoice.expires_at.minus(self.min_life_at_send);
+        Payment {
+            id,
+            version: 1,
+            withdraw,
+            payment_hash: invoice.payment_hash,
+            amount: invoice.amount,
+            fee_limit: self.fees.limit_for(invoice.amount),
+            invoice_expires_at: invoice.expires_at,
+            send_until: last_life.min(now.plus(self.send_for)),
+            invoice: invoice.text,
+            state: State::Reserved,
+            noted: None,
+            sends: Sends::default(),
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! What a caller asks for, and the rules that it must fulfil: all violations at once, by field.
+//!
+//! The bounds are constants, not configuration: a replay is compared with its defaults filled in,
+//! and a default that changed between two calls would turn a replay into a conflict.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::{Amount, PassThru, PassThruFault, Sat, Terms};
+
+const MIN_TTL_S: i64 = 180;
+const MAX_TTL_S: i64 = 365 * 24 * 3600;
+const DEFAULT_TTL_S: i64 = 600;
+const MAX_MEMO_BYTES: usize = 640;
+const MAX_STATEMENT_DESCRIPTOR_BYTES: usize = 255;
+const MAX_REQUEST_ID_CHARS: usize = 128;
+const SATS: &str = "SATS";
+
+/// What a caller asks for, as it came. Empty texts are absent ones.
+#[derive(Clone, Debug, Default)]
+pub struct Draft {
+    /// The caller's name for it.
+    pub request_id: String,
+    /// Absent: as `max_amount`.
+    pub min_amount: String,
+    /// Required.
+    pub max_amount: String,
+    /// Absent: SATS.
+    pub currency: String,
+    /// Absent: 600 s.
+    pub ttl: Option<DraftTtl>,
+    /// LUD-03's defaultDescription.
+    pub memo: String,
+    /// A note about the account.
+    pub statement_descriptor: String,
+    /// The creator's own data, or what of it JSON cannot carry.
+    pub pass_thru: Option<Result<Map<String, Value>, PassThruFault>>,
+}
+
+/// A duration as the wire carries it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DraftTtl {
+    /// Whole seconds.
+    pub seconds: i64,
+    /// The rest; must be 0.
+    pub nanos: i32,
+}
+
+/// A field that a rule is about. Adapters name it in their own wire.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Field {
+    /// `request_id`
+    RequestId,
+    /// `min_amount`
+    MinAmount,
+    /// `max_amount`
+    MaxAmount,
+    /// `currency`
+    Currency,
+    /// `ttl`
+    Ttl,
+    /// `memo`
+    Memo,
+    /// `statement_descriptor`
+    StatementDescriptor,
+    /// `pass_thru`
+    PassThru,
+    /// The entries of a batch.
+    Requests,
+    /// `id`
+    Id,
+    /// `page_size`
+    PageSize,
+    /// `page_token`
+    PageToken,
+    /// `status`
+    Status,
+    /// `created_after`
+    CreatedAfter,
+    /// `created_before`
+    CreatedBefore,
+}
+
+/// A rule that a field breaks.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Violation {
+    /// In which entry of a batch.
+    pub entry: Option<usize>,
+    /// Which field.
+    pub field: Field,
+    /// What is allowed.
+    pub rule: String,
+}
+
+impl Violation {
+    /// A violation outside of a batch.
+    pub fn new(field: Field, rule: impl fmt::Display) -> Self {
+        Self {
+            entry: None,
+            field,
+            rule: rule.to_string(),
+        }
+    }
+
+    /// The same in an entry of a batch.
+    pub fn of_entry(self, index: usize) -> Self {
+        Self {
+            entry: Some(index),
+            ..self
+        }
+    }
+}
+
+/// What a draft becomes when it fulfils all rules.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Valid {
+    /// The caller's name for it.
+    pub request_id: Option<String>,
+    /// With all defaults filled in.
+    pub terms: Terms,
+}
+
+impl Draft {
+    /// Checks every field and reports every violation.
+    pub fn validate(self) -> Result<Valid, Vec<Violation>> {
+        let mut found = Findings(Vec::new());
+        let request_id = found.keep(Field::RequestId, request_id(self.request_id));
+        let currency = found.keep(Field::Currency, currency(self.currency));
+        let amounts = amounts(&mut found, &self.min_amount, &self.max_amount);
+        let ttl_s = found.keep(Field::Ttl, ttl(self.ttl));
+        let memo = found.keep(Field::Memo, text(self.memo, MAX_MEMO_BYTES));
+        let descriptor = text(self.statement_descriptor, MAX_STATEMENT_DESCRIPTOR_BYTES);
+        let descriptor = found.keep(Field::StatementDescriptor, descriptor);
+        let pass_thru = found.keep(Field::PassThru, pass_thru(self.pass_thru));
+
+        match (
+            request_id, currency, amounts, ttl_s, memo, descriptor, pass_thru,
+        ) {
+            (
+                Some(request_id),
+                Some(currency),
+                Some(amounts),
+                Some(ttl_s),
+                Some(memo),
+                Some(descriptor),
+                Some(pass_thru),
+            ) => Ok(Valid {
+                request_id,
+                terms: Terms {
+                    min_amount: amounts.min,
+                    max_amount: amounts.max,
+                    currency,
+                    target_currency: SATS.to_owned(),
+                    exchange_rate: Amount::ONE,
+                    ttl_s,
+                    target_min: amounts.target_min,
+                    target_max: amounts.target_max,
+                    memo,
+                    statement_descriptor: Some(descriptor).filter(|text| !text.is_empty()),
+                    pass_thru,
+                },
+            }),
+            _ => Err(found.0),
+        }
+    }
+}
+
+/// Collects violations while the other fields are read on.
+struct Findings(Vec<Violation>);
+
+impl Findings {
+    fn keep<T>(&mut self, field: Field, read: Result<T, String>) -> Option<T> {
+        read.map_err(|rule| self.0.push(Violation::new(field, rule)))
+            .ok()
+    }
+}
+
+struct Amounts {
+    min: Amount,
+    max: Amount,
+    target_min: Sat,
+    target_max: Sat,
+}
+
+fn amounts(found: &mut Findings, min: &str, max: &str) -> Option<Amounts> {
+    let max_read = if max.is_empty() {
+        Err("is required".to_owned())
+    } else {
+        sats(max)
+    };
+    let max_read = found.keep(Field::MaxAmount, max_read);
+    let min_read = if min.is_empty() {
+        max_read
+    } else {
+        found.keep(Field::MinAmount, sats(min))
+    };
+    let ((max, target_max), (min, target_min)) = (max_read?, min_read?);
+    if min > max {
+        found.keep::<()>(
+            Field::MinAmount,
+            Err("must not be above max_amount".to_owned()),
+        );
+        return None;
+    }
+    Some(Amounts {
+        min,
+        max,
+        target_min,
+        target_max,
+    })
+}
+
+/// An amount in SATS: whole, above nothing, below everything.
+fn sats(text: &str) -> Result<(Amount, Sat), String> {
+    let amount = Amount::parse(text).map_err(|fault| fault.to_string())?;
+    let whole = amount
+        .as_whole()
+        .ok_or("must be whole: SATS have no decimals")?;
+    let sat = Sat::new(whole).filter(|sat| sat.get() > 0);
+    let sat = sat.ok_or_else(|| format!("must be from 1 to {}", Sat::MAX))?;
+    Ok((amount, sat))
+}
+
+fn request_id(text: String) -> Result<Option<String>, String> {
+    match text {
+        text if text.is_empty() => Ok(None),
+        text if is_request_id(&text) => Ok(Some(text)),
+        _ => Err(format!(
+            "must be 1 to {MAX_REQUEST_ID_CHARS} visible ASCII characters"
+        )),
+    }
+}
+
+/// Whether a text can name a request.
+pub fn is_request_id(text: &str) -> bool {
+    (1..=MAX_REQUEST_ID_CHARS).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn currency(text: String) -> Result<String, String> {
+    match text.as_str() {
+        "" => Ok(SATS.to_owned()),
+        SATS => Ok(text),
+        _ => Err(format!("is not supported; supported: {SATS}")),
+    }
+}
+
+fn ttl(ttl: Option<DraftTtl>) -> Result<i64, String> {
+    match ttl {
+        None => Ok(DEFAULT_TTL_S),
+        Some(DraftTtl { seconds, nanos: 0 }) if (MIN_TTL_S..=MAX_TTL_S).contains(&seconds) => {
+            Ok(seconds)
+        }
+        Some(_) => Err(format!(
+            "must be whole seconds from {MIN_TTL_S} to {MAX_TTL_S}"
+        )),
+    }
+}
+
+fn text(text: String, max_bytes: usize) -> Result<String, String> {
+    let odd = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if text.len() > max_bytes {
+        Err(format!("must be at most {max_bytes} bytes"))
+    } else if text.contains(odd) {
+        Err("must have no control characters but tab and newline".to_owned())
+    } else {
+        Ok(text)
+    }
+}
+
+fn pass_thru(
+    object: Option<Result<Map<String, Value>, PassThruFault>>,
+) -> Result<Option<PassThru>, String> {
+    let Some(object) = object else {
+        return Ok(None);
+    };
+    let kept = object.and_then(|object| PassThru::new(&object));
+    kept.map(Some).map_err(|fault| fault.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draft() -> Draft {
+        Draft {
+            max_amount: "20".into(),
+            ..Draft::default()
+        }
+    }
+
+    #[test]
+    fn defaults_are_filled_in() {
+        let valid = draft().validate().unwrap();
+        assert_eq!(valid.request_id, None);
+        assert_eq!(valid.terms.min_amount, valid.terms.max_amount);
+        assert_eq!(
+            (valid.terms.currency.as_str(), valid.terms.ttl_s),
+            ("SATS", 600)
+        );
+        assert_eq!(valid.terms.statement_descriptor, None);
+    }
+
+    #[test]
+    fn equal_amounts_are_the_same_content_however_written() {
+        let a = draft().validate().unwrap();
+        let b = Draft {
+            max_amount: "20.0".into(),
+            min_amount: "20.00".into(),
+            ..draft()
+        };
+        assert!(a.terms.same_content(&b.validate().unwrap().terms));
+    }
+
+    #[test]
+    fn every_violation_is_reported_at_once() {
+        let bad = Draft {
+            request_id: "has space".into(),
+            min_amount: "0".into(),
+            max_amount: "1.5".into(),
+            currency: "EUR".into(),
+            ttl: Some(DraftTtl {
+                seconds: 179,
+                nanos: 0,
+            }),
+            memo: "x".repeat(641),
+            statement_descriptor: "\u{7}".into(),
+            pass_thru: Some(Err(PassThruFault::NotFinite)),
+        };
+        let fields: Vec<Field> = bad
+            .validate()
+            .unwrap_err()
+            .iter()
+            .map(|v| v.field)
+            .collect();
+        for field in [
+            Field::RequestId,
+            Field::MinAmount,
+            Field::MaxAmount,
+            Field::Currency,
+            Field::Ttl,
+            Field::Memo,
+            Field::StatementDescriptor,
+            Field::PassThru,
+        ] {
+            assert!(fields.contains(&field), "{field:?} is not reported");
+        }
+    }
+
+    #[test]
+    fn bounds_hold_at_their_edges() {
+        let with = |ttl: i64| Draft {
+            ttl: Some(DraftTtl {
+                seconds: ttl,
+                nanos: 0,
+            }),
+            ..draft()
+        };
+        assert!(with(180).validate().is_ok() && with(31_536_000).validate().is_ok());
+        assert!(with(31_536_001).validate().is_err());
+        let nanos = Draft {
+            ttl: Some(DraftTtl {
+                seconds: 200,
+                nanos: 1,
+            }),
+            ..draft()
+        };
+        assert!(nanos.validate().is_err());
+        let most = |max: &str| {
+            Draft {
+                max_amount: max.into(),
+                ..draft()
+            }
+            .validate()
+        };
+        assert!(most("2100000000000000").is_ok() && most("2100000000000001").is_err());
+        let over = Draft {
+            min_amount: "21".into(),
+            ..draft()
+        }
+        .validate()
+        .unwrap_err();
+        assert_eq!(over[0].field, Field::MinAmount);
+    }
+}

@@ -1,0 +1,78 @@
+//! Events: what happened to a withdraw request, appended in the transaction that made it so.
+
+use super::{PaymentId, Timestamp, WithdrawId};
+
+/// One change of a withdraw request. Keyed by request and version; carries no secret.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Event {
+    /// Of which request.
+    pub withdraw: WithdrawId,
+    /// The request's version after the change.
+    pub version: i64,
+    /// What happened.
+    pub kind: EventKind,
+    /// The payment that it is about, if any.
+    pub payment: Option<PaymentId>,
+    /// Why (a failure's or a doubt's reason by its name), if there is a why.
+    pub detail: Option<&'static str>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What happened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum EventKind {
+    /// The request was made.
+    Created,
+    /// An invoice was accepted.
+    Claimed,
+    /// The payee has the money.
+    Paid,
+    /// The attempt failed; the request can be claimed again.
+    PaymentFailed,
+    /// The attempt's outcome is in doubt.
+    NeedsOperator,
+    /// A failed attempt was paid after all, when the request was no longer free.
+    LateSuccess,
+    /// Ended by its creator.
+    Deactivated,
+    /// Its time ran out.
+    Expired,
+    /// It can be claimed again after waiting for an old invoice.
+    Reopened,
+}
+
+impl EventKind {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Created,
+        Self::Claimed,
+        Self::Paid,
+        Self::PaymentFailed,
+        Self::NeedsOperator,
+        Self::LateSuccess,
+        Self::Deactivated,
+        Self::Expired,
+        Self::Reopened,
+    ];
+
+    /// The name that SQL and docs use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Claimed => "claimed",
+            Self::Paid => "paid",
+            Self::PaymentFailed => "payment_failed",
+            Self::NeedsOperator => "needs_operator",
+            Self::LateSuccess => "late_success",
+            Self::Deactivated => "deactivated",
+            Self::Expired => "expired",
+            Self::Reopened => "reopened",
+        }
+    }
+
+    /// Reads a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}

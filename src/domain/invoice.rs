@@ -1,0 +1,302 @@
+//! BOLT11 invoices: what a payer must check before it accepts one.
+//!
+//! The parser (lightning-invoice) checks checksum, required fields, feature bits and signature. It
+//! checks neither expiry nor network, amount, final CLTV or hints: those rules are here, each with
+//! a sentence for the person who holds the phone.
+
+use std::{fmt, str::FromStr};
+
+use lightning_invoice::Bolt11Invoice;
+use sha2::{Digest, Sha256};
+
+use super::{Millis, Msat, Network, NodeId, Sat, Timestamp};
+
+/// Longer texts are not worth parsing; an invoice with all its hints stays below.
+const MAX_INVOICE_CHARS: usize = 4096;
+/// How far a payee's clock may be ahead of ours.
+const MAX_AHEAD: Millis = Millis::from_secs(600);
+/// AMP (bits 30 and 31): the payment hash of such an invoice is not the one that is paid.
+const AMP_BITS: [usize; 2] = [30, 31];
+/// Blocks that lnd adds to the payee's final CLTV.
+const CLTV_PADDING: u64 = 3;
+
+/// Identifies a payment: SHA-256 of its preimage.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PaymentHash([u8; 32]);
+
+/// The proof that a payment was made.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Preimage([u8; 32]);
+
+/// An invoice that was checked by the rules.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Invoice {
+    /// Lower case, without a `lightning:` prefix.
+    pub text: String,
+    /// What identifies its payment.
+    pub payment_hash: PaymentHash,
+    /// What it asks for.
+    pub amount: Msat,
+    /// When the payee stops to accept it.
+    pub expires_at: Timestamp,
+}
+
+/// What invoices must fulfil here, whoever claims.
+#[derive(Clone, Debug)]
+pub struct InvoiceRules {
+    /// The network that the node is on.
+    pub network: Network,
+    /// The least time until the invoice expires.
+    pub min_life: Millis,
+    /// The most blocks that a payment may be locked for.
+    pub cltv_limit: u32,
+    /// The most routes of hints.
+    pub max_route_hints: usize,
+}
+
+/// Why an invoice is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvoiceFault {
+    /// Nothing was sent.
+    #[error("the invoice is missing")]
+    Missing,
+    /// Too long to be one.
+    #[error("the invoice is too long")]
+    TooLong,
+    /// It does not parse, or its signature is wrong.
+    #[error("this is not a valid Lightning invoice")]
+    Invalid,
+    /// Made for another Bitcoin network.
+    #[error("the invoice is for another network, not for {0}")]
+    OtherNetwork(Network),
+    /// The payer would choose the amount.
+    #[error("the invoice has no amount, please make one with an amount")]
+    NoAmount,
+    /// Outside of what the request offers.
+    #[error("the invoice's amount of {amount} sats is outside {}", Bounds(*.min, *.max))]
+    AmountOutside {
+        /// What it asks for.
+        amount: Msat,
+        /// The least that is offered.
+        min: Sat,
+        /// The most that is offered.
+        max: Sat,
+    },
+    /// The payment hash is not what would be paid.
+    #[error("AMP invoices cannot be paid here, please make an ordinary one")]
+    Amp,
+    /// Made in the future.
+    #[error("the invoice's time is in the future, please check the clock of your wallet")]
+    FromTheFuture,
+    /// It has expired.
+    #[error("the invoice has expired, please make a new one")]
+    Expired,
+    /// There is not enough time to pay it.
+    #[error("the invoice expires too soon, please make one that lasts at least {} seconds", .0.as_secs_rounded_up())]
+    ExpiresSoon(Millis),
+    /// The payee wants the money locked for longer than this service allows.
+    #[error("the invoice asks to lock the payment for too many blocks")]
+    CltvTooLarge,
+    /// Too many routes of hints.
+    #[error("the invoice carries too many route hints")]
+    TooManyHints,
+    /// The payee is the paying node.
+    #[error("the invoice was made by the node that would pay it")]
+    OwnNode,
+}
+
+/// `10 sats` or `10–20 sats`.
+struct Bounds(Sat, Sat);
+
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(min, max) = self;
+        if min == max {
+            write!(f, "the {max} sats offered")
+        } else {
+            write!(f, "{min}–{max} sats")
+        }
+    }
+}
+
+/// What a wallet sent, trimmed, without `lightning:`, in lower case: the form that is stored and
+/// compared.
+pub fn normalise(text: &str) -> Result<String, InvoiceFault> {
+    let text = text.trim();
+    if text.len() > MAX_INVOICE_CHARS {
+        return Err(InvoiceFault::TooLong);
+    }
+    // Mixed case is invalid in bech32: folding it would accept what the parser must refuse.
+    let body = match text.get(..10) {
+        Some(head) if head.eq_ignore_ascii_case("lightning:") => &text[10..],
+        _ => text,
+    };
+    let mixed = body.bytes().any(|b| b.is_ascii_lowercase())
+        && body.bytes().any(|b| b.is_ascii_uppercase());
+    match (body.is_empty(), mixed || !body.is_ascii()) {
+        (true, _) => Err(InvoiceFault::Missing),
+        (_, true) => Err(InvoiceFault::Invalid),
+        _ => Ok(body.to_ascii_lowercase()),
+    }
+}
+
+/// Parses a normalised text: checksum, fields, features and signature.
+pub fn parse(normalised: &str) -> Result<Bolt11Invoice, InvoiceFault> {
+    Bolt11Invoice::from_str(normalised).map_err(|_| InvoiceFault::Invalid)
+}
+
+impl InvoiceRules {
+    /// Checks an invoice against the rules and a request's bounds.
+    pub fn check(
+        &self,
+        text: &str,
+        (min, max): (Sat, Sat),
+        own_node: Option<&NodeId>,
+        now: Timestamp,
+    ) -> Result<Invoice, InvoiceFault> {
+        let text = normalise(text)?;
+        let parsed = parse(&text)?;
+        if parsed.currency() != self.network.currency() {
+            return Err(InvoiceFault::OtherNetwork(self.network));
+        }
+        let amount = amount_within(&parsed, min, max)?;
+        self.check_times(&parsed, now)?;
+        self.check_route(&parsed, own_node)?;
+        Ok(Invoice {
+            text,
+            payment_hash: payment_hash(&parsed),
+            amount,
+            expires_at: expires_at(&parsed),
+        })
+    }
+
+    fn check_times(&self, invoice: &Bolt11Invoice, now: Timestamp) -> Result<(), InvoiceFault> {
+        let made_ms = i64::try_from(invoice.duration_since_epoch().as_millis());
+        let made_at = Timestamp::from_ms(made_ms.unwrap_or(i64::MAX));
+        if made_at > now.plus(MAX_AHEAD) {
+            return Err(InvoiceFault::FromTheFuture);
+        }
+        let expires_at = expires_at(invoice);
+        if expires_at <= now {
+            return Err(InvoiceFault::Expired);
+        }
+        if expires_at < now.plus(self.min_life) {
+            return Err(InvoiceFault::ExpiresSoon(self.min_life));
+        }
+        Ok(())
+    }
+
+    fn check_route(
+        &self,
+        invoice: &Bolt11Invoice,
+        own_node: Option<&NodeId>,
+    ) -> Result<(), InvoiceFault> {
+        if invoice
+            .features()
+            .is_some_and(|features| AMP_BITS.iter().any(|&bit| is_set(features.le_flags(), bit)))
+        {
+            return Err(InvoiceFault::Amp);
+        }
+        let cltv = invoice
+            .min_final_cltv_expiry_delta()
+            .saturating_add(CLTV_PADDING);
+        if cltv >= u64::from(self.cltv_limit) {
+            return Err(InvoiceFault::CltvTooLarge);
+        }
+        if invoice.private_routes().len() > self.max_route_hints {
+            return Err(InvoiceFault::TooManyHints);
+        }
+        let payee = invoice.get_payee_pub_key().to_string();
+        if own_node.is_some_and(|own| own.as_str() == payee) {
+            return Err(InvoiceFault::OwnNode);
+        }
+        Ok(())
+    }
+}
+
+fn amount_within(invoice: &Bolt11Invoice, min: Sat, max: Sat) -> Result<Msat, InvoiceFault> {
+    // An amount that overflows reads as none, and so does zero to a wallet.
+    let msat = invoice.amount_milli_satoshis().filter(|&msat| msat > 0);
+    let msat = msat.ok_or(InvoiceFault::NoAmount)?;
+    let amount = i64::try_from(msat).ok().and_then(Msat::new);
+    let amount = amount.unwrap_or(Msat::MAX);
+    if amount < min.to_msat() || amount > max.to_msat() {
+        return Err(InvoiceFault::AmountOutside { amount, min, max });
+    }
+    Ok(amount)
+}
+
+fn is_set(le_flags: &[u8], bit: usize) -> bool {
+    le_flags
+        .get(bit / 8)
+        .is_some_and(|byte| byte & (1 << (bit % 8)) != 0)
+}
+
+/// When the invoice expires; [`Timestamp::MAX`] for one beyond all calendars.
+pub fn expires_at(invoice: &Bolt11Invoice) -> Timestamp {
+    let at = invoice
+        .expires_at()
+        .and_then(|at| i64::try_from(at.as_millis()).ok());
+    at.map_or(Timestamp::MAX, |ms| {
+        Timestamp::from_ms(ms).min(Timestamp::MAX)
+    })
+}
+
+/// The payment hash of a parsed invoice.
+pub fn payment_hash(invoice: &Bolt11Invoice) -> PaymentHash {
+    PaymentHash(*AsRef::<[u8; 32]>::as_ref(invoice.payment_hash()))
+}
+
+impl PaymentHash {
+    /// The hash that a row or a node holds.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// As rows hold it.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl Preimage {
+    /// The preimage that a row or a node holds.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// As rows hold it.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The payment hash that it proves.
+    pub fn hash(&self) -> PaymentHash {
+        PaymentHash(Sha256::digest(self.0).into())
+    }
+}
+
+impl fmt::Display for PaymentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for PaymentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Preimage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+/// A proof of payment has no business in a log.
+impl fmt::Debug for Preimage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Preimage(…)")
+    }
+}

@@ -1,0 +1,43 @@
+//! What withdrawd knows about withdraw requests and payments: pure values and decisions.
+//!
+//! No tokio, sqlx, tonic or hyper in here, no clock and no randomness: both are passed in. Every
+//! rule is decided here once; stores and adapters only carry it out.
+
+mod claim;
+mod draft;
+mod event;
+mod ids;
+pub mod invoice;
+pub mod lnurl;
+mod money;
+mod network;
+mod page;
+mod pass_thru;
+pub mod payment;
+mod secret;
+mod time;
+mod withdraw;
+
+pub use claim::{Claim, ClaimRules, Presented, Refusal};
+pub use draft::{Draft, DraftTtl, Field, Valid, Violation, is_request_id};
+pub use event::{Event, EventKind};
+pub use ids::{InvalidId, PaymentId, WithdrawId};
+pub use invoice::{Invoice, InvoiceFault, InvoiceRules, PaymentHash, Preimage};
+pub use lnurl::{InvalidLnurl, PublicUrl};
+pub use money::{Amount, FeePolicy, Msat, Sat};
+pub use network::{Network, NodeId};
+pub use page::{Cursor, Filter, InvalidToken, ListQuery, PageToken};
+pub use pass_thru::{PassThru, PassThruFault};
+pub use payment::{FailureReason, OperatorReason, Payment, Sends, State};
+pub use secret::{InvalidKey, KeyId, Keyring, MasterKey, Secret, SecretHash};
+pub use time::{Millis, Timestamp};
+pub use withdraw::{Attempt, Change, Hold, NotDeactivatable, Status, Terms, Unclaimable, Withdraw};
+
+/// A withdraw request with its open or last attempt.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WithdrawView {
+    /// The request.
+    pub withdraw: Withdraw,
+    /// Its open or last attempt.
+    pub payment: Option<Payment>,
+}

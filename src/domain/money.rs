@@ -1,0 +1,249 @@
+//! Amounts: decimals as callers write them, and whole satoshis and millisatoshis as nodes count.
+
+use std::fmt;
+
+use rust_decimal::Decimal;
+
+const MAX_WHOLE_DIGITS: usize = 16;
+const MAX_FRACTION_DIGITS: usize = 8;
+const MAX_SIGNIFICANT_DIGITS: usize = 16;
+
+/// A decimal amount or rate without trailing zeros, never negative.
+///
+/// Its grammar is `(0|[1-9][0-9]{0,15})(\.[0-9]{1,8})?` with at most 16 significant digits; it has
+/// a parser of its own because `Decimal::from_str` also takes `1_000`, `+5`, `.5` and `1e3`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Amount(Decimal);
+
+/// Why a text is not an [`Amount`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must be digits, with an optional point and 1 to 8 decimals, at most 16 significant digits"
+)]
+pub struct InvalidAmount;
+
+impl Amount {
+    /// One.
+    pub const ONE: Self = Self(Decimal::ONE);
+
+    /// Reads the grammar above and nothing else.
+    pub fn parse(text: &str) -> Result<Self, InvalidAmount> {
+        let (whole, fraction) = match text.split_once('.') {
+            Some((_, "")) => return Err(InvalidAmount),
+            Some((whole, fraction)) => (whole, fraction),
+            None => (text, ""),
+        };
+        let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        let leading_zero = whole.len() > 1 && whole.starts_with('0');
+        if whole.is_empty()
+            || whole.len() > MAX_WHOLE_DIGITS
+            || fraction.len() > MAX_FRACTION_DIGITS
+            || leading_zero
+            || !digits(whole)
+            || !digits(fraction)
+        {
+            return Err(InvalidAmount);
+        }
+        let fraction = fraction.trim_end_matches('0');
+        let written = format!("{whole}{fraction}");
+        if written.trim_start_matches('0').len() > MAX_SIGNIFICANT_DIGITS {
+            return Err(InvalidAmount);
+        }
+        // At most 24 digits stand here and an i128 holds 38.
+        let units = written.parse::<i128>().map_err(|_| InvalidAmount)?;
+        let scale = u32::try_from(fraction.len()).map_err(|_| InvalidAmount)?;
+        Ok(Self(Decimal::from_i128_with_scale(units, scale)))
+    }
+
+    /// The amount that a row holds.
+    pub fn from_decimal(value: Decimal) -> Self {
+        Self(value.normalize())
+    }
+
+    /// As rows hold it.
+    pub const fn as_decimal(self) -> Decimal {
+        self.0
+    }
+
+    /// Whether it is nothing.
+    pub fn is_zero(self) -> bool {
+        self.0.is_zero()
+    }
+
+    /// The whole number that this is, if it is one.
+    pub fn as_whole(self) -> Option<i64> {
+        if self.0.fract().is_zero() {
+            i64::try_from(self.0.trunc().mantissa()).ok()
+        } else {
+            None
+        }
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0.normalize(), f)
+    }
+}
+
+impl fmt::Debug for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Whole satoshis.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Sat(i64);
+
+/// Millisatoshis: what invoices and nodes count in.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Msat(i64);
+
+impl Sat {
+    /// All the satoshis that there will ever be.
+    pub const MAX: Self = Self(2_100_000_000_000_000);
+
+    /// So many satoshis; none if the number is negative or above [`Self::MAX`].
+    pub const fn new(sat: i64) -> Option<Self> {
+        if sat >= 0 && sat <= Self::MAX.0 {
+            Some(Self(sat))
+        } else {
+            None
+        }
+    }
+
+    /// The number.
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+
+    /// The same in millisatoshis; it always fits.
+    pub const fn to_msat(self) -> Msat {
+        Msat(self.0 * 1000)
+    }
+}
+
+impl Msat {
+    /// All that there will ever be.
+    pub const MAX: Self = Sat::MAX.to_msat();
+
+    /// So many millisatoshis; none if the number is negative or above [`Self::MAX`].
+    pub const fn new(msat: i64) -> Option<Self> {
+        if msat >= 0 && msat <= Self::MAX.0 {
+            Some(Self(msat))
+        } else {
+            None
+        }
+    }
+
+    /// The number.
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Sat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// Shown to people: satoshis, with decimals only where there are some.
+impl fmt::Display for Msat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&Decimal::new(self.0, 3).normalize(), f)
+    }
+}
+
+/// What routing may cost: a share of the amount, and a floor for small ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeePolicy {
+    /// Parts per million of the amount.
+    pub ppm: u32,
+    /// The least limit, in millisatoshis.
+    pub floor: Msat,
+}
+
+impl FeePolicy {
+    /// The fee limit for a payment of `amount`.
+    pub fn limit_for(&self, amount: Msat) -> Msat {
+        let share = i128::from(amount.0) * i128::from(self.ppm) / 1_000_000;
+        let share = i64::try_from(share).unwrap_or(Msat::MAX.0).min(Msat::MAX.0);
+        Msat(share.max(self.floor.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_read_by_their_grammar_and_written_without_trailing_zeros() {
+        let cases = [
+            ("0", "0"),
+            ("10", "10"),
+            ("10.0", "10"),
+            ("0.00000001", "0.00000001"),
+            ("1.50", "1.5"),
+            ("9999999999999999", "9999999999999999"),
+            ("99999999.12345678", "99999999.12345678"),
+        ];
+        for (text, shown) in cases {
+            assert_eq!(
+                Amount::parse(text).map(|a| a.to_string()),
+                Ok(shown.to_owned()),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_other_parsers_take_is_refused() {
+        let bad = [
+            "",
+            "1_000",
+            "+5",
+            "-5",
+            ".5",
+            "5.",
+            "1e3",
+            "01",
+            "00",
+            "1,5",
+            " 1",
+            "1 ",
+            "١",
+            "0x1",
+            "10000000000000000",
+            "1.123456789",
+            "123456789.12345678",
+            "NaN",
+            "1.2.3",
+        ];
+        for text in bad {
+            assert_eq!(Amount::parse(text), Err(InvalidAmount), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn fee_limits_are_a_share_with_a_floor() {
+        let policy = FeePolicy {
+            ppm: 5_000,
+            floor: Msat(10_000),
+        };
+        assert_eq!(policy.limit_for(Msat(1_000_000)), Msat(10_000));
+        assert_eq!(policy.limit_for(Msat(100_000_000)), Msat(500_000));
+        let all = FeePolicy {
+            ppm: u32::MAX,
+            floor: Msat(0),
+        };
+        assert_eq!(all.limit_for(Msat::MAX), Msat::MAX);
+    }
+
+    #[test]
+    fn people_read_satoshis() {
+        assert_eq!(Msat(10_000).to_string(), "10");
+        assert_eq!(Msat(10_500).to_string(), "10.5");
+    }
+}

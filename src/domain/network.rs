@@ -1,0 +1,99 @@
+//! The Bitcoin networks, and what a node is called on them.
+
+use std::{fmt, str::FromStr};
+
+use lightning_invoice::Currency;
+
+/// A Bitcoin network.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Network {
+    /// Real money.
+    Bitcoin,
+    /// The test network.
+    Testnet,
+    /// The signed test network.
+    Signet,
+    /// A private network of one's own.
+    Regtest,
+}
+
+/// Why a text is not a [`Network`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be bitcoin, testnet, signet or regtest")]
+pub struct InvalidNetwork;
+
+impl Network {
+    /// The name that configuration, database and log use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bitcoin => "bitcoin",
+            Self::Testnet => "testnet",
+            Self::Signet => "signet",
+            Self::Regtest => "regtest",
+        }
+    }
+
+    /// What invoices of this network say. Compared by currency, since simnet's reads as regtest's
+    /// when only the address format is looked at.
+    pub const fn currency(self) -> Currency {
+        match self {
+            Self::Bitcoin => Currency::Bitcoin,
+            Self::Testnet => Currency::BitcoinTestnet,
+            Self::Signet => Currency::Signet,
+            Self::Regtest => Currency::Regtest,
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = InvalidNetwork;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            // lnd says mainnet, bitcoind says main.
+            "bitcoin" | "mainnet" => Ok(Self::Bitcoin),
+            "testnet" => Ok(Self::Testnet),
+            "signet" => Ok(Self::Signet),
+            "regtest" => Ok(Self::Regtest),
+            _ => Err(InvalidNetwork),
+        }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A node's identity: its public key, 33 bytes as lower-case hex.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct NodeId(String);
+
+/// Why a text is not a [`NodeId`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a node's identity is 66 hexadecimal digits")]
+pub struct InvalidNodeId;
+
+impl NodeId {
+    /// Reads 66 hexadecimal digits.
+    pub fn parse(text: &str) -> Result<Self, InvalidNodeId> {
+        let fits = text.len() == 66 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if fits {
+            Ok(Self(text.to_ascii_lowercase()))
+        } else {
+            Err(InvalidNodeId)
+        }
+    }
+
+    /// As rows hold it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,148 @@
+//! Pages of a list: filters become bounds on ids, since ids carry the time of their making.
+
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::{Status, Timestamp, WithdrawId};
+
+/// Which requests a list shows. All conditions hold together.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Filter {
+    /// Only of this status.
+    pub status: Option<Status>,
+    /// Only those that can, or cannot, be claimed now.
+    pub claimable: Option<bool>,
+    /// Only the one that was made with this request id.
+    pub request_id: Option<String>,
+    /// Inclusive.
+    pub created_after: Option<Timestamp>,
+    /// Exclusive.
+    pub created_before: Option<Timestamp>,
+}
+
+/// Where a page begins: after this id, going back in time.
+pub type Cursor = WithdrawId;
+
+/// A list to read, newest first.
+#[derive(Clone, Debug)]
+pub struct ListQuery {
+    /// Which.
+    pub filter: Filter,
+    /// After this one.
+    pub after: Option<Cursor>,
+    /// How many rows at most.
+    pub limit: i64,
+    /// The instant at which `claimable` is judged.
+    pub now: Timestamp,
+}
+
+impl ListQuery {
+    /// The least id of the list, inclusive.
+    pub fn lowest(&self) -> WithdrawId {
+        WithdrawId::first_at(self.filter.created_after.unwrap_or(Timestamp::MIN))
+    }
+
+    /// The upper bound of the list's ids, exclusive.
+    pub fn bound(&self) -> WithdrawId {
+        let newest = WithdrawId::from_uuid(Uuid::max());
+        let before = self
+            .filter
+            .created_before
+            .map_or(newest, WithdrawId::first_at);
+        self.after.map_or(before, |after| after.min(before))
+    }
+}
+
+/// Continues a list. Opaque to callers, bound to its filter.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PageToken {
+    filter: [u8; 8],
+    last: WithdrawId,
+}
+
+/// Why a page token cannot be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum InvalidToken {
+    /// Not made here.
+    #[error("must be a next_page_token of an earlier answer")]
+    Malformed,
+    /// Of a list with other conditions.
+    #[error("belongs to a list with other conditions; repeat those of the first page")]
+    OtherFilter,
+}
+
+impl PageToken {
+    /// The token of the page after `last`.
+    pub fn new(filter: &Filter, last: WithdrawId) -> Self {
+        Self {
+            filter: fingerprint(filter),
+            last,
+        }
+    }
+
+    /// Reads a token of a list with this filter.
+    pub fn parse(text: &str, filter: &Filter) -> Result<Cursor, InvalidToken> {
+        let mut bytes = [0; 24];
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| InvalidToken::Malformed)?;
+        let (print, id) = bytes.split_at(8);
+        if print != fingerprint(filter) {
+            return Err(InvalidToken::OtherFilter);
+        }
+        let uuid = Uuid::from_slice(id).map_err(|_| InvalidToken::Malformed)?;
+        Ok(WithdrawId::from_uuid(uuid))
+    }
+}
+
+impl std::fmt::Display for PageToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{}{}",
+            hex::encode(self.filter),
+            self.last.as_uuid().simple()
+        )
+    }
+}
+
+/// Tells filters apart; no secret is in it.
+fn fingerprint(filter: &Filter) -> [u8; 8] {
+    let Filter {
+        status,
+        claimable,
+        request_id,
+        created_after,
+        created_before,
+    } = filter;
+    let text = format!(
+        "{:?}|{claimable:?}|{request_id:?}|{created_after:?}|{created_before:?}",
+        status.map(Status::name),
+    );
+    let mut print = [0; 8];
+    print.copy_from_slice(&Sha256::digest(text)[..8]);
+    print
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_bound_to_their_filter() {
+        let id = WithdrawId::new(Timestamp::from_ms(1_702_627_908_583), &[3; 10]);
+        let filter = Filter {
+            claimable: Some(true),
+            ..Filter::default()
+        };
+        let token = PageToken::new(&filter, id).to_string();
+
+        assert_eq!(PageToken::parse(&token, &filter), Ok(id));
+        let other = Filter::default();
+        assert_eq!(
+            PageToken::parse(&token, &other),
+            Err(InvalidToken::OtherFilter)
+        );
+        for bad in ["", "zz", &token[1..], "é"] {
+            assert_eq!(PageToken::parse(bad, &filter), Err(InvalidToken::Malformed));
+        }
+    }
+}

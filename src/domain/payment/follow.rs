@@ -1,0 +1,192 @@
+//! Turns what the table says into the facts that one transaction writes.
+
+use super::{
+    Answer, Beside, FailureReason, LateSuccess, Next, OperatorReason, Payment, Send, SendLimits,
+    State,
+};
+use crate::domain::{Change, Hold, Millis, NodeId, Status, Timestamp, Withdraw};
+
+/// One step of an attempt: every row of its transaction.
+#[derive(Clone, Debug)]
+pub struct Advance {
+    /// After the step; its version is one above the row's.
+    pub payment: Payment,
+    /// A send to commit before the node is asked.
+    pub new_send: Option<Send>,
+    /// A send that was answered: its number, epoch and answer.
+    pub answered: Option<(i64, i64, Answer)>,
+    /// What becomes of the request, and the event.
+    pub change: Option<Change>,
+    /// When to look again; none for never.
+    pub due_at: Option<Timestamp>,
+    /// Looks so far in this state.
+    pub looks: i64,
+}
+
+/// When a failed attempt lets its request go.
+#[derive(Clone, Copy, Debug)]
+pub struct Reopening {
+    /// The node itself refuses a send after its deadline.
+    pub node_refuses_late_sends: bool,
+    /// The node itself refuses to pay an expired invoice.
+    pub node_refuses_expired_invoices: bool,
+    /// How far clocks may disagree.
+    pub clock_skew: Millis,
+    /// How long the request can be claimed again after a failure, even past its expiry.
+    pub claim_grace: Millis,
+}
+
+impl Reopening {
+    fn reopens_at(&self, payment: &Payment, now: Timestamp) -> Timestamp {
+        if self.node_refuses_late_sends || payment.sends.is_empty() {
+            now
+        } else if self.node_refuses_expired_invoices {
+            payment.invoice_expires_at.plus(self.clock_skew).max(now)
+        } else {
+            Timestamp::MAX
+        }
+    }
+
+    /// The instant after which a send committed now cannot take effect at the node any more.
+    pub fn send_deadline(&self, payment: &Payment, now: Timestamp, life: Millis) -> Timestamp {
+        if self.node_refuses_late_sends {
+            now.plus(life)
+        } else if self.node_refuses_expired_invoices {
+            payment.invoice_expires_at
+        } else {
+            Timestamp::MAX
+        }
+    }
+}
+
+impl Payment {
+    /// What else `withdraw` holds, as seen from this attempt.
+    pub fn beside(&self, withdraw: &Withdraw) -> Beside {
+        let other = withdraw
+            .attempt
+            .is_some_and(|attempt| attempt.hold != Hold::Released && attempt.id != self.id);
+        Beside {
+            active: withdraw.status == Status::Active,
+            open_or_paid: other || withdraw.status == Status::Paid,
+        }
+    }
+
+    /// Marks how a send was answered. Judge the answer after this.
+    #[must_use]
+    pub fn answered(mut self, number: i64, epoch: i64, answer: Answer) -> Self {
+        self.sends.mark(number, epoch, answer);
+        self
+    }
+
+    /// Whether nothing can be sent any more, by the later clock.
+    pub fn too_late(&self, later: Timestamp) -> bool {
+        later >= self.send_until
+    }
+
+    /// Whether every send is over, by the earlier clock.
+    pub fn all_over(&self, earlier: Timestamp, limits: &SendLimits) -> bool {
+        self.sends.all_over(earlier, limits)
+    }
+
+    /// A send to commit. `epoch` is that of the lease under which it is made.
+    pub fn send(
+        mut self,
+        epoch: i64,
+        node: NodeId,
+        now: Timestamp,
+        send_deadline: Timestamp,
+    ) -> Advance {
+        let number = self.sends.next_number();
+        let send = Send {
+            number,
+            epoch,
+            node,
+            sent_at: now,
+            send_deadline,
+            answer: None,
+        };
+        self.sends.push(send.clone());
+        self.state = State::Sending;
+        let mut advance = self.stepped();
+        advance.new_send = Some(send);
+        advance
+    }
+
+    /// The facts that follow from `next`, which is not [`Next::Send`] (see [`Self::send`]).
+    pub fn follow(
+        mut self,
+        next: Next,
+        withdraw: Withdraw,
+        reopening: &Reopening,
+        now: Timestamp,
+    ) -> Advance {
+        let id = self.id;
+        let change = match next {
+            Next::Stay | Next::Send => None,
+            Next::Note(reason) => {
+                self.noted = Some(reason);
+                None
+            }
+            Next::InFlight => {
+                self.state = State::InFlight;
+                None
+            }
+            Next::Pay { preimage, fee } => {
+                self.state = State::Paid {
+                    preimage,
+                    fee,
+                    at: now,
+                };
+                Some(withdraw.pay(id, now))
+            }
+            Next::Fail(reason) => Some(self.fail(reason, withdraw, reopening, now)),
+            Next::Doubt(reason) => Some(self.doubt(reason, withdraw, now)),
+            Next::LateSuccess { preimage, fee } => {
+                if let State::Failed { late, .. } = &mut self.state {
+                    *late = Some(LateSuccess {
+                        preimage,
+                        fee,
+                        at: now,
+                    });
+                }
+                Some(withdraw.note_late_success(id, now))
+            }
+        };
+        let mut advance = self.stepped();
+        advance.change = change;
+        advance
+    }
+
+    fn fail(
+        &mut self,
+        reason: FailureReason,
+        withdraw: Withdraw,
+        reopening: &Reopening,
+        now: Timestamp,
+    ) -> Change {
+        self.state = State::Failed {
+            reason,
+            at: now,
+            late: None,
+        };
+        let reopens_at = reopening.reopens_at(self, now);
+        withdraw.reopen(self.id, reason, reopens_at, reopening.claim_grace, now)
+    }
+
+    fn doubt(&mut self, reason: OperatorReason, withdraw: Withdraw, now: Timestamp) -> Change {
+        self.state = State::NeedsOperator { reason, at: now };
+        withdraw.doubt(self.id, reason, now)
+    }
+
+    fn stepped(mut self) -> Advance {
+        self.version += 1;
+        Advance {
+            payment: self,
+            new_send: None,
+            answered: None,
+            change: None,
+            due_at: None,
+            looks: 0,
+        }
+    }
+}

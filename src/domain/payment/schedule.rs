@@ -1,0 +1,83 @@
+//! When to look at an attempt again. None of it decides anything about money.
+
+use super::{Payment, SendLimits, State};
+use crate::domain::{Millis, Timestamp};
+
+/// How often to look. The steps are for tests and operators to change.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// After the first look that told nothing; doubled each time.
+    pub first: Millis,
+    /// The slowest look at an attempt that is sending or newly in flight.
+    pub slowest: Millis,
+    /// In flight for longer than this, an attempt is followed slowly and no longer counts against
+    /// the limit on concurrent payments.
+    pub fresh_for: Millis,
+    /// The pace of the slow ones, and of those in doubt.
+    pub slow: Millis,
+    /// When a failed attempt that was sent is looked up again, in case it was paid late.
+    pub after_failure: [Millis; 2],
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            first: Millis::from_ms(500),
+            slowest: Millis::from_secs(30),
+            fresh_for: Millis::from_secs(60),
+            slow: Millis::from_secs(300),
+            after_failure: [Millis::from_secs(3600), Millis::from_secs(24 * 3600)],
+        }
+    }
+}
+
+/// When to look at `payment` next: none for never. `looks` counts the looks so far in this state,
+/// `jitter` is a random number below 1,000 that spreads a herd.
+pub fn next_look(
+    payment: &Payment,
+    looks: i64,
+    now: Timestamp,
+    jitter: u16,
+    pace: &Pace,
+    limits: &SendLimits,
+) -> Option<Timestamp> {
+    let spread = |span: Millis| {
+        // From three quarters to five quarters of the span.
+        let ms = span.as_ms();
+        now.plus(Millis::from_ms(
+            ms * 3 / 4 + ms / 2 * i64::from(jitter % 1000) / 1000,
+        ))
+    };
+    match payment.state {
+        State::Paid { .. } => None,
+        State::Failed { .. } if payment.sends.is_empty() => None,
+        State::Failed { at, .. } => pace
+            .after_failure
+            .iter()
+            .map(|span| at.plus(*span))
+            .find(|look| *look > now),
+        State::NeedsOperator { .. } => Some(spread(pace.slow)),
+        State::InFlight if is_old(payment, now, pace) => Some(spread(pace.slow)),
+        State::Reserved | State::Sending | State::InFlight => {
+            let doubled = pace.first.as_ms() << looks.clamp(0, 16);
+            let backed_off = spread(Millis::from_ms(doubled.min(pace.slowest.as_ms())));
+            // The instant when the last send is over is worth a look of its own.
+            let over_at = payment
+                .sends
+                .over_at(limits)
+                .map(|at| at.plus(Millis::from_ms(1)));
+            Some(
+                over_at
+                    .filter(|at| *at > now)
+                    .map_or(backed_off, |at| at.min(backed_off)),
+            )
+        }
+    }
+}
+
+fn is_old(payment: &Payment, now: Timestamp, pace: &Pace) -> bool {
+    payment
+        .sends
+        .last()
+        .is_none_or(|send| now.since(send.sent_at) > pace.fresh_for)
+}

@@ -1,0 +1,90 @@
+//! Instants and spans in whole milliseconds, as they stand in the database.
+
+use std::fmt;
+
+/// An instant: milliseconds since the Unix epoch.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+/// A span of time in milliseconds.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Millis(i64);
+
+impl Timestamp {
+    /// The last instant that is ever stored: the end of the year 9999 (the last that
+    /// `google.protobuf.Timestamp` can carry).
+    pub const MAX: Self = Self(253_402_300_799_999);
+    /// The first instant: the Unix epoch.
+    pub const MIN: Self = Self(0);
+
+    /// The instant `ms` milliseconds after the Unix epoch.
+    pub const fn from_ms(ms: i64) -> Self {
+        Self(ms)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub const fn as_ms(self) -> i64 {
+        self.0
+    }
+
+    /// This instant and `span` more, [`Self::MAX`] at most.
+    pub fn plus(self, span: Millis) -> Self {
+        Self(self.0.saturating_add(span.0).min(Self::MAX.0))
+    }
+
+    /// This instant less `span`.
+    pub fn minus(self, span: Millis) -> Self {
+        Self(self.0.saturating_sub(span.0))
+    }
+
+    /// How long after `earlier` this is; negative if it is before.
+    pub fn since(self, earlier: Self) -> Millis {
+        Millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}ms", self.0)
+    }
+}
+
+impl Millis {
+    /// No time at all.
+    pub const ZERO: Self = Self(0);
+
+    /// A span of `ms` milliseconds.
+    pub const fn from_ms(ms: i64) -> Self {
+        Self(ms)
+    }
+
+    /// A span of `s` seconds.
+    pub const fn from_secs(s: i64) -> Self {
+        Self(s.saturating_mul(1000))
+    }
+
+    /// The span in milliseconds.
+    pub const fn as_ms(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds, rounded up: what a person is told to wait.
+    pub const fn as_secs_rounded_up(self) -> i64 {
+        (self.0 + 999).div_euclid(1000)
+    }
+
+    /// Both spans together.
+    pub const fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    /// The span without its sign.
+    pub const fn abs(self) -> Self {
+        Self(self.0.saturating_abs())
+    }
+
+    /// For sleeping and timeouts; a negative span is none.
+    pub fn as_duration(self) -> std::time::Duration {
+        std::time::Duration::from_millis(u64::try_from(self.0).unwrap_or(0))
+    }
+}

@@ -1,0 +1,3 @@
+//! withdrawd.
+pub mod domain;
+pub mod ports;

@@ -1,0 +1,13 @@
+//! What the service asks of the world: a store and a Lightning node. No driver's type stands here.
+
+mod node;
+mod store;
+
+pub use node::{
+    Connection, Introduction, LightningNode, LookUp, NodeError, NodeTraits, SendOrder, SendStream,
+    SendUpdate,
+};
+pub use store::{
+    ClaimOutcome, Claims, CreateOutcome, Events, Lane, Leased, Nodes, Payments, Store, StoreError,
+    Upkeep, Withdraws,
+};

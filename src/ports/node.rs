@@ -1,0 +1,137 @@
+//! A Lightning node that pays invoices, and the contract of its answers.
+//!
+//! A node's silence is not a failure, and neither is an error: every [`NodeError`] means "not
+//! known". Only a [`Record`] tells something, and only one from a connection on which the node has
+//! said who it is. A backend never reconnects behind the caller's back, never retries, never hedges.
+
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use futures_util::Stream;
+
+use crate::domain::{Msat, Network, NodeId, PaymentHash, Timestamp, payment::Record};
+
+/// What a backend can promise. Where it cannot, the domain holds a request back for longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeTraits {
+    /// Its name in configuration, logs and the `nodes` table.
+    pub backend: &'static str,
+    /// No real money moves.
+    pub simulated: bool,
+    /// The node itself refuses a send that reaches it after its deadline.
+    pub refuses_late_sends: bool,
+    /// The node itself refuses to pay an expired invoice.
+    pub refuses_expired_invoices: bool,
+    /// The node refuses a second payment of a hash that is in flight or paid.
+    pub dedupes_by_hash: bool,
+}
+
+/// One connection to the node: another number means that the node may have restarted since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Connection(pub u64);
+
+/// Who the node says it is: the first answer on every connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Introduction {
+    /// Its identity.
+    pub id: NodeId,
+    /// Its name for people.
+    pub alias: String,
+    /// The network that it is on; the backend has checked that it is the configured one.
+    pub network: Network,
+    /// On which connection it said so.
+    pub connection: Connection,
+}
+
+/// A look-up's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LookUp {
+    /// None: the node knows no payment of this hash.
+    pub record: Option<Record>,
+    /// The identity shown on the connection that carried the answer.
+    pub node: NodeId,
+    /// That connection.
+    pub connection: Connection,
+}
+
+/// A request to pay, as it was committed before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SendOrder {
+    /// The node that must be at the other end; otherwise nothing may be sent.
+    pub node: NodeId,
+    /// Normalised BOLT11. It carries the amount.
+    pub invoice: String,
+    /// Of that invoice.
+    pub payment_hash: PaymentHash,
+    /// Of that invoice.
+    pub amount: Msat,
+    /// The most that routing may cost.
+    pub fee_limit: Msat,
+    /// From the committed row, never recomputed: the node itself refuses the request after it,
+    /// where [`NodeTraits::refuses_late_sends`].
+    pub send_deadline: Timestamp,
+}
+
+/// What is heard on a send's own response stream. The stream ends after a final record or any
+/// other item than an in-flight record.
+#[derive(Debug)]
+pub enum SendUpdate {
+    /// The payment as it stands at the node.
+    Record(Record),
+    /// The node refused because it knows this payment hash.
+    AlreadyExists,
+    /// It is not known what became of the request.
+    Error(NodeError),
+}
+
+/// The response stream of one send. It ends without a final record when the node falls silent.
+pub type SendStream = Pin<Box<dyn Stream<Item = SendUpdate> + Send>>;
+
+/// Why a node's word is not known. None of these means that nothing was paid.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// No connection, or the connection was lost.
+    #[error("the node cannot be reached: {0}")]
+    Unreachable(String),
+    /// No answer in time.
+    #[error("the node did not answer in time")]
+    Timeout,
+    /// The node is on another network than the configured one.
+    #[error("the node is on {found}, but {expected} is configured")]
+    WrongNetwork {
+        /// What the node says.
+        found: String,
+        /// What is configured.
+        expected: Network,
+    },
+    /// Another node than the one that must be asked is at the other end. Nothing was sent to it.
+    #[error("the node is {found}, not {expected}")]
+    OtherNode {
+        /// Who it is.
+        found: NodeId,
+        /// Who it should be.
+        expected: NodeId,
+    },
+    /// The node answered with an error.
+    #[error("the node answered with an error: {0}")]
+    Refused(String),
+    /// The node's answer makes no sense.
+    #[error("the node's answer is not understood: {0}")]
+    Garbled(String),
+}
+
+/// A Lightning node.
+#[async_trait]
+pub trait LightningNode: Send + Sync {
+    /// What the backend can promise.
+    fn traits(&self) -> NodeTraits;
+
+    /// Connects if there is no connection, and tells who is at the other end of it.
+    async fn introduce(&self) -> Result<Introduction, NodeError>;
+
+    /// Asks what the node knows of a payment.
+    async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError>;
+
+    /// Asks the node to pay. Call it only after the send's row is committed.
+    async fn send(&self, order: SendOrder) -> SendStream;
+}

@@ -1,0 +1,207 @@
+//! The store: what the service remembers. One trait per use, joined as [`Store`].
+//!
+//! A method takes one fact made by the domain that holds every row of its transaction, and writes
+//! all of it or nothing. Each write names the version that was read. What a method returns is
+//! durable: a COMMIT whose answer was lost is [`StoreError::Unknown`], never success nor failure.
+
+use async_trait::async_trait;
+
+use crate::domain::{
+    Change, Claim, Event, KeyId, ListQuery, NodeId, Payment, PaymentHash, PaymentId, SecretHash,
+    Timestamp, Withdraw, WithdrawId, WithdrawView, payment::Advance,
+};
+
+use super::Introduction;
+
+/// Why the store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The row has moved since it was read. Nothing was written.
+    #[error("the row has changed since it was read")]
+    Stale,
+    /// The answer to COMMIT was lost: it may or may not have been written. Read it back.
+    #[error("it is not known whether the change was committed")]
+    Unknown(#[source] anyhow::Error),
+    /// The database cannot be reached, or has no connection to spare. Nothing was written.
+    #[error("the database is unavailable: could not {doing}")]
+    Unavailable {
+        /// What was tried.
+        doing: &'static str,
+        /// Why it did not work.
+        #[source]
+        source: anyhow::Error,
+    },
+    /// The database answered with an error, or a row makes no sense. Nothing was written.
+    #[error("the database failed: could not {doing}")]
+    Failed {
+        /// What was tried.
+        doing: &'static str,
+        /// Why it did not work.
+        #[source]
+        source: anyhow::Error,
+    },
+}
+
+/// What became of one entry of a bulk create.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CreateOutcome {
+    /// A row was written.
+    Created,
+    /// The request id was used before, for the same content: the request as it stands now.
+    Replayed(Box<WithdrawView>),
+    /// The request id was used before, for other content. Nothing of the bulk was written.
+    Conflict,
+}
+
+/// What became of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClaimOutcome {
+    /// The request is held by this claim.
+    Accepted,
+    /// The request has moved since it was read.
+    Stale,
+    /// The payment hash was claimed with before.
+    HashUsed,
+}
+
+/// Withdraw requests.
+#[async_trait]
+pub trait Withdraws: Send + Sync {
+    /// Writes all, or none when one of them is a [`CreateOutcome::Conflict`]. One outcome each.
+    async fn create(&self, withdraws: &[Withdraw]) -> Result<Vec<CreateOutcome>, StoreError>;
+
+    /// Those that were made with these request ids; unknown ones are left out.
+    async fn by_request_ids(&self, ids: &[String]) -> Result<Vec<WithdrawView>, StoreError>;
+
+    /// One by its id.
+    async fn withdraw(&self, id: WithdrawId) -> Result<Option<WithdrawView>, StoreError>;
+
+    /// One by what its secret hashes to.
+    async fn by_secret(&self, hash: &SecretHash) -> Result<Option<WithdrawView>, StoreError>;
+
+    /// A page, newest first.
+    async fn list(&self, query: &ListQuery) -> Result<Vec<WithdrawView>, StoreError>;
+
+    /// Writes changes, each on its own version: true where it was written, false where the row had
+    /// moved.
+    async fn change(&self, changes: &[Change]) -> Result<Vec<bool>, StoreError>;
+
+    /// Those whose mark `claimable` has to be looked at: expired, or due to reopen.
+    async fn due_to_tick(&self, now: Timestamp, limit: i64) -> Result<Vec<Withdraw>, StoreError>;
+}
+
+/// Claims.
+#[async_trait]
+pub trait Claims: Send + Sync {
+    /// Writes the attempt, the request's change and the event; decided by the database.
+    async fn claim(&self, claim: &Claim) -> Result<ClaimOutcome, StoreError>;
+
+    /// Whether a payment hash was ever claimed with.
+    async fn hash_used(&self, hash: PaymentHash) -> Result<bool, StoreError>;
+}
+
+/// Which attempts to lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// RESERVED: waiting for their first send.
+    Fresh,
+    /// All others that are due: sent, in flight, in doubt, or failed and worth a late look.
+    Follow,
+}
+
+/// An attempt under lease.
+#[derive(Clone, Debug)]
+pub struct Leased {
+    /// The attempt.
+    pub payment: Payment,
+    /// Its request.
+    pub withdraw: Withdraw,
+    /// Unique to this lease; sends made under it carry it.
+    pub epoch: i64,
+    /// Looks so far in this state.
+    pub looks: i64,
+}
+
+/// Attempts. A lease saves work; correctness rests on the versions.
+#[async_trait]
+pub trait Payments: Send + Sync {
+    /// Leases attempts that are due, the longest due first: no other lease of them until `until`.
+    async fn lease(
+        &self,
+        lane: Lane,
+        now: Timestamp,
+        until: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<Leased>, StoreError>;
+
+    /// One by its id, with its request.
+    async fn payment(&self, id: PaymentId) -> Result<Option<Leased>, StoreError>;
+
+    /// Writes one step; fails with [`StoreError::Stale`] if a row has moved.
+    async fn advance(&self, advance: &Advance) -> Result<(), StoreError>;
+
+    /// Whether this very send is committed.
+    async fn send_exists(&self, id: PaymentId, number: i64, epoch: i64)
+    -> Result<bool, StoreError>;
+
+    /// Nothing was learned: look again at `due_at`. Does nothing if the lease is another's by now.
+    async fn postpone(
+        &self,
+        id: PaymentId,
+        epoch: i64,
+        due_at: Timestamp,
+        looks: i64,
+    ) -> Result<(), StoreError>;
+
+    /// The newest payment that this store saw `node` pay: while the node knows it, its word that
+    /// it does not know another one counts.
+    async fn newest_paid(&self, node: &NodeId) -> Result<Option<PaymentHash>, StoreError>;
+}
+
+/// Events.
+#[async_trait]
+pub trait Events: Send + Sync {
+    /// All of one request, in order.
+    async fn events_of(&self, id: WithdrawId) -> Result<Vec<Event>, StoreError>;
+}
+
+/// The nodes that were seen.
+#[async_trait]
+pub trait Nodes: Send + Sync {
+    /// The node that pays; none before the first was seen.
+    async fn current_node(&self) -> Result<Option<NodeId>, StoreError>;
+
+    /// Makes `node` the one that pays if there is none yet, or if `replace`. Returns the one that
+    /// pays now.
+    async fn remember_node(
+        &self,
+        node: &Introduction,
+        backend: &str,
+        replace: bool,
+        now: Timestamp,
+    ) -> Result<NodeId, StoreError>;
+}
+
+/// The store itself.
+#[async_trait]
+pub trait Upkeep: Send + Sync {
+    /// The database's own clock.
+    async fn database_now(&self) -> Result<Timestamp, StoreError>;
+
+    /// Whether the database answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// The keys that show the secrets of ACTIVE requests.
+    async fn keys_in_use(&self) -> Result<Vec<KeyId>, StoreError>;
+
+    /// Whether no request was ever made.
+    async fn is_empty(&self) -> Result<bool, StoreError>;
+
+    /// Ends all connections.
+    async fn close(&self);
+}
+
+/// All of it.
+pub trait Store: Withdraws + Claims + Payments + Events + Nodes + Upkeep {}
+
+impl<S: Withdraws + Claims + Payments + Events + Nodes + Upkeep> Store for S {}
