@@ -39,5 +39,5 @@ pub struct WithdrawView {
     /// The request.
     pub withdraw: Withdraw,
     /// Its open or last attempt.
-    pub payment: Option<Payment>,
+    pub payment: Option<payment::PaymentView>,
 }

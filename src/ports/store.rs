@@ -70,9 +70,6 @@ pub trait Withdraws: Send + Sync {
     /// Writes all, or none when one of them is a [`CreateOutcome::Conflict`]. One outcome each.
     async fn create(&self, withdraws: &[Withdraw]) -> Result<Vec<CreateOutcome>, StoreError>;
 
-    /// Those that were made with these request ids; unknown ones are left out.
-    async fn by_request_ids(&self, ids: &[String]) -> Result<Vec<WithdrawView>, StoreError>;
-
     /// One by its id.
     async fn withdraw(&self, id: WithdrawId) -> Result<Option<WithdrawView>, StoreError>;
 
@@ -144,12 +141,13 @@ pub trait Payments: Send + Sync {
     async fn send_exists(&self, id: PaymentId, number: i64, epoch: i64)
     -> Result<bool, StoreError>;
 
-    /// Nothing was learned: look again at `due_at`. Does nothing if the lease is another's by now.
+    /// Nothing was learned: look again at `due_at`, or never. Does nothing if the lease is
+    /// another's by now.
     async fn postpone(
         &self,
         id: PaymentId,
         epoch: i64,
-        due_at: Timestamp,
+        due_at: Option<Timestamp>,
         looks: i64,
     ) -> Result<(), StoreError>;
 

@@ -122,7 +122,26 @@ impl State {
     }
 }
 
-impl Payment {
+/// What is shown of an attempt: no sends, so nothing can be decided by it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PaymentView {
+    /// Its time is when the invoice was accepted.
+    pub id: PaymentId,
+    /// The request that it fulfils.
+    pub withdraw: WithdrawId,
+    /// Normalised (lower case, no prefix).
+    pub invoice: String,
+    /// Unique across all attempts of all requests.
+    pub payment_hash: PaymentHash,
+    /// What the invoice asks for.
+    pub amount: Msat,
+    /// The most that routing may cost.
+    pub fee_limit: Msat,
+    /// Where it stands.
+    pub state: State,
+}
+
+impl PaymentView {
     /// Whether this attempt is of the same invoice: same hash and same normalised text.
     pub fn is_of(&self, normalised: &str, hash: PaymentHash) -> bool {
         self.payment_hash == hash && self.invoice == normalised
@@ -137,6 +156,9 @@ impl Payment {
             }
         }
     }
+}
+
+impl Payment {
 
     /// The node that was asked to pay; none if none was.
     pub fn node(&self) -> Option<&NodeId> {

@@ -1,0 +1,45 @@
+//! Marks what has expired, and what reopens, so that lists stay served by indexes.
+//!
+//! No claim rests on the mark: a claim compares the times themselves.
+
+use std::sync::Arc;
+
+use crate::{
+    domain::{Change, Withdraw},
+    ports::{Store, StoreError},
+    runtime::Runtime,
+};
+
+/// Rows of one pass; what is left waits for the next one.
+const BATCH: i64 = 500;
+
+/// The expiry pass.
+pub struct Expiry {
+    store: Arc<dyn Store>,
+    runtime: Runtime,
+}
+
+impl std::fmt::Debug for Expiry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Expiry").finish_non_exhaustive()
+    }
+}
+
+impl Expiry {
+    /// Over this store.
+    pub fn new(store: Arc<dyn Store>, runtime: Runtime) -> Self {
+        Self { store, runtime }
+    }
+
+    /// One pass. Returns how many requests it marked.
+    pub async fn run_once(&self) -> Result<usize, StoreError> {
+        let now = self.runtime.clock.now();
+        let due = self.store.due_to_tick(now, BATCH).await?;
+        let changes: Vec<Change> = due.into_iter().filter_map(|w| Withdraw::tick(w, now)).collect();
+        if changes.is_empty() {
+            return Ok(0);
+        }
+        let written = self.store.change(&changes).await?;
+        Ok(written.into_iter().filter(|written| *written).count())
+    }
+}

@@ -1,0 +1,8 @@
+//! Work that nobody asks for: each is a `run_once()` over stored state, any pass may be the first or
+//! the second, and running it twice is as good as once.
+
+mod expiry;
+mod run;
+
+pub use expiry::Expiry;
+pub use run::{Schedule, run_expiry, run_payer};

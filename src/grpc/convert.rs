@@ -1,0 +1,214 @@
+//! Wire messages ↔ domain: read once, here.
+
+use prost_types::Timestamp as WireTime;
+
+use super::json;
+use crate::{
+    domain::{
+        Draft, DraftTtl, Field, Filter, State, Status, Timestamp, Unclaimable, Violation,
+        payment::{FailureReason, OperatorReason, PaymentView},
+    },
+    pb,
+    service::{PageRequest, ServiceError, Shown},
+};
+
+/// What a caller asks for.
+pub fn draft(request: pb::CreateWithdrawRequest) -> Draft {
+    Draft {
+        request_id: request.request_id,
+        min_amount: request.min_amount,
+        max_amount: request.max_amount,
+        currency: request.currency,
+        ttl: request.ttl.map(|ttl| DraftTtl { seconds: ttl.seconds, nanos: ttl.nanos }),
+        memo: request.memo,
+        statement_descriptor: request.statement_descriptor,
+        pass_thru: request.pass_thru.map(json::to_object),
+    }
+}
+
+/// The page that a caller asks for.
+pub fn page(request: pb::ListWithdrawsRequest) -> Result<PageRequest, ServiceError> {
+    let mut violations = Vec::new();
+    let status = match pb::withdraw::Status::try_from(request.status) {
+        Ok(pb::withdraw::Status::Unspecified) => None,
+        Ok(pb::withdraw::Status::Active) => Some(Status::Active),
+        Ok(pb::withdraw::Status::Paid) => Some(Status::Paid),
+        Ok(pb::withdraw::Status::Deactivated) => Some(Status::Deactivated),
+        Err(_) => {
+            let rule = "must be ACTIVE, PAID or DEACTIVATED, or absent for any";
+            violations.push(Violation::new(Field::Status, rule));
+            None
+        }
+    };
+    let mut time = |field: Field, given: Option<WireTime>| {
+        let read = given.map(|time| read_time(&time)).transpose();
+        read.unwrap_or_else(|rule| {
+            violations.push(Violation::new(field, rule));
+            None
+        })
+    };
+    let created_after = time(Field::CreatedAfter, request.created_after);
+    let created_before = time(Field::CreatedBefore, request.created_before);
+    if !violations.is_empty() {
+        return Err(ServiceError::Invalid(violations));
+    }
+    Ok(PageRequest {
+        page_size: request.page_size,
+        page_token: request.page_token,
+        filter: Filter {
+            status,
+            claimable: request.claimable,
+            request_id: Some(request.request_id).filter(|id| !id.is_empty()),
+            created_after,
+            created_before,
+        },
+    })
+}
+
+/// Rounds up to whole milliseconds, in which everything here was made: right for an inclusive lower
+/// and for an exclusive upper bound.
+fn read_time(time: &WireTime) -> Result<Timestamp, &'static str> {
+    const RULE: &str = "must be a valid timestamp of the years 1 to 9999";
+    let in_range = (-62_135_596_800..=253_402_300_799).contains(&time.seconds)
+        && (0..1_000_000_000).contains(&time.nanos);
+    if !in_range {
+        return Err(RULE);
+    }
+    let ms = time.seconds * 1000 + i64::from(time.nanos).div_euclid(1_000_000)
+        + i64::from(time.nanos % 1_000_000 != 0);
+    Ok(Timestamp::from_ms(ms.max(0)))
+}
+
+fn wire_time(time: Timestamp) -> WireTime {
+    let ms = time.as_ms();
+    // Below 1,000, so below 1,000,000,000.
+    let nanos = i32::try_from(ms.rem_euclid(1000) * 1_000_000).unwrap_or_default();
+    WireTime { seconds: ms.div_euclid(1000), nanos }
+}
+
+/// A withdraw request as its creator sees it.
+pub fn withdraw(shown: Shown) -> pb::Withdraw {
+    let withdraw = shown.view.withdraw;
+    let terms = withdraw.terms;
+    let (lnurl, lnurlw, ott) = match &shown.links {
+        Some(links) => {
+            (links.lnurl.0.clone(), links.lnurlw.0.clone(), links.secret.expose().to_owned())
+        }
+        None => Default::default(),
+    };
+    pb::Withdraw {
+        id: withdraw.id.to_string(),
+        object: "withdraw_request".to_owned(),
+        status: status(withdraw.status).into(),
+        min_amount: terms.min_amount.to_string(),
+        max_amount: terms.max_amount.to_string(),
+        currency: terms.currency,
+        target_currency: terms.target_currency,
+        exchange_rate: terms.exchange_rate.to_string(),
+        ttl: Some(prost_types::Duration { seconds: terms.ttl_s, nanos: 0 }),
+        expires_at: Some(wire_time(withdraw.expires_at)),
+        target_min_amount: terms.target_min.to_string(),
+        target_max_amount: terms.target_max.to_string(),
+        r#type: "lnurl".to_owned(),
+        withdraw_request: lnurl,
+        statement_descriptor: terms.statement_descriptor,
+        created: Some(wire_time(withdraw.id.created())),
+        modified: Some(wire_time(withdraw.modified)),
+        memo: terms.memo,
+        pass_thru: terms.pass_thru.map(|kept| json::to_struct(kept.to_object())),
+        ott,
+        lnurlw,
+        claimable: shown.unclaimable.is_none(),
+        unclaimable_reason: unclaimable_reason(shown.unclaimable).into(),
+        payment: shown.view.payment.map(payment),
+    }
+}
+
+const fn status(status: Status) -> pb::withdraw::Status {
+    match status {
+        Status::Active => pb::withdraw::Status::Active,
+        Status::Paid => pb::withdraw::Status::Paid,
+        Status::Deactivated => pb::withdraw::Status::Deactivated,
+    }
+}
+
+const fn unclaimable_reason(why: Option<Unclaimable>) -> pb::withdraw::UnclaimableReason {
+    use pb::withdraw::UnclaimableReason as Wire;
+    match why {
+        None => Wire::Unspecified,
+        Some(Unclaimable::AlreadyExpired) => Wire::AlreadyExpired,
+        Some(Unclaimable::PaymentInFlight) => Wire::PaymentInFlight,
+        Some(Unclaimable::AlreadyPaid) => Wire::AlreadyPaid,
+        Some(Unclaimable::AlreadyDeactivated) => Wire::AlreadyDeactivated,
+        Some(Unclaimable::ReopensLater(_)) => Wire::ReopensLater,
+        Some(Unclaimable::NeedsOperator) => Wire::NeedsOperator,
+    }
+}
+
+fn payment(payment: PaymentView) -> pb::Payment {
+    use pb::payment::{FailureReason as WireFailure, OperatorReason as WireDoubt, State as Wire};
+
+    let mut wire = pb::Payment {
+        id: payment.id.to_string(),
+        withdraw_id: payment.withdraw.to_string(),
+        payment_hash: payment.payment_hash.to_string(),
+        amount_msat: payment.amount.get(),
+        fee_limit_msat: payment.fee_limit.get(),
+        created: Some(wire_time(payment.id.created())),
+        finished: payment.finished().map(wire_time),
+        invoice: payment.invoice,
+        failure_reason: WireFailure::Unspecified.into(),
+        operator_reason: WireDoubt::Unspecified.into(),
+        ..pb::Payment::default()
+    };
+    let state = match payment.state {
+        State::Reserved => Wire::Reserved,
+        State::Sending => Wire::Sending,
+        State::InFlight => Wire::InFlight,
+        State::Paid { preimage, fee, .. } => {
+            wire.preimage = preimage.to_string();
+            wire.fee_msat = Some(fee.get());
+            Wire::Paid
+        }
+        State::Failed { reason, .. } => {
+            wire.failure_reason = failure_reason(reason).into();
+            Wire::Failed
+        }
+        State::NeedsOperator { reason, .. } => {
+            wire.operator_reason = operator_reason(reason).into();
+            Wire::NeedsOperator
+        }
+    };
+    wire.state = state.into();
+    wire
+}
+
+const fn failure_reason(reason: FailureReason) -> pb::payment::FailureReason {
+    use pb::payment::FailureReason as Wire;
+    match reason {
+        FailureReason::NoRoute => Wire::NoRoute,
+        FailureReason::Timeout => Wire::Timeout,
+        FailureReason::InsufficientBalance => Wire::InsufficientBalance,
+        FailureReason::IncorrectPaymentDetails => Wire::IncorrectPaymentDetails,
+        FailureReason::NodeError => Wire::NodeError,
+        FailureReason::Canceled => Wire::Canceled,
+        FailureReason::InvoiceKnownToNode => Wire::InvoiceKnownToNode,
+        FailureReason::NodeRefused => Wire::NodeRefused,
+        FailureReason::NotSent => Wire::NotSent,
+        FailureReason::ResolvedByOperator => Wire::ResolvedByOperator,
+    }
+}
+
+const fn operator_reason(reason: OperatorReason) -> pb::payment::OperatorReason {
+    use pb::payment::OperatorReason as Wire;
+    match reason {
+        OperatorReason::KnownBeforeSend => Wire::KnownBeforeSend,
+        OperatorReason::Foreign => Wire::Foreign,
+        OperatorReason::WrongPreimage => Wire::WrongPreimage,
+        OperatorReason::AnswerMismatch => Wire::AnswerMismatch,
+        OperatorReason::RefusedAfterRepeats => Wire::RefusedAfterRepeats,
+        OperatorReason::Vanished => Wire::Vanished,
+        OperatorReason::NodeChanged => Wire::NodeChanged,
+        OperatorReason::NodeForgot => Wire::NodeForgot,
+    }
+}

@@ -1,0 +1,122 @@
+//! The gRPC server: services, health, reflection, limits.
+
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Server, server::TcpIncoming};
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+use super::withdraws::Withdraws;
+use crate::{
+    pb::{self, withdraw_service_server::WithdrawServiceServer},
+    runtime::Runtime,
+    service::WithdrawService,
+};
+
+/// The health service name of readiness: the database answers.
+pub const READINESS: &str = "withdraw.v1.WithdrawService";
+/// The health service name of liveness: the process answers; no database is asked.
+pub const LIVENESS: &str = "withdrawd.liveness";
+
+const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Limits of the server.
+#[derive(Clone, Copy, Debug)]
+pub struct GrpcOptions {
+    /// How long an RPC may take.
+    pub timeout: Duration,
+    /// Concurrent RPCs of one connection.
+    pub max_concurrent_streams: u32,
+    /// After this a connection is asked to go, so that clients spread over new replicas.
+    pub max_connection_age: Duration,
+}
+
+/// What probes are told.
+#[derive(Clone)]
+pub struct Health(HealthReporter);
+
+impl std::fmt::Debug for Health {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Health").finish_non_exhaustive()
+    }
+}
+
+impl Health {
+    /// Startup (`""`) and liveness.
+    pub async fn started(&self, started: bool) {
+        self.set("", started).await;
+        self.set(LIVENESS, started).await;
+    }
+
+    /// Readiness.
+    pub async fn ready(&self, ready: bool) {
+        self.set(READINESS, ready).await;
+    }
+
+    async fn set(&self, name: &str, serving: bool) {
+        let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+        self.0.set_service_status(name, status).await;
+    }
+}
+
+/// Serves until `stop`. `health` is handed out before the first connection is accepted.
+pub async fn serve(
+    listener: TcpListener,
+    service: WithdrawService,
+    runtime: Runtime,
+    options: GrpcOptions,
+    stop: CancellationToken,
+    health: impl AsyncFnOnce(Health),
+) -> Result<(), tonic::transport::Error> {
+    let (reporter, health_service) = tonic_health::server::health_reporter();
+    let reporter = Health(reporter);
+    reporter.started(false).await;
+    reporter.ready(false).await;
+    health(reporter).await;
+
+    let withdraws = WithdrawServiceServer::new(Withdraws::new(service, runtime))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let (reflection_v1, reflection_v1alpha) = reflection();
+    Server::builder()
+        .timeout(options.timeout)
+        .max_concurrent_streams(options.max_concurrent_streams)
+        .max_connection_age(options.max_connection_age)
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+        .http2_max_header_list_size(16 * 1024)
+        .add_service(withdraws)
+        .add_service(health_service)
+        .add_service(reflection_v1)
+        .add_service(reflection_v1alpha)
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            stop.cancelled_owned(),
+        )
+        .await
+}
+
+/// Reflection in both versions (grpcurl 1.8 knows v1alpha only), with the types of error details, or
+/// clients print those as base64.
+fn reflection() -> (
+    tonic_reflection::server::v1::ServerReflectionServer<
+        impl tonic_reflection::server::v1::ServerReflection,
+    >,
+    tonic_reflection::server::v1alpha::ServerReflectionServer<
+        impl tonic_reflection::server::v1alpha::ServerReflection,
+    >,
+) {
+    let builder = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(pb::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    #[expect(clippy::expect_used, reason = "the descriptors are compiled in and tested")]
+    let built = (
+        builder().build_v1().expect("compiled descriptors are valid"),
+        builder().build_v1alpha().expect("compiled descriptors are valid"),
+    );
+    built
+}

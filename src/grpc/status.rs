@@ -1,0 +1,121 @@
+//! Use-case errors as gRPC statuses (AIP-193): ErrorInfo always, BadRequest for bad input.
+//!
+//! Details travel in a trailer, of which clients take no more than 8 KiB: they are kept below 6.
+
+use std::collections::HashMap;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
+
+use crate::{
+    domain::{Field, NotDeactivatable, Violation},
+    service::ServiceError,
+};
+
+const DOMAIN: &str = "withdrawd";
+const MAX_VIOLATIONS: usize = 25;
+
+/// The status of an error. What caused it is for the log, never for the wire.
+pub fn from_error(error: &ServiceError) -> Status {
+    match error {
+        ServiceError::Invalid(violations) => bad_request(violations),
+        ServiceError::NotFound => {
+            plain(Code::NotFound, "WITHDRAW_NOT_FOUND", "there is no such withdraw request")
+        }
+        ServiceError::RequestIdConflict { index } => {
+            let metadata = [("index".to_owned(), index.to_string())];
+            status(
+                Code::AlreadyExists,
+                "REQUEST_ID_CONFLICT",
+                "the request_id was used before, with other content",
+                metadata.into(),
+                ErrorDetails::new(),
+            )
+        }
+        ServiceError::NotDeactivatable(why) => not_deactivatable(*why),
+        ServiceError::Unavailable(_) => plain(
+            Code::Unavailable,
+            "STORE_UNAVAILABLE",
+            "the database cannot be reached at the moment, please try again",
+        ),
+        ServiceError::Stopping => {
+            plain(Code::Unavailable, "STOPPING", "the service is stopping, please try again")
+        }
+        ServiceError::Internal(_) => plain(Code::Internal, "INTERNAL", "internal error"),
+    }
+}
+
+fn not_deactivatable(why: NotDeactivatable) -> Status {
+    let (reason, text) = match why {
+        NotDeactivatable::AlreadyPaid => ("ALREADY_PAID", "the withdraw request is paid"),
+        NotDeactivatable::PaymentInFlight => {
+            ("PAYMENT_IN_FLIGHT", "an invoice was accepted and is being paid")
+        }
+        NotDeactivatable::NeedsOperator => {
+            ("NEEDS_OPERATOR", "the payment's outcome is in doubt; an operator has to look first")
+        }
+    };
+    plain(Code::FailedPrecondition, reason, text)
+}
+
+fn bad_request(violations: &[Violation]) -> Status {
+    let listed: Vec<FieldViolation> = violations
+        .iter()
+        .take(MAX_VIOLATIONS)
+        .map(|violation| FieldViolation::new(path(violation), violation.rule.clone()))
+        .collect();
+    let text = match listed.as_slice() {
+        [] => "bad request".to_owned(),
+        [only] => format!("{} {}", only.field, only.description),
+        [first, ..] => format!(
+            "{} {} (and {} more, see the details)",
+            first.field,
+            first.description,
+            violations.len() - 1
+        ),
+    };
+    let metadata = [("violations".to_owned(), violations.len().to_string())];
+    let details = ErrorDetails::with_bad_request(listed);
+    status(Code::InvalidArgument, "INVALID_FIELDS", &text, metadata.into(), details)
+}
+
+/// The field in this wire: `max_amount`, or `requests[3].max_amount` in a batch.
+fn path(violation: &Violation) -> String {
+    let name = field_name(violation.field);
+    violation.entry.map_or_else(|| name.to_owned(), |index| format!("requests[{index}].{name}"))
+}
+
+const fn field_name(field: Field) -> &'static str {
+    match field {
+        Field::RequestId => "request_id",
+        Field::MinAmount => "min_amount",
+        Field::MaxAmount => "max_amount",
+        Field::Currency => "currency",
+        Field::Ttl => "ttl",
+        Field::Memo => "memo",
+        Field::StatementDescriptor => "statement_descriptor",
+        Field::PassThru => "pass_thru",
+        Field::Requests => "requests",
+        Field::Id => "id",
+        Field::PageSize => "page_size",
+        Field::PageToken => "page_token",
+        Field::Status => "status",
+        Field::CreatedAfter => "created_after",
+        Field::CreatedBefore => "created_before",
+    }
+}
+
+fn plain(code: Code, reason: &str, text: &str) -> Status {
+    status(code, reason, text, HashMap::new(), ErrorDetails::new())
+}
+
+fn status(
+    code: Code,
+    reason: &str,
+    text: &str,
+    metadata: HashMap<String, String>,
+    mut details: ErrorDetails,
+) -> Status {
+    details.set_error_info(reason, DOMAIN, metadata);
+    Status::with_error_details(code, text, details)
+}

@@ -1,0 +1,117 @@
+//! `WithdrawService`: read the message, call the use case, write the answer.
+
+use prost::Message;
+use tonic::{Request, Response, Status};
+
+use super::{convert, observe::observed};
+use crate::{
+    domain::{Field, PageToken, Violation, WithdrawId},
+    pb::{self, withdraw_service_server::WithdrawService},
+    runtime::Runtime,
+    service::{self, Page, PageRequest, ServiceError},
+};
+
+/// A page ends here, well below the 4 MiB that clients take.
+const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
+/// A larger batch could not be answered in one message of 4 MiB.
+const MAX_BATCH_BYTES: usize = 5 * 512 * 1024;
+
+/// The service on the wire.
+#[derive(Debug)]
+pub struct Withdraws {
+    service: service::WithdrawService,
+    runtime: Runtime,
+}
+
+impl Withdraws {
+    /// Over these use cases.
+    pub const fn new(service: service::WithdrawService, runtime: Runtime) -> Self {
+        Self { service, runtime }
+    }
+}
+
+#[tonic::async_trait]
+impl WithdrawService for Withdraws {
+    async fn create_withdraw(
+        &self,
+        request: Request<pb::CreateWithdrawRequest>,
+    ) -> Result<Response<pb::Withdraw>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let work = async { self.service.create(convert::draft(message)).await };
+        let work = async { work.await.map(convert::withdraw) };
+        observed(&self.runtime, "CreateWithdraw", &metadata, work).await
+    }
+
+    async fn batch_create_withdraws(
+        &self,
+        request: Request<pb::BatchCreateWithdrawsRequest>,
+    ) -> Result<Response<pb::BatchCreateWithdrawsResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        observed(&self.runtime, "BatchCreateWithdraws", &metadata, self.batch(message)).await
+    }
+
+    async fn get_withdraw(
+        &self,
+        request: Request<pb::GetWithdrawRequest>,
+    ) -> Result<Response<pb::Withdraw>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let work = async { self.service.get(&message.id).await.map(convert::withdraw) };
+        observed(&self.runtime, "GetWithdraw", &metadata, work).await
+    }
+
+    async fn list_withdraws(
+        &self,
+        request: Request<pb::ListWithdrawsRequest>,
+    ) -> Result<Response<pb::ListWithdrawsResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let work = async {
+            let request = convert::page(message)?;
+            Ok(fit(self.service.list(&request).await?, &request))
+        };
+        observed(&self.runtime, "ListWithdraws", &metadata, work).await
+    }
+
+    async fn deactivate_withdraw(
+        &self,
+        request: Request<pb::DeactivateWithdrawRequest>,
+    ) -> Result<Response<pb::Withdraw>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let work = async { self.service.deactivate(&message.id).await.map(convert::withdraw) };
+        observed(&self.runtime, "DeactivateWithdraw", &metadata, work).await
+    }
+}
+
+impl Withdraws {
+    async fn batch(
+        &self,
+        message: pb::BatchCreateWithdrawsRequest,
+    ) -> Result<pb::BatchCreateWithdrawsResponse, ServiceError> {
+        if message.encoded_len() > MAX_BATCH_BYTES {
+            let rule = format!("must be at most {MAX_BATCH_BYTES} bytes together; split the batch");
+            return Err(ServiceError::Invalid(vec![Violation::new(Field::Requests, rule)]));
+        }
+        let drafts = message.requests.into_iter().map(convert::draft).collect();
+        let shown = self.service.create_batch(drafts).await?;
+        let withdraws = shown.into_iter().map(convert::withdraw).collect();
+        Ok(pb::BatchCreateWithdrawsResponse { withdraws })
+    }
+}
+
+/// Cuts a page at [`MAX_PAGE_BYTES`], never below one entry.
+fn fit(page: Page, request: &PageRequest) -> pb::ListWithdrawsResponse {
+    let (mut bytes, mut more, mut last) = (0, page.more, None::<WithdrawId>);
+    let mut withdraws = Vec::with_capacity(page.withdraws.len());
+    for shown in page.withdraws {
+        let id = shown.view.withdraw.id;
+        let withdraw = convert::withdraw(shown);
+        bytes += withdraw.encoded_len();
+        if bytes > MAX_PAGE_BYTES && last.is_some() {
+            more = true;
+            break;
+        }
+        withdraws.push(withdraw);
+        last = Some(id);
+    }
+    let next = last.filter(|_| more).map(|last| PageToken::new(&request.filter, last).to_string());
+    pb::ListWithdrawsResponse { withdraws, next_page_token: next.unwrap_or_default() }
+}

@@ -1,0 +1,4 @@
+//! Lightning nodes, one backend each.
+
+pub mod simulated;
+

@@ -1,0 +1,163 @@
+//! The simulated node's memory: a line of JSON for each payment, flushed before it is told.
+
+use std::{
+    collections::HashMap,
+    fs::{File, OpenOptions},
+    io::{self, BufRead, BufReader, Seek, SeekFrom, Write},
+    path::Path,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{
+    Msat, PaymentHash, Preimage, Timestamp,
+    payment::{FailureReason, Record, RecordState},
+};
+
+/// A line. Absent preimage: it failed.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    payment_hash: String,
+    amount_msat: i64,
+    created_ms: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preimage: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fee_msat: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<String>,
+}
+
+/// All payments, in a file and in memory.
+#[derive(Debug)]
+pub struct Ledger {
+    file: File,
+    records: HashMap<PaymentHash, Record>,
+}
+
+impl Ledger {
+    /// Reads the file. A last line that a crash cut short was never told to anybody: it is dropped.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
+        let mut records = HashMap::new();
+        let mut reader = BufReader::new(&file);
+        let (mut text, mut whole) = (String::new(), 0_u64);
+        loop {
+            text.clear();
+            let read = reader.read_line(&mut text)?;
+            if read == 0 || !text.ends_with('\n') {
+                break;
+            }
+            let record = parse(&text).ok_or_else(|| {
+                let what = format!("{}: a line is damaged", path.display());
+                io::Error::new(io::ErrorKind::InvalidData, what)
+            })?;
+            records.insert(record.payment_hash, record);
+            whole += read as u64;
+        }
+        file.set_len(whole)?;
+        (&file).seek(SeekFrom::End(0))?;
+        Ok(Self { file, records })
+    }
+
+    /// What is known of a payment.
+    pub fn find(&self, hash: PaymentHash) -> Option<&Record> {
+        self.records.get(&hash)
+    }
+
+    /// Writes a payment, durably, before anybody hears of it.
+    pub fn append(&mut self, record: &Record) -> io::Result<()> {
+        let mut line = serde_json::to_string(&line(record))?;
+        line.push('\n');
+        self.file.write_all(line.as_bytes())?;
+        self.file.sync_data()?;
+        self.records.insert(record.payment_hash, record.clone());
+        Ok(())
+    }
+}
+
+fn line(record: &Record) -> Line {
+    let (preimage, fee, failure) = match record.state {
+        RecordState::Succeeded { preimage, fee } => {
+            (Some(preimage.to_string()), Some(fee.get()), None)
+        }
+        RecordState::Failed(reason) => (None, None, Some(reason.name().to_owned())),
+        RecordState::InFlight => (None, None, None),
+    };
+    Line {
+        payment_hash: record.payment_hash.to_string(),
+        amount_msat: record.amount.get(),
+        created_ms: record.created.as_ms(),
+        preimage,
+        fee_msat: fee,
+        failure,
+    }
+}
+
+fn parse(text: &str) -> Option<Record> {
+    let line: Line = serde_json::from_str(text).ok()?;
+    let state = match (line.preimage, line.failure) {
+        (Some(preimage), None) => RecordState::Succeeded {
+            preimage: Preimage::from_bytes(bytes32(&preimage)?),
+            fee: Msat::new(line.fee_msat?)?,
+        },
+        (None, Some(reason)) => RecordState::Failed(FailureReason::parse(&reason)?),
+        (None, None) => RecordState::InFlight,
+        (Some(_), Some(_)) => return None,
+    };
+    Some(Record {
+        payment_hash: PaymentHash::from_bytes(bytes32(&line.payment_hash)?),
+        amount: Msat::new(line.amount_msat)?,
+        created: Timestamp::from_ms(line.created_ms),
+        state,
+    })
+}
+
+fn bytes32(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(text, &mut bytes).ok()?;
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(byte: u8, state: RecordState) -> Record {
+        Record {
+            payment_hash: PaymentHash::from_bytes([byte; 32]),
+            amount: Msat::new(1000).unwrap(),
+            created: Timestamp::from_ms(5),
+            state,
+        }
+    }
+
+    #[test]
+    fn a_restart_does_not_forget_and_a_torn_line_is_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger");
+        let preimage = Preimage::from_bytes([7; 32]);
+        let paid = record(1, RecordState::Succeeded { preimage, fee: Msat::new(1).unwrap() });
+        let failed = record(2, RecordState::Failed(FailureReason::NoRoute));
+        let mut ledger = Ledger::open(&path).unwrap();
+        ledger.append(&paid).unwrap();
+        ledger.append(&failed).unwrap();
+        ledger.file.write_all(b"{\"payment_hash\":\"03").unwrap();
+        drop(ledger);
+
+        let mut again = Ledger::open(&path).unwrap();
+        assert_eq!(again.find(paid.payment_hash), Some(&paid));
+        assert_eq!(again.find(failed.payment_hash), Some(&failed));
+        again.append(&record(4, RecordState::Failed(FailureReason::Timeout))).unwrap();
+        assert_eq!(Ledger::open(&path).unwrap().records.len(), 3);
+    }
+
+    #[test]
+    fn a_damaged_ledger_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger");
+        std::fs::write(&path, "not json\n").unwrap();
+        assert!(Ledger::open(&path).is_err());
+    }
+}

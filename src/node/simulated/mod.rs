@@ -1,0 +1,147 @@
+//! A node that moves no money: what a fresh installation pays with.
+//!
+//! Its published rule: it settles any regtest invoice whose payment hash is
+//! `SHA-256(SHA-256("withdrawd simulated" ‖ payment_secret))`; the inner hash is the preimage, so that
+//! the proof of payment is checked as with a real node. Any other invoice fails definitely, without
+//! a route. Its ledger is a file of lines in the data directory: a restart does not forget.
+
+mod ledger;
+
+use std::{path::Path, sync::Arc};
+
+use async_trait::async_trait;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    domain::{
+        Msat, Network, NodeId, PaymentHash, Preimage, Timestamp, invoice,
+        payment::{FailureReason, Record, RecordState},
+    },
+    ports::{
+        Connection, Introduction, LightningNode, LookUp, NodeError, NodeTraits, SendOrder,
+        SendStream, SendUpdate,
+    },
+    runtime::Clock,
+};
+
+use ledger::Ledger;
+
+const RULE: &[u8] = b"withdrawd simulated";
+/// Says what it is wherever it is shown.
+const ALIAS: &str = "SIMULATED (no real money)";
+/// The one connection that there is.
+const CONNECTION: Connection = Connection(0);
+
+/// The preimage by which an invoice of this payment secret is settled.
+pub fn preimage_of(payment_secret: &[u8; 32]) -> Preimage {
+    let mut rule = Sha256::new();
+    rule.update(RULE);
+    rule.update(payment_secret);
+    Preimage::from_bytes(rule.finalize().into())
+}
+
+/// A simulated node.
+pub struct SimulatedNode {
+    id: NodeId,
+    clock: Arc<dyn Clock>,
+    ledger: tokio::sync::Mutex<Ledger>,
+}
+
+impl std::fmt::Debug for SimulatedNode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SimulatedNode").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl SimulatedNode {
+    /// Opens (or begins) the ledger in this directory.
+    pub fn open(data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, std::io::Error> {
+        let ledger = Ledger::open(&data_dir.join("simulated-node.jsonl"))?;
+        Ok(Self { id: identity(), clock, ledger: tokio::sync::Mutex::new(ledger) })
+    }
+
+    /// What becomes of an order by the rule.
+    fn outcome(order: &SendOrder, now: Timestamp) -> RecordState {
+        let Ok(parsed) = invoice::parse(&order.invoice) else {
+            return RecordState::Failed(FailureReason::NodeError);
+        };
+        let preimage = preimage_of(&parsed.payment_secret().0);
+        if invoice::expires_at(&parsed) <= now {
+            RecordState::Failed(FailureReason::IncorrectPaymentDetails)
+        } else if preimage.hash() != order.payment_hash {
+            RecordState::Failed(FailureReason::NoRoute)
+        } else {
+            RecordState::Succeeded { preimage, fee: fee(order) }
+        }
+    }
+
+    async fn pay(&self, order: &SendOrder) -> SendUpdate {
+        let mut ledger = self.ledger.lock().await;
+        let now = self.clock.now();
+        if order.node != self.id {
+            let (found, expected) = (self.id.clone(), order.node.clone());
+            return SendUpdate::Error(NodeError::OtherNode { found, expected });
+        }
+        if now > order.send_deadline {
+            return SendUpdate::Error(NodeError::Refused("the send came after its deadline".into()));
+        }
+        match ledger.find(order.payment_hash) {
+            Some(Record { state: RecordState::Failed(_), .. }) | None => {}
+            Some(_) => return SendUpdate::AlreadyExists,
+        }
+        let record = Record {
+            payment_hash: order.payment_hash,
+            amount: order.amount,
+            created: now,
+            state: Self::outcome(order, now),
+        };
+        match ledger.append(&record) {
+            Ok(()) => SendUpdate::Record(record),
+            Err(error) => SendUpdate::Error(NodeError::Refused(error.to_string())),
+        }
+    }
+}
+
+/// The same on every machine: 02 and the hash of its name.
+fn identity() -> NodeId {
+    let text = format!("02{}", hex::encode(Sha256::digest(b"withdrawd simulated node")));
+    #[expect(clippy::expect_used, reason = "33 bytes as hex are 66 digits")]
+    NodeId::parse(&text).expect("66 hexadecimal digits")
+}
+
+/// One satoshi, if the limit allows: a fee that is booked like a real one.
+fn fee(order: &SendOrder) -> Msat {
+    Msat::new(1000).map_or(order.fee_limit, |sat| sat.min(order.fee_limit))
+}
+
+#[async_trait]
+impl LightningNode for SimulatedNode {
+    fn traits(&self) -> NodeTraits {
+        NodeTraits {
+            backend: "simulated",
+            simulated: true,
+            refuses_late_sends: true,
+            refuses_expired_invoices: true,
+            dedupes_by_hash: true,
+        }
+    }
+
+    async fn introduce(&self) -> Result<Introduction, NodeError> {
+        Ok(Introduction {
+            id: self.id.clone(),
+            alias: ALIAS.to_owned(),
+            network: Network::Regtest,
+            connection: CONNECTION,
+        })
+    }
+
+    async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError> {
+        let record = self.ledger.lock().await.find(hash).cloned();
+        Ok(LookUp { record, node: self.id.clone(), connection: CONNECTION })
+    }
+
+    async fn send(&self, order: SendOrder) -> SendStream {
+        let update = self.pay(&order).await;
+        Box::pin(futures_util::stream::iter([update]))
+    }
+}

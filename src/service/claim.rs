@@ -1,0 +1,162 @@
+//! What wallets may do: look at an offer, and claim it with an invoice.
+
+use std::sync::Arc;
+
+use super::{ServiceError, Waker};
+use crate::{
+    domain::{
+        Claim, ClaimRules, PaymentId, Presented, PublicUrl, Refusal, Sat, Secret, WithdrawView,
+    },
+    ports::{ClaimOutcome, Store, StoreError},
+    runtime::Runtime,
+};
+
+/// A request that moves under so many claims is settled by another one meanwhile.
+const TRIES: usize = 10;
+
+/// What the first GET answers (LUD-03).
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// Where to send the invoice.
+    pub callback: String,
+    /// The bearer secret.
+    pub k1: Secret,
+    /// The request's memo.
+    pub default_description: String,
+    /// The least that can be withdrawn.
+    pub min: Sat,
+    /// The most.
+    pub max: Sat,
+}
+
+/// The public side's use cases.
+#[derive(Clone)]
+pub struct ClaimService {
+    store: Arc<dyn Store>,
+    rules: ClaimRules,
+    public_url: PublicUrl,
+    runtime: Runtime,
+    waker: Waker,
+}
+
+impl std::fmt::Debug for ClaimService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClaimService").finish_non_exhaustive()
+    }
+}
+
+impl ClaimService {
+    /// Use cases over this store; `waker` is rung after each accepted claim.
+    pub fn new(
+        store: Arc<dyn Store>,
+        rules: ClaimRules,
+        public_url: PublicUrl,
+        runtime: Runtime,
+        waker: Waker,
+    ) -> Self {
+        Self { store, rules, public_url, runtime, waker }
+    }
+
+    /// The first GET. It changes nothing.
+    pub async fn offer(&self, secret: &str) -> Result<Result<Offer, Refusal>, ServiceError> {
+        let Some(k1) = Secret::from_wallet(secret) else { return Ok(Err(Refusal::Unknown)) };
+        let Some(view) = self.store.by_secret(&k1.hash()).await? else {
+            return Ok(Err(Refusal::Unknown));
+        };
+        let now = self.runtime.clock.now();
+        if let Some(why) = view.withdraw.unclaimable(now) {
+            return Ok(Err(Refusal::Unclaimable(why, now)));
+        }
+        let terms = view.withdraw.terms;
+        Ok(Ok(Offer {
+            callback: self.public_url.callback(),
+            k1,
+            default_description: terms.memo,
+            min: terms.target_min,
+            max: terms.target_max,
+        }))
+    }
+
+    /// The callback. OK means: the invoice is reserved, durably, and will be paid once or reported
+    /// as failed. Runs to its end even if the wallet hangs up.
+    pub async fn claim(&self, k1: &str, pr: &str) -> Result<Result<(), Refusal>, ServiceError> {
+        let Some(secret) = Secret::from_wallet(k1) else { return Ok(Err(Refusal::Unknown)) };
+        let presented = match Presented::read(pr) {
+            Ok(presented) => presented,
+            Err(refusal) => return Ok(Err(self.unless_unknown(&secret, refusal).await?)),
+        };
+        let service = self.clone();
+        let work = async move { service.decide(&secret, &presented).await };
+        self.runtime.detached(work).await.ok_or(ServiceError::Stopping)?
+    }
+
+    /// A wrong secret is the first thing to say, whatever else is wrong.
+    async fn unless_unknown(
+        &self,
+        secret: &Secret,
+        refusal: Refusal,
+    ) -> Result<Refusal, ServiceError> {
+        let known = self.store.by_secret(&secret.hash()).await?.is_some();
+        Ok(if known { refusal } else { Refusal::Unknown })
+    }
+
+    async fn decide(
+        &self,
+        secret: &Secret,
+        presented: &Presented,
+    ) -> Result<Result<(), Refusal>, ServiceError> {
+        for _ in 0..TRIES {
+            let Some(view) = self.store.by_secret(&secret.hash()).await? else {
+                return Ok(Err(Refusal::Unknown));
+            };
+            if presented.is_retap(&view) {
+                return Ok(Ok(()));
+            }
+            let claim = match self.judge(view, presented).await? {
+                Ok(claim) => claim,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            match self.store.claim(&claim).await {
+                Ok(ClaimOutcome::Accepted) => {
+                    self.accepted(&claim);
+                    return Ok(Ok(()));
+                }
+                Ok(ClaimOutcome::HashUsed) => return Ok(Err(Refusal::InvoiceUsed)),
+                // Read it again: whoever was faster may have come with the same invoice, and a
+                // COMMIT whose answer was lost may have been made.
+                Ok(ClaimOutcome::Stale) | Err(StoreError::Unknown(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::Stale.into())
+    }
+
+    async fn judge(
+        &self,
+        view: WithdrawView,
+        presented: &Presented,
+    ) -> Result<Result<Claim, Refusal>, ServiceError> {
+        let used = presented.was_used(&view);
+        let own_node = self.store.current_node().await?;
+        let now = self.runtime.clock.now();
+        let payment = PaymentId::new(now, &self.runtime.id_bits());
+        let claim =
+            presented.claim(view.withdraw, &self.rules, own_node.as_ref(), payment, now);
+        if claim.is_ok() && used {
+            return Ok(Err(Refusal::InvoiceUsed));
+        }
+        Ok(claim)
+    }
+
+    fn accepted(&self, claim: &Claim) {
+        let payment = &claim.payment;
+        tracing::info!(
+            withdraw = %payment.withdraw,
+            payment = %payment.id,
+            payment_hash = %payment.payment_hash,
+            amount_msat = payment.amount.get(),
+            "claimed"
+        );
+        self.waker.wake();
+    }
+}

@@ -1,0 +1,104 @@
+//! Making withdraw requests: one or a batch, all or none, repeats safe by request id.
+
+use std::collections::HashSet;
+
+use super::{ServiceError, Shown, WithdrawService};
+use crate::{
+    domain::{Draft, Field, Valid, Violation, Withdraw, WithdrawId, WithdrawView},
+    ports::{CreateOutcome, StoreError},
+};
+
+const MAX_BATCH: usize = 1000;
+
+impl WithdrawService {
+    /// Makes one. Runs to its end even if the caller goes away.
+    pub async fn create(&self, draft: Draft) -> Result<Shown, ServiceError> {
+        let valid = draft.validate().map_err(ServiceError::Invalid)?;
+        let mut shown = self.create_valid(vec![valid]).await?;
+        // One went in.
+        shown.pop().ok_or(ServiceError::Stopping)
+    }
+
+    /// Makes 1 to 1,000, all or none, in their order.
+    pub async fn create_batch(&self, drafts: Vec<Draft>) -> Result<Vec<Shown>, ServiceError> {
+        if drafts.is_empty() || drafts.len() > MAX_BATCH {
+            let rule = format!("must have 1 to {MAX_BATCH} entries");
+            return Err(ServiceError::Invalid(vec![Violation::new(Field::Requests, rule)]));
+        }
+        self.create_valid(validate_all(drafts)?).await
+    }
+
+    async fn create_valid(&self, valid: Vec<Valid>) -> Result<Vec<Shown>, ServiceError> {
+        let service = self.clone();
+        let work = async move { service.write(valid).await };
+        self.runtime.detached(work).await.ok_or(ServiceError::Stopping)?
+    }
+
+    async fn write(&self, valid: Vec<Valid>) -> Result<Vec<Shown>, ServiceError> {
+        let now = self.runtime.clock.now();
+        let new: Vec<Withdraw> = valid
+            .into_iter()
+            .map(|valid| {
+                let id = WithdrawId::new(now, &self.runtime.id_bits());
+                let secret = self.keyring.new_secret(id);
+                let key = self.keyring.current().clone();
+                Withdraw::new(id, valid.request_id, valid.terms, key, secret.hash())
+            })
+            .collect();
+        let outcomes = match self.store.create(&new).await {
+            Err(StoreError::Unknown(error)) => return self.read_back(new, error).await,
+            outcomes => outcomes?,
+        };
+        if let Some(index) = outcomes.iter().position(|o| *o == CreateOutcome::Conflict) {
+            return Err(ServiceError::RequestIdConflict { index });
+        }
+        let views = new.into_iter().zip(outcomes).map(|(withdraw, outcome)| match outcome {
+            CreateOutcome::Replayed(view) => *view,
+            CreateOutcome::Created | CreateOutcome::Conflict => {
+                WithdrawView { withdraw, payment: None }
+            }
+        });
+        Ok(views.map(|view| self.show(view)).collect())
+    }
+
+    /// The answer to COMMIT was lost: what stands there now is the answer, if all of it does.
+    async fn read_back(
+        &self,
+        new: Vec<Withdraw>,
+        lost: anyhow::Error,
+    ) -> Result<Vec<Shown>, ServiceError> {
+        let mut shown = Vec::with_capacity(new.len());
+        for withdraw in new {
+            match self.store.withdraw(withdraw.id).await? {
+                Some(view) => shown.push(self.show(view)),
+                // Not there, or not there yet, or a replay: the caller repeats, safely so with a
+                // request id, and nobody has the LNURL of what may still appear.
+                None => return Err(ServiceError::Unavailable(StoreError::Unknown(lost))),
+            }
+        }
+        Ok(shown)
+    }
+}
+
+/// All violations of all entries at once, equal request ids included.
+fn validate_all(drafts: Vec<Draft>) -> Result<Vec<Valid>, ServiceError> {
+    let mut violations = Vec::new();
+    let mut seen = HashSet::new();
+    let mut all = Vec::with_capacity(drafts.len());
+    for (index, draft) in drafts.into_iter().enumerate() {
+        match draft.validate() {
+            Ok(valid) => {
+                let id = valid.request_id.as_ref();
+                if id.is_some_and(|id| !seen.insert(id.clone())) {
+                    let rule = "must not be that of an earlier entry of the same batch";
+                    violations.push(Violation::new(Field::RequestId, rule).of_entry(index));
+                }
+                all.push(valid);
+            }
+            Err(broken) => {
+                violations.extend(broken.into_iter().map(|violation| violation.of_entry(index)));
+            }
+        }
+    }
+    if violations.is_empty() { Ok(all) } else { Err(ServiceError::Invalid(violations)) }
+}

@@ -1,0 +1,47 @@
+//! What a use case answers instead of a result. Adapters map it, exhaustively, to their own wire.
+
+use crate::{
+    domain::{NotDeactivatable, Violation},
+    ports::StoreError,
+};
+
+/// Why a use case did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// Bad input: every rule that is broken.
+    #[error("{} fields are not as they must be", .0.len())]
+    Invalid(Vec<Violation>),
+    /// There is no such request.
+    #[error("no such withdraw request")]
+    NotFound,
+    /// The request id was used for other content; in a batch, by which entry.
+    #[error("the request id was used with other content")]
+    RequestIdConflict {
+        /// Its place in the batch.
+        index: usize,
+    },
+    /// It cannot be deactivated.
+    #[error("the withdraw request cannot be deactivated")]
+    NotDeactivatable(NotDeactivatable),
+    /// The store cannot be reached, or its answer was lost: try again.
+    #[error("the store is unavailable")]
+    Unavailable(#[source] StoreError),
+    /// A defect.
+    #[error("internal error")]
+    Internal(#[source] StoreError),
+    /// The process is going away.
+    #[error("the service is stopping")]
+    Stopping,
+}
+
+impl From<StoreError> for ServiceError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            // A row that moves each time that it is read is a matter of load, not a defect.
+            StoreError::Unavailable { .. } | StoreError::Unknown(_) | StoreError::Stale => {
+                Self::Unavailable(error)
+            }
+            StoreError::Failed { .. } => Self::Internal(error),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Reading withdraw requests: one, or pages of them.
+
+use super::{ServiceError, Shown, WithdrawService};
+use crate::domain::{
+    Field, Filter, ListQuery, PageToken, Violation, WithdrawId, is_request_id,
+};
+
+const DEFAULT_PAGE_SIZE: i64 = 50;
+/// Larger pages are cut to this size.
+pub const MAX_PAGE_SIZE: i64 = 1000;
+
+/// A page to read.
+#[derive(Clone, Debug, Default)]
+pub struct PageRequest {
+    /// 0 for the default.
+    pub page_size: i32,
+    /// Empty for the first page.
+    pub page_token: String,
+    /// Which requests.
+    pub filter: Filter,
+}
+
+/// A page.
+#[derive(Debug)]
+pub struct Page {
+    /// Newest first.
+    pub withdraws: Vec<Shown>,
+    /// What the list continues after; none at its end.
+    pub more: bool,
+}
+
+impl WithdrawService {
+    /// One by its id.
+    pub async fn get(&self, id: &str) -> Result<Shown, ServiceError> {
+        let id = read_id(id)?;
+        let view = self.store.withdraw(id).await?.ok_or(ServiceError::NotFound)?;
+        Ok(self.show(view))
+    }
+
+    /// A page, newest first.
+    pub async fn list(&self, request: &PageRequest) -> Result<Page, ServiceError> {
+        let query = self.query(request).map_err(ServiceError::Invalid)?;
+        let wanted = query.limit;
+        // One more than is shown tells whether there is a next page.
+        let query = ListQuery { limit: wanted + 1, ..query };
+        let mut views = self.store.list(&query).await?;
+        let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
+        let more = views.len() > wanted;
+        views.truncate(wanted);
+        Ok(Page { withdraws: views.into_iter().map(|view| self.show(view)).collect(), more })
+    }
+
+    fn query(&self, request: &PageRequest) -> Result<ListQuery, Vec<Violation>> {
+        let mut violations = Vec::new();
+        if request.page_size < 0 {
+            violations.push(Violation::new(Field::PageSize, "must not be negative"));
+        }
+        let request_id = request.filter.request_id.as_deref();
+        if request_id.is_some_and(|id| !is_request_id(id)) {
+            let rule = "must be 1 to 128 visible ASCII characters";
+            violations.push(Violation::new(Field::RequestId, rule));
+        }
+        let mut after = None;
+        if !request.page_token.is_empty() {
+            match PageToken::parse(&request.page_token, &request.filter) {
+                Ok(cursor) => after = Some(cursor),
+                Err(fault) => violations.push(Violation::new(Field::PageToken, fault)),
+            }
+        }
+        if !violations.is_empty() {
+            return Err(violations);
+        }
+        let limit = match i64::from(request.page_size) {
+            0 => DEFAULT_PAGE_SIZE,
+            size => size.min(MAX_PAGE_SIZE),
+        };
+        let now = self.runtime.clock.now();
+        Ok(ListQuery { filter: request.filter.clone(), after, limit, now })
+    }
+}
+
+/// Reads an id, or says what one looks like.
+pub fn read_id(text: &str) -> Result<WithdrawId, ServiceError> {
+    WithdrawId::parse(text).map_err(|fault| {
+        let rule = if text.is_empty() { "is required".to_owned() } else { fault.to_string() };
+        ServiceError::Invalid(vec![Violation::new(Field::Id, rule)])
+    })
+}

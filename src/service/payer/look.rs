@@ -1,0 +1,134 @@
+//! Looking an attempt up, and doing what the table says.
+
+use super::{Payer, chain};
+use crate::{
+    domain::{
+        FailureReason, NodeId, State,
+        payment::{Advance, LookedUp, Next, Word, looked_up},
+    },
+    ports::{Leased, LookUp, StoreError},
+    service::{Distrust, clocks::Reading},
+};
+
+/// What a look-up told, and when it was begun.
+struct Look {
+    looked: LookedUp,
+    paying: NodeId,
+    clocks: Reading,
+}
+
+impl Payer {
+    /// One attempt, from its look-up to whatever follows. Errors leave it as it is.
+    pub(super) async fn attend(&self, leased: Leased) {
+        let look = match self.look(&leased).await {
+            Ok(look) => look,
+            Err(error) => {
+                let payment = leased.payment.id;
+                tracing::warn!(%payment, error = %chain(&error), "could not look the payment up");
+                return self.ask_again(&leased).await;
+            }
+        };
+        let payment = &leased.payment;
+        let next = looked_up(payment, &look.looked, payment.beside(&leased.withdraw));
+        match self.while_clocks_agree(next, &look.clocks) {
+            Next::Send => self.send(leased, look.paying, &look.clocks).await,
+            Next::Stay => self.postpone(&leased).await,
+            next => self.conclude(leased, next, &look.clocks).await,
+        }
+    }
+
+    /// Asks the node. Whether every send is over is judged by clocks that were read *before*: an
+    /// earlier look-up's answer changes nothing.
+    async fn look(&self, leased: &Leased) -> Result<Look, Distrust> {
+        let payment = &leased.payment;
+        let clocks = self.clocks.read(&*self.runtime.clock, &*self.store).await?;
+        let over = payment.all_over(clocks.earlier, &self.options.limits);
+        let paying = self.trust.paying_node().await?;
+        let found: LookUp = self.node.look_up(payment.payment_hash).await?;
+        let word = Word::of(found.record.as_ref(), payment, self.options.limits.clock_skew);
+        let tells_nothing = matches!(word, Word::NotFound | Word::Failed(..));
+        let trust = self.trust.judge(payment, &paying, &found, tells_nothing).await?;
+        // Too late is judged after the answer, by the later clock.
+        let late = self.clocks.read(&*self.runtime.clock, &*self.store).await?;
+        let looked = LookedUp {
+            word,
+            over,
+            too_late: payment.too_late(late.later),
+            trust,
+            node_dedupes: self.node.traits().dedupes_by_hash,
+            max_errors: self.options.limits.max_errors,
+        };
+        let settled = clocks.settled && late.settled;
+        // A node that is not trusted is not asked to pay either.
+        Ok(Look { looked, paying, clocks: Reading { settled, ..late } })
+    }
+
+    /// While wall and monotonic time disagree, nothing is sent, closed or reopened.
+    fn while_clocks_agree(&self, next: Next, clocks: &Reading) -> Next {
+        match next {
+            Next::Send | Next::Fail(_) if !clocks.settled => Next::Stay,
+            next => next,
+        }
+    }
+
+    /// Writes what follows from a look-up. A row that moved meanwhile is somebody else's: what the
+    /// look-up told is stale with it.
+    async fn conclude(&self, leased: Leased, next: Next, clocks: &Reading) {
+        let before = leased.payment.state;
+        let advance =
+            leased.payment.clone().follow(next, leased.withdraw.clone(), &self.reopening(), clocks.now);
+        let advance = self.scheduled(advance, clocks);
+        match self.store.advance(&advance).await {
+            Ok(()) => told(&advance, &before),
+            Err(StoreError::Stale) => {
+                tracing::debug!(payment = %advance.payment.id, "somebody else was faster");
+            }
+            Err(error) => {
+                let payment = advance.payment.id;
+                tracing::warn!(%payment, error = %chain(&error), "could not write what was learned");
+                self.ask_again(&leased).await;
+            }
+        }
+    }
+
+    /// Adds when to look again.
+    pub(super) fn scheduled(&self, advance: Advance, clocks: &Reading) -> Advance {
+        let due_at = self.next_look(&advance.payment, 0, clocks.now);
+        Advance { due_at, ..advance }
+    }
+}
+
+/// One line per change of a payment. Anything that a person must see is an error.
+pub(super) fn told(advance: &Advance, before: &State) {
+    let payment = &advance.payment;
+    let (id, withdraw, hash) = (payment.id, payment.withdraw, payment.payment_hash);
+    match payment.state {
+        State::Paid { fee, .. } if fee > payment.fee_limit => {
+            tracing::error!(payment = %id, %withdraw, payment_hash = %hash, fee_msat = fee.get(),
+                fee_limit_msat = payment.fee_limit.get(), "paid, above the fee limit");
+        }
+        State::Paid { fee, .. } if matches!(before, State::Failed { .. }) => {
+            tracing::error!(payment = %id, %withdraw, payment_hash = %hash, fee_msat = fee.get(),
+                "paid late, after it was closed as failed; the request was still free");
+        }
+        State::Paid { fee, .. } => {
+            tracing::info!(payment = %id, %withdraw, payment_hash = %hash, fee_msat = fee.get(),
+                "paid");
+        }
+        State::Failed { late: Some(_), .. } => {
+            tracing::error!(payment = %id, %withdraw, payment_hash = %hash,
+                "LATE_SUCCESS: paid after it was closed as failed");
+        }
+        State::Failed { reason, .. } => {
+            let reason = FailureReason::name(reason);
+            tracing::info!(payment = %id, %withdraw, payment_hash = %hash, reason, "failed");
+        }
+        State::NeedsOperator { reason, .. } => {
+            tracing::error!(payment = %id, %withdraw, payment_hash = %hash, reason = reason.name(),
+                "NEEDS_OPERATOR: the payment is in doubt");
+        }
+        State::Reserved | State::Sending | State::InFlight => {
+            tracing::debug!(payment = %id, %withdraw, state = payment.state.name(), "advanced");
+        }
+    }
+}

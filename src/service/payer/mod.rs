@@ -1,0 +1,178 @@
+//! The payer: follows every open attempt to its end.
+//!
+//! It takes no input and acts on stored state alone, so that any pass may be the first after a
+//! crash. Each attempt is **looked up before anything is sent**; a send is committed before the node
+//! is asked; a node's silence changes nothing. A lease keeps two workers from doing the same work,
+//! and nothing more: each write names the version that was read.
+
+mod look;
+mod send;
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{ClockGuard, NodeTrust};
+use crate::{
+    domain::{
+        Millis, Timestamp,
+        payment::{Pace, Payment, Reopening, SendLimits, next_look},
+    },
+    ports::{Lane, Leased, LightningNode, Store, StoreError},
+    runtime::Runtime,
+};
+
+/// How the payer works.
+#[derive(Clone, Copy, Debug)]
+pub struct PayerOptions {
+    /// When a send is over, and how often to try.
+    pub limits: SendLimits,
+    /// How long the node may take to receive a send.
+    pub send_life: Millis,
+    /// How often to look.
+    pub pace: Pace,
+    /// How long a worker has an attempt for itself. Longer than `pace.fresh_for`.
+    pub lease: Millis,
+    /// How many attempts this process sends at a time: those that are sending, or in flight for
+    /// less than `pace.fresh_for`.
+    pub max_sending: usize,
+    /// How many others it looks up at a time.
+    pub max_following: usize,
+    /// How long a request stays claimable after a failure.
+    pub claim_grace: Millis,
+}
+
+/// Follows attempts.
+pub struct Payer {
+    store: Arc<dyn Store>,
+    node: Arc<dyn LightningNode>,
+    runtime: Runtime,
+    options: PayerOptions,
+    trust: NodeTrust,
+    clocks: ClockGuard,
+    sending: Arc<Semaphore>,
+    following: Arc<Semaphore>,
+}
+
+impl std::fmt::Debug for Payer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Payer").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Payer {
+    /// A payer of this process.
+    pub fn new(
+        store: Arc<dyn Store>,
+        node: Arc<dyn LightningNode>,
+        runtime: Runtime,
+        trust: NodeTrust,
+        options: PayerOptions,
+    ) -> Self {
+        let SendLimits { clock_skew, node_slack, .. } = options.limits;
+        let hold = options.send_life.plus(clock_skew).plus(node_slack);
+        Self {
+            store,
+            node,
+            runtime,
+            trust,
+            clocks: ClockGuard::new(clock_skew, hold),
+            sending: Arc::new(Semaphore::new(options.max_sending)),
+            following: Arc::new(Semaphore::new(options.max_following)),
+            options,
+        }
+    }
+
+    /// One pass: leases what is due, as much as there is room for, and starts to work on it.
+    /// Returns how many attempts it took.
+    pub async fn run_once(self: &Arc<Self>) -> Result<usize, StoreError> {
+        let fresh = self.take(Lane::Fresh, &self.sending).await?;
+        let follow = self.take(Lane::Follow, &self.following).await?;
+        Ok(fresh + follow)
+    }
+
+    /// Waits until nothing is worked on (for a stop, and for tests).
+    pub async fn idle(&self) {
+        let all = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        // The semaphores are never closed.
+        let _sending = self.sending.acquire_many(all(self.options.max_sending)).await;
+        let _following = self.following.acquire_many(all(self.options.max_following)).await;
+    }
+
+    async fn take(
+        self: &Arc<Self>,
+        lane: Lane,
+        room: &Arc<Semaphore>,
+    ) -> Result<usize, StoreError> {
+        let mut permits: Vec<OwnedSemaphorePermit> = Vec::new();
+        while let Ok(permit) = Arc::clone(room).try_acquire_owned() {
+            permits.push(permit);
+        }
+        let limit = i64::try_from(permits.len()).unwrap_or(i64::MAX);
+        let now = self.runtime.clock.now();
+        let leased = self.store.lease(lane, now, now.plus(self.options.lease), limit).await?;
+        let taken = leased.len();
+        for (leased, permit) in leased.into_iter().zip(permits) {
+            let payer = Arc::clone(self);
+            self.runtime.spawner.spawn(Box::pin(async move {
+                payer.attend(leased).await;
+                drop(permit);
+            }));
+        }
+        Ok(taken)
+    }
+
+    fn reopening(&self) -> Reopening {
+        let traits = self.node.traits();
+        Reopening {
+            node_refuses_late_sends: traits.refuses_late_sends,
+            node_refuses_expired_invoices: traits.refuses_expired_invoices,
+            clock_skew: self.options.limits.clock_skew,
+            claim_grace: self.options.claim_grace,
+        }
+    }
+
+    fn next_look(&self, payment: &Payment, looks: i64, now: Timestamp) -> Option<Timestamp> {
+        let jitter = self.runtime.jitter();
+        next_look(payment, looks, now, jitter, &self.options.pace, &self.options.limits)
+    }
+
+    /// Nothing was learned: somebody looks again later.
+    async fn postpone(&self, leased: &Leased) {
+        let now = self.runtime.clock.now();
+        let due_at = self.next_look(&leased.payment, leased.looks, now);
+        self.set_due(leased, due_at).await;
+    }
+
+    /// It could not even be asked: a look that was planned for now is not skipped.
+    async fn ask_again(&self, leased: &Leased) {
+        let now = self.runtime.clock.now();
+        let due_at = if leased.payment.state.is_open() {
+            self.next_look(&leased.payment, leased.looks, now)
+        } else {
+            Some(now.plus(self.options.pace.slow))
+        };
+        self.set_due(leased, due_at).await;
+    }
+
+    async fn set_due(&self, leased: &Leased, due_at: Option<Timestamp>) {
+        let payment = leased.payment.id;
+        let looks = leased.looks.saturating_add(1);
+        if let Err(error) = self.store.postpone(payment, leased.epoch, due_at, looks).await {
+            // The lease runs out by itself.
+            tracing::warn!(%payment, error = %chain(&error), "could not postpone");
+        }
+    }
+}
+
+/// An error with what caused it, for a log line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

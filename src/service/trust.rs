@@ -1,0 +1,135 @@
+//! Whether the node that answers is the one whose word counts.
+//!
+//! The first node that this store sees is the one that pays. Another identity later stops payments
+//! until the operator names it. And a node that no longer knows the newest payment that it was seen
+//! to make has lost its memory: its NOT_FOUND proves nothing.
+
+use std::sync::{Arc, Mutex};
+
+use crate::{
+    domain::{NodeId, Payment, payment::Trust},
+    ports::{Connection, Introduction, LightningNode, LookUp, NodeError, Store, StoreError},
+    runtime::Clock,
+};
+
+/// Why no node can be trusted now.
+#[derive(Debug, thiserror::Error)]
+pub enum Distrust {
+    /// The node is silent.
+    #[error("the node is silent")]
+    Node(#[from] NodeError),
+    /// The store is.
+    #[error("the store is silent")]
+    Store(#[from] StoreError),
+}
+
+/// Knows which node pays.
+pub struct NodeTrust {
+    store: Arc<dyn Store>,
+    node: Arc<dyn LightningNode>,
+    clock: Arc<dyn Clock>,
+    /// The operator's word: this node pays from now on.
+    expected: Option<NodeId>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The node that pays, as found on this connection.
+    paying: Option<(Connection, NodeId)>,
+    /// The connection on which the node knew its newest payment.
+    remembers: Option<Connection>,
+}
+
+impl std::fmt::Debug for NodeTrust {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NodeTrust").finish_non_exhaustive()
+    }
+}
+
+impl NodeTrust {
+    /// `expected` replaces the node that paid so far, if it is the one at the other end.
+    pub fn new(
+        store: Arc<dyn Store>,
+        node: Arc<dyn LightningNode>,
+        clock: Arc<dyn Clock>,
+        expected: Option<NodeId>,
+    ) -> Self {
+        Self { store, node, clock, expected, state: Mutex::default() }
+    }
+
+    /// The node that pays, as the store has it; makes itself known to the node if need be.
+    pub async fn paying_node(&self) -> Result<NodeId, Distrust> {
+        let seen = self.node.introduce().await?;
+        let known = self.locked(|state| state.paying.clone());
+        if let Some((connection, id)) = known
+            && connection == seen.connection
+        {
+            return Ok(id);
+        }
+        let replace = self.expected.as_ref() == Some(&seen.id);
+        let backend = self.node.traits().backend;
+        let now = self.clock.now();
+        let paying = self.store.remember_node(&seen, backend, replace, now).await?;
+        self.tell(&seen, &paying);
+        self.locked(|state| state.paying = Some((seen.connection, paying.clone())));
+        Ok(paying)
+    }
+
+    /// Judges a look-up's answer for `payment`. `tells_nothing` is set when the word is NOT_FOUND
+    /// or FAILED, which only a node with its memory may say.
+    pub async fn judge(
+        &self,
+        payment: &Payment,
+        paying: &NodeId,
+        look: &LookUp,
+        tells_nothing: bool,
+    ) -> Result<Trust, Distrust> {
+        let asked = payment.node().unwrap_or(paying);
+        if look.node != *asked || look.node != *paying {
+            return Ok(Trust::OtherNode);
+        }
+        if !tells_nothing || self.remembers(look).await? {
+            return Ok(Trust::Same);
+        }
+        tracing::error!(
+            node = %look.node,
+            "the node no longer knows its newest payment: it was restored or wiped; sends stop"
+        );
+        Ok(Trust::Forgetful)
+    }
+
+    /// Whether the node still knows the newest payment that it was seen to make. Asked once per
+    /// connection: a node loses its memory no faster than its process.
+    async fn remembers(&self, look: &LookUp) -> Result<bool, Distrust> {
+        if self.locked(|state| state.remembers) == Some(look.connection) {
+            return Ok(true);
+        }
+        let Some(newest) = self.store.newest_paid(&look.node).await? else { return Ok(true) };
+        let witness = self.node.look_up(newest).await?;
+        let remembers = witness.record.is_some() && witness.node == look.node;
+        if remembers && witness.connection == look.connection {
+            self.locked(|state| state.remembers = Some(look.connection));
+        }
+        Ok(remembers)
+    }
+
+    fn tell(&self, seen: &Introduction, paying: &NodeId) {
+        let simulated = self.node.traits().simulated;
+        if seen.id == *paying {
+            tracing::info!(node = %seen.id, alias = %seen.alias, network = %seen.network, simulated,
+                "the node is connected");
+        } else {
+            tracing::error!(found = %seen.id, expected = %paying,
+                "another node answers: payments stop; set node.expected_identity to its identity \
+                 to pay from it");
+        }
+    }
+
+    fn locked<T>(&self, with: impl FnOnce(&mut State) -> T) -> T {
+        match self.state.lock() {
+            Ok(mut state) => with(&mut state),
+            Err(poisoned) => with(&mut poisoned.into_inner()),
+        }
+    }
+}

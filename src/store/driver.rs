@@ -1,0 +1,122 @@
+//! What the statements of [`super::sql`] ask of a database.
+
+use async_trait::async_trait;
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use crate::{domain::Timestamp, ports::StoreError};
+
+/// A statement: constant text that begins with its name in a comment, and what it is there for.
+#[derive(Clone, Copy, Debug)]
+pub struct Sql {
+    /// For errors: "could not …".
+    pub doing: &'static str,
+    /// `$1`, `$2`, … in both databases.
+    pub text: &'static str,
+}
+
+/// A parameter. Each kind is bound as the column's own type.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// bigint
+    Int(Option<i64>),
+    /// boolean
+    Bool(bool),
+    /// text
+    Text(Option<String>),
+    /// bytea
+    Bytes(Option<Vec<u8>>),
+    /// uuid
+    Uuid(Option<Uuid>),
+    /// numeric (text on SQLite)
+    Decimal(Decimal),
+}
+
+/// A row, read by the names of its columns.
+pub trait Cells {
+    /// bigint
+    fn int(&self, column: &str) -> Result<Option<i64>, sqlx::Error>;
+    /// boolean
+    fn bool(&self, column: &str) -> Result<bool, sqlx::Error>;
+    /// text
+    fn text(&self, column: &str) -> Result<Option<String>, sqlx::Error>;
+    /// bytea
+    fn bytes(&self, column: &str) -> Result<Option<Vec<u8>>, sqlx::Error>;
+    /// uuid
+    fn uuid(&self, column: &str) -> Result<Option<Uuid>, sqlx::Error>;
+    /// numeric
+    fn decimal(&self, column: &str) -> Result<Decimal, sqlx::Error>;
+}
+
+/// Why a statement failed, as far as trying again is concerned.
+#[derive(Debug)]
+pub enum Fault {
+    /// Another transaction was in the way (40001, 40P01, busy): nothing was written, try again.
+    Contended(StoreError),
+    /// Anything else.
+    Final(StoreError),
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Final(error)
+    }
+}
+
+impl Fault {
+    /// The error without the advice.
+    pub fn into_error(self) -> StoreError {
+        match self {
+            Self::Contended(error) | Self::Final(error) => error,
+        }
+    }
+}
+
+/// A transaction that writes. Dropped without [`Tx::commit`], it never happened.
+#[async_trait]
+pub trait Tx: Send {
+    /// Its rows.
+    type Row: Cells + Send + Sync;
+
+    /// Runs a statement; tells how many rows it wrote.
+    async fn execute(&mut self, sql: Sql, values: Vec<Value>) -> Result<u64, Fault>;
+
+    /// Runs a statement that returns rows.
+    async fn fetch(&mut self, sql: Sql, values: Vec<Value>) -> Result<Vec<Self::Row>, Fault>;
+
+    /// Makes it durable. An answer that was lost is [`StoreError::Unknown`].
+    async fn commit(self) -> Result<(), Fault>;
+}
+
+/// The statements that the two databases spell differently.
+#[derive(Debug)]
+pub struct Dialect {
+    /// Leases RESERVED attempts.
+    pub lease_fresh: Sql,
+    /// Leases all others that are due.
+    pub lease_follow: Sql,
+}
+
+/// A database.
+#[async_trait]
+pub trait Driver: Send + Sync + 'static {
+    /// Its rows.
+    type Row: Cells + Send + Sync;
+    /// Its transactions.
+    type Tx: Tx<Row = Self::Row>;
+
+    /// How it spells what differs.
+    fn dialect(&self) -> &'static Dialect;
+
+    /// Begins a transaction that writes.
+    async fn begin(&self) -> Result<Self::Tx, Fault>;
+
+    /// Reads outside of a transaction.
+    async fn fetch(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<Self::Row>, StoreError>;
+
+    /// The database's own clock.
+    async fn now(&self) -> Result<Timestamp, StoreError>;
+
+    /// Ends all connections.
+    async fn close(&self);
+}

@@ -1,0 +1,160 @@
+-- Withdraw requests, the attempts to pay them, what was sent for each attempt, what happened, and
+-- the nodes that were seen. The invariants of the domain are repeated here as constraints, so that
+-- a bug, or a hand with sqlite3, meets them as well. Decimals are text, ids the 16 bytes of the UUID.
+--
+-- Times are milliseconds since the Unix epoch (`_ms`), amounts satoshis (`_sat`) or millisatoshis
+-- (`_msat`). Names of states and reasons are those of the proto.
+
+create table withdraws (
+    -- A UUIDv7: its time is the request's `created`, so the key serves order, pages and time filters.
+    id                   blob    primary key,
+    -- Raised by every change; every write names the version that it has read.
+    version              integer  not null check (version >= 1),
+    -- Who made it. One unnamed caller until access keys exist.
+    caller               text    not null default '',
+    request_id           text    check (length(request_id) between 1 and 128),
+    min_amount           text    not null check (cast(min_amount as real) > 0),
+    max_amount           text    not null,
+    currency             text    not null,
+    target_currency      text    not null,
+    exchange_rate        text    not null check (cast(exchange_rate as real) > 0),
+    ttl_s                integer  not null check (ttl_s between 180 and 31536000),
+    target_min_sat       integer  not null check (target_min_sat >= 1),
+    target_max_sat       integer  not null
+                         check (target_max_sat between target_min_sat and 2100000000000000),
+    memo                 text    not null,
+    statement_descriptor text,
+    -- JSON as text.
+    pass_thru            text,
+    -- Which master key derives the secret. The secret itself is nowhere in this database.
+    key_id               text    not null,
+    secret_sha256        blob    not null check (length(secret_sha256) = 32),
+    status               text    not null check (status in ('ACTIVE', 'PAID', 'DEACTIVATED')),
+    expires_at_ms        integer  not null,
+    claimable_until_ms   integer  not null check (claimable_until_ms >= expires_at_ms),
+    reopens_at_ms        integer,
+    -- A mark for the index, kept by every change and by the expiry pass; claims do not rest on it.
+    claimable            integer not null check (claimable in (0, 1)),
+    -- The open or last attempt.
+    payment_id           blob,
+    payment_hold         text    check (payment_hold in ('RELEASED', 'OPEN', 'IN_DOUBT')),
+    modified_at_ms       integer  not null,
+
+    constraint withdraws_request_id_unique unique (caller, request_id),
+    constraint withdraws_secret_unique unique (secret_sha256),
+    constraint withdraws_hold_of_a_payment check ((payment_id is null) = (payment_hold is null)),
+    constraint withdraws_held_is_active
+        check (status = 'ACTIVE' or payment_hold is null or payment_hold = 'RELEASED'),
+    constraint withdraws_paid_by_a_payment check (status <> 'PAID' or payment_id is not null),
+    constraint withdraws_claimable_is_free
+        check (not claimable or (status = 'ACTIVE' and reopens_at_ms is null
+                                 and (payment_hold is null or payment_hold = 'RELEASED')))
+) strict;
+
+-- ListWithdraws: one index per combination of filters; the primary key serves the list of all.
+create index withdraws_by_status on withdraws (status, id);
+create index withdraws_claimable on withdraws (id) where claimable;
+create index withdraws_unclaimable on withdraws (id) where not claimable;
+create index withdraws_unclaimable_active on withdraws (id)
+    where not claimable and status = 'ACTIVE';
+-- The expiry pass, and the few claimable rows that it has not marked yet.
+create index withdraws_to_expire on withdraws (claimable_until_ms) where claimable;
+create index withdraws_to_reopen on withdraws (reopens_at_ms) where reopens_at_ms is not null;
+
+-- Which keys must be there to show the LNURLs of open requests; read at start.
+create index withdraws_keys on withdraws (key_id) where status = 'ACTIVE';
+
+create table payments (
+    -- A UUIDv7: its time is when the invoice was accepted.
+    id                    blob    primary key,
+    version               integer  not null check (version >= 1),
+    withdraw_id           blob    not null references withdraws (id),
+    invoice               text    not null,
+    payment_hash          blob    not null check (length(payment_hash) = 32),
+    amount_msat           integer  not null check (amount_msat > 0),
+    fee_limit_msat        integer  not null check (fee_limit_msat >= 0),
+    invoice_expires_at_ms integer  not null,
+    send_until_ms         integer  not null,
+    state                 text    not null check (state in
+                          ('RESERVED', 'SENDING', 'IN_FLIGHT', 'PAID', 'FAILED', 'NEEDS_OPERATOR')),
+    -- When it became PAID, FAILED or NEEDS_OPERATOR.
+    state_at_ms           integer,
+    -- A failure heard of while a send may still arrive.
+    noted_reason          text,
+    preimage              blob    check (length(preimage) = 32),
+    fee_msat              integer  check (fee_msat >= 0),
+    failure_reason        text,
+    operator_reason       text,
+    -- Paid after it was closed as failed, when the request was no longer free.
+    late_preimage         blob    check (length(late_preimage) = 32),
+    late_fee_msat         integer,
+    late_at_ms            integer,
+    -- The node that was asked last.
+    node_id               text,
+    -- Of the last lease. Leases save work; correctness rests on `version`.
+    epoch                 integer  not null default 0,
+    looks                 integer  not null default 0,
+    -- When somebody should look at it next; a lease moves it on. Null: never again.
+    due_at_ms             integer,
+
+    -- The one rule that no crash may break: an invoice is paid for one claim only.
+    constraint payments_hash_unique unique (payment_hash),
+    constraint payments_paid_has_proof check ((state = 'PAID') = (preimage is not null)
+                                              and (state = 'PAID') = (fee_msat is not null)),
+    constraint payments_failed_has_reason check ((state = 'FAILED') = (failure_reason is not null)),
+    constraint payments_doubt_has_reason
+        check ((state = 'NEEDS_OPERATOR') = (operator_reason is not null)),
+    constraint payments_ended_has_time
+        check ((state in ('PAID', 'FAILED', 'NEEDS_OPERATOR')) = (state_at_ms is not null)),
+    constraint payments_late_is_failed check (late_at_ms is null or state = 'FAILED'),
+    constraint payments_sent_has_node
+        check (node_id is not null or state in ('RESERVED', 'FAILED', 'NEEDS_OPERATOR'))
+) strict;
+
+-- At most one open attempt per request, whatever the code believes.
+create unique index payments_one_open on payments (withdraw_id)
+    where state in ('RESERVED', 'SENDING', 'IN_FLIGHT', 'NEEDS_OPERATOR');
+create unique index payments_one_paid on payments (withdraw_id) where state = 'PAID';
+create index payments_of_withdraw on payments (withdraw_id, id);
+create index payments_due_fresh on payments (due_at_ms)
+    where state = 'RESERVED' and due_at_ms is not null;
+create index payments_due_follow on payments (due_at_ms)
+    where state <> 'RESERVED' and due_at_ms is not null;
+create index payments_newest_paid on payments (node_id, state_at_ms) where state = 'PAID';
+
+create table sends (
+    payment_id       blob   not null references payments (id),
+    number           integer not null check (number >= 1),
+    -- Of the lease under which it was committed: tells two workers' rows apart.
+    epoch            integer not null,
+    node_id          text   not null,
+    sent_at_ms       integer not null,
+    -- The instant after which the node itself refuses the request.
+    send_deadline_ms integer not null,
+    answer           text   check (answer in ('ERROR', 'ALREADY_EXISTS', 'FINAL')),
+    primary key (payment_id, number)
+) strict;
+
+-- Append-only: what happened to a request, in the transaction that made it so.
+create table events (
+    withdraw_id blob   not null references withdraws (id),
+    -- The request's version after the change.
+    version     integer not null,
+    kind        text   not null,
+    payment_id  blob,
+    detail      text,
+    at_ms       integer not null,
+    primary key (withdraw_id, version)
+) strict;
+
+create table nodes (
+    -- The public key, hex.
+    node_id          text    primary key,
+    alias            text    not null,
+    network          text    not null,
+    backend          text    not null,
+    first_seen_at_ms integer  not null,
+    -- The one that pays.
+    is_current       integer not null check (is_current in (0, 1))
+) strict;
+create unique index nodes_one_current on nodes (is_current) where is_current;

@@ -1,0 +1,221 @@
+//! Postgres: connecting with durability that was checked, and its spelling of what differs.
+//!
+//! Nothing here needs more than a Postgres-compatible database offers: no LISTEN, no advisory lock,
+//! no function of one's own.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rust_decimal::Decimal;
+use sqlx::{
+    Connection, PgConnection, PgPool, Postgres, Row,
+    postgres::{PgArguments, PgConnectOptions, PgRow},
+    query::Query,
+};
+use uuid::Uuid;
+
+use super::{
+    driver::{Cells, Dialect, Driver, Fault, Sql, Tx, Value},
+    sql::SqlStore,
+};
+use crate::{domain::Timestamp, ports::StoreError};
+
+mod connect;
+
+/// How to connect.
+#[derive(Clone, Debug)]
+pub struct PostgresOptions {
+    /// `postgres://…`; the password in it is never logged.
+    pub connect: PgConnectOptions,
+    /// The most connections of this process.
+    pub max_connections: u32,
+    /// How long to wait for a free connection.
+    pub acquire_timeout: Duration,
+    /// How long one statement may take.
+    pub statement_timeout: Duration,
+    /// Runs with `fsync` or `synchronous_commit` off: a crash of the database then loses commits
+    /// that this service was told of, and may pay a request twice.
+    pub allow_losing_commits_in_a_crash: bool,
+    /// Brings the schema up to date when connecting.
+    pub migrate: bool,
+}
+
+/// The store on Postgres.
+pub type PostgresStore = SqlStore<PostgresDriver>;
+
+/// The driver of [`PostgresStore`].
+#[derive(Debug)]
+pub struct PostgresDriver {
+    pool: PgPool,
+}
+
+impl PostgresStore {
+    /// Connects, checks durability, and brings the schema up to date (or checks that it is).
+    pub async fn open(options: PostgresOptions) -> Result<Self, StoreError> {
+        let pool = connect::pool(&options).await?;
+        connect::schema(&pool, options.migrate).await?;
+        Ok(Self::over(PostgresDriver { pool }))
+    }
+}
+
+static DIALECT: Dialect = Dialect {
+    lease_fresh: Sql {
+        doing: "lease reserved payments",
+        text: "-- payment.lease_fresh
+               update payments set epoch = epoch + 1, due_at_ms = $1
+                where id in (select id from payments
+                              where state = 'RESERVED' and due_at_ms <= $2
+                              order by due_at_ms limit $3 for update skip locked)
+               returning id",
+    },
+    lease_follow: Sql {
+        doing: "lease payments to follow",
+        text: "-- payment.lease_follow
+               update payments set epoch = epoch + 1, due_at_ms = $1
+                where id in (select id from payments
+                              where state <> 'RESERVED' and due_at_ms <= $2
+                              order by due_at_ms limit $3 for update skip locked)
+               returning id",
+    },
+};
+
+#[async_trait]
+impl Driver for PostgresDriver {
+    type Row = PgRow;
+    type Tx = PostgresTx;
+
+    fn dialect(&self) -> &'static Dialect {
+        &DIALECT
+    }
+
+    async fn begin(&self) -> Result<PostgresTx, Fault> {
+        self.pool.begin().await.map(PostgresTx).map_err(|error| fault("begin", error))
+    }
+
+    async fn fetch(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<PgRow>, StoreError> {
+        let rows = bound(sql, values).fetch_all(&self.pool).await;
+        rows.map_err(|error| fault(sql.doing, error).into_error())
+    }
+
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        let sql = Sql {
+            doing: "read the database's clock",
+            text: "-- clock\nselect (extract(epoch from clock_timestamp()) * 1000)::bigint as now_ms",
+        };
+        let rows = self.fetch(sql, Vec::new()).await?;
+        let now_ms = rows.first().and_then(|row| row.try_get::<i64, _>("now_ms").ok());
+        now_ms.map(Timestamp::from_ms).ok_or_else(|| StoreError::Failed {
+            doing: sql.doing,
+            source: anyhow::anyhow!("no answer"),
+        })
+    }
+
+    async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// A transaction on Postgres.
+#[derive(Debug)]
+pub struct PostgresTx(sqlx::Transaction<'static, Postgres>);
+
+#[async_trait]
+impl Tx for PostgresTx {
+    type Row = PgRow;
+
+    async fn execute(&mut self, sql: Sql, values: Vec<Value>) -> Result<u64, Fault> {
+        let done = bound(sql, values).execute(&mut *self.0).await;
+        done.map(|done| done.rows_affected()).map_err(|error| fault(sql.doing, error))
+    }
+
+    async fn fetch(&mut self, sql: Sql, values: Vec<Value>) -> Result<Vec<PgRow>, Fault> {
+        let rows = bound(sql, values).fetch_all(&mut *self.0).await;
+        rows.map_err(|error| fault(sql.doing, error))
+    }
+
+    async fn commit(self) -> Result<(), Fault> {
+        match self.0.commit().await {
+            Ok(()) => Ok(()),
+            // The server's own word: it was rolled back.
+            Err(error) if is_contended(&error) => Err(fault("commit", error)),
+            Err(error) => Err(StoreError::Unknown(error.into()).into()),
+        }
+    }
+}
+
+fn bound(sql: Sql, values: Vec<Value>) -> Query<'static, Postgres, PgArguments> {
+    values.into_iter().fold(sqlx::query(sql.text), |query, value| match value {
+        Value::Int(value) => query.bind(value),
+        Value::Bool(value) => query.bind(value),
+        Value::Text(value) => query.bind(value),
+        Value::Bytes(value) => query.bind(value),
+        Value::Uuid(value) => query.bind(value),
+        Value::Decimal(value) => query.bind(value),
+    })
+}
+
+fn code(error: &sqlx::Error) -> Option<String> {
+    error.as_database_error().and_then(|error| error.code()).map(Into::into)
+}
+
+/// `serialization_failure` and `deadlock_detected`.
+fn is_contended(error: &sqlx::Error) -> bool {
+    matches!(code(error).as_deref(), Some("40001" | "40P01"))
+}
+
+/// Tells "not reachable now" from "went wrong", and both from "somebody was in the way".
+fn fault(doing: &'static str, error: sqlx::Error) -> Fault {
+    let contended = is_contended(&error);
+    let unavailable = match code(&error).as_deref() {
+        // Shutting down, starting up, too many connections, read-only after a failover.
+        Some(code) => matches!(code, "57P01" | "57P02" | "57P03" | "53300" | "25006"),
+        None => !matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)),
+    };
+    let source = anyhow::Error::from(error);
+    if contended {
+        Fault::Contended(StoreError::Unavailable { doing, source })
+    } else if unavailable {
+        Fault::Final(StoreError::Unavailable { doing, source })
+    } else {
+        Fault::Final(StoreError::Failed { doing, source })
+    }
+}
+
+impl Cells for PgRow {
+    fn int(&self, column: &str) -> Result<Option<i64>, sqlx::Error> {
+        self.try_get(column)
+    }
+
+    fn bool(&self, column: &str) -> Result<bool, sqlx::Error> {
+        self.try_get(column)
+    }
+
+    fn text(&self, column: &str) -> Result<Option<String>, sqlx::Error> {
+        self.try_get(column)
+    }
+
+    fn bytes(&self, column: &str) -> Result<Option<Vec<u8>>, sqlx::Error> {
+        self.try_get(column)
+    }
+
+    fn uuid(&self, column: &str) -> Result<Option<Uuid>, sqlx::Error> {
+        self.try_get(column)
+    }
+
+    fn decimal(&self, column: &str) -> Result<Decimal, sqlx::Error> {
+        self.try_get(column)
+    }
+}
+
+/// Whether this connection keeps what it commits.
+async fn durability(connection: &mut PgConnection) -> Result<(String, String), sqlx::Error> {
+    let row = sqlx::query(
+        "-- durability
+         select current_setting('fsync') as fsync,
+                current_setting('synchronous_commit') as synchronous_commit",
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    connection.ping().await?;
+    Ok((row.try_get("fsync")?, row.try_get("synchronous_commit")?))
+}

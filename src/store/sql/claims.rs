@@ -1,0 +1,54 @@
+//! Claims: the one conditional write that decides who is paid.
+
+use async_trait::async_trait;
+
+use super::{SqlStore, bytes, int, retry::retrying, statements, text, uuid, withdraws};
+use crate::{
+    domain::{Claim, Payment, PaymentHash, Timestamp},
+    ports::{ClaimOutcome, Claims, StoreError},
+    store::driver::{Driver, Fault, Tx, Value},
+};
+
+#[async_trait]
+impl<D: Driver> Claims for SqlStore<D> {
+    async fn claim(&self, claim: &Claim) -> Result<ClaimOutcome, StoreError> {
+        retrying(|| self.claim_once(claim)).await
+    }
+
+    async fn hash_used(&self, hash: PaymentHash) -> Result<bool, StoreError> {
+        let rows = self.driver().fetch(statements::HASH_USED, vec![bytes(hash.as_bytes())]).await?;
+        Ok(!rows.is_empty())
+    }
+}
+
+impl<D: Driver> SqlStore<D> {
+    async fn claim_once(&self, claim: &Claim) -> Result<ClaimOutcome, Fault> {
+        let mut tx = self.driver().begin().await?;
+        // The request's row first: whoever comes second waits here and then finds it moved.
+        if !withdraws::write_change(&mut tx, &claim.change).await? {
+            return Ok(ClaimOutcome::Stale);
+        }
+        let accepted_at = claim.change.next.modified;
+        if tx.execute(statements::RESERVE, reserved(&claim.payment, accepted_at)).await? != 1 {
+            return Ok(ClaimOutcome::HashUsed);
+        }
+        tx.commit().await?;
+        Ok(ClaimOutcome::Accepted)
+    }
+}
+
+/// The parameters of `payment.reserve`. It is due at once.
+fn reserved(payment: &Payment, accepted_at: Timestamp) -> Vec<Value> {
+    vec![
+        uuid(payment.id.as_uuid()),
+        int(payment.version),
+        uuid(payment.withdraw.as_uuid()),
+        text(&payment.invoice),
+        bytes(payment.payment_hash.as_bytes()),
+        int(payment.amount.get()),
+        int(payment.fee_limit.get()),
+        int(payment.invoice_expires_at.as_ms()),
+        int(payment.send_until.as_ms()),
+        int(accepted_at.as_ms()),
+    ]
+}

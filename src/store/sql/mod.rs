@@ -1,0 +1,61 @@
+//! The store, written once for both databases: one file per noun, every decision the domain's.
+
+mod claims;
+mod events;
+mod lists;
+mod nodes;
+mod payments;
+mod retry;
+mod rows;
+mod statements;
+mod upkeep;
+mod withdraws;
+
+use super::driver::{Driver, Sql, Value};
+
+/// The store over one of the databases.
+#[derive(Debug)]
+pub struct SqlStore<D> {
+    driver: D,
+}
+
+impl<D: Driver> SqlStore<D> {
+    pub(super) const fn over(driver: D) -> Self {
+        Self { driver }
+    }
+
+    pub(super) const fn driver(&self) -> &D {
+        &self.driver
+    }
+}
+
+// Short forms for the lists of parameters.
+
+fn int(value: i64) -> Value {
+    Value::Int(Some(value))
+}
+
+fn text(value: &str) -> Value {
+    Value::Text(Some(value.to_owned()))
+}
+
+fn opt_text(value: Option<&str>) -> Value {
+    Value::Text(value.map(str::to_owned))
+}
+
+fn bytes(value: &[u8; 32]) -> Value {
+    Value::Bytes(Some(value.to_vec()))
+}
+
+fn opt_bytes(value: Option<&[u8; 32]>) -> Value {
+    Value::Bytes(value.map(|bytes| bytes.to_vec()))
+}
+
+const fn uuid(value: uuid::Uuid) -> Value {
+    Value::Uuid(Some(value))
+}
+
+/// A statement from its purpose and its text.
+const fn sql(doing: &'static str, text: &'static str) -> Sql {
+    Sql { doing, text }
+}

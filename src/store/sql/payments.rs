@@ -1,0 +1,158 @@
+//! Attempts: leasing them, and writing their steps.
+
+use async_trait::async_trait;
+
+use super::{SqlStore, int, retry::retrying, rows, statements, text, uuid, withdraws};
+use crate::{
+    domain::{
+        NodeId, PaymentHash, PaymentId, Sends, Timestamp,
+        payment::{Advance, Answer, Send},
+    },
+    ports::{Lane, Leased, Payments, StoreError},
+    store::driver::{Cells, Driver, Fault, Sql, Tx, Value},
+};
+
+#[async_trait]
+impl<D: Driver> Payments for SqlStore<D> {
+    async fn lease(
+        &self,
+        lane: Lane,
+        now: Timestamp,
+        until: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<Leased>, StoreError> {
+        if limit <= 0 {
+            return Ok(Vec::new());
+        }
+        let statement = match lane {
+            Lane::Fresh => self.driver().dialect().lease_fresh,
+            Lane::Follow => self.driver().dialect().lease_follow,
+        };
+        let values = [int(until.as_ms()), int(now.as_ms()), int(limit)];
+        retrying(|| self.lease_once(statement, values.to_vec())).await
+    }
+
+    async fn payment(&self, id: PaymentId) -> Result<Option<Leased>, StoreError> {
+        let rows = self.driver().fetch(statements::PAYMENT_BY_ID, of(id)).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let sends = self.driver().fetch(statements::SENDS_OF, of(id)).await?;
+        leased(row, &sends).map(Some)
+    }
+
+    async fn advance(&self, advance: &Advance) -> Result<(), StoreError> {
+        retrying(|| self.advance_once(advance)).await
+    }
+
+    async fn send_exists(
+        &self,
+        id: PaymentId,
+        number: i64,
+        epoch: i64,
+    ) -> Result<bool, StoreError> {
+        let values = vec![uuid(id.as_uuid()), int(number), int(epoch)];
+        Ok(!self.driver().fetch(statements::SEND_EXISTS, values).await?.is_empty())
+    }
+
+    async fn postpone(
+        &self,
+        id: PaymentId,
+        epoch: i64,
+        due_at: Option<Timestamp>,
+        looks: i64,
+    ) -> Result<(), StoreError> {
+        let due_at = Value::Int(due_at.map(Timestamp::as_ms));
+        let values = [due_at, int(looks), uuid(id.as_uuid()), int(epoch)];
+        retrying(|| self.write(statements::POSTPONE, values.to_vec())).await
+    }
+
+    async fn newest_paid(&self, node: &NodeId) -> Result<Option<PaymentHash>, StoreError> {
+        let rows = self.driver().fetch(statements::NEWEST_PAID, vec![text(node.as_str())]).await?;
+        let hash = rows.first().map(|row| rows::one_bytes32(row, "payment_hash")).transpose()?;
+        Ok(hash.map(PaymentHash::from_bytes))
+    }
+}
+
+impl<D: Driver> SqlStore<D> {
+    async fn lease_once(&self, statement: Sql, values: Vec<Value>) -> Result<Vec<Leased>, Fault> {
+        let mut tx = self.driver().begin().await?;
+        let taken = tx.fetch(statement, values).await?;
+        let mut leases = Vec::with_capacity(taken.len());
+        for row in &taken {
+            let id = PaymentId::from_uuid(rows::one_uuid(row, "id")?);
+            let found = tx.fetch(statements::PAYMENT_BY_ID, of(id)).await?;
+            let sends = tx.fetch(statements::SENDS_OF, of(id)).await?;
+            if let Some(row) = found.first() {
+                leases.push(leased(row, &sends)?);
+            }
+        }
+        // Nothing was taken: nothing to make durable.
+        if !leases.is_empty() {
+            tx.commit().await?;
+        }
+        Ok(leases)
+    }
+
+    async fn advance_once(&self, advance: &Advance) -> Result<(), Fault> {
+        let mut tx = self.driver().begin().await?;
+        let payment = &advance.payment;
+        if let Some(change) = &advance.change
+            && !withdraws::write_change(&mut tx, change).await?
+        {
+            return Err(StoreError::Stale.into());
+        }
+        let mut values = rows::payment_standing(payment);
+        values.extend([
+            Value::Int(advance.due_at.map(Timestamp::as_ms)),
+            int(advance.looks),
+            uuid(payment.id.as_uuid()),
+            int(payment.version - 1),
+        ]);
+        if tx.execute(statements::ADVANCE, values).await? != 1 {
+            return Err(StoreError::Stale.into());
+        }
+        if let Some(send) = &advance.new_send {
+            tx.execute(statements::NEW_SEND, new_send(payment.id, send)).await?;
+        }
+        if let Some((number, epoch, answer)) = advance.answered {
+            tx.execute(statements::ANSWER_SEND, answered(payment.id, number, epoch, answer)).await?;
+        }
+        tx.commit().await
+    }
+
+    /// One statement in a transaction of its own.
+    async fn write(&self, statement: Sql, values: Vec<Value>) -> Result<(), Fault> {
+        let mut tx = self.driver().begin().await?;
+        tx.execute(statement, values).await?;
+        tx.commit().await
+    }
+}
+
+fn of(id: PaymentId) -> Vec<Value> {
+    vec![uuid(id.as_uuid())]
+}
+
+fn leased<R: Cells>(row: &R, sends: &[R]) -> Result<Leased, StoreError> {
+    let sends: Result<Vec<Send>, StoreError> = sends.iter().map(rows::send).collect();
+    let (epoch, looks) = rows::lease(row)?;
+    Ok(Leased {
+        payment: rows::payment(row, Sends::from_rows(sends?))?,
+        withdraw: rows::withdraw(row)?,
+        epoch,
+        looks,
+    })
+}
+
+fn new_send(payment: PaymentId, send: &Send) -> Vec<Value> {
+    vec![
+        uuid(payment.as_uuid()),
+        int(send.number),
+        int(send.epoch),
+        text(send.node.as_str()),
+        int(send.sent_at.as_ms()),
+        int(send.send_deadline.as_ms()),
+    ]
+}
+
+fn answered(payment: PaymentId, number: i64, epoch: i64, answer: Answer) -> Vec<Value> {
+    vec![text(answer.name()), uuid(payment.as_uuid()), int(number), int(epoch)]
+}

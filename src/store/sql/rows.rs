@@ -1,0 +1,358 @@
+//! Rows become values of the domain here, once; inside, types hold.
+
+use uuid::Uuid;
+
+use super::{Value, int, opt_bytes, opt_text, text, uuid};
+use crate::{
+    domain::{
+        Amount, Attempt, Event, EventKind, FailureReason, Hold, KeyId, Msat, NodeId,
+        OperatorReason, PassThru, Payment, PaymentHash, PaymentId, Preimage, Sat, SecretHash,
+        Sends, State, Status, Terms, Timestamp, Withdraw, WithdrawId, WithdrawView,
+        payment::{Answer, LateSuccess, PaymentView, Send},
+    },
+    ports::StoreError,
+    store::driver::Cells,
+};
+
+/// Why a row makes no sense: it was written by other hands, or by a newer version.
+#[derive(Debug, thiserror::Error)]
+#[error("column {column} holds what no version of this program writes")]
+struct BadCell {
+    column: &'static str,
+}
+
+type Parsed<T> = Result<T, StoreError>;
+
+/// Reads cells and turns what is wrong with them into one kind of error.
+struct Reader<'r, R>(&'r R);
+
+fn bad(source: impl Into<anyhow::Error>) -> StoreError {
+    StoreError::Failed { doing: "read a row", source: source.into() }
+}
+
+fn known<T>(column: &'static str, value: Option<T>) -> Parsed<T> {
+    value.ok_or_else(|| bad(BadCell { column }))
+}
+
+impl<R: Cells> Reader<'_, R> {
+    fn opt_int(&self, column: &'static str) -> Parsed<Option<i64>> {
+        self.0.int(column).map_err(bad)
+    }
+
+    fn int(&self, column: &'static str) -> Parsed<i64> {
+        known(column, self.opt_int(column)?)
+    }
+
+    fn bool(&self, column: &'static str) -> Parsed<bool> {
+        self.0.bool(column).map_err(bad)
+    }
+
+    fn opt_text(&self, column: &'static str) -> Parsed<Option<String>> {
+        self.0.text(column).map_err(bad)
+    }
+
+    fn text(&self, column: &'static str) -> Parsed<String> {
+        known(column, self.opt_text(column)?)
+    }
+
+    fn opt_uuid(&self, column: &'static str) -> Parsed<Option<Uuid>> {
+        self.0.uuid(column).map_err(bad)
+    }
+
+    fn uuid(&self, column: &'static str) -> Parsed<Uuid> {
+        known(column, self.opt_uuid(column)?)
+    }
+
+    fn opt_bytes32(&self, column: &'static str) -> Parsed<Option<[u8; 32]>> {
+        match self.0.bytes(column).map_err(bad)? {
+            None => Ok(None),
+            Some(bytes) => known(column, bytes.try_into().ok()).map(Some),
+        }
+    }
+
+    fn bytes32(&self, column: &'static str) -> Parsed<[u8; 32]> {
+        known(column, self.opt_bytes32(column)?)
+    }
+
+    fn amount(&self, column: &'static str) -> Parsed<Amount> {
+        self.0.decimal(column).map(Amount::from_decimal).map_err(bad)
+    }
+
+    fn sat(&self, column: &'static str) -> Parsed<Sat> {
+        known(column, Sat::new(self.int(column)?))
+    }
+
+    fn msat(&self, column: &'static str) -> Parsed<Msat> {
+        known(column, Msat::new(self.int(column)?))
+    }
+
+    fn opt_time(&self, column: &'static str) -> Parsed<Option<Timestamp>> {
+        Ok(self.opt_int(column)?.map(Timestamp::from_ms))
+    }
+
+    fn time(&self, column: &'static str) -> Parsed<Timestamp> {
+        self.int(column).map(Timestamp::from_ms)
+    }
+
+    /// A name that one of the domain's `parse` functions knows.
+    fn named<T>(&self, column: &'static str, parse: fn(&str) -> Option<T>) -> Parsed<T> {
+        known(column, parse(&self.text(column)?))
+    }
+
+    fn opt_named<T>(&self, column: &'static str, parse: fn(&str) -> Option<T>) -> Parsed<Option<T>> {
+        match self.opt_text(column)? {
+            None => Ok(None),
+            Some(name) => known(column, parse(&name)).map(Some),
+        }
+    }
+}
+
+/// A request, from the `w_…` columns.
+pub fn withdraw(row: &impl Cells) -> Parsed<Withdraw> {
+    let row = Reader(row);
+    let attempt = match row.opt_uuid("w_payment_id")? {
+        None => None,
+        Some(id) => Some(Attempt {
+            id: PaymentId::from_uuid(id),
+            hold: row.named("w_payment_hold", Hold::parse)?,
+        }),
+    };
+    Ok(Withdraw {
+        id: WithdrawId::from_uuid(row.uuid("w_id")?),
+        version: row.int("w_version")?,
+        request_id: row.opt_text("w_request_id")?,
+        terms: terms(&row)?,
+        key: KeyId::from_text(row.text("w_key_id")?),
+        secret_hash: SecretHash::from_bytes(row.bytes32("w_secret_sha256")?),
+        status: row.named("w_status", Status::parse)?,
+        expires_at: row.time("w_expires_at_ms")?,
+        claimable_until: row.time("w_claimable_until_ms")?,
+        reopens_at: row.opt_time("w_reopens_at_ms")?,
+        claimable: row.bool("w_claimable")?,
+        attempt,
+        modified: row.time("w_modified_at_ms")?,
+    })
+}
+
+fn terms<R: Cells>(row: &Reader<'_, R>) -> Parsed<Terms> {
+    Ok(Terms {
+        min_amount: row.amount("w_min_amount")?,
+        max_amount: row.amount("w_max_amount")?,
+        currency: row.text("w_currency")?,
+        target_currency: row.text("w_target_currency")?,
+        exchange_rate: row.amount("w_exchange_rate")?,
+        ttl_s: row.int("w_ttl_s")?,
+        target_min: row.sat("w_target_min_sat")?,
+        target_max: row.sat("w_target_max_sat")?,
+        memo: row.text("w_memo")?,
+        statement_descriptor: row.opt_text("w_statement_descriptor")?,
+        pass_thru: row.opt_text("w_pass_thru")?.map(PassThru::from_text),
+    })
+}
+
+/// A request with its open or last attempt, from the `w_…` and `p_…` columns of an outer join.
+pub fn view(row: &impl Cells) -> Parsed<WithdrawView> {
+    let payment = match Reader(row).opt_uuid("p_id")? {
+        None => None,
+        Some(_) => Some(payment_view(row)?),
+    };
+    Ok(WithdrawView { withdraw: withdraw(row)?, payment })
+}
+
+fn payment_view(row: &impl Cells) -> Parsed<PaymentView> {
+    let state = state(row)?;
+    let row = Reader(row);
+    Ok(PaymentView {
+        id: PaymentId::from_uuid(row.uuid("p_id")?),
+        withdraw: WithdrawId::from_uuid(row.uuid("w_id")?),
+        invoice: row.text("p_invoice")?,
+        payment_hash: PaymentHash::from_bytes(row.bytes32("p_payment_hash")?),
+        amount: row.msat("p_amount_msat")?,
+        fee_limit: row.msat("p_fee_limit_msat")?,
+        state,
+    })
+}
+
+/// An attempt with the sends that were read for it.
+pub fn payment(row: &impl Cells, sends: Sends) -> Parsed<Payment> {
+    let view = payment_view(row)?;
+    let row = Reader(row);
+    Ok(Payment {
+        id: view.id,
+        version: row.int("p_version")?,
+        withdraw: view.withdraw,
+        invoice: view.invoice,
+        payment_hash: view.payment_hash,
+        amount: view.amount,
+        fee_limit: view.fee_limit,
+        invoice_expires_at: row.time("p_invoice_expires_at_ms")?,
+        send_until: row.time("p_send_until_ms")?,
+        state: view.state,
+        noted: row.opt_named("p_noted_reason", FailureReason::parse)?,
+        sends,
+    })
+}
+
+/// An attempt's lease: its epoch, and the looks so far.
+pub fn lease(row: &impl Cells) -> Parsed<(i64, i64)> {
+    let row = Reader(row);
+    Ok((row.int("p_epoch")?, row.int("p_looks")?))
+}
+
+fn state(row: &impl Cells) -> Parsed<State> {
+    let row = Reader(row);
+    let at = || row.time("p_state_at_ms");
+    match row.text("p_state")?.as_str() {
+        "RESERVED" => Ok(State::Reserved),
+        "SENDING" => Ok(State::Sending),
+        "IN_FLIGHT" => Ok(State::InFlight),
+        "PAID" => Ok(State::Paid {
+            preimage: Preimage::from_bytes(row.bytes32("p_preimage")?),
+            fee: row.msat("p_fee_msat")?,
+            at: at()?,
+        }),
+        "FAILED" => Ok(State::Failed {
+            reason: row.named("p_failure_reason", FailureReason::parse)?,
+            at: at()?,
+            late: late_success(&row)?,
+        }),
+        "NEEDS_OPERATOR" => Ok(State::NeedsOperator {
+            reason: row.named("p_operator_reason", OperatorReason::parse)?,
+            at: at()?,
+        }),
+        _ => Err(bad(BadCell { column: "p_state" })),
+    }
+}
+
+fn late_success<R: Cells>(row: &Reader<'_, R>) -> Parsed<Option<LateSuccess>> {
+    let Some(preimage) = row.opt_bytes32("p_late_preimage")? else { return Ok(None) };
+    Ok(Some(LateSuccess {
+        preimage: Preimage::from_bytes(preimage),
+        fee: row.msat("p_late_fee_msat")?,
+        at: row.time("p_late_at_ms")?,
+    }))
+}
+
+/// A send.
+pub fn send(row: &impl Cells) -> Parsed<Send> {
+    let row = Reader(row);
+    Ok(Send {
+        number: row.int("number")?,
+        epoch: row.int("epoch")?,
+        node: known("node_id", NodeId::parse(&row.text("node_id")?).ok())?,
+        sent_at: row.time("sent_at_ms")?,
+        send_deadline: row.time("send_deadline_ms")?,
+        answer: row.opt_named("answer", Answer::parse)?,
+    })
+}
+
+/// An event of this request. Its detail is one of the reasons' names.
+pub fn event(row: &impl Cells) -> Parsed<Event> {
+    let row = Reader(row);
+    let detail = match row.opt_text("detail")? {
+        None => None,
+        Some(name) => Some(known("detail", reason_name(&name))?),
+    };
+    Ok(Event {
+        withdraw: WithdrawId::from_uuid(row.uuid("withdraw_id")?),
+        version: row.int("version")?,
+        kind: row.named("kind", EventKind::parse)?,
+        payment: row.opt_uuid("payment_id")?.map(PaymentId::from_uuid),
+        detail,
+        at: row.time("at_ms")?,
+    })
+}
+
+fn reason_name(name: &str) -> Option<&'static str> {
+    let failure = FailureReason::parse(name).map(FailureReason::name);
+    failure.or_else(|| OperatorReason::parse(name).map(OperatorReason::name))
+}
+
+/// A column of one row that holds an id, a hash or a text, for the short statements.
+pub fn one_uuid(row: &impl Cells, column: &'static str) -> Parsed<Uuid> {
+    Reader(row).uuid(column)
+}
+
+/// A 32-byte column.
+pub fn one_bytes32(row: &impl Cells, column: &'static str) -> Parsed<[u8; 32]> {
+    Reader(row).bytes32(column)
+}
+
+/// A text column.
+pub fn one_text(row: &impl Cells, column: &'static str) -> Parsed<String> {
+    Reader(row).text(column)
+}
+
+/// A node's identity.
+pub fn node_id(row: &impl Cells) -> Parsed<NodeId> {
+    known("node_id", NodeId::parse(&one_text(row, "node_id")?).ok())
+}
+
+/// What of a request changes, in the order of the statements `withdraw.create` and
+/// `withdraw.change`.
+pub fn withdraw_standing(withdraw: &Withdraw) -> Vec<Value> {
+    vec![
+        text(withdraw.status.name()),
+        int(withdraw.claimable_until.as_ms()),
+        Value::Int(withdraw.reopens_at.map(Timestamp::as_ms)),
+        Value::Bool(withdraw.claimable),
+        Value::Uuid(withdraw.attempt.map(|attempt| attempt.id.as_uuid())),
+        opt_text(withdraw.attempt.map(|attempt| attempt.hold.name())),
+        int(withdraw.modified.as_ms()),
+    ]
+}
+
+/// All of a new request, in the order of the statement `withdraw.create`.
+pub fn new_withdraw(withdraw: &Withdraw) -> Vec<Value> {
+    let terms = &withdraw.terms;
+    let mut values = vec![
+        uuid(withdraw.id.as_uuid()),
+        int(withdraw.version),
+        opt_text(withdraw.request_id.as_deref()),
+        Value::Decimal(terms.min_amount.as_decimal()),
+        Value::Decimal(terms.max_amount.as_decimal()),
+        text(&terms.currency),
+        text(&terms.target_currency),
+        Value::Decimal(terms.exchange_rate.as_decimal()),
+        int(terms.ttl_s),
+        int(terms.target_min.get()),
+        int(terms.target_max.get()),
+        text(&terms.memo),
+        opt_text(terms.statement_descriptor.as_deref()),
+        opt_text(terms.pass_thru.as_ref().map(PassThru::as_str)),
+        text(withdraw.key.as_str()),
+        Value::Bytes(Some(withdraw.secret_hash.as_bytes().to_vec())),
+        int(withdraw.expires_at.as_ms()),
+    ];
+    values.extend(withdraw_standing(withdraw));
+    values
+}
+
+/// What of an attempt changes, in the order of the statement `payment.advance`.
+pub fn payment_standing(payment: &Payment) -> Vec<Value> {
+    let (preimage, fee, failure, doubt, late, at) = match &payment.state {
+        State::Reserved | State::Sending | State::InFlight => (None, None, None, None, None, None),
+        State::Paid { preimage, fee, at } => {
+            (Some(preimage), Some(*fee), None, None, None, Some(*at))
+        }
+        State::Failed { reason, at, late } => {
+            (None, None, Some(reason.name()), None, late.as_ref(), Some(*at))
+        }
+        State::NeedsOperator { reason, at } => {
+            (None, None, None, Some(reason.name()), None, Some(*at))
+        }
+    };
+    vec![
+        text(payment.state.name()),
+        Value::Int(at.map(Timestamp::as_ms)),
+        opt_text(payment.noted.map(FailureReason::name)),
+        opt_bytes(preimage.map(Preimage::as_bytes)),
+        Value::Int(fee.map(Msat::get)),
+        opt_text(failure),
+        opt_text(doubt),
+        opt_bytes(late.map(|late| late.preimage.as_bytes())),
+        Value::Int(late.map(|late| late.fee.get())),
+        Value::Int(late.map(|late| late.at.as_ms())),
+        opt_text(payment.node().map(NodeId::as_str)),
+    ]
+}

@@ -1,0 +1,300 @@
+//! SQLite: one process, one writer, durable before it answers.
+//!
+//! The data directory is locked, so that no second process shares the file; all leases of an
+//! earlier process are void at start. WAL with `synchronous=FULL`, set and read back.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use rust_decimal::Decimal;
+use sqlx::{
+    Row, Sqlite, SqlitePool,
+    migrate::Migrator,
+    query::Query,
+    sqlite::{
+        SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
+        SqliteSynchronous,
+    },
+};
+use uuid::Uuid;
+
+use super::{
+    driver::{Cells, Dialect, Driver, Fault, Sql, Tx, Value},
+    sql::SqlStore,
+};
+use crate::{domain::Timestamp, ports::StoreError, runtime::Clock};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
+
+/// How to open the file.
+#[derive(Clone, Debug)]
+pub struct SqliteOptions {
+    /// The directory that holds the file and its lock. It must exist.
+    pub data_dir: PathBuf,
+    /// The most connections that read.
+    pub max_readers: u32,
+    /// How long to wait for the writer.
+    pub busy_timeout: Duration,
+    /// Brings the schema up to date when opening.
+    pub migrate: bool,
+}
+
+/// The store on SQLite.
+pub type SqliteStore = SqlStore<SqliteDriver>;
+
+/// The driver of [`SqliteStore`].
+pub struct SqliteDriver {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    clock: Arc<dyn Clock>,
+    /// Held until the last connection is closed; the system frees it if the process dies.
+    _lock: File,
+}
+
+impl std::fmt::Debug for SqliteDriver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteDriver").finish_non_exhaustive()
+    }
+}
+
+impl SqliteStore {
+    /// Opens the file, makes it durable, brings the schema up to date, and voids old leases. The
+    /// database has no clock of its own: it is `clock`.
+    pub async fn open(options: &SqliteOptions, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let lock = lock(&options.data_dir)?;
+        let connect = SqliteConnectOptions::new()
+            .filename(options.data_dir.join("withdrawd.sqlite"))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(options.busy_timeout);
+        let writer = pool(connect.clone(), 1).await?;
+        check_durable(&writer).await?;
+        schema(&writer, options.migrate).await?;
+        void_leases(&writer, clock.now()).await?;
+        let readers = pool(connect, options.max_readers).await?;
+        Ok(Self::over(SqliteDriver { writer, readers, clock, _lock: lock }))
+    }
+}
+
+/// One process at a time: two would not see each other's leases void.
+fn lock(data_dir: &Path) -> Result<File, StoreError> {
+    let doing = "lock the data directory";
+    let failed = |source: anyhow::Error| StoreError::Failed { doing, source };
+    let path = data_dir.join("withdrawd.lock");
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|error| failed(error.into()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(failed(anyhow::anyhow!(
+            "another withdrawd uses {}; stop it, or choose another --data-dir",
+            data_dir.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(failed(error.into())),
+    }
+}
+
+async fn pool(
+    connect: SqliteConnectOptions,
+    max_connections: u32,
+) -> Result<SqlitePool, StoreError> {
+    let pool = SqlitePoolOptions::new()
+        .max_connections(max_connections)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(connect)
+        .await;
+    pool.map_err(|error| fault("open the database", error).into_error())
+}
+
+/// Reads back what was set: a file system without WAL, say, falls back silently.
+async fn check_durable(writer: &SqlitePool) -> Result<(), StoreError> {
+    let read = |pragma: &'static str| sqlx::query_scalar::<_, String>(pragma).fetch_one(writer);
+    let failed = |error| fault("read the durability settings", error).into_error();
+    let journal = read("select journal_mode from pragma_journal_mode").await.map_err(failed)?;
+    let synchronous = read("select cast(synchronous as text) from pragma_synchronous");
+    let synchronous = synchronous.await.map_err(failed)?;
+    let foreign_keys = read("select cast(foreign_keys as text) from pragma_foreign_keys");
+    let foreign_keys = foreign_keys.await.map_err(failed)?;
+    if (journal.as_str(), synchronous.as_str(), foreign_keys.as_str()) == ("wal", "2", "1") {
+        return Ok(());
+    }
+    Err(StoreError::Failed {
+        doing: "make the database durable",
+        source: anyhow::anyhow!(
+            "SQLite did not take the settings: journal_mode = {journal}, synchronous = \
+             {synchronous}, foreign_keys = {foreign_keys}"
+        ),
+    })
+}
+
+async fn schema(writer: &SqlitePool, migrate: bool) -> Result<(), StoreError> {
+    let failed = |source| StoreError::Failed { doing: "migrate the database", source };
+    if migrate {
+        return MIGRATIONS.run(writer).await.map_err(|error| failed(error.into()));
+    }
+    let found: Result<Option<i64>, _> =
+        sqlx::query_scalar("-- schema\nselect max(version) from _sqlx_migrations where success")
+            .fetch_one(writer)
+            .await;
+    let expected = MIGRATIONS.iter().map(|migration| migration.version).max();
+    if found.is_ok_and(|found| found == expected) {
+        return Ok(());
+    }
+    Err(failed(anyhow::anyhow!("its schema is not this program's; run `withdrawd migrate`")))
+}
+
+/// No other process can hold a lease: what is open is due now.
+async fn void_leases(writer: &SqlitePool, now: Timestamp) -> Result<(), StoreError> {
+    let text = "-- payment.void_leases
+         update payments set due_at_ms = $1
+          where state in ('RESERVED', 'SENDING', 'IN_FLIGHT') and due_at_ms > $1";
+    let done = sqlx::query(text).bind(now.as_ms()).execute(writer).await;
+    done.map(drop).map_err(|error| fault("void old leases", error).into_error())
+}
+
+static DIALECT: Dialect = Dialect {
+    lease_fresh: Sql {
+        doing: "lease reserved payments",
+        text: "-- payment.lease_fresh
+               update payments set epoch = epoch + 1, due_at_ms = $1
+                where id in (select id from payments
+                              where state = 'RESERVED' and due_at_ms <= $2
+                              order by due_at_ms limit $3)
+               returning id",
+    },
+    lease_follow: Sql {
+        doing: "lease payments to follow",
+        text: "-- payment.lease_follow
+               update payments set epoch = epoch + 1, due_at_ms = $1
+                where id in (select id from payments
+                              where state <> 'RESERVED' and due_at_ms <= $2
+                              order by due_at_ms limit $3)
+               returning id",
+    },
+};
+
+#[async_trait]
+impl Driver for SqliteDriver {
+    type Row = SqliteRow;
+    type Tx = SqliteTx;
+
+    fn dialect(&self) -> &'static Dialect {
+        &DIALECT
+    }
+
+    async fn begin(&self) -> Result<SqliteTx, Fault> {
+        // A deferred transaction that turns into a writer can fail halfway.
+        let tx = self.writer.begin_with("BEGIN IMMEDIATE").await;
+        tx.map(SqliteTx).map_err(|error| fault("begin", error))
+    }
+
+    async fn fetch(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<SqliteRow>, StoreError> {
+        let rows = bound(sql, values).fetch_all(&self.readers).await;
+        rows.map_err(|error| fault(sql.doing, error).into_error())
+    }
+
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        Ok(self.clock.now())
+    }
+
+    async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// A transaction on SQLite.
+#[derive(Debug)]
+pub struct SqliteTx(sqlx::Transaction<'static, Sqlite>);
+
+#[async_trait]
+impl Tx for SqliteTx {
+    type Row = SqliteRow;
+
+    async fn execute(&mut self, sql: Sql, values: Vec<Value>) -> Result<u64, Fault> {
+        let done = bound(sql, values).execute(&mut *self.0).await;
+        done.map(|done| done.rows_affected()).map_err(|error| fault(sql.doing, error))
+    }
+
+    async fn fetch(&mut self, sql: Sql, values: Vec<Value>) -> Result<Vec<SqliteRow>, Fault> {
+        let rows = bound(sql, values).fetch_all(&mut *self.0).await;
+        rows.map_err(|error| fault(sql.doing, error))
+    }
+
+    async fn commit(self) -> Result<(), Fault> {
+        match self.0.commit().await {
+            Ok(()) => Ok(()),
+            Err(error) if is_busy(&error) => Err(fault("commit", error)),
+            Err(error) => Err(StoreError::Unknown(error.into()).into()),
+        }
+    }
+}
+
+fn bound(sql: Sql, values: Vec<Value>) -> Query<'static, Sqlite, SqliteArguments> {
+    values.into_iter().fold(sqlx::query(sql.text), |query, value| match value {
+        Value::Int(value) => query.bind(value),
+        Value::Bool(value) => query.bind(value),
+        Value::Text(value) => query.bind(value),
+        Value::Bytes(value) => query.bind(value),
+        Value::Uuid(value) => query.bind(value),
+        Value::Decimal(value) => query.bind(value.normalize().to_string()),
+    })
+}
+
+/// SQLITE_BUSY and SQLITE_LOCKED, with their extended codes.
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    let code = code.and_then(|code| i32::from_str(&code).ok());
+    code.is_some_and(|code| matches!(code & 0xff, 5 | 6))
+}
+
+fn fault(doing: &'static str, error: sqlx::Error) -> Fault {
+    let busy = is_busy(&error);
+    let unavailable = matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed);
+    let source = anyhow::Error::from(error);
+    if busy {
+        Fault::Contended(StoreError::Unavailable { doing, source })
+    } else if unavailable {
+        Fault::Final(StoreError::Unavailable { doing, source })
+    } else {
+        Fault::Final(StoreError::Failed { doing, source })
+    }
+}
+
+impl Cells for SqliteRow {
+    fn int(&self, column: &str) -> Result<Option<i64>, sqlx::Error> {
+        self.try_get(column)
+    }
+
+    fn bool(&self, column: &str) -> Result<bool, sqlx::Error> {
+        self.try_get::<i64, _>(column).map(|value| value != 0)
+    }
+
+    fn text(&self, column: &str) -> Result<Option<String>, sqlx::Error> {
+        self.try_get(column)
+    }
+
+    fn bytes(&self, column: &str) -> Result<Option<Vec<u8>>, sqlx::Error> {
+        self.try_get(column)
+    }
+
+    fn uuid(&self, column: &str) -> Result<Option<Uuid>, sqlx::Error> {
+        self.try_get(column)
+    }
+
+    fn decimal(&self, column: &str) -> Result<Decimal, sqlx::Error> {
+        let text: String = self.try_get(column)?;
+        Decimal::from_str(&text).map_err(|error| sqlx::Error::ColumnDecode {
+            index: column.to_owned(),
+            source: Box::new(error),
+        })
+    }
+}
