@@ -1,23 +1,21 @@
-//! Compiles the protos into `OUT_DIR` with protox: no `protoc` is needed on the machine.
+//! Compiles the protocol definitions into `OUT_DIR`, without protoc.
 
-use std::{env, error::Error, fs, path::PathBuf};
+use std::{env, error::Error, fs, path::Path};
+
+use protox::prost::Message;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let out = PathBuf::from(env::var("OUT_DIR")?);
-    compile(&out, "withdraw_descriptor.bin", "proto", "withdraw/v1/withdraw.proto")?;
-    Ok(())
+    compile("withdraw", "proto", "withdraw/v1/withdraw.proto")?;
+    compile("lnd", "src/node/lnd/proto", "router.proto")
 }
 
-/// Compiles one proto and keeps its descriptors, which reflection serves.
-fn compile(
-    out: &std::path::Path,
-    descriptor: &str,
-    include: &str,
-    proto: &str,
-) -> Result<(), Box<dyn Error>> {
-    println!("cargo:rerun-if-changed={include}");
-    let files = protox::compile([proto], [include])?;
-    fs::write(out.join(descriptor), prost::Message::encode_to_vec(&files))?;
+/// Compiles `file` under `root` with all that it imports, and writes `NAME_descriptor.bin` for
+/// whoever serves reflection.
+fn compile(name: &str, root: &str, file: &str) -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed={root}");
+    let files = protox::compile([file], [root])?;
+    let descriptor = Path::new(&env::var("OUT_DIR")?).join(format!("{name}_descriptor.bin"));
+    fs::write(descriptor, files.encode_to_vec())?;
     tonic_prost_build::configure().compile_fds(files)?;
     Ok(())
 }

@@ -5,5 +5,4 @@
 tonic::include_proto!("withdraw.v1");
 
 /// The descriptors that reflection serves.
-pub const DESCRIPTORS: &[u8] =
-    include_bytes!(concat!(env!("OUT_DIR"), "/withdraw_descriptor.bin"));
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/withdraw_descriptor.bin"));

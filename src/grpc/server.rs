@@ -5,7 +5,11 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Server, server::TcpIncoming};
-use tonic_health::{ServingStatus, server::HealthReporter};
+use tonic_health::{
+    ServingStatus,
+    pb::health_server::{Health as HealthRpc, HealthServer},
+    server::HealthReporter,
+};
 
 use super::withdraws::Withdraws;
 use crate::{
@@ -43,6 +47,16 @@ impl std::fmt::Debug for Health {
 }
 
 impl Health {
+    /// What probes are told, NOT_SERVING so far, and the service that tells them.
+    pub async fn new() -> (Self, HealthServer<impl HealthRpc>) {
+        let (reporter, service) = tonic_health::server::health_reporter();
+        let health = Self(reporter);
+        // tonic-health says SERVING by itself.
+        health.started(false).await;
+        health.ready(false).await;
+        (health, service)
+    }
+
     /// Startup (`""`) and liveness.
     pub async fn started(&self, started: bool) {
         self.set("", started).await;
@@ -55,26 +69,24 @@ impl Health {
     }
 
     async fn set(&self, name: &str, serving: bool) {
-        let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+        let status = if serving {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
+        };
         self.0.set_service_status(name, status).await;
     }
 }
 
-/// Serves until `stop`. `health` is handed out before the first connection is accepted.
+/// Serves until `stop`.
 pub async fn serve(
     listener: TcpListener,
     service: WithdrawService,
     runtime: Runtime,
     options: GrpcOptions,
+    health: HealthServer<impl HealthRpc>,
     stop: CancellationToken,
-    health: impl AsyncFnOnce(Health),
 ) -> Result<(), tonic::transport::Error> {
-    let (reporter, health_service) = tonic_health::server::health_reporter();
-    let reporter = Health(reporter);
-    reporter.started(false).await;
-    reporter.ready(false).await;
-    health(reporter).await;
-
     let withdraws = WithdrawServiceServer::new(Withdraws::new(service, runtime))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
@@ -87,7 +99,7 @@ pub async fn serve(
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
         .http2_max_header_list_size(16 * 1024)
         .add_service(withdraws)
-        .add_service(health_service)
+        .add_service(health)
         .add_service(reflection_v1)
         .add_service(reflection_v1alpha)
         .serve_with_incoming_shutdown(
@@ -113,10 +125,17 @@ fn reflection() -> (
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    #[expect(clippy::expect_used, reason = "the descriptors are compiled in and tested")]
+    #[expect(
+        clippy::expect_used,
+        reason = "the descriptors are compiled in and tested"
+    )]
     let built = (
-        builder().build_v1().expect("compiled descriptors are valid"),
-        builder().build_v1alpha().expect("compiled descriptors are valid"),
+        builder()
+            .build_v1()
+            .expect("compiled descriptors are valid"),
+        builder()
+            .build_v1alpha()
+            .expect("compiled descriptors are valid"),
     );
     built
 }

@@ -47,7 +47,13 @@ impl WithdrawService for Withdraws {
         request: Request<pb::BatchCreateWithdrawsRequest>,
     ) -> Result<Response<pb::BatchCreateWithdrawsResponse>, Status> {
         let (metadata, _, message) = request.into_parts();
-        observed(&self.runtime, "BatchCreateWithdraws", &metadata, self.batch(message)).await
+        observed(
+            &self.runtime,
+            "BatchCreateWithdraws",
+            &metadata,
+            self.batch(message),
+        )
+        .await
     }
 
     async fn get_withdraw(
@@ -76,7 +82,12 @@ impl WithdrawService for Withdraws {
         request: Request<pb::DeactivateWithdrawRequest>,
     ) -> Result<Response<pb::Withdraw>, Status> {
         let (metadata, _, message) = request.into_parts();
-        let work = async { self.service.deactivate(&message.id).await.map(convert::withdraw) };
+        let work = async {
+            self.service
+                .deactivate(&message.id)
+                .await
+                .map(convert::withdraw)
+        };
         observed(&self.runtime, "DeactivateWithdraw", &metadata, work).await
     }
 }
@@ -88,7 +99,10 @@ impl Withdraws {
     ) -> Result<pb::BatchCreateWithdrawsResponse, ServiceError> {
         if message.encoded_len() > MAX_BATCH_BYTES {
             let rule = format!("must be at most {MAX_BATCH_BYTES} bytes together; split the batch");
-            return Err(ServiceError::Invalid(vec![Violation::new(Field::Requests, rule)]));
+            return Err(ServiceError::Invalid(vec![Violation::new(
+                Field::Requests,
+                rule,
+            )]));
         }
         let drafts = message.requests.into_iter().map(convert::draft).collect();
         let shown = self.service.create_batch(drafts).await?;
@@ -112,6 +126,11 @@ fn fit(page: Page, request: &PageRequest) -> pb::ListWithdrawsResponse {
         withdraws.push(withdraw);
         last = Some(id);
     }
-    let next = last.filter(|_| more).map(|last| PageToken::new(&request.filter, last).to_string());
-    pb::ListWithdrawsResponse { withdraws, next_page_token: next.unwrap_or_default() }
+    let next = last
+        .filter(|_| more)
+        .map(|last| PageToken::new(&request.filter, last).to_string());
+    pb::ListWithdrawsResponse {
+        withdraws,
+        next_page_token: next.unwrap_or_default(),
+    }
 }

@@ -1,4 +1,4 @@
-//! Lightning nodes, one backend each.
+//! Lightning nodes, one backend each, behind [`crate::ports::LightningNode`].
 
+pub mod lnd;
 pub mod simulated;
-

@@ -8,6 +8,6 @@ pub use node::{
     SendUpdate,
 };
 pub use store::{
-    ClaimOutcome, Claims, CreateOutcome, Events, Lane, Leased, Nodes, Payments, Store, StoreError,
-    Upkeep, Withdraws,
+    BoxError, ClaimOutcome, Claims, CreateOutcome, Events, Lane, Leased, Nodes, Payments, Store,
+    StoreError, Upkeep, Withdraws,
 };

@@ -13,6 +13,9 @@ use crate::domain::{
 
 use super::Introduction;
 
+/// What a driver said. It reaches the log and never the wire.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
+
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -21,7 +24,7 @@ pub enum StoreError {
     Stale,
     /// The answer to COMMIT was lost: it may or may not have been written. Read it back.
     #[error("it is not known whether the change was committed")]
-    Unknown(#[source] anyhow::Error),
+    Unknown(#[source] BoxError),
     /// The database cannot be reached, or has no connection to spare. Nothing was written.
     #[error("the database is unavailable: could not {doing}")]
     Unavailable {
@@ -29,7 +32,7 @@ pub enum StoreError {
         doing: &'static str,
         /// Why it did not work.
         #[source]
-        source: anyhow::Error,
+        source: BoxError,
     },
     /// The database answered with an error, or a row makes no sense. Nothing was written.
     #[error("the database failed: could not {doing}")]
@@ -38,7 +41,7 @@ pub enum StoreError {
         doing: &'static str,
         /// Why it did not work.
         #[source]
-        source: anyhow::Error,
+        source: BoxError,
     },
 }
 

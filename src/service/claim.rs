@@ -54,12 +54,20 @@ impl ClaimService {
         runtime: Runtime,
         waker: Waker,
     ) -> Self {
-        Self { store, rules, public_url, runtime, waker }
+        Self {
+            store,
+            rules,
+            public_url,
+            runtime,
+            waker,
+        }
     }
 
     /// The first GET. It changes nothing.
     pub async fn offer(&self, secret: &str) -> Result<Result<Offer, Refusal>, ServiceError> {
-        let Some(k1) = Secret::from_wallet(secret) else { return Ok(Err(Refusal::Unknown)) };
+        let Some(k1) = Secret::from_wallet(secret) else {
+            return Ok(Err(Refusal::Unknown));
+        };
         let Some(view) = self.store.by_secret(&k1.hash()).await? else {
             return Ok(Err(Refusal::Unknown));
         };
@@ -80,14 +88,19 @@ impl ClaimService {
     /// The callback. OK means: the invoice is reserved, durably, and will be paid once or reported
     /// as failed. Runs to its end even if the wallet hangs up.
     pub async fn claim(&self, k1: &str, pr: &str) -> Result<Result<(), Refusal>, ServiceError> {
-        let Some(secret) = Secret::from_wallet(k1) else { return Ok(Err(Refusal::Unknown)) };
+        let Some(secret) = Secret::from_wallet(k1) else {
+            return Ok(Err(Refusal::Unknown));
+        };
         let presented = match Presented::read(pr) {
             Ok(presented) => presented,
             Err(refusal) => return Ok(Err(self.unless_unknown(&secret, refusal).await?)),
         };
         let service = self.clone();
         let work = async move { service.decide(&secret, &presented).await };
-        self.runtime.detached(work).await.ok_or(ServiceError::Stopping)?
+        self.runtime
+            .detached(work)
+            .await
+            .ok_or(ServiceError::Stopping)?
     }
 
     /// A wrong secret is the first thing to say, whatever else is wrong.
@@ -140,8 +153,7 @@ impl ClaimService {
         let own_node = self.store.current_node().await?;
         let now = self.runtime.clock.now();
         let payment = PaymentId::new(now, &self.runtime.id_bits());
-        let claim =
-            presented.claim(view.withdraw, &self.rules, own_node.as_ref(), payment, now);
+        let claim = presented.claim(view.withdraw, &self.rules, own_node.as_ref(), payment, now);
         if claim.is_ok() && used {
             return Ok(Err(Refusal::InvoiceUsed));
         }

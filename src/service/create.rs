@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::{ServiceError, Shown, WithdrawService};
 use crate::{
     domain::{Draft, Field, Valid, Violation, Withdraw, WithdrawId, WithdrawView},
-    ports::{CreateOutcome, StoreError},
+    ports::{BoxError, CreateOutcome, StoreError},
 };
 
 const MAX_BATCH: usize = 1000;
@@ -23,7 +23,10 @@ impl WithdrawService {
     pub async fn create_batch(&self, drafts: Vec<Draft>) -> Result<Vec<Shown>, ServiceError> {
         if drafts.is_empty() || drafts.len() > MAX_BATCH {
             let rule = format!("must have 1 to {MAX_BATCH} entries");
-            return Err(ServiceError::Invalid(vec![Violation::new(Field::Requests, rule)]));
+            return Err(ServiceError::Invalid(vec![Violation::new(
+                Field::Requests,
+                rule,
+            )]));
         }
         self.create_valid(validate_all(drafts)?).await
     }
@@ -31,7 +34,10 @@ impl WithdrawService {
     async fn create_valid(&self, valid: Vec<Valid>) -> Result<Vec<Shown>, ServiceError> {
         let service = self.clone();
         let work = async move { service.write(valid).await };
-        self.runtime.detached(work).await.ok_or(ServiceError::Stopping)?
+        self.runtime
+            .detached(work)
+            .await
+            .ok_or(ServiceError::Stopping)?
     }
 
     async fn write(&self, valid: Vec<Valid>) -> Result<Vec<Shown>, ServiceError> {
@@ -52,12 +58,16 @@ impl WithdrawService {
         if let Some(index) = outcomes.iter().position(|o| *o == CreateOutcome::Conflict) {
             return Err(ServiceError::RequestIdConflict { index });
         }
-        let views = new.into_iter().zip(outcomes).map(|(withdraw, outcome)| match outcome {
-            CreateOutcome::Replayed(view) => *view,
-            CreateOutcome::Created | CreateOutcome::Conflict => {
-                WithdrawView { withdraw, payment: None }
-            }
-        });
+        let views = new
+            .into_iter()
+            .zip(outcomes)
+            .map(|(withdraw, outcome)| match outcome {
+                CreateOutcome::Replayed(view) => *view,
+                CreateOutcome::Created | CreateOutcome::Conflict => WithdrawView {
+                    withdraw,
+                    payment: None,
+                },
+            });
         Ok(views.map(|view| self.show(view)).collect())
     }
 
@@ -65,7 +75,7 @@ impl WithdrawService {
     async fn read_back(
         &self,
         new: Vec<Withdraw>,
-        lost: anyhow::Error,
+        lost: BoxError,
     ) -> Result<Vec<Shown>, ServiceError> {
         let mut shown = Vec::with_capacity(new.len());
         for withdraw in new {
@@ -96,9 +106,17 @@ fn validate_all(drafts: Vec<Draft>) -> Result<Vec<Valid>, ServiceError> {
                 all.push(valid);
             }
             Err(broken) => {
-                violations.extend(broken.into_iter().map(|violation| violation.of_entry(index)));
+                violations.extend(
+                    broken
+                        .into_iter()
+                        .map(|violation| violation.of_entry(index)),
+                );
             }
         }
     }
-    if violations.is_empty() { Ok(all) } else { Err(ServiceError::Invalid(violations)) }
+    if violations.is_empty() {
+        Ok(all)
+    } else {
+        Err(ServiceError::Invalid(violations))
+    }
 }

@@ -45,7 +45,12 @@ impl WithdrawService {
         public_url: PublicUrl,
         runtime: Runtime,
     ) -> Self {
-        Self { store, keyring, public_url, runtime }
+        Self {
+            store,
+            keyring,
+            public_url,
+            runtime,
+        }
     }
 }
 

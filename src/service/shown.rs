@@ -46,6 +46,10 @@ impl WithdrawService {
             secret,
         });
         let unclaimable = view.withdraw.unclaimable(self.runtime.clock.now());
-        Shown { view, links, unclaimable }
+        Shown {
+            view,
+            links,
+            unclaimable,
+        }
     }
 }

@@ -55,7 +55,13 @@ impl NodeTrust {
         clock: Arc<dyn Clock>,
         expected: Option<NodeId>,
     ) -> Self {
-        Self { store, node, clock, expected, state: Mutex::default() }
+        Self {
+            store,
+            node,
+            clock,
+            expected,
+            state: Mutex::default(),
+        }
     }
 
     /// The node that pays, as the store has it; makes itself known to the node if need be.
@@ -70,7 +76,10 @@ impl NodeTrust {
         let replace = self.expected.as_ref() == Some(&seen.id);
         let backend = self.node.traits().backend;
         let now = self.clock.now();
-        let paying = self.store.remember_node(&seen, backend, replace, now).await?;
+        let paying = self
+            .store
+            .remember_node(&seen, backend, replace, now)
+            .await?;
         self.tell(&seen, &paying);
         self.locked(|state| state.paying = Some((seen.connection, paying.clone())));
         Ok(paying)
@@ -105,7 +114,9 @@ impl NodeTrust {
         if self.locked(|state| state.remembers) == Some(look.connection) {
             return Ok(true);
         }
-        let Some(newest) = self.store.newest_paid(&look.node).await? else { return Ok(true) };
+        let Some(newest) = self.store.newest_paid(&look.node).await? else {
+            return Ok(true);
+        };
         let witness = self.node.look_up(newest).await?;
         let remembers = witness.record.is_some() && witness.node == look.node;
         if remembers && witness.connection == look.connection {

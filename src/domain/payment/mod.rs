@@ -159,7 +159,6 @@ impl PaymentView {
 }
 
 impl Payment {
-
     /// The node that was asked to pay; none if none was.
     pub fn node(&self) -> Option<&NodeId> {
         self.sends.last().map(|send| &send.node)

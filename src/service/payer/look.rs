@@ -45,9 +45,16 @@ impl Payer {
         let over = payment.all_over(clocks.earlier, &self.options.limits);
         let paying = self.trust.paying_node().await?;
         let found: LookUp = self.node.look_up(payment.payment_hash).await?;
-        let word = Word::of(found.record.as_ref(), payment, self.options.limits.clock_skew);
+        let word = Word::of(
+            found.record.as_ref(),
+            payment,
+            self.options.limits.clock_skew,
+        );
         let tells_nothing = matches!(word, Word::NotFound | Word::Failed(..));
-        let trust = self.trust.judge(payment, &paying, &found, tells_nothing).await?;
+        let trust = self
+            .trust
+            .judge(payment, &paying, &found, tells_nothing)
+            .await?;
         // Too late is judged after the answer, by the later clock.
         let late = self.clocks.read(&*self.runtime.clock, &*self.store).await?;
         let looked = LookedUp {
@@ -60,7 +67,11 @@ impl Payer {
         };
         let settled = clocks.settled && late.settled;
         // A node that is not trusted is not asked to pay either.
-        Ok(Look { looked, paying, clocks: Reading { settled, ..late } })
+        Ok(Look {
+            looked,
+            paying,
+            clocks: Reading { settled, ..late },
+        })
     }
 
     /// While wall and monotonic time disagree, nothing is sent, closed or reopened.
@@ -75,8 +86,12 @@ impl Payer {
     /// look-up told is stale with it.
     async fn conclude(&self, leased: Leased, next: Next, clocks: &Reading) {
         let before = leased.payment.state;
-        let advance =
-            leased.payment.clone().follow(next, leased.withdraw.clone(), &self.reopening(), clocks.now);
+        let advance = leased.payment.clone().follow(
+            next,
+            leased.withdraw.clone(),
+            &self.reopening(),
+            clocks.now,
+        );
         let advance = self.scheduled(advance, clocks);
         match self.store.advance(&advance).await {
             Ok(()) => told(&advance, &before),

@@ -56,7 +56,9 @@ pub struct Payer {
 
 impl std::fmt::Debug for Payer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Payer").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Payer")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 
@@ -69,7 +71,11 @@ impl Payer {
         trust: NodeTrust,
         options: PayerOptions,
     ) -> Self {
-        let SendLimits { clock_skew, node_slack, .. } = options.limits;
+        let SendLimits {
+            clock_skew,
+            node_slack,
+            ..
+        } = options.limits;
         let hold = options.send_life.plus(clock_skew).plus(node_slack);
         Self {
             store,
@@ -95,8 +101,14 @@ impl Payer {
     pub async fn idle(&self) {
         let all = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         // The semaphores are never closed.
-        let _sending = self.sending.acquire_many(all(self.options.max_sending)).await;
-        let _following = self.following.acquire_many(all(self.options.max_following)).await;
+        let _sending = self
+            .sending
+            .acquire_many(all(self.options.max_sending))
+            .await;
+        let _following = self
+            .following
+            .acquire_many(all(self.options.max_following))
+            .await;
     }
 
     async fn take(
@@ -110,7 +122,10 @@ impl Payer {
         }
         let limit = i64::try_from(permits.len()).unwrap_or(i64::MAX);
         let now = self.runtime.clock.now();
-        let leased = self.store.lease(lane, now, now.plus(self.options.lease), limit).await?;
+        let leased = self
+            .store
+            .lease(lane, now, now.plus(self.options.lease), limit)
+            .await?;
         let taken = leased.len();
         for (leased, permit) in leased.into_iter().zip(permits) {
             let payer = Arc::clone(self);
@@ -134,7 +149,14 @@ impl Payer {
 
     fn next_look(&self, payment: &Payment, looks: i64, now: Timestamp) -> Option<Timestamp> {
         let jitter = self.runtime.jitter();
-        next_look(payment, looks, now, jitter, &self.options.pace, &self.options.limits)
+        next_look(
+            payment,
+            looks,
+            now,
+            jitter,
+            &self.options.pace,
+            &self.options.limits,
+        )
     }
 
     /// Nothing was learned: somebody looks again later.
@@ -158,7 +180,11 @@ impl Payer {
     async fn set_due(&self, leased: &Leased, due_at: Option<Timestamp>) {
         let payment = leased.payment.id;
         let looks = leased.looks.saturating_add(1);
-        if let Err(error) = self.store.postpone(payment, leased.epoch, due_at, looks).await {
+        if let Err(error) = self
+            .store
+            .postpone(payment, leased.epoch, due_at, looks)
+            .await
+        {
             // The lease runs out by itself.
             tracing::warn!(%payment, error = %chain(&error), "could not postpone");
         }

@@ -46,14 +46,20 @@ async fn prepare(
          select set_config('statement_timeout', $1, false),
                 set_config('idle_in_transaction_session_timeout', $1, false),
                 set_config('default_transaction_isolation', 'read committed', false)";
-    sqlx::query(settings).bind(timeout_ms).execute(&mut *connection).await?;
+    sqlx::query(settings)
+        .bind(timeout_ms)
+        .execute(&mut *connection)
+        .await?;
 
     let (fsync, synchronous_commit) = durability(connection).await?;
     let durable = fsync == "on" && synchronous_commit != "off";
     if durable || options.allow_losing_commits_in_a_crash {
         return Ok(());
     }
-    Err(sqlx::Error::Configuration(Box::new(NotDurable { fsync, synchronous_commit })))
+    Err(sqlx::Error::Configuration(Box::new(NotDurable {
+        fsync,
+        synchronous_commit,
+    })))
 }
 
 /// Runs the migrations, or checks that they have run.
@@ -65,17 +71,16 @@ pub async fn schema(pool: &PgPool, migrate: bool) -> Result<(), StoreError> {
             source: error.into(),
         });
     }
-    let newest: Result<Option<i64>, sqlx::Error> = sqlx::query_scalar(
-        "-- schema\nselect max(version) from _sqlx_migrations where success",
-    )
-    .fetch_one(pool)
-    .await;
+    let newest: Result<Option<i64>, sqlx::Error> =
+        sqlx::query_scalar("-- schema\nselect max(version) from _sqlx_migrations where success")
+            .fetch_one(pool)
+            .await;
     let expected = MIGRATIONS.iter().map(|migration| migration.version).max();
     match newest {
         Ok(found) if found == expected => Ok(()),
         Ok(_) | Err(sqlx::Error::Database(_)) => Err(StoreError::Failed {
             doing: "use the database",
-            source: anyhow::anyhow!("its schema is not this program's; run `withdrawd migrate`"),
+            source: "its schema is not this program's; run `withdrawd migrate`".into(),
         }),
         Err(error) => Err(fault("read the schema's version", error).into_error()),
     }

@@ -15,7 +15,9 @@ pub async fn list<D: Driver>(
     if let Some(request_id) = &query.filter.request_id {
         return by_request_id(driver, query, request_id).await;
     }
-    let Some((statement, fourth)) = choose(query) else { return Ok(Vec::new()) };
+    let Some((statement, fourth)) = choose(query) else {
+        return Ok(Vec::new());
+    };
     let mut values = vec![
         uuid(query.lowest().as_uuid()),
         uuid(query.bound().as_uuid()),
@@ -47,7 +49,9 @@ async fn by_request_id<D: Driver>(
     query: &ListQuery,
     request_id: &str,
 ) -> Result<Vec<WithdrawView>, StoreError> {
-    let rows = driver.fetch(statements::BY_REQUEST_ID, vec![text(request_id)]).await?;
+    let rows = driver
+        .fetch(statements::BY_REQUEST_ID, vec![text(request_id)])
+        .await?;
     let views: Result<Vec<_>, _> = rows.iter().map(rows::view).collect();
     let mut views = views?;
     views.retain(|view| {
@@ -55,8 +59,14 @@ async fn by_request_id<D: Driver>(
         let claimable = withdraw.unclaimable(query.now).is_none();
         withdraw.id >= query.lowest()
             && withdraw.id < query.bound()
-            && query.filter.status.is_none_or(|status| status == withdraw.status)
-            && query.filter.claimable.is_none_or(|wanted| wanted == claimable)
+            && query
+                .filter
+                .status
+                .is_none_or(|status| status == withdraw.status)
+            && query
+                .filter
+                .claimable
+                .is_none_or(|wanted| wanted == claimable)
     });
     Ok(views)
 }

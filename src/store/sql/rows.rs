@@ -10,7 +10,7 @@ use crate::{
         Sends, State, Status, Terms, Timestamp, Withdraw, WithdrawId, WithdrawView,
         payment::{Answer, LateSuccess, PaymentView, Send},
     },
-    ports::StoreError,
+    ports::{BoxError, StoreError},
     store::driver::Cells,
 };
 
@@ -26,8 +26,11 @@ type Parsed<T> = Result<T, StoreError>;
 /// Reads cells and turns what is wrong with them into one kind of error.
 struct Reader<'r, R>(&'r R);
 
-fn bad(source: impl Into<anyhow::Error>) -> StoreError {
-    StoreError::Failed { doing: "read a row", source: source.into() }
+fn bad(source: impl Into<BoxError>) -> StoreError {
+    StoreError::Failed {
+        doing: "read a row",
+        source: source.into(),
+    }
 }
 
 fn known<T>(column: &'static str, value: Option<T>) -> Parsed<T> {
@@ -75,7 +78,10 @@ impl<R: Cells> Reader<'_, R> {
     }
 
     fn amount(&self, column: &'static str) -> Parsed<Amount> {
-        self.0.decimal(column).map(Amount::from_decimal).map_err(bad)
+        self.0
+            .decimal(column)
+            .map(Amount::from_decimal)
+            .map_err(bad)
     }
 
     fn sat(&self, column: &'static str) -> Parsed<Sat> {
@@ -99,7 +105,11 @@ impl<R: Cells> Reader<'_, R> {
         known(column, parse(&self.text(column)?))
     }
 
-    fn opt_named<T>(&self, column: &'static str, parse: fn(&str) -> Option<T>) -> Parsed<Option<T>> {
+    fn opt_named<T>(
+        &self,
+        column: &'static str,
+        parse: fn(&str) -> Option<T>,
+    ) -> Parsed<Option<T>> {
         match self.opt_text(column)? {
             None => Ok(None),
             Some(name) => known(column, parse(&name)).map(Some),
@@ -156,7 +166,10 @@ pub fn view(row: &impl Cells) -> Parsed<WithdrawView> {
         None => None,
         Some(_) => Some(payment_view(row)?),
     };
-    Ok(WithdrawView { withdraw: withdraw(row)?, payment })
+    Ok(WithdrawView {
+        withdraw: withdraw(row)?,
+        payment,
+    })
 }
 
 fn payment_view(row: &impl Cells) -> Parsed<PaymentView> {
@@ -225,7 +238,9 @@ fn state(row: &impl Cells) -> Parsed<State> {
 }
 
 fn late_success<R: Cells>(row: &Reader<'_, R>) -> Parsed<Option<LateSuccess>> {
-    let Some(preimage) = row.opt_bytes32("p_late_preimage")? else { return Ok(None) };
+    let Some(preimage) = row.opt_bytes32("p_late_preimage")? else {
+        return Ok(None);
+    };
     Ok(Some(LateSuccess {
         preimage: Preimage::from_bytes(preimage),
         fee: row.msat("p_late_fee_msat")?,
@@ -335,9 +350,14 @@ pub fn payment_standing(payment: &Payment) -> Vec<Value> {
         State::Paid { preimage, fee, at } => {
             (Some(preimage), Some(*fee), None, None, None, Some(*at))
         }
-        State::Failed { reason, at, late } => {
-            (None, None, Some(reason.name()), None, late.as_ref(), Some(*at))
-        }
+        State::Failed { reason, at, late } => (
+            None,
+            None,
+            Some(reason.name()),
+            None,
+            late.as_ref(),
+            Some(*at),
+        ),
         State::NeedsOperator { reason, at } => {
             (None, None, None, Some(reason.name()), None, Some(*at))
         }

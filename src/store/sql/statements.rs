@@ -42,8 +42,14 @@ macro_rules! payment_columns {
 macro_rules! select_views {
     ($name:literal, $rest:literal) => {
         concat!(
-            "-- ", $name, "\nselect ", withdraw_columns!(), ", ", payment_columns!(),
-            " from withdraws w left join payments p on p.id = w.payment_id ", $rest
+            "-- ",
+            $name,
+            "\nselect ",
+            withdraw_columns!(),
+            ", ",
+            payment_columns!(),
+            " from withdraws w left join payments p on p.id = w.payment_id ",
+            $rest
         )
     };
 }
@@ -70,8 +76,10 @@ pub const CHANGE: Sql = sql(
       where id = $8 and version = $9",
 );
 
-pub const BY_ID: Sql =
-    sql("read a withdraw request", select_views!("withdraw.by_id", "where w.id = $1"));
+pub const BY_ID: Sql = sql(
+    "read a withdraw request",
+    select_views!("withdraw.by_id", "where w.id = $1"),
+);
 
 pub const BY_SECRET: Sql = sql(
     "find a withdraw request by its secret",
@@ -80,7 +88,10 @@ pub const BY_SECRET: Sql = sql(
 
 pub const BY_REQUEST_ID: Sql = sql(
     "find a withdraw request by its request id",
-    select_views!("withdraw.by_request_id", "where w.caller = '' and w.request_id = $1"),
+    select_views!(
+        "withdraw.by_request_id",
+        "where w.caller = '' and w.request_id = $1"
+    ),
 );
 
 pub const LIST_ALL: Sql = sql(
@@ -144,7 +155,9 @@ pub const LIST_UNCLAIMABLE_ACTIVE: Sql = sql(
 pub const DUE_TO_EXPIRE: Sql = sql(
     "find expired withdraw requests",
     concat!(
-        "-- withdraw.due_to_expire\nselect ", withdraw_columns!(), " from withdraws w
+        "-- withdraw.due_to_expire\nselect ",
+        withdraw_columns!(),
+        " from withdraws w
           where w.claimable and w.claimable_until_ms <= $1
           order by w.claimable_until_ms limit $2"
     ),
@@ -153,7 +166,9 @@ pub const DUE_TO_EXPIRE: Sql = sql(
 pub const DUE_TO_REOPEN: Sql = sql(
     "find withdraw requests that reopen",
     concat!(
-        "-- withdraw.due_to_reopen\nselect ", withdraw_columns!(), " from withdraws w
+        "-- withdraw.due_to_reopen\nselect ",
+        withdraw_columns!(),
+        " from withdraws w
           where w.reopens_at_ms is not null and w.reopens_at_ms <= $1
           order by w.reopens_at_ms limit $2"
     ),
@@ -177,7 +192,10 @@ pub const HASH_USED: Sql = sql(
 pub const PAYMENT_BY_ID: Sql = sql(
     "read a payment",
     concat!(
-        "-- payment.by_id\nselect ", withdraw_columns!(), ", ", payment_columns!(),
+        "-- payment.by_id\nselect ",
+        withdraw_columns!(),
+        ", ",
+        payment_columns!(),
         " from payments p join withdraws w on w.id = p.withdraw_id where p.id = $1"
     ),
 );
@@ -284,5 +302,7 @@ pub const ANY_WITHDRAW: Sql = sql(
     "-- withdraw.any\nselect id from withdraws limit 1",
 );
 
-pub const PING: Sql =
-    sql("reach the database", "-- ping\nselect id from withdraws where id is null limit 1");
+pub const PING: Sql = sql(
+    "reach the database",
+    "-- ping\nselect id from withdraws where id is null limit 1",
+);

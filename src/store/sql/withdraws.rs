@@ -4,9 +4,7 @@ use async_trait::async_trait;
 
 use super::{SqlStore, events, int, lists, retry::retrying, rows, statements, uuid};
 use crate::{
-    domain::{
-        Change, ListQuery, SecretHash, Timestamp, Withdraw, WithdrawId, WithdrawView,
-    },
+    domain::{Change, ListQuery, SecretHash, Timestamp, Withdraw, WithdrawId, WithdrawView},
     ports::{CreateOutcome, StoreError, Withdraws},
     store::driver::{Cells, Driver, Fault, Tx, Value},
 };
@@ -25,7 +23,8 @@ impl<D: Driver> Withdraws for SqlStore<D> {
     }
 
     async fn by_secret(&self, hash: &SecretHash) -> Result<Option<WithdrawView>, StoreError> {
-        self.one_view(statements::BY_SECRET, super::bytes(hash.as_bytes())).await
+        self.one_view(statements::BY_SECRET, super::bytes(hash.as_bytes()))
+            .await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Vec<WithdrawView>, StoreError> {
@@ -89,7 +88,11 @@ impl<D: Driver> SqlStore<D> {
 }
 
 async fn create_one<T: Tx>(tx: &mut T, withdraw: &Withdraw) -> Result<CreateOutcome, Fault> {
-    if tx.execute(statements::CREATE, rows::new_withdraw(withdraw)).await? == 1 {
+    if tx
+        .execute(statements::CREATE, rows::new_withdraw(withdraw))
+        .await?
+        == 1
+    {
         events::append(tx, &withdraw.created_event()).await?;
         return Ok(CreateOutcome::Created);
     }

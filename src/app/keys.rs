@@ -1,0 +1,111 @@
+//! Master keys: from the configuration, from a file, or made at the very first start.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{ErrorKind, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use super::StartError;
+use crate::{
+    config::Config,
+    domain::{Keyring, MasterKey},
+    ports::Store,
+    runtime::Runtime,
+};
+
+/// The keys in force, all that open requests need among them.
+pub async fn keyring(
+    config: &Config,
+    store: &dyn Store,
+    runtime: &Runtime,
+) -> Result<Keyring, StartError> {
+    let keys = if config.keys.master.is_empty() {
+        let path = path(config);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => parse(&path.display().to_string(), text.lines())?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                if !store.is_empty().await? {
+                    return Err(StartError::NoKey { path });
+                }
+                vec![make(&path, runtime)?]
+            }
+            Err(source) => {
+                return Err(StartError::File {
+                    doing: "read the keys",
+                    path,
+                    source,
+                });
+            }
+        }
+    } else {
+        parse("keys.master", config.keys.master.split(','))?
+    };
+    let mut keys = keys.into_iter();
+    let Some(first) = keys.next() else {
+        return Err(StartError::NoKey { path: path(config) });
+    };
+    let keyring = Keyring::new(first, keys);
+    for key in store.keys_in_use().await? {
+        if !keyring.holds(&key) {
+            return Err(StartError::MissingKey {
+                missing: key.as_str().to_owned(),
+            });
+        }
+    }
+    Ok(keyring)
+}
+
+fn path(config: &Config) -> PathBuf {
+    if config.keys.file.as_os_str().is_empty() {
+        config.data_dir.join("master.key")
+    } else {
+        config.keys.file.clone()
+    }
+}
+
+/// One key per line; blank lines and comments are skipped.
+fn parse<'a>(
+    place: &str,
+    lines: impl Iterator<Item = &'a str>,
+) -> Result<Vec<MasterKey>, StartError> {
+    let mut keys = Vec::new();
+    for (index, line) in lines.enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        keys.push(MasterKey::parse(line).map_err(|source| StartError::Key {
+            place: place.to_owned(),
+            line: index + 1,
+            source,
+        })?);
+    }
+    Ok(keys)
+}
+
+/// Makes a key that only this user can read, durable before it derives anything.
+fn make(path: &Path, runtime: &Runtime) -> Result<MasterKey, StartError> {
+    let mut bytes = [0; 32];
+    runtime.entropy.fill(&mut bytes);
+    let key = MasterKey::from_bytes(bytes);
+    let write = || {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)?;
+        writeln!(file, "{}", key.expose_hex())?;
+        file.sync_all()?;
+        // The name, too, must survive a crash.
+        path.parent()
+            .map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+    };
+    write().map_err(|source| StartError::File {
+        doing: "write a new master key",
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(key)
+}

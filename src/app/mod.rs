@@ -1,0 +1,10 @@
+//! Wiring: the only room that knows every other one. Start, and graceful shutdown.
+
+mod error;
+mod keys;
+mod parts;
+mod running;
+
+pub use error::StartError;
+pub use parts::{Parts, migrate, open};
+pub use running::{Listening, Running, start};

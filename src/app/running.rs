@@ -1,0 +1,268 @@
+//! The running service: everything in one process, from the first bind to the last flush.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{Parts, StartError};
+use crate::{
+    background::{self, Expiry},
+    config::Config,
+    domain::{Millis, PublicUrl},
+    grpc::{self, Health},
+    ports::Store,
+    runtime::{Runtime, Task},
+    service::{ClaimService, NodeTrust, Payer, Waker, WithdrawService, chain},
+    sidecar,
+};
+
+/// How often readiness is looked at.
+const READINESS_EVERY: Millis = Millis::from_secs(1);
+
+/// Where the service listens; also the content of `listen.json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Listening {
+    /// gRPC.
+    pub grpc: SocketAddr,
+    /// The public side.
+    pub lnurl: SocketAddr,
+    /// What LNURLs carry.
+    pub public_url: String,
+}
+
+/// A running service.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens.
+    pub listening: Listening,
+    parts: Parts,
+    payer: Arc<Payer>,
+    health: Health,
+    closing: CancellationToken,
+    halting: CancellationToken,
+    servers: TaskTracker,
+    passes: TaskTracker,
+}
+
+/// Binds, wires and starts everything. It serves when this returns.
+pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
+    let grpc = bind("grpc.listen (--grpc-listen)", config.grpc.listen).await?;
+    let lnurl = bind("lnurl.listen (--lnurl-listen)", config.lnurl.listen).await?;
+    let address = |listener: &TcpListener, fallback| listener.local_addr().unwrap_or(fallback);
+    let lnurl_address = address(&lnurl, config.lnurl.listen);
+    let public_url = config.public_url(lnurl_address)?;
+    let listening = Listening {
+        grpc: address(&grpc, config.grpc.listen),
+        lnurl: lnurl_address,
+        public_url: public_url.to_string(),
+    };
+    write_listening(config, &listening)?;
+
+    let waker = Waker::default();
+    let payer = Arc::new(payer(config, &parts)?);
+    let (closing, halting) = (CancellationToken::new(), CancellationToken::new());
+    let (servers, passes) = (TaskTracker::new(), TaskTracker::new());
+    let spawner = &parts.runtime.spawner;
+
+    let sidecar = sidecar::serve(
+        lnurl,
+        claims(config, &parts, &public_url, &waker)?,
+        public_url.path().to_owned(),
+        parts.runtime.clone(),
+        config.sidecar_options()?,
+        closing.clone(),
+    );
+    spawner.spawn(Box::pin(servers.track_future(sidecar)));
+    let (task, health) = serve_grpc(config, &parts, grpc, public_url, closing.clone()).await;
+    spawner.spawn(Box::pin(servers.track_future(task)));
+    for pass in background_passes(config, &parts, &payer, &waker, &health, &halting)? {
+        spawner.spawn(Box::pin(passes.track_future(pass)));
+    }
+    servers.close();
+    passes.close();
+    health.ready(true).await;
+    health.started(true).await;
+    Ok(Running {
+        listening,
+        parts,
+        payer,
+        health,
+        closing,
+        halting,
+        servers,
+        passes,
+    })
+}
+
+async fn bind(option: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|source| StartError::Listen {
+        option,
+        address,
+        source,
+    })
+}
+
+/// For whoever starts it with port 0: written whole or not at all.
+fn write_listening(config: &Config, listening: &Listening) -> Result<(), StartError> {
+    let path = config.data_dir.join("listen.json");
+    let temporary = config.data_dir.join("listen.json.new");
+    let text = serde_json::to_string(listening).map_err(std::io::Error::from);
+    let written = text
+        .and_then(|text| std::fs::write(&temporary, text))
+        .and_then(|()| std::fs::rename(&temporary, &path));
+    written.map_err(|source| StartError::File {
+        doing: "write the addresses",
+        path,
+        source,
+    })
+}
+
+fn payer(config: &Config, parts: &Parts) -> Result<Payer, StartError> {
+    let (store, node) = (Arc::clone(&parts.store), Arc::clone(&parts.node));
+    let trust = NodeTrust::new(
+        Arc::clone(&store),
+        Arc::clone(&node),
+        Arc::clone(&parts.runtime.clock),
+        config.expected_identity()?,
+    );
+    Ok(Payer::new(
+        store,
+        node,
+        parts.runtime.clone(),
+        trust,
+        config.payer_options()?,
+    ))
+}
+
+fn claims(
+    config: &Config,
+    parts: &Parts,
+    public_url: &PublicUrl,
+    waker: &Waker,
+) -> Result<ClaimService, StartError> {
+    let store = Arc::clone(&parts.store);
+    let runtime = parts.runtime.clone();
+    Ok(ClaimService::new(
+        store,
+        config.claim_rules()?,
+        public_url.clone(),
+        runtime,
+        waker.clone(),
+    ))
+}
+
+/// The gRPC server's task, and what its probes are told through.
+async fn serve_grpc(
+    config: &Config,
+    parts: &Parts,
+    listener: TcpListener,
+    public_url: PublicUrl,
+    stop: CancellationToken,
+) -> (Task, Health) {
+    let runtime = parts.runtime.clone();
+    let keyring = parts.keyring.clone();
+    let service = WithdrawService::new(
+        Arc::clone(&parts.store),
+        keyring,
+        public_url,
+        runtime.clone(),
+    );
+    let (health, health_service) = Health::new().await;
+    let options = config.grpc_options();
+    let task: Task = Box::pin(async move {
+        let served = grpc::serve(listener, service, runtime, options, health_service, stop).await;
+        if let Err(error) = served {
+            tracing::error!(error = %chain(&error), "the gRPC server ended");
+        }
+    });
+    (task, health)
+}
+
+fn background_passes(
+    config: &Config,
+    parts: &Parts,
+    payer: &Arc<Payer>,
+    waker: &Waker,
+    health: &Health,
+    stop: &CancellationToken,
+) -> Result<[Task; 3], StartError> {
+    let schedule = config.schedule()?;
+    let runtime = || parts.runtime.clone();
+    let expiry = Expiry::new(Arc::clone(&parts.store), runtime());
+    Ok([
+        Box::pin(background::run_payer(
+            Arc::clone(payer),
+            runtime(),
+            waker.clone(),
+            schedule.payer_poll,
+            stop.clone(),
+        )),
+        Box::pin(background::run_expiry(
+            expiry,
+            runtime(),
+            schedule.expiry,
+            stop.clone(),
+        )),
+        Box::pin(watch_readiness(
+            Arc::clone(&parts.store),
+            health.clone(),
+            runtime(),
+            stop.clone(),
+        )),
+    ])
+}
+
+/// Ready while the database answers.
+async fn watch_readiness(
+    store: Arc<dyn Store>,
+    health: Health,
+    runtime: Runtime,
+    stop: CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = runtime.clock.sleep(READINESS_EVERY) => {}
+        }
+        let answer = store.ping().await;
+        if let Err(error) = &answer {
+            tracing::warn!(error = %chain(error), "not ready: the database does not answer");
+        }
+        if !stop.is_cancelled() {
+            health.ready(answer.is_ok()).await;
+        }
+    }
+}
+
+impl Running {
+    /// Tells probes, waits for load balancers, stops accepting, drains within a limit, lets the
+    /// payer come to a stop between two effects, and closes the store. What is still on its way is
+    /// stored, and the next start follows it.
+    pub async fn stop(self, wait: Millis, drain: Millis) {
+        let clock = &self.parts.runtime.clock;
+        self.health.ready(false).await;
+        if wait > Millis::ZERO {
+            clock.sleep(wait).await;
+        }
+        self.closing.cancel();
+        let drained = async {
+            self.servers.wait().await;
+            // What was accepted until now is paid if there is time for it.
+            self.halting.cancel();
+            self.passes.wait().await;
+            self.payer.idle().await;
+        };
+        tokio::select! {
+            biased;
+            () = drained => {}
+            () = clock.sleep(drain) => tracing::warn!("stopping with work under way"),
+        }
+        self.halting.cancel();
+        self.health.started(false).await;
+        self.parts.store.close().await;
+    }
+}

@@ -1,0 +1,56 @@
+//! `withdrawd decode`: what an LNURL or an invoice says.
+
+use clap::Args;
+
+use super::printable;
+use crate::domain::{Msat, invoice, lnurl};
+
+#[derive(Debug, Args)]
+pub(super) struct DecodeArgs {
+    /// LNURL1…, lnurlw://… or ln…
+    text: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn decode(args: &DecodeArgs) -> anyhow::Result<()> {
+    match lnurl::decode(&args.text) {
+        Ok(url) if args.json => println!("{}", serde_json::json!({ "url": url.as_str() })),
+        Ok(url) => println!("{url}"),
+        Err(lnurl::InvalidLnurl::NotAnLnurl) => decode_invoice(args)?,
+        Err(fault) => anyhow::bail!("{fault}"),
+    }
+    Ok(())
+}
+
+fn decode_invoice(args: &DecodeArgs) -> anyhow::Result<()> {
+    let parsed = invoice::normalise(&args.text).and_then(|text| invoice::parse(&text));
+    let Ok(parsed) = parsed else {
+        anyhow::bail!("this is neither an LNURL nor an invoice")
+    };
+    let amount = parsed
+        .amount_milli_satoshis()
+        .and_then(|msat| i64::try_from(msat).ok());
+    let amount = amount.and_then(Msat::new);
+    let value = serde_json::json!({
+        "network": parsed.currency().to_string(),
+        "amount_msat": amount.map(Msat::get),
+        "payment_hash": invoice::payment_hash(&parsed).to_string(),
+        "payee": parsed.get_payee_pub_key().to_string(),
+        "description": parsed.description().to_string(),
+        "created_ms": u64::try_from(parsed.duration_since_epoch().as_millis()).ok(),
+        "expires_at_ms": invoice::expires_at(&parsed).as_ms(),
+        "min_final_cltv_expiry_delta": parsed.min_final_cltv_expiry_delta(),
+    });
+    if args.json {
+        println!("{value}");
+        return Ok(());
+    }
+    let fields = value.as_object().into_iter().flatten();
+    for (name, field) in fields {
+        let text = field.as_str().map_or_else(|| field.to_string(), printable);
+        println!("{name:<28} {text}");
+    }
+    Ok(())
+}

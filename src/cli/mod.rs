@@ -1,0 +1,73 @@
+//! The command line: `serve` (the default), `migrate`, a client, and a test wallet.
+
+#![expect(
+    clippy::print_stdout,
+    reason = "a command line answers on standard output"
+)]
+
+mod decode;
+mod fetch;
+mod requests;
+mod serve;
+mod wallet;
+
+use clap::{Parser, Subcommand};
+
+/// Pays people out over the Lightning Network with LNURL-withdraw: exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "withdrawd", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: serve::ServeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service (also without any command).
+    Serve(serve::ServeArgs),
+    /// Bring the database's schema up to date.
+    Migrate(serve::ServeArgs),
+    /// Make a withdraw request: prints a QR code, the LNURL and the id.
+    Create(requests::CreateArgs),
+    /// Show a withdraw request.
+    Get(requests::OneArgs),
+    /// List withdraw requests, newest first.
+    List(requests::ListArgs),
+    /// End a withdraw request.
+    Deactivate(requests::OneArgs),
+    /// Play a wallet (regtest): claim an LNURL with an invoice that the simulated node can pay.
+    Claim(wallet::ClaimArgs),
+    /// Show what an LNURL or an invoice says.
+    Decode(decode::DecodeArgs),
+}
+
+impl Cli {
+    /// Reads the command line; ends the process on `--help` and on mistakes.
+    pub fn read() -> Self {
+        Self::parse()
+    }
+
+    /// Does what it says.
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            None => serve::serve(self.serve).await,
+            Some(Command::Serve(args)) => serve::serve(args).await,
+            Some(Command::Migrate(args)) => serve::migrate(args).await,
+            Some(Command::Create(args)) => requests::create(args).await,
+            Some(Command::Get(args)) => requests::get(args).await,
+            Some(Command::List(args)) => requests::list(args).await,
+            Some(Command::Deactivate(args)) => requests::deactivate(args).await,
+            Some(Command::Claim(args)) => wallet::claim(args).await,
+            Some(Command::Decode(args)) => decode::decode(&args),
+        }
+    }
+}
+
+/// A text from elsewhere, safe for a terminal.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}

@@ -1,0 +1,209 @@
+//! `create`, `get`, `list` and `deactivate`: a client of the gRPC service.
+
+use clap::Args;
+use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
+
+use super::printable;
+use crate::client::{Client, NewWithdraw, Page, Shown, to_json};
+
+#[derive(Debug, Args)]
+pub(super) struct Server {
+    /// The service's gRPC address.
+    #[arg(
+        long,
+        default_value = "http://127.0.0.1:50051",
+        env = "WITHDRAWD_SERVER"
+    )]
+    server: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CreateArgs {
+    /// The most that can be withdrawn, in SATS.
+    #[arg(long)]
+    max_amount: String,
+    /// The least that can be withdrawn; without it the amount is fixed.
+    #[arg(long)]
+    min_amount: Option<String>,
+    /// What wallets show.
+    #[arg(long)]
+    memo: Option<String>,
+    /// How long it can be claimed, in seconds (180 to 31536000; 600 without it).
+    #[arg(long)]
+    ttl_s: Option<i64>,
+    /// Makes a repeat safe.
+    #[arg(long)]
+    request_id: Option<String>,
+    /// A note about the account.
+    #[arg(long)]
+    statement_descriptor: Option<String>,
+    #[command(flatten)]
+    server: Server,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct OneArgs {
+    /// wr_…
+    id: String,
+    #[command(flatten)]
+    server: Server,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    /// ACTIVE, PAID or DEACTIVATED.
+    #[arg(long)]
+    status: Option<String>,
+    /// Only those that can (true) or cannot (false) be claimed.
+    #[arg(long)]
+    claimable: Option<bool>,
+    /// How many on a page (50 without it, 1000 at most).
+    #[arg(long)]
+    page_size: Option<i32>,
+    /// The next_page_token of the page before.
+    #[arg(long)]
+    page_token: Option<String>,
+    #[command(flatten)]
+    server: Server,
+}
+
+pub(super) async fn create(args: CreateArgs) -> anyhow::Result<()> {
+    let mut client = Client::connect(&args.server.server).await?;
+    let new = NewWithdraw {
+        request_id: args.request_id.unwrap_or_default(),
+        min_amount: args.min_amount.unwrap_or_default(),
+        max_amount: args.max_amount,
+        ttl_s: args.ttl_s,
+        memo: args.memo.unwrap_or_default(),
+        statement_descriptor: args.statement_descriptor.unwrap_or_default(),
+        ..NewWithdraw::default()
+    };
+    let withdraw = client.create(new).await?;
+    if args.server.json {
+        println!("{}", to_json(&withdraw));
+        return Ok(());
+    }
+    println!("{}", qr(&withdraw.withdraw_request)?);
+    println!("{}", withdraw.withdraw_request);
+    println!("{}", withdraw.id);
+    Ok(())
+}
+
+/// Dark on light, half a character per module, with the quiet zone that cameras need.
+fn qr(lnurl: &str) -> anyhow::Result<String> {
+    let code = QrCode::with_error_correction_level(lnurl, EcLevel::L)?;
+    // Terminals are mostly dark: light modules are drawn, dark ones are not.
+    Ok(code
+        .render::<Dense1x2>()
+        .dark_color(Dense1x2::Light)
+        .light_color(Dense1x2::Dark)
+        .build())
+}
+
+pub(super) async fn get(args: OneArgs) -> anyhow::Result<()> {
+    let withdraw = Client::connect(&args.server.server)
+        .await?
+        .get(&args.id)
+        .await?;
+    show(&withdraw, args.server.json);
+    Ok(())
+}
+
+pub(super) async fn deactivate(args: OneArgs) -> anyhow::Result<()> {
+    let withdraw = Client::connect(&args.server.server)
+        .await?
+        .deactivate(&args.id)
+        .await?;
+    show(&withdraw, args.server.json);
+    Ok(())
+}
+
+pub(super) async fn list(args: ListArgs) -> anyhow::Result<()> {
+    let page = Page {
+        size: args.page_size.unwrap_or_default(),
+        token: args.page_token.unwrap_or_default(),
+        status: args.status.unwrap_or_default(),
+        claimable: args.claimable,
+    };
+    let (withdraws, next) = Client::connect(&args.server.server)
+        .await?
+        .list(page)
+        .await?;
+    if args.server.json {
+        let withdraws: Vec<_> = withdraws.iter().map(to_json).collect();
+        println!(
+            "{}",
+            serde_json::json!({ "withdraws": withdraws, "next_page_token": next })
+        );
+        return Ok(());
+    }
+    for withdraw in &withdraws {
+        println!("{}", line(withdraw));
+    }
+    if !next.is_empty() {
+        println!("more: --page-token {next}");
+    }
+    Ok(())
+}
+
+/// `wr_…  ACTIVE  10–20 SATS  claimable  coffee`
+fn line(withdraw: &Shown) -> String {
+    let state = if withdraw.claimable {
+        "claimable"
+    } else {
+        withdraw.unclaimable_reason().as_str_name()
+    };
+    format!(
+        "{}  {:<11}  {:>20}  {:<19}  {}",
+        withdraw.id,
+        withdraw.status().as_str_name(),
+        amount(withdraw),
+        state,
+        printable(&withdraw.memo)
+    )
+}
+
+fn amount(withdraw: &Shown) -> String {
+    let (min, max) = (&withdraw.min_amount, &withdraw.max_amount);
+    if min == max {
+        format!("{max} {}", withdraw.currency)
+    } else {
+        format!("{min}–{max} {}", withdraw.currency)
+    }
+}
+
+fn show(withdraw: &Shown, json: bool) {
+    if json {
+        println!("{}", to_json(withdraw));
+        return;
+    }
+    println!("{}", line(withdraw));
+    println!("  {}", withdraw.withdraw_request);
+    if let Some(payment) = &withdraw.payment {
+        println!(
+            "  {}  {}  {} msat",
+            payment.id,
+            payment.state().as_str_name(),
+            payment.amount_msat
+        );
+        if !payment.preimage.is_empty() {
+            println!(
+                "  preimage {}  fee {} msat",
+                payment.preimage,
+                payment.fee_msat()
+            );
+        }
+        if payment.failure_reason != 0 {
+            println!("  failed: {}", payment.failure_reason().as_str_name());
+        }
+        if payment.operator_reason != 0 {
+            println!(
+                "  needs an operator: {}",
+                payment.operator_reason().as_str_name()
+            );
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! `withdrawd serve` and `withdrawd migrate`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    app::{self, Listening, Running},
+    config::{Config, Override},
+    domain::Millis,
+    runtime::Runtime,
+    telemetry,
+};
+
+/// Flags win over the environment, which wins over the file.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// A TOML file; withdrawd.example.toml shows every option.
+    #[arg(long, env = "WITHDRAWD_CONFIG")]
+    config: Option<PathBuf>,
+    /// Where SQLite, the master key and listen.json live.
+    #[arg(long)]
+    data_dir: Option<String>,
+    /// postgres://user@host/database instead of SQLite.
+    #[arg(long)]
+    database_url: Option<String>,
+    /// Where gRPC listens, HOST:PORT; port 0 takes a free one.
+    #[arg(long)]
+    grpc_listen: Option<String>,
+    /// Where the LNURL side listens, HOST:PORT; port 0 takes a free one.
+    #[arg(long)]
+    lnurl_listen: Option<String>,
+    /// Where wallets reach the LNURL side.
+    #[arg(long)]
+    public_url: Option<String>,
+    /// bitcoin, testnet, signet or regtest.
+    #[arg(long)]
+    network: Option<String>,
+    /// simulated or lnd.
+    #[arg(long)]
+    node: Option<String>,
+    /// https://HOST:PORT of lnd's gRPC.
+    #[arg(long)]
+    lnd_endpoint: Option<String>,
+    /// lnd's tls.cert.
+    #[arg(long)]
+    lnd_tls_cert: Option<String>,
+    /// A macaroon file of five permissions.
+    #[arg(long)]
+    lnd_macaroon: Option<String>,
+}
+
+impl ServeArgs {
+    fn load(self) -> anyhow::Result<Config> {
+        let flags = [
+            ("data_dir", self.data_dir),
+            ("store.database_url", self.database_url),
+            ("grpc.listen", self.grpc_listen),
+            ("lnurl.listen", self.lnurl_listen),
+            ("public_url", self.public_url),
+            ("network", self.network),
+            ("node.backend", self.node),
+            ("lnd.endpoint", self.lnd_endpoint),
+            ("lnd.tls_cert", self.lnd_tls_cert),
+            ("lnd.macaroon", self.lnd_macaroon),
+        ];
+        let given = flags
+            .into_iter()
+            .filter_map(|(key, value)| value.map(|value| (key, value)));
+        let overrides: Vec<Override> = given.collect();
+        Ok(Config::load(self.config.as_deref(), &overrides)?)
+    }
+}
+
+/// Runs the service until SIGTERM or Ctrl-C.
+pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    let config = args.load()?;
+    telemetry::init(&config.log)?;
+    // Before anything is opened: a signal during the start is not lost.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let parts = app::open(&config, Runtime::system()).await?;
+    let simulated = parts.node.traits().simulated;
+    let running = app::start(&config, parts).await?;
+    banner(&config, &running.listening, simulated);
+
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    let again = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    tokio::select! {
+        () = stop(&config, running) => {}
+        () = again => tracing::warn!("stopping at once"),
+    }
+    Ok(())
+}
+
+async fn stop(config: &Config, running: Running) {
+    let shutdown = &config.shutdown;
+    running
+        .stop(
+            Millis::from_ms(shutdown.wait_ms),
+            Millis::from_ms(shutdown.drain_ms),
+        )
+        .await;
+    tracing::info!("stopped");
+}
+
+/// Brings the schema up to date.
+pub async fn migrate(args: ServeArgs) -> anyhow::Result<()> {
+    let config = args.load()?;
+    app::migrate(&config, Runtime::system()).await?;
+    println!("the schema is up to date");
+    Ok(())
+}
+
+fn banner(config: &Config, listening: &Listening, simulated: bool) {
+    let Listening {
+        grpc,
+        lnurl,
+        public_url,
+    } = listening;
+    println!(
+        "withdrawd {} on {}",
+        env!("CARGO_PKG_VERSION"),
+        config.network
+    );
+    if simulated {
+        println!("  money   SIMULATED: no real payment is ever made (--node lnd for a real node)");
+    } else {
+        println!(
+            "  money   REAL on {}: paid by {}",
+            config.network, config.node.backend
+        );
+    }
+    println!("  gRPC    {grpc}");
+    println!("  LNURL   {lnurl}, public as {public_url}");
+    let server = if grpc.port() == 50051 {
+        String::new()
+    } else {
+        format!(" --server http://{grpc}")
+    };
+    println!("  next    withdrawd create --max-amount 1000{server}");
+}

@@ -1,0 +1,125 @@
+//! `withdrawd claim`: a wallet for regtest, whose invoices the simulated node settles.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use bitcoin::{
+    hashes::{Hash, sha256},
+    secp256k1::{Secp256k1, SecretKey},
+};
+use clap::Args;
+use lightning_invoice::{Currency, InvoiceBuilder, PaymentSecret};
+use serde_json::Value;
+use url::Url;
+
+use super::fetch;
+use crate::{
+    domain::{Msat, Sat, lnurl},
+    node::simulated,
+    runtime::{Clock, Entropy, SystemClock, SystemEntropy},
+};
+
+/// Bytes that an invoice's description can hold.
+const MAX_DESCRIPTION: usize = 639;
+
+#[derive(Debug, Args)]
+pub(super) struct ClaimArgs {
+    /// LNURL1… or lnurlw://…
+    lnurl: String,
+    /// How much to withdraw, in satoshis; without it as much as is offered.
+    #[arg(long)]
+    amount: Option<i64>,
+    /// Claim with this invoice instead of making one (to be paid by a real node).
+    #[arg(long, conflicts_with = "amount")]
+    invoice: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+struct Offer {
+    callback: Url,
+    k1: String,
+    max: Msat,
+    description: String,
+}
+
+pub(super) async fn claim(args: ClaimArgs) -> anyhow::Result<()> {
+    let url = lnurl::decode(&args.lnurl).map_err(|fault| anyhow::anyhow!("{fault}"))?;
+    let offer = offer(&fetch::json(&url).await?)?;
+    let invoice = match args.invoice {
+        Some(invoice) => invoice,
+        None => {
+            let amount = match args.amount {
+                Some(sat) => Sat::new(sat)
+                    .context("--amount must be satoshis")?
+                    .to_msat(),
+                None => offer.max,
+            };
+            make_invoice(amount, &offer.description)?
+        }
+    };
+    let mut callback = offer.callback;
+    callback
+        .query_pairs_mut()
+        .append_pair("k1", &offer.k1)
+        .append_pair("pr", &invoice);
+    accepted(&fetch::json(&callback).await?)?;
+    if args.json {
+        println!(
+            "{}",
+            serde_json::json!({ "status": "OK", "invoice": invoice })
+        );
+    } else {
+        println!("accepted: the invoice is being paid");
+        println!("{invoice}");
+    }
+    Ok(())
+}
+
+fn offer(answer: &Value) -> anyhow::Result<Offer> {
+    accepted(answer)?;
+    let text = |key: &str| {
+        answer[key]
+            .as_str()
+            .with_context(|| format!("the answer has no {key}"))
+    };
+    if text("tag")? != "withdrawRequest" {
+        bail!("this LNURL is not for withdrawing");
+    }
+    let max = answer["maxWithdrawable"].as_i64().and_then(Msat::new);
+    Ok(Offer {
+        callback: Url::parse(text("callback")?)?,
+        k1: text("k1")?.to_owned(),
+        max: max.context("the answer has no maxWithdrawable")?,
+        description: text("defaultDescription")?.to_owned(),
+    })
+}
+
+/// An ERROR is for the person: its reason is what is shown.
+fn accepted(answer: &Value) -> anyhow::Result<()> {
+    match answer["status"].as_str() {
+        Some("ERROR") => bail!("{}", answer["reason"].as_str().unwrap_or("refused")),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// A regtest invoice of a fresh key, settled by the simulated node's published rule.
+pub fn make_invoice(amount: Msat, description: &str) -> anyhow::Result<String> {
+    let mut secret = [0; 32];
+    SystemEntropy.fill(&mut secret);
+    let mut key = [0; 32];
+    SystemEntropy.fill(&mut key);
+    let key = SecretKey::from_slice(&key).context("no key this time, please try again")?;
+    let now_ms = u64::try_from(SystemClock::new().now().as_ms())?;
+    let hash = simulated::preimage_of(&secret).hash();
+    let invoice = InvoiceBuilder::new(Currency::Regtest)
+        .description(description[..description.floor_char_boundary(MAX_DESCRIPTION)].to_owned())
+        .payment_hash(sha256::Hash::from_byte_array(*hash.as_bytes()))
+        .payment_secret(PaymentSecret(secret))
+        .duration_since_epoch(Duration::from_millis(now_ms))
+        .min_final_cltv_expiry_delta(80)
+        .amount_milli_satoshis(u64::try_from(amount.get())?)
+        .build_signed(|message| Secp256k1::new().sign_ecdsa_recoverable(message, &key))?;
+    Ok(invoice.to_string())
+}

@@ -1,0 +1,113 @@
+//! A withdraw request as JSON, with the field names of the proto.
+
+use prost_types::{Timestamp, value::Kind};
+use serde_json::{Map, Value, json};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::pb::{
+    Payment, Withdraw,
+    payment::{FailureReason, OperatorReason, State},
+    withdraw::{Status, UnclaimableReason},
+};
+
+/// All that is set. Amounts stay decimal texts, times are RFC 3339.
+pub fn to_json(withdraw: &Withdraw) -> Value {
+    let reason = withdraw.unclaimable_reason();
+    let value = json!({
+        "id": withdraw.id,
+        "object": withdraw.object,
+        "status": withdraw.status().as_str_name(),
+        "min_amount": withdraw.min_amount,
+        "max_amount": withdraw.max_amount,
+        "currency": withdraw.currency,
+        "target_currency": withdraw.target_currency,
+        "exchange_rate": withdraw.exchange_rate,
+        "ttl_s": withdraw.ttl.map(|ttl| ttl.seconds),
+        "expires_at": withdraw.expires_at.as_ref().map(time),
+        "target_min_amount": withdraw.target_min_amount,
+        "target_max_amount": withdraw.target_max_amount,
+        "type": withdraw.r#type,
+        "withdraw_request": withdraw.withdraw_request,
+        "statement_descriptor": withdraw.statement_descriptor,
+        "created": withdraw.created.as_ref().map(time),
+        "modified": withdraw.modified.as_ref().map(time),
+        "memo": withdraw.memo,
+        "pass_thru": withdraw.pass_thru.clone().map(object),
+        "ott": withdraw.ott,
+        "lnurlw": withdraw.lnurlw,
+        "claimable": withdraw.claimable,
+        "unclaimable_reason": unless_default(reason == UnclaimableReason::Unspecified, reason.as_str_name()),
+        "payment": withdraw.payment.as_ref().map(payment),
+    });
+    debug_assert_ne!(withdraw.status(), Status::Unspecified);
+    without_nulls(value)
+}
+
+fn payment(payment: &Payment) -> Value {
+    let (failure, doubt) = (payment.failure_reason(), payment.operator_reason());
+    json!({
+        "id": payment.id,
+        "withdraw_id": payment.withdraw_id,
+        "state": payment.state().as_str_name(),
+        "invoice": payment.invoice,
+        "payment_hash": payment.payment_hash,
+        "preimage": unless_default(payment.state() != State::Paid, &payment.preimage),
+        "amount_msat": payment.amount_msat,
+        "fee_limit_msat": payment.fee_limit_msat,
+        "fee_msat": payment.fee_msat,
+        "failure_reason": unless_default(failure == FailureReason::Unspecified, failure.as_str_name()),
+        "operator_reason": unless_default(doubt == OperatorReason::Unspecified, doubt.as_str_name()),
+        "created": payment.created.as_ref().map(time),
+        "finished": payment.finished.as_ref().map(time),
+    })
+}
+
+fn unless_default(default: bool, text: &str) -> Value {
+    if default {
+        Value::Null
+    } else {
+        Value::String(text.to_owned())
+    }
+}
+
+fn time(time: &Timestamp) -> String {
+    let nanos = i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
+    let time = OffsetDateTime::from_unix_timestamp_nanos(nanos).ok();
+    time.and_then(|time| time.format(&Rfc3339).ok())
+        .unwrap_or_default()
+}
+
+fn object(fields: prost_types::Struct) -> Value {
+    let fields = fields.fields.into_iter();
+    Value::Object(
+        fields
+            .map(|(key, field)| (key, value(field)))
+            .collect::<Map<_, _>>(),
+    )
+}
+
+fn value(field: prost_types::Value) -> Value {
+    match field.kind {
+        None | Some(Kind::NullValue(_)) => Value::Null,
+        Some(Kind::BoolValue(flag)) => Value::Bool(flag),
+        Some(Kind::StringValue(text)) => Value::String(text),
+        Some(Kind::NumberValue(number)) => json!(number),
+        Some(Kind::ListValue(list)) => list.values.into_iter().map(value).collect(),
+        Some(Kind::StructValue(fields)) => object(fields),
+    }
+}
+
+/// Absent is left out, as everywhere in JSON that people read.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let kept = fields.into_iter().filter(|(_, field)| !field.is_null());
+            let kept = kept.map(|(key, field)| match key.as_str() {
+                "payment" => (key, without_nulls(field)),
+                _ => (key, field),
+            });
+            Value::Object(kept.collect())
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,188 @@
+//! The gRPC client that the command line uses.
+
+mod json;
+
+use std::time::Duration;
+
+use tonic::{
+    Code, Status,
+    transport::{Channel, Endpoint},
+};
+use tonic_types::StatusExt;
+
+use crate::pb::{
+    CreateWithdrawRequest, DeactivateWithdrawRequest, GetWithdrawRequest, ListWithdrawsRequest,
+    Withdraw, withdraw::Status as WireStatus, withdraw_service_client::WithdrawServiceClient,
+};
+
+pub use json::to_json;
+
+/// A withdraw request as the command line shows it.
+pub type Shown = Withdraw;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why a call failed, for a person.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// `--server` is no URL.
+    #[error("--server must be a URL such as http://127.0.0.1:50051")]
+    Server,
+    /// Nobody answers.
+    #[error("cannot reach {server}: is `withdrawd serve` running there?")]
+    Unreachable {
+        /// Where.
+        server: String,
+    },
+    /// The service said no.
+    #[error("{code}: {text}")]
+    Refused {
+        /// The gRPC code and the reason.
+        code: String,
+        /// With every bad field.
+        text: String,
+    },
+}
+
+/// What `withdrawd create` asks for.
+#[derive(Clone, Debug, Default)]
+pub struct NewWithdraw {
+    /// Empty for none.
+    pub request_id: String,
+    /// Empty for a fixed amount.
+    pub min_amount: String,
+    /// Required.
+    pub max_amount: String,
+    /// Empty for SATS.
+    pub currency: String,
+    /// Absent for the default.
+    pub ttl_s: Option<i64>,
+    /// Shown by wallets.
+    pub memo: String,
+    /// A note about the account.
+    pub statement_descriptor: String,
+}
+
+/// What `withdrawd list` asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// 0 for the default.
+    pub size: i32,
+    /// Empty for the first page.
+    pub token: String,
+    /// ACTIVE, PAID or DEACTIVATED; empty for any.
+    pub status: String,
+    /// Only those that can, or cannot, be claimed.
+    pub claimable: Option<bool>,
+}
+
+/// A connection to a running service.
+#[derive(Clone, Debug)]
+pub struct Client(WithdrawServiceClient<Channel>);
+
+impl Client {
+    /// Connects to `http://HOST:PORT`.
+    pub async fn connect(server: &str) -> Result<Self, ClientError> {
+        let endpoint = Endpoint::from_shared(server.to_owned()).map_err(|_| ClientError::Server)?;
+        let endpoint = endpoint
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(CALL_TIMEOUT);
+        let unreachable = |_| ClientError::Unreachable {
+            server: server.to_owned(),
+        };
+        let channel = endpoint.connect().await.map_err(unreachable)?;
+        Ok(Self(WithdrawServiceClient::new(channel)))
+    }
+
+    /// Makes one.
+    pub async fn create(&mut self, new: NewWithdraw) -> Result<Shown, ClientError> {
+        let request = CreateWithdrawRequest {
+            request_id: new.request_id,
+            min_amount: new.min_amount,
+            max_amount: new.max_amount,
+            currency: new.currency,
+            ttl: new
+                .ttl_s
+                .map(|seconds| prost_types::Duration { seconds, nanos: 0 }),
+            memo: new.memo,
+            statement_descriptor: new.statement_descriptor,
+            pass_thru: None,
+        };
+        answer(self.0.create_withdraw(request).await)
+    }
+
+    /// Shows one.
+    pub async fn get(&mut self, id: &str) -> Result<Shown, ClientError> {
+        answer(
+            self.0
+                .get_withdraw(GetWithdrawRequest { id: id.to_owned() })
+                .await,
+        )
+    }
+
+    /// Ends one.
+    pub async fn deactivate(&mut self, id: &str) -> Result<Shown, ClientError> {
+        let request = DeactivateWithdrawRequest { id: id.to_owned() };
+        answer(self.0.deactivate_withdraw(request).await)
+    }
+
+    /// A page and the token of the next one.
+    pub async fn list(&mut self, page: Page) -> Result<(Vec<Shown>, String), ClientError> {
+        let status = match page.status.as_str() {
+            "" => WireStatus::Unspecified,
+            name => WireStatus::from_str_name(&name.to_ascii_uppercase()).ok_or_else(|| {
+                ClientError::Refused {
+                    code: "--status".to_owned(),
+                    text: "must be ACTIVE, PAID or DEACTIVATED".to_owned(),
+                }
+            })?,
+        };
+        let request = ListWithdrawsRequest {
+            page_size: page.size,
+            page_token: page.token,
+            status: status.into(),
+            claimable: page.claimable,
+            ..ListWithdrawsRequest::default()
+        };
+        let page = answer(self.0.list_withdraws(request).await)?;
+        Ok((page.withdraws, page.next_page_token))
+    }
+}
+
+fn answer<T>(answer: Result<tonic::Response<T>, Status>) -> Result<T, ClientError> {
+    answer
+        .map(tonic::Response::into_inner)
+        .map_err(|status| refused(&status))
+}
+
+fn refused(status: &Status) -> ClientError {
+    let details = status.get_error_details();
+    let reason = details.error_info().map(|info| info.reason.as_str());
+    let code = code_name(status.code());
+    let fields = details
+        .bad_request()
+        .map_or(&[][..], |bad| &bad.field_violations);
+    let text = if fields.len() > 1 {
+        let lines = fields
+            .iter()
+            .map(|field| format!("\n  {} {}", field.field, field.description));
+        lines.collect()
+    } else {
+        status.message().to_owned()
+    };
+    let code = reason.map_or_else(|| code.clone(), |reason| format!("{code} ({reason})"));
+    ClientError::Refused { code, text }
+}
+
+/// `InvalidArgument` as it is written everywhere else: `INVALID_ARGUMENT`.
+fn code_name(code: Code) -> String {
+    let mut name = String::new();
+    for letter in format!("{code:?}").chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_uppercase());
+    }
+    name
+}

@@ -1,0 +1,255 @@
+//! Configuration: flags > environment > file > defaults, the defaults being the example file itself.
+
+mod options;
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use config::{Config as Source, ConfigError, Environment, File, FileFormat};
+use serde::Deserialize;
+
+/// Defaults, manual and test fixture at once.
+pub const EXAMPLE: &str = include_str!("../../withdrawd.example.toml");
+
+/// Everything that can be configured. What the keys mean stands in the example file.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file documents every key")]
+pub struct Config {
+    pub data_dir: PathBuf,
+    pub network: String,
+    pub public_url: String,
+    pub store: Store,
+    pub keys: Keys,
+    pub grpc: Grpc,
+    pub lnurl: Lnurl,
+    pub node: Node,
+    pub lnd: Lnd,
+    pub payments: Payments,
+    pub shutdown: Shutdown,
+    pub log: Log,
+}
+
+/// `[store]`
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file documents every key")]
+pub struct Store {
+    pub database_url: String,
+    pub migrate: bool,
+    pub max_connections: u32,
+    pub acquire_timeout_ms: u64,
+    pub statement_timeout_ms: u64,
+    pub allow_losing_commits_in_a_crash: bool,
+}
+
+/// `[keys]`
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file documents every key")]
+pub struct Keys {
+    pub master: String,
+    pub file: PathBuf,
+}
+
+/// `[grpc]`
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file documents every key")]
+pub struct Grpc {
+    pub listen: SocketAddr,
+    pub timeout_ms: u64,
+    pub max_concurrent_streams: u32,
+    pub max_connection_age_s: u64,
+}
+
+/// `[lnurl]`
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file documents every key")]
+pub struct Lnurl {
+    pub listen: SocketAddr,
+    pub max_connections: usize,
+    pub header_timeout_ms: u64,
+    pub answer_timeout_ms: u64,
+}
+
+/// `[node]`
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file documents every key")]
+pub struct Node {
+    pub backend: String,
+    pub expected_identity: String,
+}
+
+/// `[lnd]`
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file documents every key")]
+pub struct Lnd {
+    pub endpoint: String,
+    pub tls_cert: PathBuf,
+    pub macaroon: PathBuf,
+    pub connect_timeout_ms: u64,
+    pub call_timeout_ms: u64,
+    pub payment_timeout_s: u64,
+    pub max_parts: u32,
+}
+
+/// `[payments]`
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file documents every key")]
+pub struct Payments {
+    pub fee_ppm: u32,
+    pub fee_floor_msat: i64,
+    pub cltv_limit: u32,
+    pub min_invoice_life_s: i64,
+    pub min_invoice_life_at_send_s: i64,
+    pub max_route_hints: usize,
+    pub send_for_s: i64,
+    pub send_life_ms: i64,
+    pub clock_skew_ms: i64,
+    pub node_slack_ms: i64,
+    pub max_send_errors: usize,
+    pub max_sending: usize,
+    pub max_following: usize,
+    pub lease_ms: i64,
+    pub poll_ms: i64,
+    pub first_look_ms: i64,
+    pub slowest_look_ms: i64,
+    pub fresh_for_s: i64,
+    pub slow_look_s: i64,
+    pub late_looks_s: [i64; 2],
+    pub claim_grace_s: i64,
+    pub expiry_poll_ms: i64,
+}
+
+/// `[shutdown]`
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file documents every key")]
+pub struct Shutdown {
+    pub wait_ms: i64,
+    pub drain_ms: i64,
+}
+
+/// `[log]`
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file documents every key")]
+pub struct Log {
+    pub level: String,
+    pub format: String,
+}
+
+/// A setting that cannot be used: names the option, never repeats a secret.
+#[derive(Debug, thiserror::Error)]
+#[error("{option}: {rule}")]
+pub struct BadOption {
+    /// As in the example file.
+    pub option: &'static str,
+    /// What is wrong, or allowed.
+    pub rule: String,
+}
+
+impl BadOption {
+    /// A rule that an option breaks.
+    pub fn new(option: &'static str, rule: impl std::fmt::Display) -> Self {
+        Self {
+            option,
+            rule: rule.to_string(),
+        }
+    }
+}
+
+/// A key and its value, as flags give them.
+pub type Override = (&'static str, String);
+
+impl Config {
+    /// Reads the example's defaults, then the file, then the environment, then `overrides`.
+    pub fn load(
+        file: Option<&std::path::Path>,
+        overrides: &[Override],
+    ) -> Result<Self, ConfigError> {
+        let environment = Environment::with_prefix("WITHDRAWD")
+            .prefix_separator("__")
+            .separator("__")
+            .try_parsing(true);
+        Self::from_sources(file, Some(environment), overrides)
+    }
+
+    /// The defaults, with `overrides`; no file and no environment.
+    pub fn defaults(overrides: &[Override]) -> Result<Self, ConfigError> {
+        Self::from_sources(None, None, overrides)
+    }
+
+    fn from_sources(
+        file: Option<&std::path::Path>,
+        environment: Option<Environment>,
+        overrides: &[Override],
+    ) -> Result<Self, ConfigError> {
+        let mut source = Source::builder().add_source(File::from_str(EXAMPLE, FileFormat::Toml));
+        if let Some(file) = file {
+            source = source.add_source(File::from(file).format(FileFormat::Toml).required(true));
+        }
+        if let Some(environment) = environment {
+            source = source.add_source(environment);
+        }
+        for (key, value) in overrides {
+            source = source.set_override(*key, value.as_str())?;
+        }
+        source.build()?.try_deserialize()
+    }
+}
+
+/// Database URL and keys are secrets.
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config")
+            .field("data_dir", &self.data_dir)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_file_is_complete_and_valid() {
+        let config = Config::defaults(&[]).unwrap();
+        assert_eq!(config.grpc.listen.to_string(), "127.0.0.1:50051");
+        config.payer_options().unwrap();
+        config.claim_rules().unwrap();
+    }
+
+    #[test]
+    fn overrides_win_and_unknown_keys_are_errors() {
+        let config = Config::defaults(&[("payments.fee_ppm", "7".into())]).unwrap();
+        assert_eq!(config.payments.fee_ppm, 7);
+        let unknown = Config::defaults(&[("payments.fee_pmm", "7".into())]);
+        assert!(unknown.unwrap_err().to_string().contains("fee_pmm"));
+    }
+
+    #[test]
+    fn settings_that_make_no_sense_name_their_option() {
+        for (key, value) in [
+            ("payments.lease_ms", "1000"),
+            ("payments.fee_floor_msat", "-1"),
+            ("payments.max_sending", "0"),
+            ("payments.poll_ms", "0"),
+        ] {
+            let config = Config::defaults(&[(key, value.into())]).unwrap();
+            assert_eq!(
+                config
+                    .payer_options()
+                    .err()
+                    .or(config.claim_rules().err())
+                    .unwrap()
+                    .option,
+                key
+            );
+        }
+    }
+}

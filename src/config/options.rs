@@ -1,0 +1,232 @@
+//! Each room gets its own options, never the whole configuration.
+
+use std::{str::FromStr, time::Duration};
+
+use sqlx::postgres::PgConnectOptions;
+
+use super::{BadOption, Config};
+use crate::{
+    background::Schedule,
+    domain::{
+        ClaimRules, FeePolicy, InvoiceRules, Millis, Msat, Network, NodeId, PublicUrl,
+        payment::{Pace, SendLimits},
+    },
+    grpc::GrpcOptions,
+    node::lnd::{LndOptions, Macaroon},
+    service::PayerOptions,
+    sidecar::SidecarOptions,
+    store::{PostgresOptions, SqliteOptions},
+};
+
+/// SQLite has one writer; this is how long a reader or a second command waits for it.
+const SQLITE_BUSY: Duration = Duration::from_secs(10);
+const SQLITE_READERS: u32 = 4;
+/// Pings of a silent connection to the node while calls are open.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+type Checked<T> = Result<T, BadOption>;
+
+fn at_least(option: &'static str, value: i64, least: i64) -> Checked<i64> {
+    if value >= least {
+        Ok(value)
+    } else {
+        Err(BadOption::new(option, format!("must be at least {least}")))
+    }
+}
+
+fn ms(option: &'static str, value: i64) -> Checked<Millis> {
+    at_least(option, value, 1).map(Millis::from_ms)
+}
+
+fn s(option: &'static str, value: i64) -> Checked<Millis> {
+    at_least(option, value, 1).map(Millis::from_secs)
+}
+
+fn some(option: &'static str, value: usize) -> Checked<usize> {
+    // A semaphore takes no more, and nobody means more.
+    if (1..=1_000_000).contains(&value) {
+        Ok(value)
+    } else {
+        Err(BadOption::new(option, "must be from 1 to 1000000"))
+    }
+}
+
+impl Config {
+    /// The network that invoices and node must be of.
+    pub fn network(&self) -> Checked<Network> {
+        Network::from_str(&self.network).map_err(|fault| BadOption::new("network", fault))
+    }
+
+    /// The public URL, once the LNURL side is bound to `listening`.
+    pub fn public_url(&self, listening: std::net::SocketAddr) -> Checked<PublicUrl> {
+        let text = if self.public_url.is_empty() {
+            if !listening.ip().is_loopback() {
+                let rule = "is required when lnurl.listen is not a loopback address";
+                return Err(BadOption::new("public_url", rule));
+            }
+            format!("http://{listening}")
+        } else {
+            self.public_url.clone()
+        };
+        PublicUrl::parse(&text).map_err(|fault| BadOption::new("public_url", fault))
+    }
+
+    /// The node that pays from now on, if the operator named one.
+    pub fn expected_identity(&self) -> Checked<Option<NodeId>> {
+        let text = self.node.expected_identity.as_str();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let id = NodeId::parse(text);
+        id.map(Some)
+            .map_err(|fault| BadOption::new("node.expected_identity", fault))
+    }
+
+    /// Postgres, if it is configured.
+    pub fn postgres(&self, migrate: bool) -> Checked<Option<PostgresOptions>> {
+        let store = &self.store;
+        if store.database_url.is_empty() {
+            return Ok(None);
+        }
+        let bad = || {
+            // The URL may carry a password: it is not repeated.
+            BadOption::new(
+                "store.database_url",
+                "must be postgres://user@host/database",
+            )
+        };
+        let postgres = ["postgres://", "postgresql://"];
+        if !postgres
+            .iter()
+            .any(|scheme| store.database_url.starts_with(scheme))
+        {
+            return Err(bad());
+        }
+        Ok(Some(PostgresOptions {
+            connect: PgConnectOptions::from_str(&store.database_url).map_err(|_| bad())?,
+            max_connections: store.max_connections.max(2),
+            acquire_timeout: Duration::from_millis(store.acquire_timeout_ms),
+            statement_timeout: Duration::from_millis(store.statement_timeout_ms),
+            allow_losing_commits_in_a_crash: store.allow_losing_commits_in_a_crash,
+            migrate,
+        }))
+    }
+
+    /// lnd, with the files that the configuration names.
+    pub fn lnd_options(
+        &self,
+        macaroon: Macaroon,
+        tls_cert_pem: Option<Vec<u8>>,
+    ) -> Checked<LndOptions> {
+        let call_timeout = Duration::from_millis(self.lnd.call_timeout_ms);
+        Ok(LndOptions {
+            endpoint: self.lnd.endpoint.clone(),
+            tls_cert_pem,
+            macaroon,
+            network: self.network()?,
+            cltv_limit: self.payments.cltv_limit,
+            max_parts: self.lnd.max_parts,
+            payment_timeout: Duration::from_secs(self.lnd.payment_timeout_s),
+            connect_timeout: Duration::from_millis(self.lnd.connect_timeout_ms),
+            info_timeout: call_timeout,
+            call_timeout,
+            keep_alive_interval: KEEP_ALIVE_INTERVAL,
+            keep_alive_timeout: KEEP_ALIVE_TIMEOUT,
+        })
+    }
+
+    /// SQLite in the data directory.
+    pub fn sqlite(&self, migrate: bool) -> SqliteOptions {
+        SqliteOptions {
+            data_dir: self.data_dir.clone(),
+            max_readers: SQLITE_READERS,
+            busy_timeout: SQLITE_BUSY,
+            migrate,
+        }
+    }
+
+    /// For claims.
+    pub fn claim_rules(&self) -> Checked<ClaimRules> {
+        let payments = &self.payments;
+        let floor = Msat::new(payments.fee_floor_msat);
+        let rule = || BadOption::new("payments.fee_floor_msat", "must not be negative");
+        Ok(ClaimRules {
+            invoice: InvoiceRules {
+                network: self.network()?,
+                min_life: s("payments.min_invoice_life_s", payments.min_invoice_life_s)?,
+                cltv_limit: payments.cltv_limit,
+                max_route_hints: payments.max_route_hints,
+            },
+            fees: FeePolicy {
+                ppm: payments.fee_ppm,
+                floor: floor.ok_or_else(rule)?,
+            },
+            send_for: s("payments.send_for_s", payments.send_for_s)?,
+            min_life_at_send: s(
+                "payments.min_invoice_life_at_send_s",
+                payments.min_invoice_life_at_send_s,
+            )?,
+        })
+    }
+
+    /// For the payer.
+    pub fn payer_options(&self) -> Checked<PayerOptions> {
+        let payments = &self.payments;
+        let pace = Pace {
+            first: ms("payments.first_look_ms", payments.first_look_ms)?,
+            slowest: ms("payments.slowest_look_ms", payments.slowest_look_ms)?,
+            fresh_for: s("payments.fresh_for_s", payments.fresh_for_s)?,
+            slow: s("payments.slow_look_s", payments.slow_look_s)?,
+            after_failure: payments.late_looks_s.map(Millis::from_secs),
+        };
+        let lease = ms("payments.lease_ms", payments.lease_ms)?;
+        if lease <= pace.fresh_for {
+            return Err(BadOption::new(
+                "payments.lease_ms",
+                "must be longer than fresh_for_s",
+            ));
+        }
+        ms("payments.poll_ms", payments.poll_ms)?;
+        Ok(PayerOptions {
+            limits: SendLimits {
+                clock_skew: ms("payments.clock_skew_ms", payments.clock_skew_ms)?,
+                node_slack: ms("payments.node_slack_ms", payments.node_slack_ms)?,
+                max_errors: some("payments.max_send_errors", payments.max_send_errors)?,
+            },
+            send_life: ms("payments.send_life_ms", payments.send_life_ms)?,
+            pace,
+            lease,
+            max_sending: some("payments.max_sending", payments.max_sending)?,
+            max_following: some("payments.max_following", payments.max_following)?,
+            claim_grace: s("payments.claim_grace_s", payments.claim_grace_s)?,
+        })
+    }
+
+    /// For the background passes.
+    pub fn schedule(&self) -> Checked<Schedule> {
+        Ok(Schedule {
+            payer_poll: ms("payments.poll_ms", self.payments.poll_ms)?,
+            expiry: ms("payments.expiry_poll_ms", self.payments.expiry_poll_ms)?,
+        })
+    }
+
+    /// For the gRPC server.
+    pub const fn grpc_options(&self) -> GrpcOptions {
+        GrpcOptions {
+            timeout: Duration::from_millis(self.grpc.timeout_ms),
+            max_concurrent_streams: self.grpc.max_concurrent_streams,
+            max_connection_age: Duration::from_secs(self.grpc.max_connection_age_s),
+        }
+    }
+
+    /// For the public side.
+    pub fn sidecar_options(&self) -> Checked<SidecarOptions> {
+        Ok(SidecarOptions {
+            max_connections: some("lnurl.max_connections", self.lnurl.max_connections)?,
+            header_timeout: Duration::from_millis(self.lnurl.header_timeout_ms),
+            answer_within: Duration::from_millis(self.lnurl.answer_timeout_ms),
+            drain: ms("shutdown.drain_ms", self.shutdown.drain_ms)?,
+        })
+    }
+}

@@ -1,0 +1,225 @@
+//! What lnd's answers mean, row by row.
+//!
+//! The status of a payment decides alone: what is under way or paid may carry a failure's reason
+//! (lnd #8884). No error ever means that a payment failed, whatever its text.
+
+use std::error::Error as _;
+
+use tonic::{Code, Status};
+
+use super::proto::lnrpc::{
+    self, GetInfoResponse, PaymentFailureReason, htlc_attempt::HtlcStatus, payment::PaymentStatus,
+};
+use crate::{
+    domain::{
+        FailureReason, Msat, Network, NodeId, PaymentHash, Preimage, Timestamp,
+        payment::{Record, RecordState},
+    },
+    ports::{Connection, Introduction, NodeError, SendUpdate},
+};
+
+const MAX_TEXT_CHARS: usize = 200;
+const NS_PER_MS: i64 = 1_000_000;
+/// How an lnd from before the code `ALREADY_EXISTS` says so, with the code `UNKNOWN`.
+const OLD_ALREADY_EXISTS: [&str; 3] = [
+    "payment is in transition",
+    "invoice is already paid",
+    "payment already exists",
+];
+
+/// Who the node is, if it is on the network that is `expected`.
+pub(super) fn introduction(
+    info: &GetInfoResponse,
+    expected: Network,
+    connection: Connection,
+) -> Result<Introduction, NodeError> {
+    let [chain] = &info.chains[..] else {
+        return Err(garbled("not on exactly one chain"));
+    };
+    match chain.network.parse::<Network>() {
+        Ok(network) if network == expected => {}
+        Ok(_) | Err(_) => {
+            return Err(NodeError::WrongNetwork {
+                found: one_line(&chain.network),
+                expected,
+            });
+        }
+    }
+    Ok(Introduction {
+        id: NodeId::parse(&info.identity_pubkey)
+            .map_err(|fault| garbled(&format!("identity_pubkey: {fault}")))?,
+        alias: one_line(&info.alias),
+        network: expected,
+        connection,
+    })
+}
+
+/// The payment as the domain reads it.
+pub(super) fn record(payment: &lnrpc::Payment) -> Result<Record, NodeError> {
+    Ok(Record {
+        payment_hash: payment_hash(&payment.payment_hash)?,
+        amount: msat("value_msat", payment.value_msat)?,
+        created: created(payment.creation_time_ns),
+        state: state(payment)?,
+    })
+}
+
+/// What a message on a send's stream tells.
+pub(super) fn update(payment: &lnrpc::Payment) -> SendUpdate {
+    match record(payment) {
+        Ok(record) => SendUpdate::Record(record),
+        Err(error) => SendUpdate::Error(error),
+    }
+}
+
+/// Whether a send's stream ends with this.
+pub(super) fn ends_stream(update: &SendUpdate) -> bool {
+    match update {
+        SendUpdate::Record(record) => match record.state {
+            RecordState::InFlight => false,
+            RecordState::Succeeded { .. } | RecordState::Failed(_) => true,
+        },
+        SendUpdate::AlreadyExists | SendUpdate::Error(_) => true,
+    }
+}
+
+/// What the end of a look-up with an error tells: only the node's own `NOT_FOUND` is an answer.
+pub(super) fn look_up_refusal(status: &Status) -> Result<Option<Record>, NodeError> {
+    match error(status) {
+        NodeError::Refused(_) if status.code() == Code::NotFound => Ok(None),
+        error => Err(error),
+    }
+}
+
+/// What the end of a send with an error tells.
+pub(super) fn send_refusal(status: &Status) -> SendUpdate {
+    let old_words = status.code() == Code::Unknown
+        && OLD_ALREADY_EXISTS
+            .iter()
+            .any(|words| status.message().contains(words));
+    match error(status) {
+        NodeError::Refused(_) if old_words || status.code() == Code::AlreadyExists => {
+            SendUpdate::AlreadyExists
+        }
+        error => SendUpdate::Error(error),
+    }
+}
+
+/// An error that says nothing about a payment.
+pub(super) fn error(status: &Status) -> NodeError {
+    // What the node itself sent has no source; what befell the connection has.
+    match status.source() {
+        Some(source) => NodeError::Unreachable(chain(source)),
+        None => NodeError::Refused(one_line(&format!(
+            "{:?}: {}",
+            status.code(),
+            status.message()
+        ))),
+    }
+}
+
+/// An error with all that caused it, fit for [`NodeError`].
+pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let texts: Vec<String> = std::iter::successors(Some(error), |&error| error.source())
+        .map(ToString::to_string)
+        .collect();
+    one_line(&texts.join(": "))
+}
+
+/// An answer that makes no sense.
+pub(super) fn garbled(what: &str) -> NodeError {
+    NodeError::Garbled(one_line(what))
+}
+
+fn state(payment: &lnrpc::Payment) -> Result<RecordState, NodeError> {
+    let Ok(status) = PaymentStatus::try_from(payment.status) else {
+        return Err(garbled(&format!("payment status {}", payment.status)));
+    };
+    match status {
+        PaymentStatus::Unknown => Err(garbled("payment status UNKNOWN")),
+        PaymentStatus::InFlight | PaymentStatus::Initiated => Ok(RecordState::InFlight),
+        PaymentStatus::Succeeded => Ok(RecordState::Succeeded {
+            // The domain checks it against the hash, so that a wrong one raises an alarm.
+            preimage: Preimage::from_bytes(bytes32(&payment.payment_preimage).unwrap_or_default()),
+            fee: msat("fee_msat", payment.fee_msat)?,
+        }),
+        PaymentStatus::Failed => failed(payment),
+    }
+}
+
+/// A failure is definite only when no HTLC is out. lnd's word FAILED includes that; should it ever
+/// contradict its own list, money is not moved.
+fn failed(payment: &lnrpc::Payment) -> Result<RecordState, NodeError> {
+    let mut is_out = false;
+    for htlc in &payment.htlcs {
+        match HtlcStatus::try_from(htlc.status) {
+            Ok(HtlcStatus::Failed) => {}
+            Ok(HtlcStatus::InFlight) => is_out = true,
+            Ok(HtlcStatus::Succeeded) => {
+                return Err(garbled("a failed payment with a settled HTLC"));
+            }
+            Err(_) => return Err(garbled(&format!("HTLC status {}", htlc.status))),
+        }
+    }
+    if is_out {
+        return Ok(RecordState::InFlight);
+    }
+    Ok(RecordState::Failed(reason(payment.failure_reason)))
+}
+
+fn reason(number: i32) -> FailureReason {
+    // A reason that a later lnd adds explains nothing to us.
+    let Ok(reason) = PaymentFailureReason::try_from(number) else {
+        return FailureReason::NodeError;
+    };
+    match reason {
+        PaymentFailureReason::FailureReasonNone | PaymentFailureReason::FailureReasonError => {
+            FailureReason::NodeError
+        }
+        PaymentFailureReason::FailureReasonTimeout => FailureReason::Timeout,
+        PaymentFailureReason::FailureReasonNoRoute => FailureReason::NoRoute,
+        PaymentFailureReason::FailureReasonIncorrectPaymentDetails => {
+            FailureReason::IncorrectPaymentDetails
+        }
+        PaymentFailureReason::FailureReasonInsufficientBalance => {
+            FailureReason::InsufficientBalance
+        }
+        PaymentFailureReason::FailureReasonCanceled => FailureReason::Canceled,
+    }
+}
+
+fn payment_hash(text: &str) -> Result<PaymentHash, NodeError> {
+    bytes32(text)
+        .map(PaymentHash::from_bytes)
+        .ok_or_else(|| garbled("payment_hash is not 32 bytes in hexadecimal"))
+}
+
+fn msat(field: &str, number: i64) -> Result<Msat, NodeError> {
+    Msat::new(number).ok_or_else(|| garbled(&format!("{field} is {number}")))
+}
+
+fn created(ns: i64) -> Timestamp {
+    if ns > 0 {
+        Timestamp::from_ms(ns / NS_PER_MS)
+    } else {
+        // Not told. Doubt counts as younger: an old record could be taken for a stranger's.
+        Timestamp::MAX
+    }
+}
+
+fn bytes32(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(text, &mut bytes).ok()?;
+    Some(bytes)
+}
+
+fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(MAX_TEXT_CHARS)
+        .collect()
+}
+
+#[cfg(test)]
+#[path = "answers_test.rs"]
+mod tests;

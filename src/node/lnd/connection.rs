@@ -1,0 +1,135 @@
+//! One connection to lnd: it is introduced before anything else goes over it, and once lost it is
+//! lost for good.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use tonic::{Request, metadata::MetadataValue};
+
+use super::{
+    answers,
+    http2::Http2,
+    macaroon::Macaroon,
+    options::Target,
+    proto::{
+        lnrpc::{GetInfoRequest, lightning_client::LightningClient},
+        routerrpc::router_client::RouterClient,
+    },
+    tls,
+};
+use crate::ports::{Connection, Introduction, NodeError};
+
+/// A connection whose other end has said who it is.
+pub(super) struct Link {
+    http2: Http2,
+    target: Arc<Target>,
+    introduction: Introduction,
+    retired: AtomicBool,
+}
+
+impl Link {
+    /// Connects, and lets the node introduce itself.
+    pub(super) async fn open(target: Arc<Target>, number: Connection) -> Result<Self, NodeError> {
+        let http2 = within(target.connect_timeout, connect(&target)).await??;
+        let mut node = LightningClient::with_origin(http2.clone(), target.origin.clone());
+        let ask = node.get_info(authorised(GetInfoRequest {}, &target.macaroon)?);
+        let info = within(target.info_timeout, ask)
+            .await?
+            .map_err(|status| answers::error(&status))?
+            .into_inner();
+        let introduction = answers::introduction(&info, target.network, number)?;
+        tracing::debug!(
+            node = %introduction.id,
+            version = info.version,
+            block_height = info.block_height,
+            synced_to_chain = info.synced_to_chain,
+            synced_to_graph = info.synced_to_graph,
+            "connected to lnd"
+        );
+        Ok(Self {
+            http2,
+            target,
+            introduction,
+            retired: AtomicBool::new(false),
+        })
+    }
+
+    /// Who is at the other end.
+    pub(super) fn introduction(&self) -> &Introduction {
+        &self.introduction
+    }
+
+    /// Whether a call may still go over it.
+    pub(super) fn is_usable(&self) -> bool {
+        !self.retired.load(Ordering::Relaxed) && !self.http2.is_closed()
+    }
+
+    /// For calls about payments.
+    pub(super) fn router(&self) -> RouterClient<Http2> {
+        RouterClient::with_origin(self.http2.clone(), self.target.origin.clone())
+    }
+
+    /// Passes `error` on, and takes no more calls after one that casts doubt on the connection:
+    /// one that was idle when it was lost shows it by silence alone. Open calls run on.
+    pub(super) fn heed(&self, error: NodeError) -> NodeError {
+        match &error {
+            NodeError::Unreachable(_) | NodeError::Timeout => {
+                self.retired.store(true, Ordering::Relaxed);
+            }
+            NodeError::WrongNetwork { .. }
+            | NodeError::OtherNode { .. }
+            | NodeError::Refused(_)
+            | NodeError::Garbled(_) => {}
+        }
+        error
+    }
+}
+
+/// `message` with the macaroon that lets it pass.
+pub(super) fn authorised<M>(message: M, macaroon: &Macaroon) -> Result<Request<M>, NodeError> {
+    let mut value = MetadataValue::try_from(macaroon.expose_hex())
+        .map_err(|_| answers::garbled("the macaroon fits no header"))?;
+    // Neither printed nor kept in the compression table.
+    value.set_sensitive(true);
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("macaroon", value);
+    Ok(request)
+}
+
+/// Waits for `answer` no longer than `limit`.
+pub(super) async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = T>,
+) -> Result<T, NodeError> {
+    timeout(limit, answer).await.map_err(|_| NodeError::Timeout)
+}
+
+async fn connect(target: &Target) -> Result<Http2, NodeError> {
+    let tls = handshake(target)
+        .await
+        .map_err(|error| NodeError::Unreachable(answers::chain(&error)))?;
+    if tls.get_ref().1.alpn_protocol() != Some(tls::H2) {
+        return Err(NodeError::Unreachable(
+            "it does not speak HTTP/2".to_owned(),
+        ));
+    }
+    Http2::open(tls, target.keep_alive)
+        .await
+        .map_err(|error| NodeError::Unreachable(answers::chain(&error)))
+}
+
+async fn handshake(target: &Target) -> std::io::Result<TlsStream<TcpStream>> {
+    let tcp = TcpStream::connect((target.host.as_str(), target.port)).await?;
+    // A call is one small write; it must not wait for the last one's acknowledgement.
+    tcp.set_nodelay(true)?;
+    TlsConnector::from(Arc::clone(&target.tls))
+        .connect(target.server_name.clone(), tcp)
+        .await
+}

@@ -1,0 +1,83 @@
+//! HTTP/2 over one stream of bytes, as a service that the generated clients take.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use http::{Request, Response};
+use hyper::{
+    body::Incoming,
+    client::conn::http2::{Builder, SendRequest},
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tonic::body::Body;
+use tower_service::Service;
+
+use super::{
+    gather::{Gathered, OneTask, drive},
+    options::KeepAlive,
+};
+
+/// A handle on a connection. The connection closes once all handles and open calls are gone.
+#[derive(Clone)]
+pub(super) struct Http2(SendRequest<Body>);
+
+impl Http2 {
+    /// Greets the other end, and drives the connection from then on.
+    pub(super) async fn open<Io>(io: Io, keep_alive: KeepAlive) -> hyper::Result<Self>
+    where
+        Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let (executor, jobs) = OneTask::new();
+        let io = Gathered::new(io);
+        let writer = io.share();
+        // No pings while idle: lnd hangs up on them (its `client-allow-ping-without-stream`).
+        let (requests, connection) = Builder::new(executor)
+            .timer(TokioTimer::new())
+            .keep_alive_interval(keep_alive.interval)
+            .keep_alive_timeout(keep_alive.timeout)
+            .handshake(TokioIo::new(io))
+            .await?;
+        let connection = async {
+            if let Err(error) = connection.await {
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "lnd connection lost"
+                );
+            }
+        };
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "moves bytes and decides nothing; it ends with the connection"
+        )]
+        tokio::spawn(drive(connection, jobs, writer));
+        Ok(Self(requests))
+    }
+
+    /// Whether the connection is known to be gone.
+    pub(super) fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+}
+
+impl Service<Request<Body>> for Http2 {
+    type Response = Response<Incoming>;
+    type Error = hyper::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    /// Always ready: a closed connection shows in the call's own answer, as what it is.
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        Box::pin(self.0.send_request(request))
+    }
+}
+
+#[cfg(test)]
+#[path = "http2_test.rs"]
+mod tests;

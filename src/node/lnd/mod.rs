@@ -1,0 +1,187 @@
+//! lnd over gRPC.
+//!
+//! - A connection is opened explicitly and its first call is `GetInfo`; no answer counts without
+//!   the identity that was shown on its connection. Nothing is retried, hedged or reconnected.
+//! - Every `SendPaymentV2` carries a macaroon that lnd refuses from the send's deadline on.
+//! - No error means that a payment failed.
+//!
+//! Absent on purpose: `amt` (the invoice carries the amount) and `cancelable` (a payment must
+//! survive its client).
+
+mod answers;
+mod connection;
+mod connector;
+mod gather;
+mod http2;
+mod macaroon;
+mod options;
+mod proto;
+mod tls;
+
+#[cfg(test)]
+mod fake_test;
+#[cfg(test)]
+mod lab_test;
+#[cfg(test)]
+mod node_test;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use futures_util::stream;
+use tonic::Streaming;
+
+use self::{
+    connection::{Link, authorised, within},
+    connector::Connector,
+    options::PaymentTerms,
+    proto::{
+        lnrpc::Payment,
+        routerrpc::{SendPaymentRequest, TrackPaymentRequest},
+    },
+};
+pub use self::{
+    macaroon::{InvalidMacaroon, Macaroon},
+    options::{InvalidLndOption, LndOptions},
+};
+use crate::{
+    domain::PaymentHash,
+    ports::{
+        Introduction, LightningNode, LookUp, NodeError, NodeTraits, SendOrder, SendStream,
+        SendUpdate,
+    },
+};
+
+/// An lnd.
+pub struct LndNode {
+    connector: Connector,
+    macaroon: Macaroon,
+    terms: PaymentTerms,
+    call_timeout: Duration,
+}
+
+impl LndNode {
+    /// Checks the options. Connects to nothing yet.
+    pub fn new(options: LndOptions) -> Result<Self, InvalidLndOption> {
+        Ok(Self {
+            connector: Connector::new(options.target()?),
+            terms: options.payment_terms()?,
+            call_timeout: options.call_timeout,
+            macaroon: options.macaroon,
+        })
+    }
+
+    /// The first message is the payment as it stands; the stream is dropped after it.
+    async fn track(
+        &self,
+        link: &Link,
+        request: tonic::Request<TrackPaymentRequest>,
+    ) -> Result<Option<Payment>, tonic::Status> {
+        let mut messages = link.router().track_payment_v2(request).await?.into_inner();
+        messages.message().await
+    }
+
+    /// Sends the request, unless another node is at the other end.
+    async fn start(&self, order: SendOrder) -> Result<SendStream, SendUpdate> {
+        let link = self.connector.link().await.map_err(SendUpdate::Error)?;
+        let found = &link.introduction().id;
+        if *found != order.node {
+            return Err(SendUpdate::Error(NodeError::OtherNode {
+                found: found.clone(),
+                expected: order.node,
+            }));
+        }
+        let request = SendPaymentRequest {
+            payment_request: order.invoice,
+            timeout_seconds: self.terms.timeout_seconds,
+            cltv_limit: self.terms.cltv_limit,
+            fee_limit_msat: order.fee_limit.get(),
+            max_parts: self.terms.max_parts,
+            no_inflight_updates: false,
+            cancelable: false,
+        };
+        let request = authorised(request, &self.macaroon.until(order.send_deadline))
+            .map_err(SendUpdate::Error)?;
+        let mut router = link.router();
+        let answer = within(self.call_timeout, router.send_payment_v2(request))
+            .await
+            .map_err(|error| SendUpdate::Error(link.heed(error)))?;
+        match answer {
+            Ok(messages) => Ok(updates(link, messages.into_inner())),
+            Err(status) => Err(refused(&link, &status)),
+        }
+    }
+}
+
+#[async_trait]
+impl LightningNode for LndNode {
+    fn traits(&self) -> NodeTraits {
+        NodeTraits {
+            backend: "lnd",
+            simulated: false,
+            refuses_late_sends: true,
+            refuses_expired_invoices: true,
+            dedupes_by_hash: true,
+        }
+    }
+
+    async fn introduce(&self) -> Result<Introduction, NodeError> {
+        Ok(self.connector.link().await?.introduction().clone())
+    }
+
+    async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError> {
+        let link = self.connector.link().await?;
+        let request = TrackPaymentRequest {
+            payment_hash: hash.as_bytes().to_vec(),
+            no_inflight_updates: false,
+        };
+        let request = authorised(request, &self.macaroon)?;
+        let first = within(self.call_timeout, self.track(&link, request))
+            .await
+            .map_err(|error| link.heed(error))?;
+        let record = match first {
+            Ok(Some(payment)) => Some(answers::record(&payment)?),
+            Ok(None) => return Err(answers::garbled("a look-up without an answer")),
+            Err(status) => answers::look_up_refusal(&status).map_err(|error| link.heed(error))?,
+        };
+        let Introduction { id, connection, .. } = link.introduction().clone();
+        Ok(LookUp {
+            record,
+            node: id,
+            connection,
+        })
+    }
+
+    async fn send(&self, order: SendOrder) -> SendStream {
+        match self.start(order).await {
+            Ok(updates) => updates,
+            Err(update) => Box::pin(stream::iter([update])),
+        }
+    }
+}
+
+/// What lnd tells, up to the first item that ends it.
+fn updates(link: Arc<Link>, messages: Streaming<Payment>) -> SendStream {
+    Box::pin(stream::unfold(Some(messages), move |messages| {
+        let link = Arc::clone(&link);
+        async move {
+            let mut messages = messages?;
+            let update = match messages.message().await {
+                Ok(Some(payment)) => answers::update(&payment),
+                Ok(None) => {
+                    SendUpdate::Error(answers::garbled("the stream ended before the payment"))
+                }
+                Err(status) => refused(&link, &status),
+            };
+            let rest = (!answers::ends_stream(&update)).then_some(messages);
+            Some((update, rest))
+        }
+    }))
+}
+
+fn refused(link: &Link, status: &tonic::Status) -> SendUpdate {
+    match answers::send_refusal(status) {
+        SendUpdate::Error(error) => SendUpdate::Error(link.heed(error)),
+        update @ (SendUpdate::Record(_) | SendUpdate::AlreadyExists) => update,
+    }
+}

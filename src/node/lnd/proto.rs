@@ -1,0 +1,12 @@
+//! lnd's messages and services, generated from the subset in `proto/`. The servers are for the
+//! tests' fake lnd.
+
+#![expect(clippy::pedantic, clippy::enum_variant_names, reason = "generated")]
+
+pub(super) mod lnrpc {
+    tonic::include_proto!("lnrpc");
+}
+
+pub(super) mod routerrpc {
+    tonic::include_proto!("routerrpc");
+}

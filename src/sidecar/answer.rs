@@ -1,0 +1,135 @@
+//! What wallets are answered: exact keys, integer millisatoshis, no invented fields.
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use http_body_util::Full;
+use serde::Serialize;
+
+use crate::{domain::Refusal, service::Offer};
+
+/// An answer of the public side.
+#[derive(Debug)]
+pub enum Answer {
+    /// LUD-03's withdrawRequest.
+    Offer(Box<Offer>),
+    /// `{"status":"OK"}`, exactly.
+    Ok,
+    /// A sentence for the person who holds the phone.
+    Refused(Refusal),
+    /// The same for what is no refusal of the domain: bad queries, our own trouble.
+    Error(&'static str),
+    /// To OPTIONS.
+    Options,
+    /// No such path.
+    NotFound,
+}
+
+#[derive(Serialize)]
+struct WithdrawRequest<'a> {
+    tag: &'static str,
+    callback: &'a str,
+    k1: &'a str,
+    #[serde(rename = "defaultDescription")]
+    default_description: &'a str,
+    #[serde(rename = "minWithdrawable")]
+    min_withdrawable_msat: i64,
+    #[serde(rename = "maxWithdrawable")]
+    max_withdrawable_msat: i64,
+}
+
+#[derive(Serialize)]
+struct Status<'a> {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+}
+
+impl Answer {
+    /// For the log: what kind of answer it was, and why.
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Offer(_) => "offer".to_owned(),
+            Self::Ok => "OK".to_owned(),
+            Self::Refused(refusal) => format!("ERROR: {refusal}"),
+            Self::Error(reason) => format!("ERROR: {reason}"),
+            Self::Options => "options".to_owned(),
+            Self::NotFound => "not found".to_owned(),
+        }
+    }
+
+    /// The HTTP response; a HEAD gets the same without a body.
+    pub fn into_response(self, method: &Method) -> Response<Full<Bytes>> {
+        let body = self.body();
+        let mut response = Response::new(Full::default());
+        if matches!(self, Self::NotFound) {
+            *response.status_mut() = StatusCode::NOT_FOUND;
+        }
+        let headers = response.headers_mut();
+        headers.insert(
+            header::ACCESS_CONTROL_ALLOW_ORIGIN,
+            HeaderValue::from_static("*"),
+        );
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
+        // The URL is a secret: no other site needs to learn it from a Referer.
+        headers.insert(
+            header::REFERRER_POLICY,
+            HeaderValue::from_static("no-referrer"),
+        );
+        if matches!(self, Self::Options) {
+            let methods = HeaderValue::from_static("GET, HEAD, OPTIONS");
+            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods.clone());
+            headers.insert(header::ALLOW, methods);
+            headers.insert(
+                header::ACCESS_CONTROL_ALLOW_HEADERS,
+                HeaderValue::from_static("*"),
+            );
+            return response;
+        }
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+        if method != Method::HEAD {
+            *response.body_mut() = Full::new(Bytes::from(body));
+        }
+        response
+    }
+
+    fn body(&self) -> String {
+        match self {
+            Self::Offer(offer) => json(&WithdrawRequest {
+                tag: "withdrawRequest",
+                callback: &offer.callback,
+                k1: offer.k1.expose(),
+                default_description: &offer.default_description,
+                min_withdrawable_msat: offer.min.to_msat().get(),
+                max_withdrawable_msat: offer.max.to_msat().get(),
+            }),
+            Self::Ok => json(&Status {
+                status: "OK",
+                reason: None,
+            }),
+            Self::Refused(refusal) => error(&refusal.to_string()),
+            Self::Error(reason) => error(reason),
+            Self::NotFound => error("there is nothing here"),
+            Self::Options => String::new(),
+        }
+    }
+}
+
+fn error(reason: &str) -> String {
+    json(&Status {
+        status: "ERROR",
+        reason: Some(reason),
+    })
+}
+
+fn json(value: &impl Serialize) -> String {
+    #[expect(clippy::expect_used, reason = "texts and integers always serialise")]
+    serde_json::to_string(value).expect("texts and integers serialise")
+}

@@ -1,0 +1,16 @@
+//! The public face: LNURL-withdraw (LUD-01, LUD-03) over plain HTTP/1.1, behind whatever proxy ends
+//! TLS.
+//!
+//! * `GET {public_url}/w/{secret}` answers the withdrawRequest. It changes nothing.
+//! * `GET {public_url}/cb?k1=…&pr=…` claims. Nothing else changes anything.
+//!
+//! Every answer of these two is HTTP 200 with JSON, errors included, since wallets lose the reason
+//! otherwise. Nothing is taken from `Host` or forwarding headers. No URL reaches a log: it carries
+//! the secret.
+
+mod answer;
+mod listener;
+mod query;
+mod routes;
+
+pub use listener::{SidecarOptions, serve};

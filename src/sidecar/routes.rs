@@ -1,0 +1,117 @@
+//! Which request is answered how.
+
+use std::time::Duration;
+
+use http::{Method, Request, uri::Uri};
+
+use super::{answer::Answer, query::Callback};
+use crate::{
+    runtime::Runtime,
+    service::{ClaimService, ServiceError, chain},
+};
+
+/// A longer URL is no wallet's.
+const MAX_URL_BYTES: usize = 8 * 1024;
+
+const TRY_AGAIN: &str = "something went wrong on our side, please try again in a minute";
+
+/// The public routes.
+#[derive(Debug)]
+pub struct Routes {
+    claims: ClaimService,
+    runtime: Runtime,
+    /// The public URL's path, without a slash at the end. A proxy may strip it or leave it.
+    base: String,
+    /// Wallets give up after 5 s: better to answer before.
+    answer_within: Duration,
+}
+
+impl Routes {
+    /// Routes below `base`.
+    pub const fn new(
+        claims: ClaimService,
+        runtime: Runtime,
+        base: String,
+        answer_within: Duration,
+    ) -> Self {
+        Self {
+            claims,
+            runtime,
+            base,
+            answer_within,
+        }
+    }
+
+    /// Answers a request and writes one line about it.
+    pub async fn answer<B>(&self, request: &Request<B>) -> Answer {
+        let began = self.runtime.clock.monotonic();
+        let (endpoint, answer) = self.route(request.method(), request.uri()).await;
+        let took_ms = self.runtime.clock.monotonic().as_ms() - began.as_ms();
+        let answered = answer.summary();
+        tracing::info!(lnurl = endpoint, method = %request.method(), took_ms, answered);
+        answer
+    }
+
+    async fn route(&self, method: &Method, uri: &Uri) -> (&'static str, Answer) {
+        let path = uri.path();
+        let path = path.strip_prefix(self.base.as_str()).unwrap_or(path);
+        let (endpoint, secret) = match path.strip_prefix("/w/") {
+            Some(secret) => ("withdraw", secret),
+            None if path == "/cb" => ("callback", ""),
+            None => return ("unknown", Answer::NotFound),
+        };
+        let length = uri.path().len() + uri.query().map_or(0, str::len);
+        let answer = match *method {
+            Method::OPTIONS => Answer::Options,
+            _ if length > MAX_URL_BYTES => Answer::Error("the request is too long"),
+            Method::GET | Method::HEAD if endpoint == "withdraw" => self.offer(secret).await,
+            Method::GET => self.claim(uri.query().unwrap_or_default()).await,
+            // A HEAD must not claim: it asks what a GET would say, and that cannot be known.
+            Method::HEAD => Answer::Error("please use GET"),
+            _ => Answer::Error("please use GET"),
+        };
+        (endpoint, answer)
+    }
+
+    async fn offer(&self, secret: &str) -> Answer {
+        match self.in_time(self.claims.offer(secret)).await {
+            Ok(Ok(offer)) => Answer::Offer(Box::new(offer)),
+            Ok(Err(refusal)) => Answer::Refused(refusal),
+            Err(answer) => answer,
+        }
+    }
+
+    async fn claim(&self, query: &str) -> Answer {
+        let callback = match Callback::parse(query) {
+            Ok(callback) => callback,
+            Err(reason) => return Answer::Error(reason),
+        };
+        match self
+            .in_time(self.claims.claim(&callback.k1, &callback.pr))
+            .await
+        {
+            Ok(Ok(())) => Answer::Ok,
+            Ok(Err(refusal)) => Answer::Refused(refusal),
+            Err(answer) => answer,
+        }
+    }
+
+    /// A claim that takes too long goes on all the same: the wallet that tries again with the same
+    /// invoice is told OK.
+    async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, ServiceError>>,
+    ) -> Result<T, Answer> {
+        match tokio::time::timeout(self.answer_within, work).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                tracing::error!(error = %chain(&error), "a wallet could not be answered");
+                Err(Answer::Error(TRY_AGAIN))
+            }
+            Err(_) => {
+                tracing::error!("a wallet could not be answered in time");
+                Err(Answer::Error(TRY_AGAIN))
+            }
+        }
+    }
+}
