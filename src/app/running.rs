@@ -239,6 +239,11 @@ async fn watch_readiness(
 }
 
 impl Running {
+    /// The payer of this process.
+    pub const fn payer(&self) -> &Arc<Payer> {
+        &self.payer
+    }
+
     /// Tells probes, waits for load balancers, stops accepting, drains within a limit, lets the
     /// payer come to a stop between two effects, and closes the store. What is still on its way is
     /// stored, and the next start follows it.

@@ -1,0 +1,335 @@
+//! The test bench: the app inside the test process, on real sockets and a real database, with an
+//! injected clock, a model node, and faults at every call of both ports.
+//!
+//! The app lives in a tokio runtime of its own, so that a crash is the end of that runtime: every
+//! task is dropped where it stands, and a new life begins on the same database.
+
+use std::{
+    net::SocketAddr,
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use serde_json::Value;
+use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
+use tempfile::TempDir;
+use tonic::transport::Channel;
+use withdrawd::{
+    app::{self, Parts, Running},
+    background::Expiry,
+    config::Config,
+    domain::{Event, Keyring, MasterKey, Millis, WithdrawId},
+    pb::{
+        self, CreateWithdrawRequest, Withdraw, withdraw_service_client::WithdrawServiceClient,
+    },
+    ports::{LightningNode, Store},
+    runtime::{Clock, Runtime, SystemEntropy, TokioSpawner},
+    store::{PostgresStore, SqliteStore},
+};
+
+use crate::{
+    clock::TestClock,
+    faults::{Faults, FaultyNode, FaultyStore},
+    http,
+    invoices::Wanted,
+    node::ModelNode,
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+/// Both, or SQLite alone (and loudly so) where no Postgres was started for the tests.
+pub fn kinds() -> Vec<Kind> {
+    if postgres_url().is_some() {
+        return vec![Kind::Sqlite, Kind::Postgres];
+    }
+    eprintln!("SKIPPED on Postgres: WITHDRAWD_TEST_POSTGRES_URL is not set (see tests/run)");
+    vec![Kind::Sqlite]
+}
+
+pub fn postgres_url() -> Option<String> {
+    std::env::var("WITHDRAWD_TEST_POSTGRES_URL").ok()
+}
+
+/// Runs a story on every store.
+pub async fn on_every_store(story: impl AsyncFn(Bench)) {
+    for kind in kinds() {
+        eprintln!("on {kind:?}:");
+        story(Bench::new(kind).await).await;
+    }
+}
+
+pub struct Bench {
+    pub kind: Kind,
+    pub clock: Arc<TestClock>,
+    pub node: Arc<ModelNode>,
+    pub faults: Arc<Faults>,
+    pub config: Config,
+    life: Option<Life>,
+    data_dir: TempDir,
+}
+
+/// One life of the app.
+struct Life {
+    running: Running,
+    store: Arc<dyn Store>,
+    tokio: tokio::runtime::Runtime,
+    client: WithdrawServiceClient<Channel>,
+}
+
+/// A fresh database of this test on the tests' Postgres.
+pub async fn new_postgres_database() -> String {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let admin = postgres_url().unwrap();
+    let name = format!("t{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
+    let options = PgConnectOptions::from_str(&admin).unwrap();
+    let mut connection = PgConnection::connect_with(&options).await.unwrap();
+    let create = sqlx::AssertSqlSafe(format!("create database {name}"));
+    sqlx::query(create).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    admin.replacen("/postgres?", &format!("/{name}?"), 1)
+}
+
+impl Bench {
+    pub async fn new(kind: Kind) -> Self {
+        Self::with(kind, &[]).await
+    }
+
+    /// With settings of its own.
+    pub async fn with(kind: Kind, settings: &[(&'static str, &str)]) -> Self {
+        let data_dir = tempfile::tempdir().unwrap();
+        let database_url = match kind {
+            Kind::Sqlite => String::new(),
+            Kind::Postgres => new_postgres_database().await,
+        };
+        let mut overrides = vec![
+            ("data_dir", data_dir.path().to_str().unwrap().to_owned()),
+            ("store.database_url", database_url),
+            ("grpc.listen", "127.0.0.1:0".to_owned()),
+            ("lnurl.listen", "127.0.0.1:0".to_owned()),
+        ];
+        overrides.extend(settings.iter().map(|(key, value)| (*key, (*value).to_owned())));
+        let config = Config::defaults(&overrides).unwrap();
+        let clock = Arc::new(TestClock::new());
+        let node = Arc::new(ModelNode::new(Arc::clone(&clock) as Arc<dyn Clock>));
+        let faults = Arc::new(Faults::default());
+        let mut bench = Self { kind, clock, node, faults, config, life: None, data_dir };
+        bench.start().await;
+        bench
+    }
+
+    /// Begins a life.
+    pub async fn start(&mut self) {
+        let tokio = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        let runtime = Runtime {
+            clock: Arc::clone(&clock),
+            entropy: Arc::new(SystemEntropy),
+            spawner: Arc::new(TokioSpawner),
+        };
+        let faults = Arc::clone(&self.faults);
+        let node = Arc::clone(&self.node) as Arc<dyn LightningNode>;
+        let config = self.config.clone();
+        let started = tokio.spawn(async move {
+            let inner = open_store(&config, &clock).await;
+            let store: Arc<dyn Store> =
+                Arc::new(FaultyStore { inner: Arc::clone(&inner), faults: Arc::clone(&faults), clock });
+            let parts = Parts {
+                store,
+                node: Arc::new(FaultyNode { inner: node, faults }),
+                keyring: Keyring::new(MasterKey::from_bytes([7; 32]), []),
+                runtime,
+            };
+            (app::start(&config, parts).await.unwrap(), inner)
+        });
+        let (running, store) = started.await.unwrap();
+        let server = format!("http://{}", running.listening.grpc);
+        let client = WithdrawServiceClient::connect(server).await.unwrap();
+        self.life = Some(Life { running, store, tokio, client });
+    }
+
+    /// The end of a life, wherever its tasks stand.
+    pub fn die(&mut self) {
+        let Life { running, store, tokio, client } = self.life.take().unwrap();
+        // Its tasks are dropped before anything else of it: nothing has an effect any more.
+        std::thread::spawn(move || {
+            tokio.shutdown_timeout(Duration::from_secs(10));
+            drop((running, store, client));
+        })
+        .join()
+        .unwrap();
+    }
+
+    /// A crash and a new life on the same database.
+    pub async fn die_and_live_again(&mut self) {
+        self.die();
+        self.faults.reset();
+        self.start().await;
+    }
+
+    fn life(&self) -> &Life {
+        self.life.as_ref().unwrap()
+    }
+
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.life().store)
+    }
+
+    pub fn client(&self) -> WithdrawServiceClient<Channel> {
+        self.life().client.clone()
+    }
+
+    pub fn lnurl(&self) -> SocketAddr {
+        self.life().running.listening.lnurl
+    }
+
+    pub fn grpc(&self) -> SocketAddr {
+        self.life().running.listening.grpc
+    }
+
+    pub fn data_dir(&self) -> &std::path::Path {
+        self.data_dir.path()
+    }
+
+    /// Runs work inside the app's runtime.
+    pub async fn inside<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> T {
+        self.life().tokio.spawn(work).await.unwrap()
+    }
+
+    /// The payer does all that is due now, to the end.
+    pub async fn work(&self) {
+        let payer = Arc::clone(self.life().running.payer());
+        self.inside(async move {
+            loop {
+                payer.run_once().await.unwrap();
+                payer.idle().await;
+                // A slot may have been taken while the first pass looked: until nothing is due.
+                if payer.run_once().await.unwrap() == 0 {
+                    payer.idle().await;
+                    return;
+                }
+            }
+        })
+        .await;
+    }
+
+    /// The payer takes what is due, without being waited for (a held payment keeps it busy).
+    pub async fn begin_work(&self) {
+        let payer = Arc::clone(self.life().running.payer());
+        self.inside(async move { payer.run_once().await.unwrap() }).await;
+    }
+
+    /// Marks what has expired.
+    pub async fn expire(&self) -> usize {
+        let runtime = Runtime {
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            entropy: Arc::new(SystemEntropy),
+            spawner: Arc::new(TokioSpawner),
+        };
+        let expiry = Expiry::new(self.store(), runtime);
+        self.inside(async move { expiry.run_once().await.unwrap() }).await
+    }
+
+    /// Lets time pass, and everything that is due then happen.
+    pub async fn pass(&self, span: Millis) {
+        self.clock.advance(span);
+        self.work().await;
+    }
+
+    pub async fn create(&self, min_sat: i64, max_sat: i64) -> Withdraw {
+        let request = CreateWithdrawRequest {
+            min_amount: min_sat.to_string(),
+            max_amount: max_sat.to_string(),
+            ..CreateWithdrawRequest::default()
+        };
+        self.client().create_withdraw(request).await.unwrap().into_inner()
+    }
+
+    pub async fn get(&self, id: &str) -> Withdraw {
+        let request = pb::GetWithdrawRequest { id: id.to_owned() };
+        self.client().get_withdraw(request).await.unwrap().into_inner()
+    }
+
+    pub async fn deactivate(&self, id: &str) -> Result<Withdraw, tonic::Status> {
+        let request = pb::DeactivateWithdrawRequest { id: id.to_owned() };
+        self.client().deactivate_withdraw(request).await.map(tonic::Response::into_inner)
+    }
+
+    /// The names of all that happened to a request, in order.
+    pub async fn events_of(&self, id: &str) -> Vec<&'static str> {
+        let store = self.store();
+        let id = WithdrawId::parse(id).unwrap();
+        let events: Vec<Event> =
+            self.inside(async move { store.events_of(id).await.unwrap() }).await;
+        events.iter().map(|event| event.kind.name()).collect()
+    }
+
+    /// An invoice that can be paid.
+    pub fn invoice(&self, sat: u64) -> String {
+        self.wanted(sat).build()
+    }
+
+    pub fn wanted(&self, sat: u64) -> Wanted {
+        Wanted::new(sat * 1000, self.clock.now())
+    }
+
+    /// The first GET.
+    pub async fn offer(&self, withdraw: &Withdraw) -> Value {
+        http::get(self.lnurl(), &format!("/w/{}", withdraw.ott)).await.json()
+    }
+
+    /// The callback.
+    pub async fn claim(&self, withdraw: &Withdraw, invoice: &str) -> Value {
+        claim_at(self.lnurl(), &withdraw.ott, invoice).await
+    }
+
+    /// The callback, which must be OK.
+    pub async fn claim_ok(&self, withdraw: &Withdraw, invoice: &str) {
+        let answer = self.claim(withdraw, invoice).await;
+        assert_eq!(answer, serde_json::json!({ "status": "OK" }));
+    }
+}
+
+pub async fn claim_at(lnurl: SocketAddr, k1: &str, invoice: &str) -> Value {
+    let answer = http::get(lnurl, &format!("/cb?k1={k1}&pr={invoice}")).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()
+}
+
+/// The reason of an ERROR.
+pub fn reason(answer: &Value) -> &str {
+    assert_eq!(answer["status"], "ERROR", "{answer}");
+    answer["reason"].as_str().unwrap()
+}
+
+async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> Arc<dyn Store> {
+    match config.postgres(true).unwrap() {
+        Some(options) => Arc::new(PostgresStore::open(options).await.unwrap()),
+        None => {
+            let options = config.sqlite(true);
+            Arc::new(SqliteStore::open(&options, Arc::clone(clock)).await.unwrap())
+        }
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        if self.life.is_some() {
+            self.die();
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Wraps both ports: counts their calls, crashes at one of them, loses answers.
+
+use std::{
+    future::pending,
+    sync::{Arc, Mutex, atomic::{AtomicUsize, Ordering}},
+};
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+use withdrawd::{
+    domain::{
+        Change, Claim, Event, KeyId, ListQuery, NodeId, PaymentHash, PaymentId, SecretHash,
+        Timestamp, Withdraw, WithdrawId, WithdrawView, payment::Advance,
+    },
+    ports::{
+        ClaimOutcome, Claims, CreateOutcome, Events, Introduction, Lane, Leased, LightningNode,
+        LookUp, NodeError, NodeTraits, Nodes, Payments, SendOrder, SendStream, Store, StoreError,
+        Upkeep, Withdraws,
+    },
+    runtime::Clock,
+};
+
+/// What happens to the next write of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// It is written, and the answer is lost.
+    AfterCommit,
+    /// It is not written, and nobody is told so.
+    BeforeCommit,
+}
+
+/// The plan of what goes wrong, shared by the wrappers of both ports.
+#[derive(Default)]
+pub struct Faults {
+    calls: AtomicUsize,
+    /// Crash at this call (counted from 1), before or after its effect.
+    crash_at: Mutex<Option<(usize, bool)>>,
+    crashed: Notify,
+    lose: Mutex<Vec<(&'static str, Lost)>>,
+}
+
+impl Faults {
+    pub fn crash_at(&self, call: usize, after: bool) {
+        self.calls.store(0, Ordering::SeqCst);
+        *self.crash_at.lock().unwrap() = Some((call, after));
+    }
+
+    /// Waits until the crash.
+    pub async fn crashed(&self) {
+        self.crashed.notified().await;
+    }
+
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    pub fn reset(&self) {
+        self.calls.store(0, Ordering::SeqCst);
+        *self.crash_at.lock().unwrap() = None;
+    }
+
+    /// The next call of this method loses its answer.
+    pub fn lose(&self, method: &'static str, lost: Lost) {
+        self.lose.lock().unwrap().push((method, lost));
+    }
+
+    fn to_lose(&self, method: &'static str) -> Option<Lost> {
+        let mut lose = self.lose.lock().unwrap();
+        let index = lose.iter().position(|(name, _)| *name == method)?;
+        Some(lose.remove(index).1)
+    }
+
+    async fn gate<T>(&self, work: impl Future<Output = T>) -> T {
+        let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+        let plan = *self.crash_at.lock().unwrap();
+        match plan {
+            Some((at, false)) if call >= at => self.crash().await,
+            Some((at, true)) if call == at => {
+                work.await;
+                self.crash().await
+            }
+            Some((at, true)) if call > at => self.crash().await,
+            _ => work.await,
+        }
+    }
+
+    /// From here on nothing of this process has any effect.
+    async fn crash<T>(&self) -> T {
+        self.crashed.notify_one();
+        pending().await
+    }
+
+    async fn write<T>(
+        &self,
+        method: &'static str,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let lost = || StoreError::Unknown("the answer was lost on purpose".into());
+        match self.to_lose(method) {
+            None => self.gate(work).await,
+            Some(Lost::BeforeCommit) => Err(lost()),
+            Some(Lost::AfterCommit) => {
+                self.gate(work).await?;
+                Err(lost())
+            }
+        }
+    }
+}
+
+/// A store with faults, whose clock is the test's.
+pub struct FaultyStore {
+    pub inner: Arc<dyn Store>,
+    pub faults: Arc<Faults>,
+    pub clock: Arc<dyn Clock>,
+}
+
+#[async_trait]
+impl Withdraws for FaultyStore {
+    async fn create(&self, withdraws: &[Withdraw]) -> Result<Vec<CreateOutcome>, StoreError> {
+        self.faults.write("create", self.inner.create(withdraws)).await
+    }
+
+    async fn withdraw(&self, id: WithdrawId) -> Result<Option<WithdrawView>, StoreError> {
+        self.faults.gate(self.inner.withdraw(id)).await
+    }
+
+    async fn by_secret(&self, hash: &SecretHash) -> Result<Option<WithdrawView>, StoreError> {
+        self.faults.gate(self.inner.by_secret(hash)).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Vec<WithdrawView>, StoreError> {
+        self.faults.gate(self.inner.list(query)).await
+    }
+
+    async fn change(&self, changes: &[Change]) -> Result<Vec<bool>, StoreError> {
+        self.faults.write("change", self.inner.change(changes)).await
+    }
+
+    async fn due_to_tick(&self, now: Timestamp, limit: i64) -> Result<Vec<Withdraw>, StoreError> {
+        self.inner.due_to_tick(now, limit).await
+    }
+}
+
+#[async_trait]
+impl Claims for FaultyStore {
+    async fn claim(&self, claim: &Claim) -> Result<ClaimOutcome, StoreError> {
+        self.faults.write("claim", self.inner.claim(claim)).await
+    }
+
+    async fn hash_used(&self, hash: PaymentHash) -> Result<bool, StoreError> {
+        self.faults.gate(self.inner.hash_used(hash)).await
+    }
+}
+
+#[async_trait]
+impl Payments for FaultyStore {
+    async fn lease(
+        &self,
+        lane: Lane,
+        now: Timestamp,
+        until: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<Leased>, StoreError> {
+        self.faults.gate(self.inner.lease(lane, now, until, limit)).await
+    }
+
+    async fn payment(&self, id: PaymentId) -> Result<Option<Leased>, StoreError> {
+        self.faults.gate(self.inner.payment(id)).await
+    }
+
+    async fn advance(&self, advance: &Advance) -> Result<(), StoreError> {
+        self.faults.write("advance", self.inner.advance(advance)).await
+    }
+
+    async fn send_exists(&self, id: PaymentId, number: i64, epoch: i64) -> Result<bool, StoreError> {
+        self.faults.gate(self.inner.send_exists(id, number, epoch)).await
+    }
+
+    async fn postpone(
+        &self,
+        id: PaymentId,
+        epoch: i64,
+        due_at: Option<Timestamp>,
+        looks: i64,
+    ) -> Result<(), StoreError> {
+        self.faults.write("postpone", self.inner.postpone(id, epoch, due_at, looks)).await
+    }
+
+    async fn newest_paid(&self, node: &NodeId) -> Result<Option<PaymentHash>, StoreError> {
+        self.faults.gate(self.inner.newest_paid(node)).await
+    }
+}
+
+#[async_trait]
+impl Events for FaultyStore {
+    async fn events_of(&self, id: WithdrawId) -> Result<Vec<Event>, StoreError> {
+        self.inner.events_of(id).await
+    }
+}
+
+#[async_trait]
+impl Nodes for FaultyStore {
+    async fn current_node(&self) -> Result<Option<NodeId>, StoreError> {
+        self.faults.gate(self.inner.current_node()).await
+    }
+
+    async fn remember_node(
+        &self,
+        node: &Introduction,
+        backend: &str,
+        replace: bool,
+        now: Timestamp,
+    ) -> Result<NodeId, StoreError> {
+        self.faults.write("remember_node", self.inner.remember_node(node, backend, replace, now)).await
+    }
+}
+
+#[async_trait]
+impl Upkeep for FaultyStore {
+    async fn database_now(&self) -> Result<Timestamp, StoreError> {
+        Ok(self.clock.now())
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.inner.ping().await
+    }
+
+    async fn keys_in_use(&self) -> Result<Vec<KeyId>, StoreError> {
+        self.inner.keys_in_use().await
+    }
+
+    async fn is_empty(&self) -> Result<bool, StoreError> {
+        self.inner.is_empty().await
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}
+
+/// A node with faults.
+pub struct FaultyNode {
+    pub inner: Arc<dyn LightningNode>,
+    pub faults: Arc<Faults>,
+}
+
+#[async_trait]
+impl LightningNode for FaultyNode {
+    fn traits(&self) -> NodeTraits {
+        self.inner.traits()
+    }
+
+    async fn introduce(&self) -> Result<Introduction, NodeError> {
+        self.faults.gate(self.inner.introduce()).await
+    }
+
+    async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError> {
+        self.faults.gate(self.inner.look_up(hash)).await
+    }
+
+    async fn send(&self, order: SendOrder) -> SendStream {
+        self.faults.gate(self.inner.send(order)).await
+    }
+}

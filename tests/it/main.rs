@@ -1,0 +1,9 @@
+//! One integration binary: the bench, and a file per story.
+
+mod bench;
+mod clock;
+mod faults;
+mod http;
+mod invoices;
+mod node;
+mod payments;

@@ -1,0 +1,274 @@
+//! A model of a node that keeps the truth: what it was asked, and what it settled.
+//!
+//! It settles by the simulated rule unless told to fail, hold, lose or forget.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, atomic::{AtomicBool, AtomicUsize, Ordering}},
+};
+
+use async_trait::async_trait;
+use futures_util::stream;
+use tokio::sync::mpsc;
+use withdrawd::{
+    domain::{
+        FailureReason, Msat, Network, NodeId, PaymentHash, Preimage,
+        invoice,
+        payment::{Record, RecordState},
+    },
+    node::simulated::preimage_of,
+    ports::{
+        Connection, Introduction, LightningNode, LookUp, NodeError, NodeTraits, SendOrder,
+        SendStream, SendUpdate,
+    },
+    runtime::Clock,
+};
+
+/// What the node does with the next send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Pays it, and says so.
+    Pay,
+    /// Pays it, and the answer is lost.
+    PayAndLoseAnswer,
+    /// The request never arrives, and the caller is not told.
+    LoseRequest,
+    /// Fails it, and says so.
+    Fail(FailureReason),
+    /// Fails it, and the answer is lost.
+    FailAndLoseAnswer(FailureReason),
+    /// Keeps it in flight.
+    Hold,
+    /// Answers with an error and stores nothing.
+    Refuse,
+    /// Calls it paid with a preimage that proves nothing.
+    PayWithWrongPreimage,
+}
+
+#[derive(Default)]
+struct Book {
+    records: HashMap<PaymentHash, Record>,
+    fates: VecDeque<Fate>,
+    sends: Vec<SendOrder>,
+    settled: Vec<PaymentHash>,
+    held: HashMap<PaymentHash, (Preimage, Option<mpsc::UnboundedSender<SendUpdate>>)>,
+}
+
+pub struct ModelNode {
+    id: Mutex<NodeId>,
+    clock: Arc<dyn Clock>,
+    book: Mutex<Book>,
+    pub unreachable: AtomicBool,
+    connection: AtomicUsize,
+    pub traits: Mutex<NodeTraits>,
+}
+
+pub fn node_id(byte: u8) -> NodeId {
+    NodeId::parse(&format!("02{}", hex::encode([byte; 32]))).unwrap()
+}
+
+impl ModelNode {
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            id: Mutex::new(node_id(1)),
+            clock,
+            book: Mutex::default(),
+            unreachable: AtomicBool::new(false),
+            connection: AtomicUsize::new(0),
+            traits: Mutex::new(NodeTraits {
+                backend: "model",
+                simulated: true,
+                refuses_late_sends: true,
+                refuses_expired_invoices: true,
+                dedupes_by_hash: true,
+            }),
+        }
+    }
+
+    fn book<T>(&self, with: impl FnOnce(&mut Book) -> T) -> T {
+        with(&mut self.book.lock().unwrap())
+    }
+
+    /// The next sends meet these fates; afterwards all are paid.
+    pub fn next(&self, fates: impl IntoIterator<Item = Fate>) {
+        self.book(|book| book.fates.extend(fates));
+    }
+
+    /// How often a payee received money.
+    pub fn settled(&self) -> usize {
+        self.book(|book| book.settled.len())
+    }
+
+    /// How often it was asked to pay.
+    pub fn sends(&self) -> Vec<SendOrder> {
+        self.book(|book| book.sends.clone())
+    }
+
+    /// Every held payment is settled (the payee released the preimage), or fails.
+    pub fn release(&self, settle: bool) {
+        let updates = self.book(|book| {
+            let held: Vec<_> = book.held.drain().collect();
+            held.into_iter()
+                .map(|(hash, (preimage, listener))| {
+                    let record = book.records.get_mut(&hash).unwrap();
+                    record.state = if settle {
+                        book.settled.push(hash);
+                        RecordState::Succeeded { preimage, fee: Msat::new(1).unwrap() }
+                    } else {
+                        RecordState::Failed(FailureReason::IncorrectPaymentDetails)
+                    };
+                    (listener, SendUpdate::Record(record.clone()))
+                })
+                .collect::<Vec<_>>()
+        });
+        for (listener, update) in updates {
+            if let Some(listener) = listener {
+                let _ = listener.send(update);
+            }
+        }
+    }
+
+    /// A new connection, as after a restart.
+    pub fn restart(&self) {
+        self.connection.fetch_add(1, Ordering::SeqCst);
+        self.book(|book| book.held.values_mut().for_each(|(_, listener)| *listener = None));
+    }
+
+    /// Another node answers from now on, with an empty memory.
+    pub fn become_other(&self, byte: u8) {
+        *self.id.lock().unwrap() = node_id(byte);
+        self.forget_all();
+        self.restart();
+    }
+
+    pub fn forget_all(&self) {
+        self.book(|book| book.records.clear());
+    }
+
+    pub fn forget(&self, hash: PaymentHash) {
+        self.book(|book| book.records.remove(&hash));
+    }
+
+    /// Somebody else pays from this node, at the clock's present.
+    pub fn foreign_payment(&self, invoice: &str, state: RecordState) {
+        let parsed = invoice::parse(invoice).unwrap();
+        let amount = i64::try_from(parsed.amount_milli_satoshis().unwrap()).unwrap();
+        let record = Record {
+            payment_hash: invoice::payment_hash(&parsed),
+            amount: Msat::new(amount).unwrap(),
+            created: self.clock.now(),
+            state,
+        };
+        self.book(|book| book.records.insert(record.payment_hash, record));
+    }
+
+    fn reach(&self) -> Result<(), NodeError> {
+        if self.unreachable.load(Ordering::SeqCst) {
+            return Err(NodeError::Unreachable("unplugged".into()));
+        }
+        Ok(())
+    }
+
+    fn connection(&self) -> Connection {
+        Connection(self.connection.load(Ordering::SeqCst) as u64)
+    }
+
+    fn identity(&self) -> NodeId {
+        self.id.lock().unwrap().clone()
+    }
+
+    fn receive(&self, order: &SendOrder) -> Vec<SendUpdate> {
+        let error = |text: &str| SendUpdate::Error(NodeError::Refused(text.into()));
+        let now = self.clock.now();
+        self.book(|book| {
+            let fate = book.fates.pop_front().unwrap_or(Fate::Pay);
+            if fate == Fate::LoseRequest {
+                return vec![SendUpdate::Error(NodeError::Timeout)];
+            }
+            book.sends.push(order.clone());
+            if now > order.send_deadline {
+                return vec![error("macaroon has expired")];
+            }
+            if fate == Fate::Refuse {
+                return vec![error("self-payments not allowed")];
+            }
+            let known = book.records.get(&order.payment_hash);
+            if known.is_some_and(|known| !matches!(known.state, RecordState::Failed(_))) {
+                return vec![SendUpdate::AlreadyExists];
+            }
+            let secret = invoice::parse(&order.invoice).unwrap().payment_secret().0;
+            let preimage = preimage_of(&secret);
+            let fee = Msat::new(1).unwrap();
+            let wrong = Preimage::from_bytes([0; 32]);
+            let (state, told) = match fate {
+                Fate::Pay => (RecordState::Succeeded { preimage, fee }, true),
+                Fate::PayAndLoseAnswer => (RecordState::Succeeded { preimage, fee }, false),
+                Fate::PayWithWrongPreimage => (RecordState::Succeeded { preimage: wrong, fee }, true),
+                Fate::Fail(reason) => (RecordState::Failed(reason), true),
+                Fate::FailAndLoseAnswer(reason) => (RecordState::Failed(reason), false),
+                Fate::Hold => (RecordState::InFlight, true),
+                Fate::LoseRequest | Fate::Refuse => unreachable!("handled above"),
+            };
+            let record = Record {
+                payment_hash: order.payment_hash,
+                amount: order.amount,
+                created: now,
+                state,
+            };
+            book.records.insert(order.payment_hash, record.clone());
+            match state {
+                RecordState::Succeeded { .. } => book.settled.push(order.payment_hash),
+                RecordState::InFlight => {
+                    book.held.insert(order.payment_hash, (preimage, None));
+                }
+                RecordState::Failed(_) => {}
+            }
+            if told { vec![SendUpdate::Record(record)] } else { vec![SendUpdate::Error(NodeError::Timeout)] }
+        })
+    }
+}
+
+#[async_trait]
+impl LightningNode for ModelNode {
+    fn traits(&self) -> NodeTraits {
+        *self.traits.lock().unwrap()
+    }
+
+    async fn introduce(&self) -> Result<Introduction, NodeError> {
+        self.reach()?;
+        Ok(Introduction {
+            id: self.identity(),
+            alias: "model".into(),
+            network: Network::Regtest,
+            connection: self.connection(),
+        })
+    }
+
+    async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError> {
+        self.reach()?;
+        let record = self.book(|book| book.records.get(&hash).cloned());
+        Ok(LookUp { record, node: self.identity(), connection: self.connection() })
+    }
+
+    async fn send(&self, order: SendOrder) -> SendStream {
+        if let Err(error) = self.reach() {
+            return Box::pin(stream::iter([SendUpdate::Error(error)]));
+        }
+        if order.node != self.identity() {
+            let (found, expected) = (self.identity(), order.node);
+            let error = NodeError::OtherNode { found, expected };
+            return Box::pin(stream::iter([SendUpdate::Error(error)]));
+        }
+        let updates = self.receive(&order);
+        let (tell, hear) = mpsc::unbounded_channel();
+        for update in updates {
+            let _ = tell.send(update);
+        }
+        self.book(|book| {
+            if let Some((_, listener)) = book.held.get_mut(&order.payment_hash) {
+                listener.get_or_insert(tell);
+            }
+        });
+        Box::pin(stream::unfold(hear, |mut hear| async move { Some((hear.recv().await?, hear)) }))
+    }
+}
