@@ -2,7 +2,10 @@
 
 use std::{
     future::pending,
-    sync::{Arc, Mutex, atomic::{AtomicUsize, Ordering}},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -117,7 +120,9 @@ pub struct FaultyStore {
 #[async_trait]
 impl Withdraws for FaultyStore {
     async fn create(&self, withdraws: &[Withdraw]) -> Result<Vec<CreateOutcome>, StoreError> {
-        self.faults.write("create", self.inner.create(withdraws)).await
+        self.faults
+            .write("create", self.inner.create(withdraws))
+            .await
     }
 
     async fn withdraw(&self, id: WithdrawId) -> Result<Option<WithdrawView>, StoreError> {
@@ -133,7 +138,9 @@ impl Withdraws for FaultyStore {
     }
 
     async fn change(&self, changes: &[Change]) -> Result<Vec<bool>, StoreError> {
-        self.faults.write("change", self.inner.change(changes)).await
+        self.faults
+            .write("change", self.inner.change(changes))
+            .await
     }
 
     async fn due_to_tick(&self, now: Timestamp, limit: i64) -> Result<Vec<Withdraw>, StoreError> {
@@ -161,7 +168,9 @@ impl Payments for FaultyStore {
         until: Timestamp,
         limit: i64,
     ) -> Result<Vec<Leased>, StoreError> {
-        self.faults.gate(self.inner.lease(lane, now, until, limit)).await
+        self.faults
+            .gate(self.inner.lease(lane, now, until, limit))
+            .await
     }
 
     async fn payment(&self, id: PaymentId) -> Result<Option<Leased>, StoreError> {
@@ -169,11 +178,20 @@ impl Payments for FaultyStore {
     }
 
     async fn advance(&self, advance: &Advance) -> Result<(), StoreError> {
-        self.faults.write("advance", self.inner.advance(advance)).await
+        self.faults
+            .write("advance", self.inner.advance(advance))
+            .await
     }
 
-    async fn send_exists(&self, id: PaymentId, number: i64, epoch: i64) -> Result<bool, StoreError> {
-        self.faults.gate(self.inner.send_exists(id, number, epoch)).await
+    async fn send_exists(
+        &self,
+        id: PaymentId,
+        number: i64,
+        epoch: i64,
+    ) -> Result<bool, StoreError> {
+        self.faults
+            .gate(self.inner.send_exists(id, number, epoch))
+            .await
     }
 
     async fn postpone(
@@ -183,7 +201,9 @@ impl Payments for FaultyStore {
         due_at: Option<Timestamp>,
         looks: i64,
     ) -> Result<(), StoreError> {
-        self.faults.write("postpone", self.inner.postpone(id, epoch, due_at, looks)).await
+        self.faults
+            .write("postpone", self.inner.postpone(id, epoch, due_at, looks))
+            .await
     }
 
     async fn newest_paid(&self, node: &NodeId) -> Result<Option<PaymentHash>, StoreError> {
@@ -211,7 +231,12 @@ impl Nodes for FaultyStore {
         replace: bool,
         now: Timestamp,
     ) -> Result<NodeId, StoreError> {
-        self.faults.write("remember_node", self.inner.remember_node(node, backend, replace, now)).await
+        self.faults
+            .write(
+                "remember_node",
+                self.inner.remember_node(node, backend, replace, now),
+            )
+            .await
     }
 }
 

@@ -1,3 +1,4 @@
+#![allow(clippy::disallowed_methods)] // tests wait for real processes
 //! One integration binary: the bench, and a file per story.
 
 mod bench;

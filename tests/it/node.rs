@@ -4,7 +4,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, atomic::{AtomicBool, AtomicUsize, Ordering}},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -12,8 +15,7 @@ use futures_util::stream;
 use tokio::sync::mpsc;
 use withdrawd::{
     domain::{
-        FailureReason, Msat, Network, NodeId, PaymentHash, Preimage,
-        invoice,
+        FailureReason, Msat, Network, NodeId, PaymentHash, Preimage, invoice,
         payment::{Record, RecordState},
     },
     node::simulated::preimage_of,
@@ -113,7 +115,10 @@ impl ModelNode {
                     let record = book.records.get_mut(&hash).unwrap();
                     record.state = if settle {
                         book.settled.push(hash);
-                        RecordState::Succeeded { preimage, fee: Msat::new(1).unwrap() }
+                        RecordState::Succeeded {
+                            preimage,
+                            fee: Msat::new(1).unwrap(),
+                        }
                     } else {
                         RecordState::Failed(FailureReason::IncorrectPaymentDetails)
                     };
@@ -131,7 +136,11 @@ impl ModelNode {
     /// A new connection, as after a restart.
     pub fn restart(&self) {
         self.connection.fetch_add(1, Ordering::SeqCst);
-        self.book(|book| book.held.values_mut().for_each(|(_, listener)| *listener = None));
+        self.book(|book| {
+            book.held
+                .values_mut()
+                .for_each(|(_, listener)| *listener = None)
+        });
     }
 
     /// Another node answers from now on, with an empty memory.
@@ -203,7 +212,13 @@ impl ModelNode {
             let (state, told) = match fate {
                 Fate::Pay => (RecordState::Succeeded { preimage, fee }, true),
                 Fate::PayAndLoseAnswer => (RecordState::Succeeded { preimage, fee }, false),
-                Fate::PayWithWrongPreimage => (RecordState::Succeeded { preimage: wrong, fee }, true),
+                Fate::PayWithWrongPreimage => (
+                    RecordState::Succeeded {
+                        preimage: wrong,
+                        fee,
+                    },
+                    true,
+                ),
                 Fate::Fail(reason) => (RecordState::Failed(reason), true),
                 Fate::FailAndLoseAnswer(reason) => (RecordState::Failed(reason), false),
                 Fate::Hold => (RecordState::InFlight, true),
@@ -223,7 +238,11 @@ impl ModelNode {
                 }
                 RecordState::Failed(_) => {}
             }
-            if told { vec![SendUpdate::Record(record)] } else { vec![SendUpdate::Error(NodeError::Timeout)] }
+            if told {
+                vec![SendUpdate::Record(record)]
+            } else {
+                vec![SendUpdate::Error(NodeError::Timeout)]
+            }
         })
     }
 }
@@ -247,7 +266,11 @@ impl LightningNode for ModelNode {
     async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError> {
         self.reach()?;
         let record = self.book(|book| book.records.get(&hash).cloned());
-        Ok(LookUp { record, node: self.identity(), connection: self.connection() })
+        Ok(LookUp {
+            record,
+            node: self.identity(),
+            connection: self.connection(),
+        })
     }
 
     async fn send(&self, order: SendOrder) -> SendStream {
@@ -269,6 +292,8 @@ impl LightningNode for ModelNode {
                 listener.get_or_insert(tell);
             }
         });
-        Box::pin(stream::unfold(hear, |mut hear| async move { Some((hear.recv().await?, hear)) }))
+        Box::pin(stream::unfold(hear, |mut hear| async move {
+            Some((hear.recv().await?, hear))
+        }))
     }
 }

@@ -10,7 +10,8 @@ mod send;
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 use super::{ClockGuard, NodeTrust};
 use crate::{
@@ -52,6 +53,8 @@ pub struct Payer {
     clocks: ClockGuard,
     sending: Arc<Semaphore>,
     following: Arc<Semaphore>,
+    /// All that is worked on.
+    work: TaskTracker,
 }
 
 impl std::fmt::Debug for Payer {
@@ -77,7 +80,11 @@ impl Payer {
             ..
         } = options.limits;
         let hold = options.send_life.plus(clock_skew).plus(node_slack);
+        let work = TaskTracker::new();
+        // A closed tracker takes tasks all the same; it can be waited for.
+        work.close();
         Self {
+            work,
             store,
             node,
             runtime,
@@ -92,6 +99,7 @@ impl Payer {
     /// One pass: leases what is due, as much as there is room for, and starts to work on it.
     /// Returns how many attempts it took.
     pub async fn run_once(self: &Arc<Self>) -> Result<usize, StoreError> {
+        let _pass = self.work.token();
         let fresh = self.take(Lane::Fresh, &self.sending).await?;
         let follow = self.take(Lane::Follow, &self.following).await?;
         Ok(fresh + follow)
@@ -99,16 +107,7 @@ impl Payer {
 
     /// Waits until nothing is worked on (for a stop, and for tests).
     pub async fn idle(&self) {
-        let all = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        // The semaphores are never closed.
-        let _sending = self
-            .sending
-            .acquire_many(all(self.options.max_sending))
-            .await;
-        let _following = self
-            .following
-            .acquire_many(all(self.options.max_following))
-            .await;
+        self.work.wait().await;
     }
 
     async fn take(
@@ -116,23 +115,23 @@ impl Payer {
         lane: Lane,
         room: &Arc<Semaphore>,
     ) -> Result<usize, StoreError> {
-        let mut permits: Vec<OwnedSemaphorePermit> = Vec::new();
-        while let Ok(permit) = Arc::clone(room).try_acquire_owned() {
-            permits.push(permit);
-        }
-        let limit = i64::try_from(permits.len()).unwrap_or(i64::MAX);
+        let limit = i64::try_from(room.available_permits()).unwrap_or(i64::MAX);
         let now = self.runtime.clock.now();
         let leased = self
             .store
             .lease(lane, now, now.plus(self.options.lease), limit)
             .await?;
         let taken = leased.len();
-        for (leased, permit) in leased.into_iter().zip(permits) {
-            let payer = Arc::clone(self);
-            self.runtime.spawner.spawn(Box::pin(async move {
+        for leased in leased {
+            let (payer, room) = (Arc::clone(self), Arc::clone(room));
+            let work = async move {
+                // A repeat may have taken the place meanwhile. The semaphore is never closed.
+                let _place = room.acquire_owned().await;
                 payer.attend(leased).await;
-                drop(permit);
-            }));
+            };
+            self.runtime
+                .spawner
+                .spawn(Box::pin(self.work.track_future(work)));
         }
         Ok(taken)
     }
