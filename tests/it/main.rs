@@ -3,8 +3,11 @@
 
 mod bench;
 mod clock;
+mod crashes;
 mod faults;
 mod http;
 mod invoices;
 mod node;
 mod payments;
+mod races;
+mod requests;

@@ -96,6 +96,11 @@ impl ModelNode {
         self.book(|book| book.fates.extend(fates));
     }
 
+    /// Fates that were not met yet are taken back.
+    pub fn clear_fates(&self) {
+        self.book(|book| book.fates.clear());
+    }
+
     /// How often a payee received money.
     pub fn settled(&self) -> usize {
         self.book(|book| book.settled.len())
