@@ -107,14 +107,9 @@ pub struct SystemClock {
 
 impl SystemClock {
     /// A clock whose monotonic time begins now.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place where the clock is read"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
     pub fn new() -> Self {
-        Self {
-            started: Instant::now(),
-        }
+        Self { started: Instant::now() }
     }
 }
 
@@ -126,14 +121,9 @@ impl Default for SystemClock {
 
 #[async_trait]
 impl Clock for SystemClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place where the clock is read"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
     fn now(&self) -> Timestamp {
-        let since_epoch = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or(Duration::ZERO);
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         Timestamp::from_ms(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
     }
 
@@ -141,10 +131,7 @@ impl Clock for SystemClock {
         Millis::from_ms(i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX))
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place where time is waited for"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place where time is waited for")]
     async fn sleep(&self, span: Millis) {
         tokio::time::sleep(span.as_duration()).await;
     }
@@ -156,10 +143,7 @@ pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     fn fill(&self, bytes: &mut [u8]) {
-        #[expect(
-            clippy::expect_used,
-            reason = "without randomness no secret can be made"
-        )]
+        #[expect(clippy::expect_used, reason = "without randomness no secret can be made")]
         getrandom::fill(bytes).expect("the system has randomness");
     }
 }
@@ -169,10 +153,7 @@ impl Entropy for SystemEntropy {
 pub struct TokioSpawner;
 
 impl Spawner for TokioSpawner {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place where tasks are started"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place where tasks are started")]
     fn spawn(&self, task: Task) {
         tokio::spawn(task);
     }

@@ -23,9 +23,7 @@ pub fn init(log: &Log) -> Result<(), BadOption> {
     let started = if json {
         subscriber.json().flatten_event(true).try_init()
     } else {
-        subscriber
-            .with_ansi(std::io::stderr().is_terminal())
-            .try_init()
+        subscriber.with_ansi(std::io::stderr().is_terminal()).try_init()
     };
     started.map_err(|_| BadOption::new("log", "logging was started before"))
 }

@@ -32,11 +32,7 @@ pub async fn keyring(
                 vec![make(&path, runtime)?]
             }
             Err(source) => {
-                return Err(StartError::File {
-                    doing: "read the keys",
-                    path,
-                    source,
-                });
+                return Err(StartError::File { doing: "read the keys", path, source });
             }
         }
     } else {
@@ -49,9 +45,7 @@ pub async fn keyring(
     let keyring = Keyring::new(first, keys);
     for key in store.keys_in_use().await? {
         if !keyring.holds(&key) {
-            return Err(StartError::MissingKey {
-                missing: key.as_str().to_owned(),
-            });
+            return Err(StartError::MissingKey { missing: key.as_str().to_owned() });
         }
     }
     Ok(keyring)
@@ -91,16 +85,11 @@ fn make(path: &Path, runtime: &Runtime) -> Result<MasterKey, StartError> {
     runtime.entropy.fill(&mut bytes);
     let key = MasterKey::from_bytes(bytes);
     let write = || {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         writeln!(file, "{}", key.expose_hex())?;
         file.sync_all()?;
         // The name, too, must survive a crash.
-        path.parent()
-            .map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+        path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
     };
     write().map_err(|source| StartError::File {
         doing: "write a new master key",

@@ -40,12 +40,7 @@ pub async fn open(config: &Config, runtime: Runtime) -> Result<Parts, StartError
     let store = store(config, &runtime, config.store.migrate).await?;
     let keyring = keys::keyring(config, &*store, &runtime).await?;
     let node = node(config, &runtime)?;
-    Ok(Parts {
-        store,
-        node,
-        keyring,
-        runtime,
-    })
+    Ok(Parts { store, node, keyring, runtime })
 }
 
 /// Brings the schema up to date, and nothing else.
@@ -64,9 +59,7 @@ async fn store(
         return Ok(Arc::new(PostgresStore::open(options).await?));
     }
     let clock = Arc::clone(&runtime.clock);
-    Ok(Arc::new(
-        SqliteStore::open(&config.sqlite(migrate), clock).await?,
-    ))
+    Ok(Arc::new(SqliteStore::open(&config.sqlite(migrate), clock).await?))
 }
 
 fn node(config: &Config, runtime: &Runtime) -> Result<Arc<dyn LightningNode>, StartError> {
@@ -116,10 +109,7 @@ fn lnd(config: &Config) -> Result<Arc<dyn LightningNode>, StartError> {
 fn make_dir(path: &Path) -> Result<(), StartError> {
     use std::os::unix::fs::DirBuilderExt;
 
-    let made = std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path);
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|source| StartError::File {
         doing: "make the data directory",
         path: path.to_owned(),

@@ -84,25 +84,12 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     passes.close();
     health.ready(true).await;
     health.started(true).await;
-    Ok(Running {
-        listening,
-        parts,
-        payer,
-        health,
-        closing,
-        halting,
-        servers,
-        passes,
-    })
+    Ok(Running { listening, parts, payer, health, closing, halting, servers, passes })
 }
 
 async fn bind(option: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
     let bound = TcpListener::bind(address).await;
-    bound.map_err(|source| StartError::Listen {
-        option,
-        address,
-        source,
-    })
+    bound.map_err(|source| StartError::Listen { option, address, source })
 }
 
 /// For whoever starts it with port 0: written whole or not at all.
@@ -113,11 +100,7 @@ fn write_listening(config: &Config, listening: &Listening) -> Result<(), StartEr
     let written = text
         .and_then(|text| std::fs::write(&temporary, text))
         .and_then(|()| std::fs::rename(&temporary, &path));
-    written.map_err(|source| StartError::File {
-        doing: "write the addresses",
-        path,
-        source,
-    })
+    written.map_err(|source| StartError::File { doing: "write the addresses", path, source })
 }
 
 fn payer(config: &Config, parts: &Parts) -> Result<Payer, StartError> {
@@ -128,13 +111,7 @@ fn payer(config: &Config, parts: &Parts) -> Result<Payer, StartError> {
         Arc::clone(&parts.runtime.clock),
         config.expected_identity()?,
     );
-    Ok(Payer::new(
-        store,
-        node,
-        parts.runtime.clone(),
-        trust,
-        config.payer_options()?,
-    ))
+    Ok(Payer::new(store, node, parts.runtime.clone(), trust, config.payer_options()?))
 }
 
 fn claims(
@@ -145,13 +122,7 @@ fn claims(
 ) -> Result<ClaimService, StartError> {
     let store = Arc::clone(&parts.store);
     let runtime = parts.runtime.clone();
-    Ok(ClaimService::new(
-        store,
-        config.claim_rules()?,
-        public_url.clone(),
-        runtime,
-        waker.clone(),
-    ))
+    Ok(ClaimService::new(store, config.claim_rules()?, public_url.clone(), runtime, waker.clone()))
 }
 
 /// The gRPC server's task, and what its probes are told through.
@@ -164,12 +135,8 @@ async fn serve_grpc(
 ) -> (Task, Health) {
     let runtime = parts.runtime.clone();
     let keyring = parts.keyring.clone();
-    let service = WithdrawService::new(
-        Arc::clone(&parts.store),
-        keyring,
-        public_url,
-        runtime.clone(),
-    );
+    let service =
+        WithdrawService::new(Arc::clone(&parts.store), keyring, public_url, runtime.clone());
     let (health, health_service) = Health::new().await;
     let options = config.grpc_options();
     let task: Task = Box::pin(async move {
@@ -200,12 +167,7 @@ fn background_passes(
             schedule.payer_poll,
             stop.clone(),
         )),
-        Box::pin(background::run_expiry(
-            expiry,
-            runtime(),
-            schedule.expiry,
-            stop.clone(),
-        )),
+        Box::pin(background::run_expiry(expiry, runtime(), schedule.expiry, stop.clone())),
         Box::pin(watch_readiness(
             Arc::clone(&parts.store),
             health.clone(),

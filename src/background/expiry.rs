@@ -35,10 +35,7 @@ impl Expiry {
     pub async fn run_once(&self) -> Result<usize, StoreError> {
         let now = self.runtime.clock.now();
         let due = self.store.due_to_tick(now, BATCH).await?;
-        let changes: Vec<Change> = due
-            .into_iter()
-            .filter_map(|w| Withdraw::tick(w, now))
-            .collect();
+        let changes: Vec<Change> = due.into_iter().filter_map(|w| Withdraw::tick(w, now)).collect();
         if changes.is_empty() {
             return Ok(0);
         }

@@ -26,12 +26,8 @@ pub(super) fn decode(args: &DecodeArgs) -> anyhow::Result<()> {
 
 fn decode_invoice(args: &DecodeArgs) -> anyhow::Result<()> {
     let parsed = invoice::normalise(&args.text).and_then(|text| invoice::parse(&text));
-    let Ok(parsed) = parsed else {
-        anyhow::bail!("this is neither an LNURL nor an invoice")
-    };
-    let amount = parsed
-        .amount_milli_satoshis()
-        .and_then(|msat| i64::try_from(msat).ok());
+    let Ok(parsed) = parsed else { anyhow::bail!("this is neither an LNURL nor an invoice") };
+    let amount = parsed.amount_milli_satoshis().and_then(|msat| i64::try_from(msat).ok());
     let amount = amount.and_then(Msat::new);
     let value = serde_json::json!({
         "network": parsed.currency().to_string(),

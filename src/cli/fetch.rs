@@ -29,9 +29,7 @@ async fn get(url: &Url) -> anyhow::Result<Bytes> {
     let port = url.port_or_known_default().context("the URL has no port")?;
     // An IPv6 address stands in brackets in a URL, and without them for the resolver.
     let plain = host.trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect((plain, port))
-        .await
-        .context("cannot reach the service")?;
+    let stream = TcpStream::connect((plain, port)).await.context("cannot reach the service")?;
     match url.scheme() {
         "http" => exchange(stream, url).await,
         "https" => {
@@ -44,9 +42,7 @@ async fn get(url: &Url) -> anyhow::Result<Bytes> {
 }
 
 fn tls() -> anyhow::Result<tokio_rustls::TlsConnector> {
-    let roots = RootCertStore {
-        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-    };
+    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
@@ -70,9 +66,7 @@ where
         .body(Empty::<Bytes>::new())?;
     let answer = async {
         let response = sender.send_request(request).await?;
-        let body = Limited::new(response.into_body(), MAX_BODY_BYTES)
-            .collect()
-            .await;
+        let body = Limited::new(response.into_body(), MAX_BODY_BYTES).collect().await;
         let body = body.map_err(|error| anyhow::anyhow!("the answer was cut short: {error}"))?;
         Ok::<_, anyhow::Error>(body.to_bytes())
     };

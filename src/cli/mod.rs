@@ -1,9 +1,6 @@
 //! The command line: `serve` (the default), `migrate`, a client, and a test wallet.
 
-#![expect(
-    clippy::print_stdout,
-    reason = "a command line answers on standard output"
-)]
+#![expect(clippy::print_stdout, reason = "a command line answers on standard output")]
 
 mod decode;
 mod fetch;
@@ -67,7 +64,5 @@ impl Cli {
 
 /// A text from elsewhere, safe for a terminal.
 fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -9,11 +9,7 @@ use crate::client::{Client, NewWithdraw, Page, Shown, to_json};
 #[derive(Debug, Args)]
 pub(super) struct Server {
     /// The service's gRPC address.
-    #[arg(
-        long,
-        default_value = "http://127.0.0.1:50051",
-        env = "WITHDRAWD_SERVER"
-    )]
+    #[arg(long, default_value = "http://127.0.0.1:50051", env = "WITHDRAWD_SERVER")]
     server: String,
     /// Print JSON.
     #[arg(long)]
@@ -63,7 +59,7 @@ pub(super) struct ListArgs {
     /// How many on a page (50 without it, 1000 at most).
     #[arg(long)]
     page_size: Option<i32>,
-    /// The next_page_token of the page before.
+    /// The `next_page_token` of the page before.
     #[arg(long)]
     page_token: Option<String>,
     #[command(flatten)]
@@ -96,27 +92,17 @@ pub(super) async fn create(args: CreateArgs) -> anyhow::Result<()> {
 fn qr(lnurl: &str) -> anyhow::Result<String> {
     let code = QrCode::with_error_correction_level(lnurl, EcLevel::L)?;
     // Terminals are mostly dark: light modules are drawn, dark ones are not.
-    Ok(code
-        .render::<Dense1x2>()
-        .dark_color(Dense1x2::Light)
-        .light_color(Dense1x2::Dark)
-        .build())
+    Ok(code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build())
 }
 
 pub(super) async fn get(args: OneArgs) -> anyhow::Result<()> {
-    let withdraw = Client::connect(&args.server.server)
-        .await?
-        .get(&args.id)
-        .await?;
+    let withdraw = Client::connect(&args.server.server).await?.get(&args.id).await?;
     show(&withdraw, args.server.json);
     Ok(())
 }
 
 pub(super) async fn deactivate(args: OneArgs) -> anyhow::Result<()> {
-    let withdraw = Client::connect(&args.server.server)
-        .await?
-        .deactivate(&args.id)
-        .await?;
+    let withdraw = Client::connect(&args.server.server).await?.deactivate(&args.id).await?;
     show(&withdraw, args.server.json);
     Ok(())
 }
@@ -128,16 +114,10 @@ pub(super) async fn list(args: ListArgs) -> anyhow::Result<()> {
         status: args.status.unwrap_or_default(),
         claimable: args.claimable,
     };
-    let (withdraws, next) = Client::connect(&args.server.server)
-        .await?
-        .list(page)
-        .await?;
+    let (withdraws, next) = Client::connect(&args.server.server).await?.list(page).await?;
     if args.server.json {
         let withdraws: Vec<_> = withdraws.iter().map(to_json).collect();
-        println!(
-            "{}",
-            serde_json::json!({ "withdraws": withdraws, "next_page_token": next })
-        );
+        println!("{}", serde_json::json!({ "withdraws": withdraws, "next_page_token": next }));
         return Ok(());
     }
     for withdraw in &withdraws {
@@ -151,11 +131,8 @@ pub(super) async fn list(args: ListArgs) -> anyhow::Result<()> {
 
 /// `wr_…  ACTIVE  10–20 SATS  claimable  coffee`
 fn line(withdraw: &Shown) -> String {
-    let state = if withdraw.claimable {
-        "claimable"
-    } else {
-        withdraw.unclaimable_reason().as_str_name()
-    };
+    let state =
+        if withdraw.claimable { "claimable" } else { withdraw.unclaimable_reason().as_str_name() };
     format!(
         "{}  {:<11}  {:>20}  {:<19}  {}",
         withdraw.id,
@@ -190,20 +167,13 @@ fn show(withdraw: &Shown, json: bool) {
             payment.amount_msat
         );
         if !payment.preimage.is_empty() {
-            println!(
-                "  preimage {}  fee {} msat",
-                payment.preimage,
-                payment.fee_msat()
-            );
+            println!("  preimage {}  fee {} msat", payment.preimage, payment.fee_msat());
         }
         if payment.failure_reason != 0 {
             println!("  failed: {}", payment.failure_reason().as_str_name());
         }
         if payment.operator_reason != 0 {
-            println!(
-                "  needs an operator: {}",
-                payment.operator_reason().as_str_name()
-            );
+            println!("  needs an operator: {}", payment.operator_reason().as_str_name());
         }
     }
 }

@@ -22,7 +22,7 @@ pub struct ServeArgs {
     /// Where SQLite, the master key and listen.json live.
     #[arg(long)]
     data_dir: Option<String>,
-    /// postgres://user@host/database instead of SQLite.
+    /// <postgres://user@host/database> instead of SQLite.
     #[arg(long)]
     database_url: Option<String>,
     /// Where gRPC listens, HOST:PORT; port 0 takes a free one.
@@ -65,9 +65,7 @@ impl ServeArgs {
             ("lnd.tls_cert", self.lnd_tls_cert),
             ("lnd.macaroon", self.lnd_macaroon),
         ];
-        let given = flags
-            .into_iter()
-            .filter_map(|(key, value)| value.map(|value| (key, value)));
+        let given = flags.into_iter().filter_map(|(key, value)| value.map(|value| (key, value)));
         let overrides: Vec<Override> = given.collect();
         Ok(Config::load(self.config.as_deref(), &overrides)?)
     }
@@ -105,12 +103,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
 
 async fn stop(config: &Config, running: Running) {
     let shutdown = &config.shutdown;
-    running
-        .stop(
-            Millis::from_ms(shutdown.wait_ms),
-            Millis::from_ms(shutdown.drain_ms),
-        )
-        .await;
+    running.stop(Millis::from_ms(shutdown.wait_ms), Millis::from_ms(shutdown.drain_ms)).await;
     tracing::info!("stopped");
 }
 
@@ -123,30 +116,16 @@ pub async fn migrate(args: ServeArgs) -> anyhow::Result<()> {
 }
 
 fn banner(config: &Config, listening: &Listening, simulated: bool) {
-    let Listening {
-        grpc,
-        lnurl,
-        public_url,
-    } = listening;
-    println!(
-        "withdrawd {} on {}",
-        env!("CARGO_PKG_VERSION"),
-        config.network
-    );
+    let Listening { grpc, lnurl, public_url } = listening;
+    println!("withdrawd {} on {}", env!("CARGO_PKG_VERSION"), config.network);
     if simulated {
         println!("  money   SIMULATED: no real payment is ever made (--node lnd for a real node)");
     } else {
-        println!(
-            "  money   REAL on {}: paid by {}",
-            config.network, config.node.backend
-        );
+        println!("  money   REAL on {}: paid by {}", config.network, config.node.backend);
     }
     println!("  gRPC    {grpc}");
     println!("  LNURL   {lnurl}, public as {public_url}");
-    let server = if grpc.port() == 50051 {
-        String::new()
-    } else {
-        format!(" --server http://{grpc}")
-    };
+    let server =
+        if grpc.port() == 50051 { String::new() } else { format!(" --server http://{grpc}") };
     println!("  next    withdrawd create --max-amount 1000{server}");
 }

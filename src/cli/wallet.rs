@@ -47,29 +47,20 @@ struct Offer {
 pub(super) async fn claim(args: ClaimArgs) -> anyhow::Result<()> {
     let url = lnurl::decode(&args.lnurl).map_err(|fault| anyhow::anyhow!("{fault}"))?;
     let offer = offer(&fetch::json(&url).await?)?;
-    let invoice = match args.invoice {
-        Some(invoice) => invoice,
-        None => {
-            let amount = match args.amount {
-                Some(sat) => Sat::new(sat)
-                    .context("--amount must be satoshis")?
-                    .to_msat(),
-                None => offer.max,
-            };
-            make_invoice(amount, &offer.description)?
-        }
+    let invoice = if let Some(invoice) = args.invoice {
+        invoice
+    } else {
+        let amount = match args.amount {
+            Some(sat) => Sat::new(sat).context("--amount must be satoshis")?.to_msat(),
+            None => offer.max,
+        };
+        make_invoice(amount, &offer.description)?
     };
     let mut callback = offer.callback;
-    callback
-        .query_pairs_mut()
-        .append_pair("k1", &offer.k1)
-        .append_pair("pr", &invoice);
+    callback.query_pairs_mut().append_pair("k1", &offer.k1).append_pair("pr", &invoice);
     accepted(&fetch::json(&callback).await?)?;
     if args.json {
-        println!(
-            "{}",
-            serde_json::json!({ "status": "OK", "invoice": invoice })
-        );
+        println!("{}", serde_json::json!({ "status": "OK", "invoice": invoice }));
     } else {
         println!("accepted: the invoice is being paid");
         println!("{invoice}");
@@ -79,11 +70,7 @@ pub(super) async fn claim(args: ClaimArgs) -> anyhow::Result<()> {
 
 fn offer(answer: &Value) -> anyhow::Result<Offer> {
     accepted(answer)?;
-    let text = |key: &str| {
-        answer[key]
-            .as_str()
-            .with_context(|| format!("the answer has no {key}"))
-    };
+    let text = |key: &str| answer[key].as_str().with_context(|| format!("the answer has no {key}"));
     if text("tag")? != "withdrawRequest" {
         bail!("this LNURL is not for withdrawing");
     }

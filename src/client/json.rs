@@ -63,27 +63,18 @@ fn payment(payment: &Payment) -> Value {
 }
 
 fn unless_default(default: bool, text: &str) -> Value {
-    if default {
-        Value::Null
-    } else {
-        Value::String(text.to_owned())
-    }
+    if default { Value::Null } else { Value::String(text.to_owned()) }
 }
 
 fn time(time: &Timestamp) -> String {
     let nanos = i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
     let time = OffsetDateTime::from_unix_timestamp_nanos(nanos).ok();
-    time.and_then(|time| time.format(&Rfc3339).ok())
-        .unwrap_or_default()
+    time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
 }
 
 fn object(fields: prost_types::Struct) -> Value {
     let fields = fields.fields.into_iter();
-    Value::Object(
-        fields
-            .map(|(key, field)| (key, value(field)))
-            .collect::<Map<_, _>>(),
-    )
+    Value::Object(fields.map(|(key, field)| (key, value(field))).collect::<Map<_, _>>())
 }
 
 fn value(field: prost_types::Value) -> Value {

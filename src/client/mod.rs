@@ -85,12 +85,8 @@ impl Client {
     /// Connects to `http://HOST:PORT`.
     pub async fn connect(server: &str) -> Result<Self, ClientError> {
         let endpoint = Endpoint::from_shared(server.to_owned()).map_err(|_| ClientError::Server)?;
-        let endpoint = endpoint
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(CALL_TIMEOUT);
-        let unreachable = |_| ClientError::Unreachable {
-            server: server.to_owned(),
-        };
+        let endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT).timeout(CALL_TIMEOUT);
+        let unreachable = |_| ClientError::Unreachable { server: server.to_owned() };
         let channel = endpoint.connect().await.map_err(unreachable)?;
         Ok(Self(WithdrawServiceClient::new(channel)))
     }
@@ -102,9 +98,7 @@ impl Client {
             min_amount: new.min_amount,
             max_amount: new.max_amount,
             currency: new.currency,
-            ttl: new
-                .ttl_s
-                .map(|seconds| prost_types::Duration { seconds, nanos: 0 }),
+            ttl: new.ttl_s.map(|seconds| prost_types::Duration { seconds, nanos: 0 }),
             memo: new.memo,
             statement_descriptor: new.statement_descriptor,
             pass_thru: None,
@@ -114,11 +108,7 @@ impl Client {
 
     /// Shows one.
     pub async fn get(&mut self, id: &str) -> Result<Shown, ClientError> {
-        answer(
-            self.0
-                .get_withdraw(GetWithdrawRequest { id: id.to_owned() })
-                .await,
-        )
+        answer(self.0.get_withdraw(GetWithdrawRequest { id: id.to_owned() }).await)
     }
 
     /// Ends one.
@@ -151,22 +141,16 @@ impl Client {
 }
 
 fn answer<T>(answer: Result<tonic::Response<T>, Status>) -> Result<T, ClientError> {
-    answer
-        .map(tonic::Response::into_inner)
-        .map_err(|status| refused(&status))
+    answer.map(tonic::Response::into_inner).map_err(|status| refused(&status))
 }
 
 fn refused(status: &Status) -> ClientError {
     let details = status.get_error_details();
     let reason = details.error_info().map(|info| info.reason.as_str());
     let code = code_name(status.code());
-    let fields = details
-        .bad_request()
-        .map_or(&[][..], |bad| &bad.field_violations);
+    let fields = details.bad_request().map_or(&[][..], |bad| &bad.field_violations);
     let text = if fields.len() > 1 {
-        let lines = fields
-            .iter()
-            .map(|field| format!("\n  {} {}", field.field, field.description));
+        let lines = fields.iter().map(|field| format!("\n  {} {}", field.field, field.description));
         lines.collect()
     } else {
         status.message().to_owned()

@@ -156,10 +156,7 @@ pub struct BadOption {
 impl BadOption {
     /// A rule that an option breaks.
     pub fn new(option: &'static str, rule: impl std::fmt::Display) -> Self {
-        Self {
-            option,
-            rule: rule.to_string(),
-        }
+        Self { option, rule: rule.to_string() }
     }
 }
 
@@ -206,9 +203,7 @@ impl Config {
 /// Database URL and keys are secrets.
 impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Config")
-            .field("data_dir", &self.data_dir)
-            .finish_non_exhaustive()
+        f.debug_struct("Config").field("data_dir", &self.data_dir).finish_non_exhaustive()
     }
 }
 
@@ -242,12 +237,7 @@ mod tests {
         ] {
             let config = Config::defaults(&[(key, value.into())]).unwrap();
             assert_eq!(
-                config
-                    .payer_options()
-                    .err()
-                    .or(config.claim_rules().err())
-                    .unwrap()
-                    .option,
+                config.payer_options().err().or(config.claim_rules().err()).unwrap().option,
                 key
             );
         }

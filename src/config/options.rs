@@ -79,8 +79,7 @@ impl Config {
             return Ok(None);
         }
         let id = NodeId::parse(text);
-        id.map(Some)
-            .map_err(|fault| BadOption::new("node.expected_identity", fault))
+        id.map(Some).map_err(|fault| BadOption::new("node.expected_identity", fault))
     }
 
     /// Postgres, if it is configured.
@@ -91,16 +90,10 @@ impl Config {
         }
         let bad = || {
             // The URL may carry a password: it is not repeated.
-            BadOption::new(
-                "store.database_url",
-                "must be postgres://user@host/database",
-            )
+            BadOption::new("store.database_url", "must be postgres://user@host/database")
         };
         let postgres = ["postgres://", "postgresql://"];
-        if !postgres
-            .iter()
-            .any(|scheme| store.database_url.starts_with(scheme))
-        {
+        if !postgres.iter().any(|scheme| store.database_url.starts_with(scheme)) {
             return Err(bad());
         }
         Ok(Some(PostgresOptions {
@@ -158,10 +151,7 @@ impl Config {
                 cltv_limit: payments.cltv_limit,
                 max_route_hints: payments.max_route_hints,
             },
-            fees: FeePolicy {
-                ppm: payments.fee_ppm,
-                floor: floor.ok_or_else(rule)?,
-            },
+            fees: FeePolicy { ppm: payments.fee_ppm, floor: floor.ok_or_else(rule)? },
             send_for: s("payments.send_for_s", payments.send_for_s)?,
             min_life_at_send: s(
                 "payments.min_invoice_life_at_send_s",
@@ -182,10 +172,7 @@ impl Config {
         };
         let lease = ms("payments.lease_ms", payments.lease_ms)?;
         if lease <= pace.fresh_for {
-            return Err(BadOption::new(
-                "payments.lease_ms",
-                "must be longer than fresh_for_s",
-            ));
+            return Err(BadOption::new("payments.lease_ms", "must be longer than fresh_for_s"));
         }
         ms("payments.poll_ms", payments.poll_ms)?;
         Ok(PayerOptions {

@@ -63,10 +63,7 @@ impl std::fmt::Display for Sentence<'_> {
             ),
             Unclaimable::ReopensLater(at) => {
                 let seconds = at.since(self.1).as_secs_rounded_up().max(1);
-                write!(
-                    f,
-                    "the last payment failed, please try again in {seconds} seconds"
-                )
+                write!(f, "the last payment failed, please try again in {seconds} seconds")
             }
         }
     }
@@ -84,10 +81,7 @@ impl Presented {
     pub fn read(text: &str) -> Result<Self, Refusal> {
         let text = invoice::normalise(text).map_err(Refusal::Invoice)?;
         let parsed = invoice::parse(&text).map_err(Refusal::Invoice)?;
-        Ok(Self {
-            hash: invoice::payment_hash(&parsed),
-            text,
-        })
+        Ok(Self { hash: invoice::payment_hash(&parsed), text })
     }
 
     /// Whether this is the invoice of the open or paid attempt: a phone that re-taps. The answer
@@ -100,9 +94,7 @@ impl Presented {
 
     /// Whether the last attempt failed with this very invoice.
     pub fn was_used(&self, view: &WithdrawView) -> bool {
-        view.payment
-            .as_ref()
-            .is_some_and(|payment| payment.payment_hash == self.hash)
+        view.payment.as_ref().is_some_and(|payment| payment.payment_hash == self.hash)
     }
 
     /// The payment hash that it asks to be paid.
@@ -124,14 +116,9 @@ impl Presented {
         let (id, version) = (withdraw.id, withdraw.version);
         let change = withdraw.claim(payment, now).map_err(unclaimable)?;
         debug_assert_eq!(change.next.version, version + 1);
-        let invoice = rules
-            .invoice
-            .check(&self.text, bounds, own_node, now)
-            .map_err(Refusal::Invoice)?;
-        Ok(Claim {
-            change,
-            payment: rules.reserve(payment, id, invoice, now),
-        })
+        let invoice =
+            rules.invoice.check(&self.text, bounds, own_node, now).map_err(Refusal::Invoice)?;
+        Ok(Claim { change, payment: rules.reserve(payment, id, invoice, now) })
     }
 }
 

@@ -96,19 +96,13 @@ pub struct Violation {
 impl Violation {
     /// A violation outside of a batch.
     pub fn new(field: Field, rule: impl fmt::Display) -> Self {
-        Self {
-            entry: None,
-            field,
-            rule: rule.to_string(),
-        }
+        Self { entry: None, field, rule: rule.to_string() }
     }
 
     /// The same in an entry of a batch.
+    #[must_use]
     pub fn of_entry(self, index: usize) -> Self {
-        Self {
-            entry: Some(index),
-            ..self
-        }
+        Self { entry: Some(index), ..self }
     }
 }
 
@@ -134,9 +128,7 @@ impl Draft {
         let descriptor = found.keep(Field::StatementDescriptor, descriptor);
         let pass_thru = found.keep(Field::PassThru, pass_thru(self.pass_thru));
 
-        match (
-            request_id, currency, amounts, ttl_s, memo, descriptor, pass_thru,
-        ) {
+        match (request_id, currency, amounts, ttl_s, memo, descriptor, pass_thru) {
             (
                 Some(request_id),
                 Some(currency),
@@ -171,8 +163,7 @@ struct Findings(Vec<Violation>);
 
 impl Findings {
     fn keep<T>(&mut self, field: Field, read: Result<T, String>) -> Option<T> {
-        read.map_err(|rule| self.0.push(Violation::new(field, rule)))
-            .ok()
+        read.map_err(|rule| self.0.push(Violation::new(field, rule))).ok()
     }
 }
 
@@ -184,39 +175,21 @@ struct Amounts {
 }
 
 fn amounts(found: &mut Findings, min: &str, max: &str) -> Option<Amounts> {
-    let max_read = if max.is_empty() {
-        Err("is required".to_owned())
-    } else {
-        sats(max)
-    };
+    let max_read = if max.is_empty() { Err("is required".to_owned()) } else { sats(max) };
     let max_read = found.keep(Field::MaxAmount, max_read);
-    let min_read = if min.is_empty() {
-        max_read
-    } else {
-        found.keep(Field::MinAmount, sats(min))
-    };
+    let min_read = if min.is_empty() { max_read } else { found.keep(Field::MinAmount, sats(min)) };
     let ((max, target_max), (min, target_min)) = (max_read?, min_read?);
     if min > max {
-        found.keep::<()>(
-            Field::MinAmount,
-            Err("must not be above max_amount".to_owned()),
-        );
+        found.keep::<()>(Field::MinAmount, Err("must not be above max_amount".to_owned()));
         return None;
     }
-    Some(Amounts {
-        min,
-        max,
-        target_min,
-        target_max,
-    })
+    Some(Amounts { min, max, target_min, target_max })
 }
 
 /// An amount in SATS: whole, above nothing, below everything.
 fn sats(text: &str) -> Result<(Amount, Sat), String> {
     let amount = Amount::parse(text).map_err(|fault| fault.to_string())?;
-    let whole = amount
-        .as_whole()
-        .ok_or("must be whole: SATS have no decimals")?;
+    let whole = amount.as_whole().ok_or("must be whole: SATS have no decimals")?;
     let sat = Sat::new(whole).filter(|sat| sat.get() > 0);
     let sat = sat.ok_or_else(|| format!("must be from 1 to {}", Sat::MAX))?;
     Ok((amount, sat))
@@ -226,9 +199,7 @@ fn request_id(text: String) -> Result<Option<String>, String> {
     match text {
         text if text.is_empty() => Ok(None),
         text if is_request_id(&text) => Ok(Some(text)),
-        _ => Err(format!(
-            "must be 1 to {MAX_REQUEST_ID_CHARS} visible ASCII characters"
-        )),
+        _ => Err(format!("must be 1 to {MAX_REQUEST_ID_CHARS} visible ASCII characters")),
     }
 }
 
@@ -252,9 +223,7 @@ fn ttl(ttl: Option<DraftTtl>) -> Result<i64, String> {
         Some(DraftTtl { seconds, nanos: 0 }) if (MIN_TTL_S..=MAX_TTL_S).contains(&seconds) => {
             Ok(seconds)
         }
-        Some(_) => Err(format!(
-            "must be whole seconds from {MIN_TTL_S} to {MAX_TTL_S}"
-        )),
+        Some(_) => Err(format!("must be whole seconds from {MIN_TTL_S} to {MAX_TTL_S}")),
     }
 }
 
@@ -284,10 +253,7 @@ mod tests {
     use super::*;
 
     fn draft() -> Draft {
-        Draft {
-            max_amount: "20".into(),
-            ..Draft::default()
-        }
+        Draft { max_amount: "20".into(), ..Draft::default() }
     }
 
     #[test]
@@ -295,21 +261,14 @@ mod tests {
         let valid = draft().validate().unwrap();
         assert_eq!(valid.request_id, None);
         assert_eq!(valid.terms.min_amount, valid.terms.max_amount);
-        assert_eq!(
-            (valid.terms.currency.as_str(), valid.terms.ttl_s),
-            ("SATS", 600)
-        );
+        assert_eq!((valid.terms.currency.as_str(), valid.terms.ttl_s), ("SATS", 600));
         assert_eq!(valid.terms.statement_descriptor, None);
     }
 
     #[test]
     fn equal_amounts_are_the_same_content_however_written() {
         let a = draft().validate().unwrap();
-        let b = Draft {
-            max_amount: "20.0".into(),
-            min_amount: "20.00".into(),
-            ..draft()
-        };
+        let b = Draft { max_amount: "20.0".into(), min_amount: "20.00".into(), ..draft() };
         assert!(a.terms.same_content(&b.validate().unwrap().terms));
     }
 
@@ -320,20 +279,12 @@ mod tests {
             min_amount: "0".into(),
             max_amount: "1.5".into(),
             currency: "EUR".into(),
-            ttl: Some(DraftTtl {
-                seconds: 179,
-                nanos: 0,
-            }),
+            ttl: Some(DraftTtl { seconds: 179, nanos: 0 }),
             memo: "x".repeat(641),
             statement_descriptor: "\u{7}".into(),
             pass_thru: Some(Err(PassThruFault::NotFinite)),
         };
-        let fields: Vec<Field> = bad
-            .validate()
-            .unwrap_err()
-            .iter()
-            .map(|v| v.field)
-            .collect();
+        let fields: Vec<Field> = bad.validate().unwrap_err().iter().map(|v| v.field).collect();
         for field in [
             Field::RequestId,
             Field::MinAmount,
@@ -350,37 +301,14 @@ mod tests {
 
     #[test]
     fn bounds_hold_at_their_edges() {
-        let with = |ttl: i64| Draft {
-            ttl: Some(DraftTtl {
-                seconds: ttl,
-                nanos: 0,
-            }),
-            ..draft()
-        };
+        let with = |ttl: i64| Draft { ttl: Some(DraftTtl { seconds: ttl, nanos: 0 }), ..draft() };
         assert!(with(180).validate().is_ok() && with(31_536_000).validate().is_ok());
         assert!(with(31_536_001).validate().is_err());
-        let nanos = Draft {
-            ttl: Some(DraftTtl {
-                seconds: 200,
-                nanos: 1,
-            }),
-            ..draft()
-        };
+        let nanos = Draft { ttl: Some(DraftTtl { seconds: 200, nanos: 1 }), ..draft() };
         assert!(nanos.validate().is_err());
-        let most = |max: &str| {
-            Draft {
-                max_amount: max.into(),
-                ..draft()
-            }
-            .validate()
-        };
+        let most = |max: &str| Draft { max_amount: max.into(), ..draft() }.validate();
         assert!(most("2100000000000000").is_ok() && most("2100000000000001").is_err());
-        let over = Draft {
-            min_amount: "21".into(),
-            ..draft()
-        }
-        .validate()
-        .unwrap_err();
+        let over = Draft { min_amount: "21".into(), ..draft() }.validate().unwrap_err();
         assert_eq!(over[0].field, Field::MinAmount);
     }
 }

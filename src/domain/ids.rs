@@ -1,4 +1,4 @@
-//! Ids: a prefix, `_`, and a UUIDv7 as 26 characters of lower-case Crockford base32 (TypeID).
+//! Ids: a prefix, `_`, and a `UUIDv7` as 26 characters of lower-case Crockford base32 (`TypeID`).
 //!
 //! The alphabet keeps the order of the bytes, so the text sorts by time as the UUID does.
 
@@ -39,7 +39,7 @@ fn from_base32(text: &str) -> Option<u128> {
     })
 }
 
-/// A UUIDv7 of this instant with these random bits.
+/// A `UUIDv7` of this instant with these random bits.
 fn new_uuid(at: Timestamp, random: &[u8; 10]) -> Uuid {
     let ms = u64::try_from(at.as_ms()).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(ms, random).into_uuid()
@@ -173,7 +173,7 @@ mod tests {
         assert!(WithdrawId::first_at(AT) < earlier);
     }
 
-    /// Known answers of the TypeID specification's base32.
+    /// Known answers of the `TypeID` specification's base32.
     #[test]
     fn base32_is_that_of_typeid() {
         assert_eq!(to_base32(0), "00000000000000000000000000");
@@ -186,23 +186,10 @@ mod tests {
     fn what_is_not_an_id_is_refused() {
         let good = WithdrawId::new(AT, &[7; 10]).to_string();
         let too_large = format!("wr_8{}", "0".repeat(25));
-        for bad in [
-            "",
-            "wr_",
-            &good[..28],
-            &format!("{good}0"),
-            &good.to_uppercase(),
-            &too_large,
-        ] {
-            assert!(
-                WithdrawId::parse(bad).is_err(),
-                "{bad:?} was taken for an id"
-            );
+        for bad in ["", "wr_", &good[..28], &format!("{good}0"), &good.to_uppercase(), &too_large] {
+            assert!(WithdrawId::parse(bad).is_err(), "{bad:?} was taken for an id");
         }
-        assert!(
-            PaymentId::parse(&good).is_err(),
-            "a prefix tells what an id names"
-        );
+        assert!(PaymentId::parse(&good).is_err(), "a prefix tells what an id names");
         assert!(WithdrawId::parse("wr_0000000000000000000000000é").is_err());
     }
 }

@@ -197,9 +197,7 @@ impl InvoiceRules {
         {
             return Err(InvoiceFault::Amp);
         }
-        let cltv = invoice
-            .min_final_cltv_expiry_delta()
-            .saturating_add(CLTV_PADDING);
+        let cltv = invoice.min_final_cltv_expiry_delta().saturating_add(CLTV_PADDING);
         if cltv >= u64::from(self.cltv_limit) {
             return Err(InvoiceFault::CltvTooLarge);
         }
@@ -227,19 +225,13 @@ fn amount_within(invoice: &Bolt11Invoice, min: Sat, max: Sat) -> Result<Msat, In
 }
 
 fn is_set(le_flags: &[u8], bit: usize) -> bool {
-    le_flags
-        .get(bit / 8)
-        .is_some_and(|byte| byte & (1 << (bit % 8)) != 0)
+    le_flags.get(bit / 8).is_some_and(|byte| byte & (1 << (bit % 8)) != 0)
 }
 
 /// When the invoice expires; [`Timestamp::MAX`] for one beyond all calendars.
 pub fn expires_at(invoice: &Bolt11Invoice) -> Timestamp {
-    let at = invoice
-        .expires_at()
-        .and_then(|at| i64::try_from(at.as_millis()).ok());
-    at.map_or(Timestamp::MAX, |ms| {
-        Timestamp::from_ms(ms).min(Timestamp::MAX)
-    })
+    let at = invoice.expires_at().and_then(|at| i64::try_from(at.as_millis()).ok());
+    at.map_or(Timestamp::MAX, |ms| Timestamp::from_ms(ms).min(Timestamp::MAX))
 }
 
 /// The payment hash of a parsed invoice.

@@ -63,10 +63,7 @@ impl PublicUrl {
         if base.len() > MAX_PUBLIC_URL_BYTES {
             return Err(InvalidPublicUrl::TooLong);
         }
-        Ok(Self {
-            base,
-            path: url.path().trim_end_matches('/').to_owned(),
-        })
+        Ok(Self { base, path: url.path().trim_end_matches('/').to_owned() })
     }
 
     /// The path that it carries, without a slash at the end; empty for none.
@@ -104,7 +101,7 @@ impl fmt::Display for PublicUrl {
 }
 
 fn is_onion(host: &Host<&str>) -> bool {
-    matches!(host, Host::Domain(name) if name.ends_with(".onion"))
+    matches!(host, Host::Domain(name) if name.rsplit('.').next() == Some("onion"))
 }
 
 fn is_loopback(host: &Host<&str>) -> bool {
@@ -176,8 +173,7 @@ fn http_url(text: &str) -> Result<Url, InvalidLnurl> {
 
 fn strip_prefix_ignoring_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
     let head = text.get(..prefix.len())?;
-    head.eq_ignore_ascii_case(prefix)
-        .then(|| &text[prefix.len()..])
+    head.eq_ignore_ascii_case(prefix).then(|| &text[prefix.len()..])
 }
 
 #[cfg(test)]
@@ -194,11 +190,7 @@ mod tests {
         let lnurl = url.lnurl(&secret());
 
         assert_eq!(lnurl, lnurl.to_uppercase());
-        for form in [
-            lnurl.clone(),
-            lnurl.to_lowercase(),
-            format!("lightning:{lnurl}"),
-        ] {
+        for form in [lnurl.clone(), lnurl.to_lowercase(), format!("lightning:{lnurl}")] {
             let decoded = decode(&form).unwrap();
             assert_eq!(
                 decoded.as_str(),
@@ -222,9 +214,7 @@ mod tests {
 
     #[test]
     fn damaged_lnurls_are_refused() {
-        let good = PublicUrl::parse("https://a.example")
-            .unwrap()
-            .lnurl(&secret());
+        let good = PublicUrl::parse("https://a.example").unwrap().lnurl(&secret());
         let mut wrong = good.clone();
         wrong.replace_range(20..21, if &good[20..21] == "Q" { "P" } else { "Q" });
         assert_eq!(decode(&wrong), Err(InvalidLnurl::Bech32));

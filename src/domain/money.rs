@@ -72,11 +72,7 @@ impl Amount {
 
     /// The whole number that this is, if it is one.
     pub fn as_whole(self) -> Option<i64> {
-        if self.0.fract().is_zero() {
-            i64::try_from(self.0.trunc().mantissa()).ok()
-        } else {
-            None
-        }
+        if self.0.fract().is_zero() { i64::try_from(self.0.trunc().mantissa()).ok() } else { None }
     }
 }
 
@@ -106,11 +102,7 @@ impl Sat {
 
     /// So many satoshis; none if the number is negative or above [`Self::MAX`].
     pub const fn new(sat: i64) -> Option<Self> {
-        if sat >= 0 && sat <= Self::MAX.0 {
-            Some(Self(sat))
-        } else {
-            None
-        }
+        if sat >= 0 && sat <= Self::MAX.0 { Some(Self(sat)) } else { None }
     }
 
     /// The number.
@@ -130,11 +122,7 @@ impl Msat {
 
     /// So many millisatoshis; none if the number is negative or above [`Self::MAX`].
     pub const fn new(msat: i64) -> Option<Self> {
-        if msat >= 0 && msat <= Self::MAX.0 {
-            Some(Self(msat))
-        } else {
-            None
-        }
+        if msat >= 0 && msat <= Self::MAX.0 { Some(Self(msat)) } else { None }
     }
 
     /// The number.
@@ -190,11 +178,7 @@ mod tests {
             ("99999999.12345678", "99999999.12345678"),
         ];
         for (text, shown) in cases {
-            assert_eq!(
-                Amount::parse(text).map(|a| a.to_string()),
-                Ok(shown.to_owned()),
-                "{text}"
-            );
+            assert_eq!(Amount::parse(text).map(|a| a.to_string()), Ok(shown.to_owned()), "{text}");
         }
     }
 
@@ -228,16 +212,10 @@ mod tests {
 
     #[test]
     fn fee_limits_are_a_share_with_a_floor() {
-        let policy = FeePolicy {
-            ppm: 5_000,
-            floor: Msat(10_000),
-        };
+        let policy = FeePolicy { ppm: 5_000, floor: Msat(10_000) };
         assert_eq!(policy.limit_for(Msat(1_000_000)), Msat(10_000));
         assert_eq!(policy.limit_for(Msat(100_000_000)), Msat(500_000));
-        let all = FeePolicy {
-            ppm: u32::MAX,
-            floor: Msat(0),
-        };
+        let all = FeePolicy { ppm: u32::MAX, floor: Msat(0) };
         assert_eq!(all.limit_for(Msat::MAX), Msat::MAX);
     }
 

@@ -79,11 +79,7 @@ impl NodeId {
     /// Reads 66 hexadecimal digits.
     pub fn parse(text: &str) -> Result<Self, InvalidNodeId> {
         let fits = text.len() == 66 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if fits {
-            Ok(Self(text.to_ascii_lowercase()))
-        } else {
-            Err(InvalidNodeId)
-        }
+        if fits { Ok(Self(text.to_ascii_lowercase())) } else { Err(InvalidNodeId) }
     }
 
     /// As rows hold it.

@@ -45,10 +45,7 @@ impl ListQuery {
     /// The upper bound of the list's ids, exclusive.
     pub fn bound(&self) -> WithdrawId {
         let newest = WithdrawId::from_uuid(Uuid::max());
-        let before = self
-            .filter
-            .created_before
-            .map_or(newest, WithdrawId::first_at);
+        let before = self.filter.created_before.map_or(newest, WithdrawId::first_at);
         self.after.map_or(before, |after| after.min(before))
     }
 }
@@ -74,10 +71,7 @@ pub enum InvalidToken {
 impl PageToken {
     /// The token of the page after `last`.
     pub fn new(filter: &Filter, last: WithdrawId) -> Self {
-        Self {
-            filter: fingerprint(filter),
-            last,
-        }
+        Self { filter: fingerprint(filter), last }
     }
 
     /// Reads a token of a list with this filter.
@@ -95,24 +89,13 @@ impl PageToken {
 
 impl std::fmt::Display for PageToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{}{}",
-            hex::encode(self.filter),
-            self.last.as_uuid().simple()
-        )
+        write!(f, "{}{}", hex::encode(self.filter), self.last.as_uuid().simple())
     }
 }
 
 /// Tells filters apart; no secret is in it.
 fn fingerprint(filter: &Filter) -> [u8; 8] {
-    let Filter {
-        status,
-        claimable,
-        request_id,
-        created_after,
-        created_before,
-    } = filter;
+    let Filter { status, claimable, request_id, created_after, created_before } = filter;
     let text = format!(
         "{:?}|{claimable:?}|{request_id:?}|{created_after:?}|{created_before:?}",
         status.map(Status::name),
@@ -129,18 +112,12 @@ mod tests {
     #[test]
     fn tokens_are_bound_to_their_filter() {
         let id = WithdrawId::new(Timestamp::from_ms(1_702_627_908_583), &[3; 10]);
-        let filter = Filter {
-            claimable: Some(true),
-            ..Filter::default()
-        };
+        let filter = Filter { claimable: Some(true), ..Filter::default() };
         let token = PageToken::new(&filter, id).to_string();
 
         assert_eq!(PageToken::parse(&token, &filter), Ok(id));
         let other = Filter::default();
-        assert_eq!(
-            PageToken::parse(&token, &other),
-            Err(InvalidToken::OtherFilter)
-        );
+        assert_eq!(PageToken::parse(&token, &other), Err(InvalidToken::OtherFilter));
         for bad in ["", "zz", &token[1..], "é"] {
             assert_eq!(PageToken::parse(bad, &filter), Err(InvalidToken::Malformed));
         }

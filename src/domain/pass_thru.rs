@@ -33,11 +33,7 @@ impl PassThru {
             check(key, value, 2)?;
         }
         let text = Value::Object(object.clone()).to_string();
-        if text.len() > MAX_BYTES {
-            Err(PassThruFault::TooLarge)
-        } else {
-            Ok(Self(text))
-        }
+        if text.len() > MAX_BYTES { Err(PassThruFault::TooLarge) } else { Ok(Self(text)) }
     }
 
     /// The text that a row holds.
@@ -62,9 +58,8 @@ fn check(key: &str, value: &Value, level: usize) -> Result<(), PassThruFault> {
         return Err(PassThruFault::Nul);
     }
     match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
         Value::String(text) if text.contains('\0') => Err(PassThruFault::Nul),
-        Value::String(_) => Ok(()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
         Value::Array(_) | Value::Object(_) if level > MAX_LEVELS => Err(PassThruFault::TooDeep),
         Value::Array(items) => items.iter().try_for_each(|item| check("", item, level + 1)),
         Value::Object(map) => map.iter().try_for_each(|(k, v)| check(k, v, level + 1)),
@@ -92,20 +87,11 @@ mod tests {
         let nested =
             |levels: usize| format!("{}{}", r#"{"a":"#.repeat(levels), "1") + &"}".repeat(levels);
         assert!(PassThru::new(&object(&nested(16))).is_ok());
-        assert_eq!(
-            PassThru::new(&object(&nested(17))),
-            Err(PassThruFault::TooDeep)
-        );
+        assert_eq!(PassThru::new(&object(&nested(17))), Err(PassThruFault::TooDeep));
 
         let sized = |n: usize| format!(r#"{{"a":"{}"}}"#, "x".repeat(n - 8));
         assert!(PassThru::new(&object(&sized(4096))).is_ok());
-        assert_eq!(
-            PassThru::new(&object(&sized(4097))),
-            Err(PassThruFault::TooLarge)
-        );
-        assert_eq!(
-            PassThru::new(&object(r#"{"a":"\u0000"}"#)),
-            Err(PassThruFault::Nul)
-        );
+        assert_eq!(PassThru::new(&object(&sized(4097))), Err(PassThruFault::TooLarge));
+        assert_eq!(PassThru::new(&object(r#"{"a":"\u0000"}"#)), Err(PassThruFault::Nul));
     }
 }

@@ -127,10 +127,7 @@ impl MasterKey {
 impl Keyring {
     /// `first` derives; `others` show what they derived before.
     pub fn new(first: MasterKey, others: impl IntoIterator<Item = MasterKey>) -> Self {
-        let keys = std::iter::once(first)
-            .chain(others)
-            .map(|key| (key.id(), key))
-            .collect();
+        let keys = std::iter::once(first).chain(others).map(|key| (key.id(), key)).collect();
         Self { keys }
     }
 
@@ -146,10 +143,7 @@ impl Keyring {
 
     /// The secret that this key derives for this withdraw request; none if the key is missing.
     pub fn secret(&self, key: &KeyId, id: WithdrawId) -> Option<Secret> {
-        self.keys
-            .iter()
-            .find(|(known, _)| known == key)
-            .map(|(_, key)| key.secret_of(id))
+        self.keys.iter().find(|(known, _)| known == key).map(|(_, key)| key.secret_of(id))
     }
 
     /// The secret of a request that is being made, by the first key.
@@ -178,9 +172,7 @@ impl fmt::Debug for MasterKey {
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(self.keys.iter().map(|(id, _)| id))
-            .finish()
+        f.debug_list().entries(self.keys.iter().map(|(id, _)| id)).finish()
     }
 }
 
@@ -199,10 +191,7 @@ mod tests {
         let secret = ring.new_secret(id());
 
         assert_eq!(secret.expose().len(), 26);
-        assert_eq!(
-            Secret::from_wallet(&secret.expose().to_uppercase()),
-            Some(secret.clone())
-        );
+        assert_eq!(Secret::from_wallet(&secret.expose().to_uppercase()), Some(secret.clone()));
         let other_key = Keyring::new(MasterKey::from_bytes([2; 32]), []);
         assert_ne!(secret, other_key.new_secret(id()));
         let other_id = WithdrawId::new(Timestamp::from_ms(1_702_627_908_583), &[8; 10]);
@@ -211,10 +200,7 @@ mod tests {
 
     #[test]
     fn a_rotated_key_still_shows_what_it_derived() {
-        let (old, new) = (
-            MasterKey::from_bytes([1; 32]),
-            MasterKey::from_bytes([2; 32]),
-        );
+        let (old, new) = (MasterKey::from_bytes([1; 32]), MasterKey::from_bytes([2; 32]));
         let secret = Keyring::new(old.clone(), []).new_secret(id());
         let rotated = Keyring::new(new.clone(), [old.clone()]);
 
@@ -232,11 +218,6 @@ mod tests {
 
         assert!(!printed.contains(secret.expose()) && !printed.contains(&key.expose_hex()));
         assert!(!printed.contains(&hex::encode(secret.hash().as_bytes())));
-        assert!(
-            !MasterKey::parse("beef")
-                .unwrap_err()
-                .to_string()
-                .contains("beef")
-        );
+        assert!(!MasterKey::parse("beef").unwrap_err().to_string().contains("beef"));
     }
 }

@@ -28,11 +28,13 @@ impl Timestamp {
     }
 
     /// This instant and `span` more, [`Self::MAX`] at most.
+    #[must_use]
     pub fn plus(self, span: Millis) -> Self {
         Self(self.0.saturating_add(span.0).min(Self::MAX.0))
     }
 
     /// This instant less `span`.
+    #[must_use]
     pub fn minus(self, span: Millis) -> Self {
         Self(self.0.saturating_sub(span.0))
     }
@@ -74,11 +76,13 @@ impl Millis {
     }
 
     /// Both spans together.
+    #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
 
     /// The span without its sign.
+    #[must_use]
     pub const fn abs(self) -> Self {
         Self(self.0.saturating_abs())
     }

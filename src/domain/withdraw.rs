@@ -111,9 +111,7 @@ impl Hold {
 
     /// Reads a name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Released, Self::Open, Self::InDoubt]
-            .into_iter()
-            .find(|h| h.name() == name)
+        [Self::Released, Self::Open, Self::InDoubt].into_iter().find(|h| h.name() == name)
     }
 }
 
@@ -248,33 +246,17 @@ impl Withdraw {
         if let Some(why) = self.unclaimable(now) {
             return Err(why);
         }
-        let attempt = Some(Attempt {
-            id: payment,
-            hold: Hold::Open,
-        });
-        let next = Self {
-            attempt,
-            claimable: false,
-            reopens_at: None,
-            ..self
-        };
+        let attempt = Some(Attempt { id: payment, hold: Hold::Open });
+        let next = Self { attempt, claimable: false, reopens_at: None, ..self };
         Ok(next.changed(EventKind::Claimed, Some(payment), None, now))
     }
 
     /// The payee has the money. `payment` is the open attempt, or a failed one whose success came
     /// late while the request was free.
     pub fn pay(self, payment: PaymentId, now: Timestamp) -> Change {
-        let attempt = Some(Attempt {
-            id: payment,
-            hold: Hold::Released,
-        });
-        let next = Self {
-            status: Status::Paid,
-            attempt,
-            claimable: false,
-            reopens_at: None,
-            ..self
-        };
+        let attempt = Some(Attempt { id: payment, hold: Hold::Released });
+        let next =
+            Self { status: Status::Paid, attempt, claimable: false, reopens_at: None, ..self };
         next.changed(EventKind::Paid, Some(payment), None, now)
     }
 
@@ -290,40 +272,20 @@ impl Withdraw {
         let waits = reopens_at > now;
         let claimable_until = self.claimable_until.max(reopens_at.max(now).plus(grace));
         let next = Self {
-            attempt: Some(Attempt {
-                id: payment,
-                hold: Hold::Released,
-            }),
+            attempt: Some(Attempt { id: payment, hold: Hold::Released }),
             claimable: !waits,
             reopens_at: waits.then_some(reopens_at),
             claimable_until,
             ..self
         };
-        next.changed(
-            EventKind::PaymentFailed,
-            Some(payment),
-            Some(reason.name()),
-            now,
-        )
+        next.changed(EventKind::PaymentFailed, Some(payment), Some(reason.name()), now)
     }
 
     /// The open attempt is in doubt.
     pub fn doubt(self, payment: PaymentId, reason: OperatorReason, now: Timestamp) -> Change {
-        let attempt = Some(Attempt {
-            id: payment,
-            hold: Hold::InDoubt,
-        });
-        let next = Self {
-            attempt,
-            claimable: false,
-            ..self
-        };
-        next.changed(
-            EventKind::NeedsOperator,
-            Some(payment),
-            Some(reason.name()),
-            now,
-        )
+        let attempt = Some(Attempt { id: payment, hold: Hold::InDoubt });
+        let next = Self { attempt, claimable: false, ..self };
+        next.changed(EventKind::NeedsOperator, Some(payment), Some(reason.name()), now)
     }
 
     /// A closed attempt was paid after all. Only the event tells of it here.
@@ -354,18 +316,11 @@ impl Withdraw {
     pub fn tick(self, now: Timestamp) -> Option<Change> {
         match (self.claimable, self.unclaimable(now)) {
             (true, Some(Unclaimable::AlreadyExpired)) => {
-                let next = Self {
-                    claimable: false,
-                    ..self
-                };
+                let next = Self { claimable: false, ..self };
                 Some(next.changed(EventKind::Expired, None, None, now))
             }
             (false, None) => {
-                let next = Self {
-                    claimable: true,
-                    reopens_at: None,
-                    ..self
-                };
+                let next = Self { claimable: true, reopens_at: None, ..self };
                 Some(next.changed(EventKind::Reopened, None, None, now))
             }
             _ => None,
@@ -383,14 +338,7 @@ impl Withdraw {
         // A clock that stepped back does not make a change older than what it changed.
         self.modified = self.modified.max(now);
         let at = self.modified;
-        let event = Event {
-            withdraw: self.id,
-            version: self.version,
-            kind,
-            payment,
-            detail,
-            at,
-        };
+        let event = Event { withdraw: self.id, version: self.version, kind, payment, detail, at };
         Change { next: self, event }
     }
 }

@@ -19,10 +19,7 @@ pub fn draft(request: pb::CreateWithdrawRequest) -> Draft {
         min_amount: request.min_amount,
         max_amount: request.max_amount,
         currency: request.currency,
-        ttl: request.ttl.map(|ttl| DraftTtl {
-            seconds: ttl.seconds,
-            nanos: ttl.nanos,
-        }),
+        ttl: request.ttl.map(|ttl| DraftTtl { seconds: ttl.seconds, nanos: ttl.nanos }),
         memo: request.memo,
         statement_descriptor: request.statement_descriptor,
         pass_thru: request.pass_thru.map(json::to_object),
@@ -87,10 +84,7 @@ fn wire_time(time: Timestamp) -> WireTime {
     let ms = time.as_ms();
     // Below 1,000, so below 1,000,000,000.
     let nanos = i32::try_from(ms.rem_euclid(1000) * 1_000_000).unwrap_or_default();
-    WireTime {
-        seconds: ms.div_euclid(1000),
-        nanos,
-    }
+    WireTime { seconds: ms.div_euclid(1000), nanos }
 }
 
 /// A withdraw request as its creator sees it.
@@ -98,11 +92,9 @@ pub fn withdraw(shown: Shown) -> pb::Withdraw {
     let withdraw = shown.view.withdraw;
     let terms = withdraw.terms;
     let (lnurl, lnurlw, ott) = match &shown.links {
-        Some(links) => (
-            links.lnurl.0.clone(),
-            links.lnurlw.0.clone(),
-            links.secret.expose().to_owned(),
-        ),
+        Some(links) => {
+            (links.lnurl.0.clone(), links.lnurlw.0.clone(), links.secret.expose().to_owned())
+        }
         None => Default::default(),
     };
     pb::Withdraw {
@@ -114,10 +106,7 @@ pub fn withdraw(shown: Shown) -> pb::Withdraw {
         currency: terms.currency,
         target_currency: terms.target_currency,
         exchange_rate: terms.exchange_rate.to_string(),
-        ttl: Some(prost_types::Duration {
-            seconds: terms.ttl_s,
-            nanos: 0,
-        }),
+        ttl: Some(prost_types::Duration { seconds: terms.ttl_s, nanos: 0 }),
         expires_at: Some(wire_time(withdraw.expires_at)),
         target_min_amount: terms.target_min.to_string(),
         target_max_amount: terms.target_max.to_string(),
@@ -127,9 +116,7 @@ pub fn withdraw(shown: Shown) -> pb::Withdraw {
         created: Some(wire_time(withdraw.id.created())),
         modified: Some(wire_time(withdraw.modified)),
         memo: terms.memo,
-        pass_thru: terms
-            .pass_thru
-            .map(|kept| json::to_struct(kept.to_object())),
+        pass_thru: terms.pass_thru.map(|kept| json::to_struct(kept.to_object())),
         ott,
         lnurlw,
         claimable: shown.unclaimable.is_none(),

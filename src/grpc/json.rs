@@ -9,11 +9,7 @@ use crate::domain::PassThruFault;
 
 /// A Struct as a JSON object; JSON has no NaN and no infinity.
 pub fn to_object(fields: Struct) -> Result<Map<String, Value>, PassThruFault> {
-    fields
-        .fields
-        .into_iter()
-        .map(|(key, value)| Ok((key, to_value(value)?)))
-        .collect()
+    fields.fields.into_iter().map(|(key, value)| Ok((key, to_value(value)?))).collect()
 }
 
 fn to_value(value: prost_types::Value) -> Result<Value, PassThruFault> {
@@ -34,10 +30,8 @@ fn to_value(value: prost_types::Value) -> Result<Value, PassThruFault> {
 
 /// A JSON object as a Struct.
 pub fn to_struct(object: Map<String, Value>) -> Struct {
-    let fields: BTreeMap<String, prost_types::Value> = object
-        .into_iter()
-        .map(|(key, value)| (key, from_value(value)))
-        .collect();
+    let fields: BTreeMap<String, prost_types::Value> =
+        object.into_iter().map(|(key, value)| (key, from_value(value))).collect();
     Struct { fields }
 }
 
@@ -48,9 +42,9 @@ fn from_value(value: Value) -> prost_types::Value {
         Value::String(value) => Kind::StringValue(value),
         // Every number in here was a double once.
         Value::Number(value) => Kind::NumberValue(value.as_f64().unwrap_or_default()),
-        Value::Array(items) => Kind::ListValue(ListValue {
-            values: items.into_iter().map(from_value).collect(),
-        }),
+        Value::Array(items) => {
+            Kind::ListValue(ListValue { values: items.into_iter().map(from_value).collect() })
+        }
         Value::Object(object) => Kind::StructValue(to_struct(object)),
     };
     prost_types::Value { kind: Some(kind) }

@@ -58,13 +58,9 @@ pub async fn observed<T>(
 
 /// The caller's id for this call, or a new one.
 fn request_id(runtime: &Runtime, metadata: &MetadataMap) -> String {
-    let given = metadata
-        .get(REQUEST_ID)
-        .and_then(|value| value.to_str().ok());
+    let given = metadata.get(REQUEST_ID).and_then(|value| value.to_str().ok());
     let fits = |id: &&str| {
         (1..=MAX_REQUEST_ID_CHARS).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
     };
-    given
-        .filter(fits)
-        .map_or_else(|| hex::encode(&runtime.id_bits()[..8]), str::to_owned)
+    given.filter(fits).map_or_else(|| hex::encode(&runtime.id_bits()[..8]), str::to_owned)
 }

@@ -69,11 +69,7 @@ impl Health {
     }
 
     async fn set(&self, name: &str, serving: bool) {
-        let status = if serving {
-            ServingStatus::Serving
-        } else {
-            ServingStatus::NotServing
-        };
+        let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
         self.0.set_service_status(name, status).await;
     }
 }
@@ -125,17 +121,10 @@ fn reflection() -> (
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    #[expect(
-        clippy::expect_used,
-        reason = "the descriptors are compiled in and tested"
-    )]
+    #[expect(clippy::expect_used, reason = "the descriptors are compiled in and tested")]
     let built = (
-        builder()
-            .build_v1()
-            .expect("compiled descriptors are valid"),
-        builder()
-            .build_v1alpha()
-            .expect("compiled descriptors are valid"),
+        builder().build_v1().expect("compiled descriptors are valid"),
+        builder().build_v1alpha().expect("compiled descriptors are valid"),
     );
     built
 }

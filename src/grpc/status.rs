@@ -1,4 +1,4 @@
-//! Use-case errors as gRPC statuses (AIP-193): ErrorInfo always, BadRequest for bad input.
+//! Use-case errors as gRPC statuses (AIP-193): `ErrorInfo` always, `BadRequest` for bad input.
 //!
 //! Details travel in a trailer, of which clients take no more than 8 KiB: they are kept below 6.
 
@@ -19,11 +19,9 @@ const MAX_VIOLATIONS: usize = 25;
 pub fn from_error(error: &ServiceError) -> Status {
     match error {
         ServiceError::Invalid(violations) => bad_request(violations),
-        ServiceError::NotFound => plain(
-            Code::NotFound,
-            "WITHDRAW_NOT_FOUND",
-            "there is no such withdraw request",
-        ),
+        ServiceError::NotFound => {
+            plain(Code::NotFound, "WITHDRAW_NOT_FOUND", "there is no such withdraw request")
+        }
         ServiceError::RequestIdConflict { index } => {
             let metadata = [("index".to_owned(), index.to_string())];
             status(
@@ -40,11 +38,9 @@ pub fn from_error(error: &ServiceError) -> Status {
             "STORE_UNAVAILABLE",
             "the database cannot be reached at the moment, please try again",
         ),
-        ServiceError::Stopping => plain(
-            Code::Unavailable,
-            "STOPPING",
-            "the service is stopping, please try again",
-        ),
+        ServiceError::Stopping => {
+            plain(Code::Unavailable, "STOPPING", "the service is stopping, please try again")
+        }
         ServiceError::Internal(_) => plain(Code::Internal, "INTERNAL", "internal error"),
     }
 }
@@ -52,14 +48,12 @@ pub fn from_error(error: &ServiceError) -> Status {
 fn not_deactivatable(why: NotDeactivatable) -> Status {
     let (reason, text) = match why {
         NotDeactivatable::AlreadyPaid => ("ALREADY_PAID", "the withdraw request is paid"),
-        NotDeactivatable::PaymentInFlight => (
-            "PAYMENT_IN_FLIGHT",
-            "an invoice was accepted and is being paid",
-        ),
-        NotDeactivatable::NeedsOperator => (
-            "NEEDS_OPERATOR",
-            "the payment's outcome is in doubt; an operator has to look first",
-        ),
+        NotDeactivatable::PaymentInFlight => {
+            ("PAYMENT_IN_FLIGHT", "an invoice was accepted and is being paid")
+        }
+        NotDeactivatable::NeedsOperator => {
+            ("NEEDS_OPERATOR", "the payment's outcome is in doubt; an operator has to look first")
+        }
     };
     plain(Code::FailedPrecondition, reason, text)
 }
@@ -82,22 +76,13 @@ fn bad_request(violations: &[Violation]) -> Status {
     };
     let metadata = [("violations".to_owned(), violations.len().to_string())];
     let details = ErrorDetails::with_bad_request(listed);
-    status(
-        Code::InvalidArgument,
-        "INVALID_FIELDS",
-        &text,
-        metadata.into(),
-        details,
-    )
+    status(Code::InvalidArgument, "INVALID_FIELDS", &text, metadata.into(), details)
 }
 
 /// The field in this wire: `max_amount`, or `requests[3].max_amount` in a batch.
 fn path(violation: &Violation) -> String {
     let name = field_name(violation.field);
-    violation.entry.map_or_else(
-        || name.to_owned(),
-        |index| format!("requests[{index}].{name}"),
-    )
+    violation.entry.map_or_else(|| name.to_owned(), |index| format!("requests[{index}].{name}"))
 }
 
 const fn field_name(field: Field) -> &'static str {

@@ -47,13 +47,7 @@ impl WithdrawService for Withdraws {
         request: Request<pb::BatchCreateWithdrawsRequest>,
     ) -> Result<Response<pb::BatchCreateWithdrawsResponse>, Status> {
         let (metadata, _, message) = request.into_parts();
-        observed(
-            &self.runtime,
-            "BatchCreateWithdraws",
-            &metadata,
-            self.batch(message),
-        )
-        .await
+        observed(&self.runtime, "BatchCreateWithdraws", &metadata, self.batch(message)).await
     }
 
     async fn get_withdraw(
@@ -82,12 +76,7 @@ impl WithdrawService for Withdraws {
         request: Request<pb::DeactivateWithdrawRequest>,
     ) -> Result<Response<pb::Withdraw>, Status> {
         let (metadata, _, message) = request.into_parts();
-        let work = async {
-            self.service
-                .deactivate(&message.id)
-                .await
-                .map(convert::withdraw)
-        };
+        let work = async { self.service.deactivate(&message.id).await.map(convert::withdraw) };
         observed(&self.runtime, "DeactivateWithdraw", &metadata, work).await
     }
 }
@@ -99,10 +88,7 @@ impl Withdraws {
     ) -> Result<pb::BatchCreateWithdrawsResponse, ServiceError> {
         if message.encoded_len() > MAX_BATCH_BYTES {
             let rule = format!("must be at most {MAX_BATCH_BYTES} bytes together; split the batch");
-            return Err(ServiceError::Invalid(vec![Violation::new(
-                Field::Requests,
-                rule,
-            )]));
+            return Err(ServiceError::Invalid(vec![Violation::new(Field::Requests, rule)]));
         }
         let drafts = message.requests.into_iter().map(convert::draft).collect();
         let shown = self.service.create_batch(drafts).await?;
@@ -126,11 +112,6 @@ fn fit(page: Page, request: &PageRequest) -> pb::ListWithdrawsResponse {
         withdraws.push(withdraw);
         last = Some(id);
     }
-    let next = last
-        .filter(|_| more)
-        .map(|last| PageToken::new(&request.filter, last).to_string());
-    pb::ListWithdrawsResponse {
-        withdraws,
-        next_page_token: next.unwrap_or_default(),
-    }
+    let next = last.filter(|_| more).map(|last| PageToken::new(&request.filter, last).to_string());
+    pb::ListWithdrawsResponse { withdraws, next_page_token: next.unwrap_or_default() }
 }

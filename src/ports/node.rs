@@ -13,6 +13,7 @@ use crate::domain::{Msat, Network, NodeId, PaymentHash, Timestamp, payment::Reco
 
 /// What a backend can promise. Where it cannot, the domain holds a request back for longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "four promises, each given or not")]
 pub struct NodeTraits {
     /// Its name in configuration, logs and the `nodes` table.
     pub backend: &'static str,

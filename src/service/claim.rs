@@ -54,13 +54,7 @@ impl ClaimService {
         runtime: Runtime,
         waker: Waker,
     ) -> Self {
-        Self {
-            store,
-            rules,
-            public_url,
-            runtime,
-            waker,
-        }
+        Self { store, rules, public_url, runtime, waker }
     }
 
     /// The first GET. It changes nothing.
@@ -97,10 +91,7 @@ impl ClaimService {
         };
         let service = self.clone();
         let work = async move { service.decide(&secret, &presented).await };
-        self.runtime
-            .detached(work)
-            .await
-            .ok_or(ServiceError::Stopping)?
+        self.runtime.detached(work).await.ok_or(ServiceError::Stopping)?
     }
 
     /// A wrong secret is the first thing to say, whatever else is wrong.

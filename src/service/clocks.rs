@@ -45,11 +45,7 @@ struct State {
 impl ClockGuard {
     /// `skew`: how far clocks may disagree. `hold`: the longest that a send can take effect.
     pub fn new(skew: Millis, hold: Millis) -> Self {
-        Self {
-            skew,
-            hold,
-            state: Mutex::default(),
-        }
+        Self { skew, hold, state: Mutex::default() }
     }
 
     /// Reads the process's and the database's clocks.
@@ -57,12 +53,7 @@ impl ClockGuard {
         let settled = self.is_settled(clock.now(), clock.monotonic());
         let database = store.database_now().await?;
         let now = clock.now();
-        Ok(Reading {
-            now,
-            earlier: now.min(database),
-            later: now.max(database),
-            settled,
-        })
+        Ok(Reading { now, earlier: now.min(database), later: now.max(database), settled })
     }
 
     /// Whether wall and monotonic time agree, and have for long enough.
@@ -98,12 +89,7 @@ mod tests {
     fn a_jump_either_way_holds_everything_for_a_while() {
         for jump in [3_600_000, -3_600_000] {
             let guard = ClockGuard::new(Millis::from_secs(5), Millis::from_secs(80));
-            let at = |s: i64| {
-                (
-                    Timestamp::from_ms(1_000_000_000 + s * 1000),
-                    Millis::from_secs(s),
-                )
-            };
+            let at = |s: i64| (Timestamp::from_ms(1_000_000_000 + s * 1000), Millis::from_secs(s));
             let (wall, mono) = at(0);
             assert!(guard.is_settled(wall, mono));
             let (wall, mono) = at(10);

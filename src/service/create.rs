@@ -23,10 +23,7 @@ impl WithdrawService {
     pub async fn create_batch(&self, drafts: Vec<Draft>) -> Result<Vec<Shown>, ServiceError> {
         if drafts.is_empty() || drafts.len() > MAX_BATCH {
             let rule = format!("must have 1 to {MAX_BATCH} entries");
-            return Err(ServiceError::Invalid(vec![Violation::new(
-                Field::Requests,
-                rule,
-            )]));
+            return Err(ServiceError::Invalid(vec![Violation::new(Field::Requests, rule)]));
         }
         self.create_valid(validate_all(drafts)?).await
     }
@@ -34,10 +31,7 @@ impl WithdrawService {
     async fn create_valid(&self, valid: Vec<Valid>) -> Result<Vec<Shown>, ServiceError> {
         let service = self.clone();
         let work = async move { service.write(valid).await };
-        self.runtime
-            .detached(work)
-            .await
-            .ok_or(ServiceError::Stopping)?
+        self.runtime.detached(work).await.ok_or(ServiceError::Stopping)?
     }
 
     async fn write(&self, valid: Vec<Valid>) -> Result<Vec<Shown>, ServiceError> {
@@ -58,16 +52,12 @@ impl WithdrawService {
         if let Some(index) = outcomes.iter().position(|o| *o == CreateOutcome::Conflict) {
             return Err(ServiceError::RequestIdConflict { index });
         }
-        let views = new
-            .into_iter()
-            .zip(outcomes)
-            .map(|(withdraw, outcome)| match outcome {
-                CreateOutcome::Replayed(view) => *view,
-                CreateOutcome::Created | CreateOutcome::Conflict => WithdrawView {
-                    withdraw,
-                    payment: None,
-                },
-            });
+        let views = new.into_iter().zip(outcomes).map(|(withdraw, outcome)| match outcome {
+            CreateOutcome::Replayed(view) => *view,
+            CreateOutcome::Created | CreateOutcome::Conflict => {
+                WithdrawView { withdraw, payment: None }
+            }
+        });
         Ok(views.map(|view| self.show(view)).collect())
     }
 
@@ -106,17 +96,9 @@ fn validate_all(drafts: Vec<Draft>) -> Result<Vec<Valid>, ServiceError> {
                 all.push(valid);
             }
             Err(broken) => {
-                violations.extend(
-                    broken
-                        .into_iter()
-                        .map(|violation| violation.of_entry(index)),
-                );
+                violations.extend(broken.into_iter().map(|violation| violation.of_entry(index)));
             }
         }
     }
-    if violations.is_empty() {
-        Ok(all)
-    } else {
-        Err(ServiceError::Invalid(violations))
-    }
+    if violations.is_empty() { Ok(all) } else { Err(ServiceError::Invalid(violations)) }
 }

@@ -14,39 +14,29 @@ impl WithdrawService {
         let service = self.clone();
         let work = async move {
             for _ in 0..TRIES {
-                let view = service
-                    .store
-                    .withdraw(id)
-                    .await?
-                    .ok_or(ServiceError::NotFound)?;
+                let view = service.store.withdraw(id).await?.ok_or(ServiceError::NotFound)?;
                 if let Some(shown) = service.try_deactivate(view).await? {
                     return Ok(shown);
                 }
             }
             Err(StoreError::Stale.into())
         };
-        self.runtime
-            .detached(work)
-            .await
-            .ok_or(ServiceError::Stopping)?
+        self.runtime.detached(work).await.ok_or(ServiceError::Stopping)?
     }
 
     /// None: the row moved (or it is not known whether it did), read it again.
     async fn try_deactivate(&self, view: WithdrawView) -> Result<Option<Shown>, ServiceError> {
         let now = self.runtime.clock.now();
         let WithdrawView { withdraw, payment } = view;
-        let Some(change) = withdraw
-            .clone()
-            .deactivate(now)
-            .map_err(ServiceError::NotDeactivatable)?
+        let Some(change) =
+            withdraw.clone().deactivate(now).map_err(ServiceError::NotDeactivatable)?
         else {
             return Ok(Some(self.show(WithdrawView { withdraw, payment })));
         };
         match self.store.change(std::slice::from_ref(&change)).await {
-            Ok(written) if written == [true] => Ok(Some(self.show(WithdrawView {
-                withdraw: change.next,
-                payment,
-            }))),
+            Ok(written) if written == [true] => {
+                Ok(Some(self.show(WithdrawView { withdraw: change.next, payment })))
+            }
             Ok(_) | Err(StoreError::Unknown(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }

@@ -31,11 +31,7 @@ impl WithdrawService {
     /// One by its id.
     pub async fn get(&self, id: &str) -> Result<Shown, ServiceError> {
         let id = read_id(id)?;
-        let view = self
-            .store
-            .withdraw(id)
-            .await?
-            .ok_or(ServiceError::NotFound)?;
+        let view = self.store.withdraw(id).await?.ok_or(ServiceError::NotFound)?;
         Ok(self.show(view))
     }
 
@@ -44,18 +40,12 @@ impl WithdrawService {
         let query = self.query(request).map_err(ServiceError::Invalid)?;
         let wanted = query.limit;
         // One more than is shown tells whether there is a next page.
-        let query = ListQuery {
-            limit: wanted + 1,
-            ..query
-        };
+        let query = ListQuery { limit: wanted + 1, ..query };
         let mut views = self.store.list(&query).await?;
         let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
         let more = views.len() > wanted;
         views.truncate(wanted);
-        Ok(Page {
-            withdraws: views.into_iter().map(|view| self.show(view)).collect(),
-            more,
-        })
+        Ok(Page { withdraws: views.into_iter().map(|view| self.show(view)).collect(), more })
     }
 
     fn query(&self, request: &PageRequest) -> Result<ListQuery, Vec<Violation>> {
@@ -83,23 +73,14 @@ impl WithdrawService {
             size => size.min(MAX_PAGE_SIZE),
         };
         let now = self.runtime.clock.now();
-        Ok(ListQuery {
-            filter: request.filter.clone(),
-            after,
-            limit,
-            now,
-        })
+        Ok(ListQuery { filter: request.filter.clone(), after, limit, now })
     }
 }
 
 /// Reads an id, or says what one looks like.
 pub fn read_id(text: &str) -> Result<WithdrawId, ServiceError> {
     WithdrawId::parse(text).map_err(|fault| {
-        let rule = if text.is_empty() {
-            "is required".to_owned()
-        } else {
-            fault.to_string()
-        };
+        let rule = if text.is_empty() { "is required".to_owned() } else { fault.to_string() };
         ServiceError::Invalid(vec![Violation::new(Field::Id, rule)])
     })
 }

@@ -45,12 +45,7 @@ impl WithdrawService {
         public_url: PublicUrl,
         runtime: Runtime,
     ) -> Self {
-        Self {
-            store,
-            keyring,
-            public_url,
-            runtime,
-        }
+        Self { store, keyring, public_url, runtime }
     }
 }
 

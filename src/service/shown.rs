@@ -46,10 +46,6 @@ impl WithdrawService {
             secret,
         });
         let unclaimable = view.withdraw.unclaimable(self.runtime.clock.now());
-        Shown {
-            view,
-            links,
-            unclaimable,
-        }
+        Shown { view, links, unclaimable }
     }
 }

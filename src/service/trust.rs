@@ -55,13 +55,7 @@ impl NodeTrust {
         clock: Arc<dyn Clock>,
         expected: Option<NodeId>,
     ) -> Self {
-        Self {
-            store,
-            node,
-            clock,
-            expected,
-            state: Mutex::default(),
-        }
+        Self { store, node, clock, expected, state: Mutex::default() }
     }
 
     /// The node that pays, as the store has it; makes itself known to the node if need be.
@@ -76,10 +70,7 @@ impl NodeTrust {
         let replace = self.expected.as_ref() == Some(&seen.id);
         let backend = self.node.traits().backend;
         let now = self.clock.now();
-        let paying = self
-            .store
-            .remember_node(&seen, backend, replace, now)
-            .await?;
+        let paying = self.store.remember_node(&seen, backend, replace, now).await?;
         self.tell(&seen, &paying);
         self.locked(|state| state.paying = Some((seen.connection, paying.clone())));
         Ok(paying)

@@ -65,34 +65,19 @@ impl Answer {
             *response.status_mut() = StatusCode::NOT_FOUND;
         }
         let headers = response.headers_mut();
-        headers.insert(
-            header::ACCESS_CONTROL_ALLOW_ORIGIN,
-            HeaderValue::from_static("*"),
-        );
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        );
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         // The URL is a secret: no other site needs to learn it from a Referer.
-        headers.insert(
-            header::REFERRER_POLICY,
-            HeaderValue::from_static("no-referrer"),
-        );
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         if matches!(self, Self::Options) {
             let methods = HeaderValue::from_static("GET, HEAD, OPTIONS");
             headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods.clone());
             headers.insert(header::ALLOW, methods);
-            headers.insert(
-                header::ACCESS_CONTROL_ALLOW_HEADERS,
-                HeaderValue::from_static("*"),
-            );
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
             return response;
         }
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
         if method != Method::HEAD {
             *response.body_mut() = Full::new(Bytes::from(body));
@@ -110,10 +95,7 @@ impl Answer {
                 min_withdrawable_msat: offer.min.to_msat().get(),
                 max_withdrawable_msat: offer.max.to_msat().get(),
             }),
-            Self::Ok => json(&Status {
-                status: "OK",
-                reason: None,
-            }),
+            Self::Ok => json(&Status { status: "OK", reason: None }),
             Self::Refused(refusal) => error(&refusal.to_string()),
             Self::Error(reason) => error(reason),
             Self::NotFound => error("there is nothing here"),
@@ -123,10 +105,7 @@ impl Answer {
 }
 
 fn error(reason: &str) -> String {
-    json(&Status {
-        status: "ERROR",
-        reason: Some(reason),
-    })
+    json(&Status { status: "ERROR", reason: Some(reason) })
 }
 
 fn json(value: &impl Serialize) -> String {

@@ -41,12 +41,7 @@ pub async fn serve(
     options: SidecarOptions,
     stop: CancellationToken,
 ) {
-    let routes = Arc::new(Routes::new(
-        claims,
-        runtime.clone(),
-        base,
-        options.answer_within,
-    ));
+    let routes = Arc::new(Routes::new(claims, runtime.clone(), base, options.answer_within));
     let places = Arc::new(Semaphore::new(options.max_connections));
     let graceful = GracefulShutdown::new();
     loop {
@@ -98,10 +93,7 @@ async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
 ) -> std::io::Result<(tokio::net::TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let place = Arc::clone(places)
-        .acquire_owned()
-        .await
-        .map_err(std::io::Error::other)?;
+    let place = Arc::clone(places).acquire_owned().await.map_err(std::io::Error::other)?;
     let (stream, _) = listener.accept().await?;
     stream.set_nodelay(true)?;
     Ok((stream, place))

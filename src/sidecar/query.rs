@@ -46,9 +46,7 @@ impl Callback {
 fn decode(text: &str) -> Result<String, &'static str> {
     let text = text.replace('+', " ");
     let decoded = percent_decode_str(&text).decode_utf8();
-    decoded
-        .map(Into::into)
-        .map_err(|_| "the request is not valid UTF-8")
+    decoded.map(Into::into).map_err(|_| "the request is not valid UTF-8")
 }
 
 #[cfg(test)]

@@ -34,12 +34,7 @@ impl Routes {
         base: String,
         answer_within: Duration,
     ) -> Self {
-        Self {
-            claims,
-            runtime,
-            base,
-            answer_within,
-        }
+        Self { claims, runtime, base, answer_within }
     }
 
     /// Answers a request and writes one line about it.
@@ -66,8 +61,7 @@ impl Routes {
             _ if length > MAX_URL_BYTES => Answer::Error("the request is too long"),
             Method::GET | Method::HEAD if endpoint == "withdraw" => self.offer(secret).await,
             Method::GET => self.claim(uri.query().unwrap_or_default()).await,
-            // A HEAD must not claim: it asks what a GET would say, and that cannot be known.
-            Method::HEAD => Answer::Error("please use GET"),
+            // A HEAD must not claim either: what a GET would say cannot be known without it.
             _ => Answer::Error("please use GET"),
         };
         (endpoint, answer)
@@ -86,10 +80,7 @@ impl Routes {
             Ok(callback) => callback,
             Err(reason) => return Answer::Error(reason),
         };
-        match self
-            .in_time(self.claims.claim(&callback.k1, &callback.pr))
-            .await
-        {
+        match self.in_time(self.claims.claim(&callback.k1, &callback.pr)).await {
             Ok(Ok(())) => Answer::Ok,
             Ok(Err(refusal)) => Answer::Refused(refusal),
             Err(answer) => answer,

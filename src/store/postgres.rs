@@ -92,11 +92,7 @@ impl Driver for PostgresDriver {
     }
 
     async fn begin(&self) -> Result<PostgresTx, Fault> {
-        self.pool
-            .begin()
-            .await
-            .map(PostgresTx)
-            .map_err(|error| fault("begin", error))
+        self.pool.begin().await.map(PostgresTx).map_err(|error| fault("begin", error))
     }
 
     async fn fetch(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<PgRow>, StoreError> {
@@ -110,15 +106,10 @@ impl Driver for PostgresDriver {
             text: "-- clock\nselect (extract(epoch from clock_timestamp()) * 1000)::bigint as now_ms",
         };
         let rows = self.fetch(sql, Vec::new()).await?;
-        let now_ms = rows
-            .first()
-            .and_then(|row| row.try_get::<i64, _>("now_ms").ok());
+        let now_ms = rows.first().and_then(|row| row.try_get::<i64, _>("now_ms").ok());
         now_ms
             .map(Timestamp::from_ms)
-            .ok_or_else(|| StoreError::Failed {
-                doing: sql.doing,
-                source: "no answer".into(),
-            })
+            .ok_or_else(|| StoreError::Failed { doing: sql.doing, source: "no answer".into() })
     }
 
     async fn close(&self) {
@@ -136,8 +127,7 @@ impl Tx for PostgresTx {
 
     async fn execute(&mut self, sql: Sql, values: Vec<Value>) -> Result<u64, Fault> {
         let done = bound(sql, values).execute(&mut *self.0).await;
-        done.map(|done| done.rows_affected())
-            .map_err(|error| fault(sql.doing, error))
+        done.map(|done| done.rows_affected()).map_err(|error| fault(sql.doing, error))
     }
 
     async fn fetch(&mut self, sql: Sql, values: Vec<Value>) -> Result<Vec<PgRow>, Fault> {
@@ -156,23 +146,18 @@ impl Tx for PostgresTx {
 }
 
 fn bound(sql: Sql, values: Vec<Value>) -> Query<'static, Postgres, PgArguments> {
-    values
-        .into_iter()
-        .fold(sqlx::query(sql.text), |query, value| match value {
-            Value::Int(value) => query.bind(value),
-            Value::Bool(value) => query.bind(value),
-            Value::Text(value) => query.bind(value),
-            Value::Bytes(value) => query.bind(value),
-            Value::Uuid(value) => query.bind(value),
-            Value::Decimal(value) => query.bind(value),
-        })
+    values.into_iter().fold(sqlx::query(sql.text), |query, value| match value {
+        Value::Int(value) => query.bind(value),
+        Value::Bool(value) => query.bind(value),
+        Value::Text(value) => query.bind(value),
+        Value::Bytes(value) => query.bind(value),
+        Value::Uuid(value) => query.bind(value),
+        Value::Decimal(value) => query.bind(value),
+    })
 }
 
 fn code(error: &sqlx::Error) -> Option<String> {
-    error
-        .as_database_error()
-        .and_then(|error| error.code())
-        .map(Into::into)
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).map(Into::into)
 }
 
 /// `serialization_failure` and `deadlock_detected`.
@@ -186,10 +171,7 @@ fn fault(doing: &'static str, error: sqlx::Error) -> Fault {
     let unavailable = match code(&error).as_deref() {
         // Shutting down, starting up, too many connections, read-only after a failover.
         Some(code) => matches!(code, "57P01" | "57P02" | "57P03" | "53300" | "25006"),
-        None => !matches!(
-            error,
-            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)
-        ),
+        None => !matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)),
     };
     let source = BoxError::from(error);
     if contended {

@@ -84,12 +84,7 @@ impl SqliteStore {
         schema(&writer, options.migrate).await?;
         void_leases(&writer, clock.now()).await?;
         let readers = pool(connect, options.max_readers).await?;
-        Ok(Self::over(SqliteDriver {
-            writer,
-            readers,
-            clock,
-            _lock: lock,
-        }))
+        Ok(Self::over(SqliteDriver { writer, readers, clock, _lock: lock }))
     }
 }
 
@@ -98,11 +93,7 @@ fn lock(data_dir: &Path) -> Result<File, StoreError> {
     let doing = "lock the data directory";
     let failed = |source: BoxError| StoreError::Failed { doing, source };
     let path = data_dir.join("withdrawd.lock");
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path);
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(|error| failed(error.into()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -134,19 +125,12 @@ async fn pool(
 async fn check_durable(writer: &SqlitePool) -> Result<(), StoreError> {
     let read = |pragma: &'static str| sqlx::query_scalar::<_, String>(pragma).fetch_one(writer);
     let failed = |error| fault("read the durability settings", error).into_error();
-    let journal = read("select journal_mode from pragma_journal_mode")
-        .await
-        .map_err(failed)?;
+    let journal = read("select journal_mode from pragma_journal_mode").await.map_err(failed)?;
     let synchronous = read("select cast(synchronous as text) from pragma_synchronous");
     let synchronous = synchronous.await.map_err(failed)?;
     let foreign_keys = read("select cast(foreign_keys as text) from pragma_foreign_keys");
     let foreign_keys = foreign_keys.await.map_err(failed)?;
-    if (
-        journal.as_str(),
-        synchronous.as_str(),
-        foreign_keys.as_str(),
-    ) == ("wal", "2", "1")
-    {
+    if (journal.as_str(), synchronous.as_str(), foreign_keys.as_str()) == ("wal", "2", "1") {
         return Ok(());
     }
     Err(StoreError::Failed {
@@ -160,15 +144,9 @@ async fn check_durable(writer: &SqlitePool) -> Result<(), StoreError> {
 }
 
 async fn schema(writer: &SqlitePool, migrate: bool) -> Result<(), StoreError> {
-    let failed = |source| StoreError::Failed {
-        doing: "migrate the database",
-        source,
-    };
+    let failed = |source| StoreError::Failed { doing: "migrate the database", source };
     if migrate {
-        return MIGRATIONS
-            .run(writer)
-            .await
-            .map_err(|error| failed(error.into()));
+        return MIGRATIONS.run(writer).await.map_err(|error| failed(error.into()));
     }
     let found: Result<Option<i64>, _> =
         sqlx::query_scalar("-- schema\nselect max(version) from _sqlx_migrations where success")
@@ -178,9 +156,7 @@ async fn schema(writer: &SqlitePool, migrate: bool) -> Result<(), StoreError> {
     if found.is_ok_and(|found| found == expected) {
         return Ok(());
     }
-    Err(failed(
-        "its schema is not this program's; run `withdrawd migrate`".into(),
-    ))
+    Err(failed("its schema is not this program's; run `withdrawd migrate`".into()))
 }
 
 /// No other process can hold a lease: what is open is due now.
@@ -189,8 +165,7 @@ async fn void_leases(writer: &SqlitePool, now: Timestamp) -> Result<(), StoreErr
          update payments set due_at_ms = $1
           where state in ('RESERVED', 'SENDING', 'IN_FLIGHT') and due_at_ms > $1";
     let done = sqlx::query(text).bind(now.as_ms()).execute(writer).await;
-    done.map(drop)
-        .map_err(|error| fault("void old leases", error).into_error())
+    done.map(drop).map_err(|error| fault("void old leases", error).into_error())
 }
 
 static DIALECT: Dialect = Dialect {
@@ -254,8 +229,7 @@ impl Tx for SqliteTx {
 
     async fn execute(&mut self, sql: Sql, values: Vec<Value>) -> Result<u64, Fault> {
         let done = bound(sql, values).execute(&mut *self.0).await;
-        done.map(|done| done.rows_affected())
-            .map_err(|error| fault(sql.doing, error))
+        done.map(|done| done.rows_affected()).map_err(|error| fault(sql.doing, error))
     }
 
     async fn fetch(&mut self, sql: Sql, values: Vec<Value>) -> Result<Vec<SqliteRow>, Fault> {
@@ -273,21 +247,19 @@ impl Tx for SqliteTx {
 }
 
 fn bound(sql: Sql, values: Vec<Value>) -> Query<'static, Sqlite, SqliteArguments> {
-    values
-        .into_iter()
-        .fold(sqlx::query(sql.text), |query, value| match value {
-            Value::Int(value) => query.bind(value),
-            Value::Bool(value) => query.bind(value),
-            Value::Text(value) => query.bind(value),
-            Value::Bytes(value) => query.bind(value),
-            Value::Uuid(value) => query.bind(value),
-            Value::Decimal(value) => query.bind(value.normalize().to_string()),
-        })
+    values.into_iter().fold(sqlx::query(sql.text), |query, value| match value {
+        Value::Int(value) => query.bind(value),
+        Value::Bool(value) => query.bind(value),
+        Value::Text(value) => query.bind(value),
+        Value::Bytes(value) => query.bind(value),
+        Value::Uuid(value) => query.bind(value),
+        Value::Decimal(value) => query.bind(value.normalize().to_string()),
+    })
 }
 
-/// SQLITE_BUSY and SQLITE_LOCKED, with their extended codes.
+/// `SQLITE_BUSY` and `SQLITE_LOCKED`, with their extended codes.
 fn is_busy(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     let code = code.and_then(|code| i32::from_str(&code).ok());
     code.is_some_and(|code| matches!(code & 0xff, 5 | 6))
 }

@@ -86,11 +86,7 @@ struct Life {
 pub async fn new_postgres_database() -> String {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     let admin = postgres_url().unwrap();
-    let name = format!(
-        "t{}_{}",
-        std::process::id(),
-        NUMBER.fetch_add(1, Ordering::SeqCst)
-    );
+    let name = format!("t{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
     let options = PgConnectOptions::from_str(&admin).unwrap();
     let mut connection = PgConnection::connect_with(&options).await.unwrap();
     let create = sqlx::AssertSqlSafe(format!("create database {name}"));
@@ -117,24 +113,12 @@ impl Bench {
             ("grpc.listen", "127.0.0.1:0".to_owned()),
             ("lnurl.listen", "127.0.0.1:0".to_owned()),
         ];
-        overrides.extend(
-            settings
-                .iter()
-                .map(|(key, value)| (*key, (*value).to_owned())),
-        );
+        overrides.extend(settings.iter().map(|(key, value)| (*key, (*value).to_owned())));
         let config = Config::defaults(&overrides).unwrap();
         let clock = Arc::new(TestClock::new());
         let node = Arc::new(ModelNode::new(Arc::clone(&clock) as Arc<dyn Clock>));
         let faults = Arc::new(Faults::default());
-        let mut bench = Self {
-            kind,
-            clock,
-            node,
-            faults,
-            config,
-            life: None,
-            data_dir,
-        };
+        let mut bench = Self { kind, clock, node, faults, config, life: None, data_dir };
         bench.start().await;
         bench
     }
@@ -164,10 +148,7 @@ impl Bench {
             });
             let parts = Parts {
                 store,
-                node: Arc::new(FaultyNode {
-                    inner: node,
-                    faults,
-                }),
+                node: Arc::new(FaultyNode { inner: node, faults }),
                 keyring: Keyring::new(MasterKey::from_bytes([7; 32]), []),
                 runtime,
             };
@@ -176,22 +157,12 @@ impl Bench {
         let (running, store) = started.await.unwrap();
         let server = format!("http://{}", running.listening.grpc);
         let client = WithdrawServiceClient::connect(server).await.unwrap();
-        self.life = Some(Life {
-            running,
-            store,
-            tokio,
-            client,
-        });
+        self.life = Some(Life { running, store, tokio, client });
     }
 
     /// The end of a life, wherever its tasks stand.
     pub fn die(&mut self) {
-        let Life {
-            running,
-            store,
-            tokio,
-            client,
-        } = self.life.take().unwrap();
+        let Life { running, store, tokio, client } = self.life.take().unwrap();
         // Its tasks are dropped before anything else of it: nothing has an effect any more.
         std::thread::spawn(move || {
             tokio.shutdown_timeout(Duration::from_secs(10));
@@ -260,18 +231,14 @@ impl Bench {
     /// The payer takes what is due, without being waited for (a held payment keeps it busy).
     pub async fn begin_work(&self) {
         let payer = Arc::clone(self.life().running.payer());
-        self.inside(async move { payer.run_once().await.unwrap() })
-            .await;
+        self.inside(async move { payer.run_once().await.unwrap() }).await;
     }
 
     /// The payer begins with what is due; waits until the payment of `id` is in `state`.
     pub async fn work_until(&self, id: &str, state: pb::payment::State) {
         self.begin_work().await;
         self.until(id, |withdraw| {
-            withdraw
-                .payment
-                .as_ref()
-                .is_some_and(|payment| payment.state() == state)
+            withdraw.payment.as_ref().is_some_and(|payment| payment.state() == state)
         })
         .await;
     }
@@ -284,10 +251,7 @@ impl Bench {
             if so(&withdraw) {
                 return withdraw;
             }
-            assert!(
-                std::time::Instant::now() < patience,
-                "never so: {withdraw:?}"
-            );
+            assert!(std::time::Instant::now() < patience, "never so: {withdraw:?}");
             tokio::task::yield_now().await;
         }
     }
@@ -300,8 +264,7 @@ impl Bench {
             spawner: Arc::new(TokioSpawner),
         };
         let expiry = Expiry::new(self.store(), runtime);
-        self.inside(async move { expiry.run_once().await.unwrap() })
-            .await
+        self.inside(async move { expiry.run_once().await.unwrap() }).await
     }
 
     /// Lets time pass, and everything that is due then happen.
@@ -316,37 +279,25 @@ impl Bench {
             max_amount: max_sat.to_string(),
             ..CreateWithdrawRequest::default()
         };
-        self.client()
-            .create_withdraw(request)
-            .await
-            .unwrap()
-            .into_inner()
+        self.client().create_withdraw(request).await.unwrap().into_inner()
     }
 
     pub async fn get(&self, id: &str) -> Withdraw {
         let request = pb::GetWithdrawRequest { id: id.to_owned() };
-        self.client()
-            .get_withdraw(request)
-            .await
-            .unwrap()
-            .into_inner()
+        self.client().get_withdraw(request).await.unwrap().into_inner()
     }
 
     pub async fn deactivate(&self, id: &str) -> Result<Withdraw, tonic::Status> {
         let request = pb::DeactivateWithdrawRequest { id: id.to_owned() };
-        self.client()
-            .deactivate_withdraw(request)
-            .await
-            .map(tonic::Response::into_inner)
+        self.client().deactivate_withdraw(request).await.map(tonic::Response::into_inner)
     }
 
     /// The names of all that happened to a request, in order.
     pub async fn events_of(&self, id: &str) -> Vec<&'static str> {
         let store = self.store();
         let id = WithdrawId::parse(id).unwrap();
-        let events: Vec<Event> = self
-            .inside(async move { store.events_of(id).await.unwrap() })
-            .await;
+        let events: Vec<Event> =
+            self.inside(async move { store.events_of(id).await.unwrap() }).await;
         events.iter().map(|event| event.kind.name()).collect()
     }
 
@@ -361,9 +312,7 @@ impl Bench {
 
     /// The first GET.
     pub async fn offer(&self, withdraw: &Withdraw) -> Value {
-        http::get(self.lnurl(), &format!("/w/{}", withdraw.ott))
-            .await
-            .json()
+        http::get(self.lnurl(), &format!("/w/{}", withdraw.ott)).await.json()
     }
 
     /// The callback.
@@ -391,16 +340,11 @@ pub fn reason(answer: &Value) -> &str {
 }
 
 async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> Arc<dyn Store> {
-    match config.postgres(true).unwrap() {
-        Some(options) => Arc::new(PostgresStore::open(options).await.unwrap()),
-        None => {
-            let options = config.sqlite(true);
-            Arc::new(
-                SqliteStore::open(&options, Arc::clone(clock))
-                    .await
-                    .unwrap(),
-            )
-        }
+    if let Some(options) = config.postgres(true).unwrap() {
+        Arc::new(PostgresStore::open(options).await.unwrap())
+    } else {
+        let options = config.sqlite(true);
+        Arc::new(SqliteStore::open(&options, Arc::clone(clock)).await.unwrap())
     }
 }
 

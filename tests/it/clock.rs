@@ -18,17 +18,13 @@ pub struct TestClock {
 impl TestClock {
     pub fn new() -> Self {
         let start = Timestamp::from_ms(1_800_000_000_000);
-        Self {
-            wall: Mutex::new(start),
-            monotonic: watch::Sender::new(Millis::ZERO),
-        }
+        Self { wall: Mutex::new(start), monotonic: watch::Sender::new(Millis::ZERO) }
     }
 
     /// Lets time pass.
     pub fn advance(&self, span: Millis) {
         self.jump(span);
-        self.monotonic
-            .send_modify(|monotonic| *monotonic = monotonic.plus(span));
+        self.monotonic.send_modify(|monotonic| *monotonic = monotonic.plus(span));
     }
 
     /// Moves the wall clock alone.

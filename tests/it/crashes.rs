@@ -74,10 +74,7 @@ async fn crash_once(bench: &mut Bench, fate: Fate, call: usize, after: bool) {
     for _ in 0..6 {
         bench.pass(Millis::from_secs(40)).await;
     }
-    let point = format!(
-        "{fate:?}, {} call {call}",
-        if after { "after" } else { "before" }
-    );
+    let point = format!("{fate:?}, {} call {call}", if after { "after" } else { "before" });
     let found = bench.get(&withdraw.id).await;
     let paid = bench.node.settled() - settled;
     match found.status() {
@@ -86,25 +83,15 @@ async fn crash_once(bench: &mut Bench, fate: Fate, call: usize, after: bool) {
             assert_eq!(again, json!({ "status": "OK" }), "{point}");
         }
         Status::Active => {
-            assert!(
-                found.claimable && paid == 0,
-                "{point}: neither paid nor claimable: {found:?}"
-            );
+            assert!(found.claimable && paid == 0, "{point}: neither paid nor claimable: {found:?}");
             bench.claim_ok(&withdraw, &bench.invoice(10)).await;
             bench.work().await;
-            assert_eq!(
-                bench.get(&withdraw.id).await.status(),
-                Status::Paid,
-                "{point}"
-            );
+            assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid, "{point}");
             assert_eq!(bench.node.settled() - settled, 1, "{point}");
         }
         Status::Unspecified | Status::Deactivated => panic!("{point}: {found:?}"),
     }
-    assert!(
-        bench.node.sends().len() - asked <= 3,
-        "{point}: sent too often"
-    );
+    assert!(bench.node.sends().len() - asked <= 3, "{point}: sent too often");
 }
 
 #[tokio::test]
@@ -137,11 +124,7 @@ async fn a_claim_whose_commit_was_not_answered_is_read_back() {
             bench.faults.lose("claim", lost);
             bench.claim_ok(&withdraw, &bench.invoice(10)).await;
             bench.work().await;
-            assert_eq!(
-                bench.get(&withdraw.id).await.status(),
-                Status::Paid,
-                "{lost:?}"
-            );
+            assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid, "{lost:?}");
             assert_eq!(bench.node.settled() - settled, 1, "{lost:?}");
             let events = bench.events_of(&withdraw.id).await;
             assert_eq!(events, ["created", "claimed", "paid"], "{lost:?}");
@@ -164,11 +147,7 @@ async fn a_send_whose_commit_was_not_answered_is_read_back() {
             for _ in 0..4 {
                 bench.pass(Millis::from_secs(40)).await;
             }
-            assert_eq!(
-                bench.get(&withdraw.id).await.status(),
-                Status::Paid,
-                "{lost:?}"
-            );
+            assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid, "{lost:?}");
             assert_eq!(bench.node.sends().len() - asked, 1, "{lost:?}");
         }
     })
@@ -188,11 +167,7 @@ async fn an_outcome_whose_commit_was_not_answered_is_learned_all_the_same() {
             for _ in 0..4 {
                 bench.pass(Millis::from_secs(40)).await;
             }
-            assert_eq!(
-                bench.get(&withdraw.id).await.status(),
-                Status::Paid,
-                "{lost:?}"
-            );
+            assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid, "{lost:?}");
             let events = bench.events_of(&withdraw.id).await;
             assert_eq!(events, ["created", "claimed", "paid"], "{lost:?}");
         }
@@ -209,26 +184,18 @@ async fn create_and_deactivate_read_back_what_was_committed() {
         assert_eq!(bench.get(&withdraw.id).await, withdraw);
 
         bench.faults.lose("create", Lost::BeforeCommit);
-        let request = withdrawd::pb::CreateWithdrawRequest {
-            max_amount: "10".into(),
-            ..Default::default()
-        };
+        let request =
+            withdrawd::pb::CreateWithdrawRequest { max_amount: "10".into(), ..Default::default() };
         let lost = bench.client().create_withdraw(request).await.unwrap_err();
         assert_eq!(lost.code(), tonic::Code::Unavailable);
-        assert!(
-            !lost.message().contains("on purpose"),
-            "internal text left the process"
-        );
+        assert!(!lost.message().contains("on purpose"), "internal text left the process");
 
         for lost in [Lost::AfterCommit, Lost::BeforeCommit] {
             let withdraw = bench.create(10, 10).await;
             bench.faults.lose("change", lost);
             let ended = bench.deactivate(&withdraw.id).await.unwrap();
             assert_eq!(ended.status(), Status::Deactivated, "{lost:?}");
-            assert_eq!(
-                bench.events_of(&withdraw.id).await,
-                ["created", "deactivated"]
-            );
+            assert_eq!(bench.events_of(&withdraw.id).await, ["created", "deactivated"]);
         }
     })
     .await;

@@ -120,9 +120,7 @@ pub struct FaultyStore {
 #[async_trait]
 impl Withdraws for FaultyStore {
     async fn create(&self, withdraws: &[Withdraw]) -> Result<Vec<CreateOutcome>, StoreError> {
-        self.faults
-            .write("create", self.inner.create(withdraws))
-            .await
+        self.faults.write("create", self.inner.create(withdraws)).await
     }
 
     async fn withdraw(&self, id: WithdrawId) -> Result<Option<WithdrawView>, StoreError> {
@@ -138,9 +136,7 @@ impl Withdraws for FaultyStore {
     }
 
     async fn change(&self, changes: &[Change]) -> Result<Vec<bool>, StoreError> {
-        self.faults
-            .write("change", self.inner.change(changes))
-            .await
+        self.faults.write("change", self.inner.change(changes)).await
     }
 
     async fn due_to_tick(&self, now: Timestamp, limit: i64) -> Result<Vec<Withdraw>, StoreError> {
@@ -168,9 +164,7 @@ impl Payments for FaultyStore {
         until: Timestamp,
         limit: i64,
     ) -> Result<Vec<Leased>, StoreError> {
-        self.faults
-            .gate(self.inner.lease(lane, now, until, limit))
-            .await
+        self.faults.gate(self.inner.lease(lane, now, until, limit)).await
     }
 
     async fn payment(&self, id: PaymentId) -> Result<Option<Leased>, StoreError> {
@@ -178,9 +172,7 @@ impl Payments for FaultyStore {
     }
 
     async fn advance(&self, advance: &Advance) -> Result<(), StoreError> {
-        self.faults
-            .write("advance", self.inner.advance(advance))
-            .await
+        self.faults.write("advance", self.inner.advance(advance)).await
     }
 
     async fn send_exists(
@@ -189,9 +181,7 @@ impl Payments for FaultyStore {
         number: i64,
         epoch: i64,
     ) -> Result<bool, StoreError> {
-        self.faults
-            .gate(self.inner.send_exists(id, number, epoch))
-            .await
+        self.faults.gate(self.inner.send_exists(id, number, epoch)).await
     }
 
     async fn postpone(
@@ -201,9 +191,7 @@ impl Payments for FaultyStore {
         due_at: Option<Timestamp>,
         looks: i64,
     ) -> Result<(), StoreError> {
-        self.faults
-            .write("postpone", self.inner.postpone(id, epoch, due_at, looks))
-            .await
+        self.faults.write("postpone", self.inner.postpone(id, epoch, due_at, looks)).await
     }
 
     async fn newest_paid(&self, node: &NodeId) -> Result<Option<PaymentHash>, StoreError> {
@@ -232,10 +220,7 @@ impl Nodes for FaultyStore {
         now: Timestamp,
     ) -> Result<NodeId, StoreError> {
         self.faults
-            .write(
-                "remember_node",
-                self.inner.remember_node(node, backend, replace, now),
-            )
+            .write("remember_node", self.inner.remember_node(node, backend, replace, now))
             .await
     }
 }

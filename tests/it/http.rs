@@ -23,11 +23,9 @@ impl Answer {
 
     pub fn header(&self, name: &str) -> Option<String> {
         let line = self.head.lines().find(|line| {
-            line.split_once(':')
-                .is_some_and(|(key, _)| key.eq_ignore_ascii_case(name))
+            line.split_once(':').is_some_and(|(key, _)| key.eq_ignore_ascii_case(name))
         })?;
-        line.split_once(':')
-            .map(|(_, value)| value.trim().to_owned())
+        line.split_once(':').map(|(_, value)| value.trim().to_owned())
     }
 }
 
@@ -43,16 +41,8 @@ pub async fn raw(address: SocketAddr, request: &[u8]) -> std::io::Result<Answer>
     }
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok())
-        .unwrap_or(0);
-    Ok(Answer {
-        status,
-        head: head.to_owned(),
-        body: body.to_owned(),
-    })
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    Ok(Answer { status, head: head.to_owned(), body: body.to_owned() })
 }
 
 pub async fn request(address: SocketAddr, method: &str, target: &str) -> Answer {

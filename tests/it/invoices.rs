@@ -40,19 +40,14 @@ impl Wanted {
 
     pub fn build(self) -> String {
         let secret: [u8; 32] = rand::random();
-        let hash = if self.payable {
-            *preimage_of(&secret).hash().as_bytes()
-        } else {
-            rand::random()
-        };
+        let hash =
+            if self.payable { *preimage_of(&secret).hash().as_bytes() } else { rand::random() };
         let key = SecretKey::from_slice(&self.key).unwrap();
         let builder = InvoiceBuilder::new(self.currency)
             .description("test".into())
             .payment_hash(sha256::Hash::from_byte_array(hash))
             .payment_secret(PaymentSecret(secret))
-            .duration_since_epoch(Duration::from_millis(
-                self.made_at.as_ms().try_into().unwrap(),
-            ))
+            .duration_since_epoch(Duration::from_millis(self.made_at.as_ms().try_into().unwrap()))
             .expiry_time(Duration::from_secs(self.expiry_s))
             .min_final_cltv_expiry_delta(self.final_cltv);
         let builder = match self.amount_msat {

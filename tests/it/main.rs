@@ -1,9 +1,17 @@
-#![allow(clippy::disallowed_methods)] // tests wait for real processes
 //! One integration binary: the bench, and a file per story.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test that meets the unexpected has failed, and tests wait for real processes"
+)]
 
 mod bench;
 mod clock;
+mod contract;
 mod crashes;
+mod doubts;
 mod faults;
 mod http;
 mod invoices;

@@ -120,10 +120,7 @@ impl ModelNode {
                     let record = book.records.get_mut(&hash).unwrap();
                     record.state = if settle {
                         book.settled.push(hash);
-                        RecordState::Succeeded {
-                            preimage,
-                            fee: Msat::new(1).unwrap(),
-                        }
+                        RecordState::Succeeded { preimage, fee: Msat::new(1).unwrap() }
                     } else {
                         RecordState::Failed(FailureReason::IncorrectPaymentDetails)
                     };
@@ -142,9 +139,7 @@ impl ModelNode {
     pub fn restart(&self) {
         self.connection.fetch_add(1, Ordering::SeqCst);
         self.book(|book| {
-            book.held
-                .values_mut()
-                .for_each(|(_, listener)| *listener = None)
+            book.held.values_mut().for_each(|(_, listener)| *listener = None);
         });
     }
 
@@ -217,13 +212,9 @@ impl ModelNode {
             let (state, told) = match fate {
                 Fate::Pay => (RecordState::Succeeded { preimage, fee }, true),
                 Fate::PayAndLoseAnswer => (RecordState::Succeeded { preimage, fee }, false),
-                Fate::PayWithWrongPreimage => (
-                    RecordState::Succeeded {
-                        preimage: wrong,
-                        fee,
-                    },
-                    true,
-                ),
+                Fate::PayWithWrongPreimage => {
+                    (RecordState::Succeeded { preimage: wrong, fee }, true)
+                }
                 Fate::Fail(reason) => (RecordState::Failed(reason), true),
                 Fate::FailAndLoseAnswer(reason) => (RecordState::Failed(reason), false),
                 Fate::Hold => (RecordState::InFlight, true),
@@ -271,11 +262,7 @@ impl LightningNode for ModelNode {
     async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError> {
         self.reach()?;
         let record = self.book(|book| book.records.get(&hash).cloned());
-        Ok(LookUp {
-            record,
-            node: self.identity(),
-            connection: self.connection(),
-        })
+        Ok(LookUp { record, node: self.identity(), connection: self.connection() })
     }
 
     async fn send(&self, order: SendOrder) -> SendStream {
@@ -297,8 +284,6 @@ impl LightningNode for ModelNode {
                 listener.get_or_insert(tell);
             }
         });
-        Box::pin(stream::unfold(hear, |mut hear| async move {
-            Some((hear.recv().await?, hear))
-        }))
+        Box::pin(stream::unfold(hear, |mut hear| async move { Some((hear.recv().await?, hear)) }))
     }
 }

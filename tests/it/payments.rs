@@ -29,19 +29,10 @@ async fn a_claimed_request_is_paid_once_and_says_so() {
         let paid = bench.get(&withdraw.id).await;
         assert_eq!(paid.status(), Status::Paid);
         let payment = paid.payment.unwrap();
-        assert_eq!(
-            (payment.state(), payment.amount_msat),
-            (State::Paid, 15_000)
-        );
-        assert_eq!(
-            (payment.invoice.as_str(), payment.fee_msat),
-            (invoice.as_str(), Some(1))
-        );
+        assert_eq!((payment.state(), payment.amount_msat), (State::Paid, 15_000));
+        assert_eq!((payment.invoice.as_str(), payment.fee_msat), (invoice.as_str(), Some(1)));
         assert_eq!(bench.node.settled(), 1);
-        assert_eq!(
-            bench.events_of(&withdraw.id).await,
-            ["created", "claimed", "paid"]
-        );
+        assert_eq!(bench.events_of(&withdraw.id).await, ["created", "claimed", "paid"]);
         // A phone that taps again is told the same, and nothing moves.
         bench.claim_ok(&withdraw, &invoice).await;
         let other = bench.claim(&withdraw, &bench.invoice(15)).await;
@@ -61,10 +52,7 @@ async fn a_lost_answer_is_looked_up_not_paid_again() {
         bench.node.next([Fate::PayAndLoseAnswer]);
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
         bench.work().await;
-        assert_eq!(
-            bench.get(&withdraw.id).await.payment.unwrap().state(),
-            State::Sending
-        );
+        assert_eq!(bench.get(&withdraw.id).await.payment.unwrap().state(), State::Sending);
         let other = bench.claim(&withdraw, &bench.invoice(10)).await;
         assert!(reason(&other).contains("being paid"), "{other}");
 
@@ -72,10 +60,7 @@ async fn a_lost_answer_is_looked_up_not_paid_again() {
 
         assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid);
         assert_eq!((bench.node.settled(), bench.node.sends().len()), (1, 1));
-        assert_eq!(
-            bench.events_of(&withdraw.id).await,
-            ["created", "claimed", "paid"]
-        );
+        assert_eq!(bench.events_of(&withdraw.id).await, ["created", "claimed", "paid"]);
     })
     .await;
 }
@@ -92,15 +77,9 @@ async fn a_definite_failure_reopens_the_request() {
 
         let failed = bench.get(&withdraw.id).await;
         assert!(failed.claimable);
-        assert_eq!(
-            failed.payment.unwrap().failure_reason().as_str_name(),
-            "NO_ROUTE"
-        );
+        assert_eq!(failed.payment.unwrap().failure_reason().as_str_name(), "NO_ROUTE");
         let again = bench.claim(&withdraw, &unlucky).await;
-        assert_eq!(
-            reason(&again),
-            "this invoice was already used, please make a new one"
-        );
+        assert_eq!(reason(&again), "this invoice was already used, please make a new one");
 
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
         bench.work().await;
@@ -118,17 +97,12 @@ async fn a_definite_failure_reopens_the_request() {
 async fn a_failure_seen_by_look_up_closes_only_when_every_send_is_over() {
     on_every_store(async |bench| {
         let withdraw = bench.create(10, 10).await;
-        bench
-            .node
-            .next([Fate::FailAndLoseAnswer(FailureReason::NoRoute)]);
+        bench.node.next([Fate::FailAndLoseAnswer(FailureReason::NoRoute)]);
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
         bench.work().await;
         bench.pass(Millis::from_secs(10)).await;
         let noted = bench.get(&withdraw.id).await;
-        assert_eq!(
-            (noted.claimable, noted.payment.unwrap().state()),
-            (false, State::Sending)
-        );
+        assert_eq!((noted.claimable, noted.payment.unwrap().state()), (false, State::Sending));
 
         // send_life 15 s, clock_skew 5 s, node_slack 60 s.
         bench.pass(Millis::from_secs(69)).await;
@@ -150,10 +124,7 @@ async fn a_lost_request_is_repeated_with_the_same_invoice() {
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
         bench.work().await;
         bench.pass(Millis::from_secs(60)).await;
-        assert!(
-            bench.node.sends().is_empty(),
-            "sent again while the first may still arrive"
-        );
+        assert!(bench.node.sends().is_empty(), "sent again while the first may still arrive");
 
         bench.pass(Millis::from_secs(60)).await;
 
@@ -176,12 +147,7 @@ async fn a_node_that_refuses_each_time_is_asked_three_times() {
         }
         let refused = bench.get(&withdraw.id).await;
         assert_eq!(
-            refused
-                .payment
-                .as_ref()
-                .unwrap()
-                .failure_reason()
-                .as_str_name(),
+            refused.payment.as_ref().unwrap().failure_reason().as_str_name(),
             "NODE_REFUSED"
         );
         assert_eq!((bench.node.sends().len(), bench.node.settled()), (3, 0));
@@ -227,23 +193,14 @@ async fn a_held_payment_never_times_out() {
 #[tokio::test]
 async fn an_unreachable_node_delays_and_loses_nothing() {
     on_every_store(async |bench| {
-        bench
-            .node
-            .unreachable
-            .store(true, std::sync::atomic::Ordering::SeqCst);
+        bench.node.unreachable.store(true, std::sync::atomic::Ordering::SeqCst);
         let withdraw = bench.create(10, 10).await;
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
         bench.work().await;
         bench.pass(Millis::from_secs(300)).await;
-        assert_eq!(
-            bench.get(&withdraw.id).await.payment.unwrap().state(),
-            State::Reserved
-        );
+        assert_eq!(bench.get(&withdraw.id).await.payment.unwrap().state(), State::Reserved);
 
-        bench
-            .node
-            .unreachable
-            .store(false, std::sync::atomic::Ordering::SeqCst);
+        bench.node.unreachable.store(false, std::sync::atomic::Ordering::SeqCst);
         bench.pass(Millis::from_secs(60)).await;
         assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid);
     })

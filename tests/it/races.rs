@@ -23,16 +23,9 @@ async fn of_500_wallets_exactly_one_is_paid() {
                 claim_at(lnurl, &ott, &invoice).await
             })
         });
-        let answers: Vec<_> = join_all(claims)
-            .await
-            .into_iter()
-            .map(Result::unwrap)
-            .collect();
+        let answers: Vec<_> = join_all(claims).await.into_iter().map(Result::unwrap).collect();
 
-        let accepted = answers
-            .iter()
-            .filter(|answer| answer["status"] == "OK")
-            .count();
+        let accepted = answers.iter().filter(|answer| answer["status"] == "OK").count();
         assert_eq!(accepted, 1);
         for refused in answers.iter().filter(|answer| answer["status"] != "OK") {
             let told = reason(refused);
@@ -44,10 +37,7 @@ async fn of_500_wallets_exactly_one_is_paid() {
         bench.work().await;
         assert_eq!((bench.node.settled(), bench.node.sends().len()), (1, 1));
         assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid);
-        assert_eq!(
-            bench.events_of(&withdraw.id).await,
-            ["created", "claimed", "paid"]
-        );
+        assert_eq!(bench.events_of(&withdraw.id).await, ["created", "claimed", "paid"]);
     })
     .await;
 }
@@ -91,14 +81,10 @@ async fn an_invoice_serves_one_request_only() {
             let invoice = bench.invoice(10);
             let (first, second) =
                 tokio::join!(bench.claim(&a, &invoice), bench.claim(&b, &invoice));
-            let (accepted, refused): (Vec<_>, Vec<_>) = [first, second]
-                .into_iter()
-                .partition(|answer| answer["status"] == "OK");
+            let (accepted, refused): (Vec<_>, Vec<_>) =
+                [first, second].into_iter().partition(|answer| answer["status"] == "OK");
             assert_eq!(accepted.len(), 1);
-            assert_eq!(
-                reason(&refused[0]),
-                "this invoice was already used, please make a new one"
-            );
+            assert_eq!(reason(&refused[0]), "this invoice was already used, please make a new one");
         }
         bench.work().await;
         assert_eq!(bench.node.settled(), 10);
@@ -158,11 +144,7 @@ async fn concurrent_replays_make_one_withdraw() {
                 client.create_withdraw(request).await.unwrap().into_inner()
             })
         });
-        let made: Vec<_> = join_all(calls)
-            .await
-            .into_iter()
-            .map(Result::unwrap)
-            .collect();
+        let made: Vec<_> = join_all(calls).await.into_iter().map(Result::unwrap).collect();
         assert!(made.windows(2).all(|pair| pair[0] == pair[1]));
         assert_eq!(bench.events_of(&made[0].id).await, ["created"]);
     })
@@ -186,19 +168,10 @@ async fn batches_in_opposite_orders_do_not_deadlock() {
             }
             tokio::spawn(async move {
                 let batch = withdrawd::pb::BatchCreateWithdrawsRequest { requests };
-                client
-                    .batch_create_withdraws(batch)
-                    .await
-                    .unwrap()
-                    .into_inner()
-                    .withdraws
+                client.batch_create_withdraws(batch).await.unwrap().into_inner().withdraws
             })
         });
-        let mut batches: Vec<_> = join_all(calls)
-            .await
-            .into_iter()
-            .map(Result::unwrap)
-            .collect();
+        let mut batches: Vec<_> = join_all(calls).await.into_iter().map(Result::unwrap).collect();
         for batch in &mut batches {
             batch.sort_by(|a, b| a.id.cmp(&b.id));
         }
@@ -212,10 +185,7 @@ async fn batches_in_opposite_orders_do_not_deadlock() {
 async fn leases_are_given_once() {
     use withdrawd::{domain::Millis, ports::Lane, runtime::Clock};
     on_every_store(async |bench| {
-        bench
-            .node
-            .unreachable
-            .store(true, std::sync::atomic::Ordering::SeqCst);
+        bench.node.unreachable.store(true, std::sync::atomic::Ordering::SeqCst);
         for _ in 0..30 {
             let withdraw = bench.create(10, 10).await;
             bench.claim_ok(&withdraw, &bench.invoice(10)).await;
@@ -230,21 +200,14 @@ async fn leases_are_given_once() {
             let store = Arc::clone(&store);
             bench.inside(async move { store.lease(Lane::Fresh, now, until, 10).await.unwrap() })
         });
-        let mut ids: Vec<_> = join_all(leases)
-            .await
-            .into_iter()
-            .flatten()
-            .map(|leased| leased.payment.id)
-            .collect();
+        let mut ids: Vec<_> =
+            join_all(leases).await.into_iter().flatten().map(|leased| leased.payment.id).collect();
         let taken = ids.len();
         ids.sort();
         ids.dedup();
         assert_eq!((ids.len(), taken), (30, 30));
         let withdraw = bench.create(1, 1).await;
-        assert_eq!(
-            bench.get(&withdraw.id).await.payment.map(|p| p.state()),
-            None::<State>
-        );
+        assert_eq!(bench.get(&withdraw.id).await.payment.map(|p| p.state()), None::<State>);
     })
     .await;
 }

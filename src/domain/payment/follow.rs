@@ -97,14 +97,7 @@ impl Payment {
         send_deadline: Timestamp,
     ) -> Advance {
         let number = self.sends.next_number();
-        let send = Send {
-            number,
-            epoch,
-            node,
-            sent_at: now,
-            send_deadline,
-            answer: None,
-        };
+        let send = Send { number, epoch, node, sent_at: now, send_deadline, answer: None };
         self.sends.push(send.clone());
         self.state = State::Sending;
         let mut advance = self.stepped();
@@ -132,22 +125,14 @@ impl Payment {
                 None
             }
             Next::Pay { preimage, fee } => {
-                self.state = State::Paid {
-                    preimage,
-                    fee,
-                    at: now,
-                };
+                self.state = State::Paid { preimage, fee, at: now };
                 Some(withdraw.pay(id, now))
             }
             Next::Fail(reason) => Some(self.fail(reason, withdraw, reopening, now)),
             Next::Doubt(reason) => Some(self.doubt(reason, withdraw, now)),
             Next::LateSuccess { preimage, fee } => {
                 if let State::Failed { late, .. } = &mut self.state {
-                    *late = Some(LateSuccess {
-                        preimage,
-                        fee,
-                        at: now,
-                    });
+                    *late = Some(LateSuccess { preimage, fee, at: now });
                 }
                 Some(withdraw.note_late_success(id, now))
             }
@@ -164,11 +149,7 @@ impl Payment {
         reopening: &Reopening,
         now: Timestamp,
     ) -> Change {
-        self.state = State::Failed {
-            reason,
-            at: now,
-            late: None,
-        };
+        self.state = State::Failed { reason, at: now, late: None };
         let reopens_at = reopening.reopens_at(self, now);
         withdraw.reopen(self.id, reason, reopens_at, reopening.claim_grace, now)
     }

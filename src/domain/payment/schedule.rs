@@ -44,40 +44,26 @@ pub fn next_look(
     let spread = |span: Millis| {
         // From three quarters to five quarters of the span.
         let ms = span.as_ms();
-        now.plus(Millis::from_ms(
-            ms * 3 / 4 + ms / 2 * i64::from(jitter % 1000) / 1000,
-        ))
+        now.plus(Millis::from_ms(ms * 3 / 4 + ms / 2 * i64::from(jitter % 1000) / 1000))
     };
     match payment.state {
         State::Paid { .. } => None,
         State::Failed { .. } if payment.sends.is_empty() => None,
-        State::Failed { at, .. } => pace
-            .after_failure
-            .iter()
-            .map(|span| at.plus(*span))
-            .find(|look| *look > now),
+        State::Failed { at, .. } => {
+            pace.after_failure.iter().map(|span| at.plus(*span)).find(|look| *look > now)
+        }
         State::NeedsOperator { .. } => Some(spread(pace.slow)),
         State::InFlight if is_old(payment, now, pace) => Some(spread(pace.slow)),
         State::Reserved | State::Sending | State::InFlight => {
             let doubled = pace.first.as_ms() << looks.clamp(0, 16);
             let backed_off = spread(Millis::from_ms(doubled.min(pace.slowest.as_ms())));
             // The instant when the last send is over is worth a look of its own.
-            let over_at = payment
-                .sends
-                .over_at(limits)
-                .map(|at| at.plus(Millis::from_ms(1)));
-            Some(
-                over_at
-                    .filter(|at| *at > now)
-                    .map_or(backed_off, |at| at.min(backed_off)),
-            )
+            let over_at = payment.sends.over_at(limits).map(|at| at.plus(Millis::from_ms(1)));
+            Some(over_at.filter(|at| *at > now).map_or(backed_off, |at| at.min(backed_off)))
         }
     }
 }
 
 fn is_old(payment: &Payment, now: Timestamp, pace: &Pace) -> bool {
-    payment
-        .sends
-        .last()
-        .is_none_or(|send| now.since(send.sent_at) > pace.fresh_for)
+    payment.sends.last().is_none_or(|send| now.since(send.sent_at) > pace.fresh_for)
 }

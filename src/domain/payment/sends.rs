@@ -25,9 +25,7 @@ impl Answer {
 
     /// Reads a name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Error, Self::AlreadyExists, Self::Final]
-            .into_iter()
-            .find(|a| a.name() == name)
+        [Self::Error, Self::AlreadyExists, Self::Final].into_iter().find(|a| a.name() == name)
     }
 }
 
@@ -96,10 +94,7 @@ impl Sends {
 
     /// How many were answered with an error.
     pub fn errors(&self) -> usize {
-        self.0
-            .iter()
-            .filter(|send| send.answer == Some(Answer::Error))
-            .count()
+        self.0.iter().filter(|send| send.answer == Some(Answer::Error)).count()
     }
 
     /// Whether the only send that was ever made has got its final answer.
@@ -110,10 +105,7 @@ impl Sends {
     /// When the last send that is not answered finally will be over by its deadline; none if all
     /// were answered (or nothing was sent).
     pub fn over_at(&self, limits: &SendLimits) -> Option<Timestamp> {
-        let pending = self
-            .0
-            .iter()
-            .filter(|send| send.answer != Some(Answer::Final));
+        let pending = self.0.iter().filter(|send| send.answer != Some(Answer::Final));
         let last = pending.map(|send| send.send_deadline).max()?;
         Some(last.plus(limits.clock_skew).plus(limits.node_slack))
     }
@@ -129,10 +121,7 @@ impl Sends {
 
     /// Marks an answer. A final one stays; an error never replaces anything.
     pub(super) fn mark(&mut self, number: i64, epoch: i64, answer: Answer) {
-        let send = self
-            .0
-            .iter_mut()
-            .find(|send| send.number == number && send.epoch == epoch);
+        let send = self.0.iter_mut().find(|send| send.number == number && send.epoch == epoch);
         if let Some(send) = send
             && (send.answer.is_none() || answer == Answer::Final)
         {

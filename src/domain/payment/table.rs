@@ -172,17 +172,11 @@ fn reserved(look: &LookedUp) -> Next {
             }
         }
         Word::InFlight(BeforeWithdraw)
-        | Word::Succeeded {
-            age: BeforeWithdraw,
-            ..
-        }
+        | Word::Succeeded { age: BeforeWithdraw, .. }
         | Word::Contradiction(_, BeforeWithdraw) => Next::Fail(FailureReason::InvoiceKnownToNode),
         // Our own SENDING may have been lost with the database.
         Word::InFlight(BeforeAttempt | Since)
-        | Word::Succeeded {
-            age: BeforeAttempt | Since,
-            ..
-        }
+        | Word::Succeeded { age: BeforeAttempt | Since, .. }
         | Word::Contradiction(_, BeforeAttempt | Since)
         | Word::Failed(_, Since) => Next::Doubt(OperatorReason::KnownBeforeSend),
     }
@@ -239,11 +233,7 @@ fn errors_suffice(payment: &Payment, look: &LookedUp) -> bool {
 
 /// lnd refuses some invoices at once and stores nothing.
 fn never_started(payment: &Payment) -> FailureReason {
-    if payment.sends.errors() > 0 {
-        FailureReason::NodeRefused
-    } else {
-        FailureReason::NotSent
-    }
+    if payment.sends.errors() > 0 { FailureReason::NodeRefused } else { FailureReason::NotSent }
 }
 
 fn in_doubt(reason: OperatorReason, word: Word) -> Next {

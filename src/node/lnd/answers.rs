@@ -21,11 +21,8 @@ use crate::{
 const MAX_TEXT_CHARS: usize = 200;
 const NS_PER_MS: i64 = 1_000_000;
 /// How an lnd from before the code `ALREADY_EXISTS` says so, with the code `UNKNOWN`.
-const OLD_ALREADY_EXISTS: [&str; 3] = [
-    "payment is in transition",
-    "invoice is already paid",
-    "payment already exists",
-];
+const OLD_ALREADY_EXISTS: [&str; 3] =
+    ["payment is in transition", "invoice is already paid", "payment already exists"];
 
 /// Who the node is, if it is on the network that is `expected`.
 pub(super) fn introduction(
@@ -39,10 +36,7 @@ pub(super) fn introduction(
     match chain.network.parse::<Network>() {
         Ok(network) if network == expected => {}
         Ok(_) | Err(_) => {
-            return Err(NodeError::WrongNetwork {
-                found: one_line(&chain.network),
-                expected,
-            });
+            return Err(NodeError::WrongNetwork { found: one_line(&chain.network), expected });
         }
     }
     Ok(Introduction {
@@ -94,9 +88,7 @@ pub(super) fn look_up_refusal(status: &Status) -> Result<Option<Record>, NodeErr
 /// What the end of a send with an error tells.
 pub(super) fn send_refusal(status: &Status) -> SendUpdate {
     let old_words = status.code() == Code::Unknown
-        && OLD_ALREADY_EXISTS
-            .iter()
-            .any(|words| status.message().contains(words));
+        && OLD_ALREADY_EXISTS.iter().any(|words| status.message().contains(words));
     match error(status) {
         NodeError::Refused(_) if old_words || status.code() == Code::AlreadyExists => {
             SendUpdate::AlreadyExists
@@ -110,11 +102,7 @@ pub(super) fn error(status: &Status) -> NodeError {
     // What the node itself sent has no source; what befell the connection has.
     match status.source() {
         Some(source) => NodeError::Unreachable(chain(source)),
-        None => NodeError::Refused(one_line(&format!(
-            "{:?}: {}",
-            status.code(),
-            status.message()
-        ))),
+        None => NodeError::Refused(one_line(&format!("{:?}: {}", status.code(), status.message()))),
     }
 }
 
@@ -214,10 +202,7 @@ fn bytes32(text: &str) -> Option<[u8; 32]> {
 }
 
 fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(MAX_TEXT_CHARS)
-        .collect()
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_TEXT_CHARS).collect()
 }
 
 #[cfg(test)]

@@ -127,10 +127,7 @@ fn failed_with_a_settled_htlc_makes_no_sense() {
 fn unknown_statuses_make_no_sense() {
     assert!(is_garbled(&payment(PaymentStatus::Unknown)));
     for status in [5, -1] {
-        assert!(is_garbled(&lnrpc::Payment {
-            status,
-            ..payment(PaymentStatus::Failed)
-        }));
+        assert!(is_garbled(&lnrpc::Payment { status, ..payment(PaymentStatus::Failed) }));
     }
 }
 
@@ -139,32 +136,17 @@ fn unreadable_hashes_and_amounts_make_no_sense() {
     let whole = payment(PaymentStatus::Succeeded);
     for hash in ["", "01", &"01".repeat(33), &"0g".repeat(32)] {
         let payment_hash = hash.to_owned();
-        assert!(is_garbled(&lnrpc::Payment {
-            payment_hash,
-            ..whole.clone()
-        }));
+        assert!(is_garbled(&lnrpc::Payment { payment_hash, ..whole.clone() }));
     }
-    assert!(is_garbled(&lnrpc::Payment {
-        value_msat: -1,
-        ..whole.clone()
-    }));
-    assert!(is_garbled(&lnrpc::Payment {
-        value_msat: i64::MAX,
-        ..whole.clone()
-    }));
-    assert!(is_garbled(&lnrpc::Payment {
-        fee_msat: -1,
-        ..whole
-    }));
+    assert!(is_garbled(&lnrpc::Payment { value_msat: -1, ..whole.clone() }));
+    assert!(is_garbled(&lnrpc::Payment { value_msat: i64::MAX, ..whole.clone() }));
+    assert!(is_garbled(&lnrpc::Payment { fee_msat: -1, ..whole }));
 }
 
 #[test]
 fn a_record_without_a_time_counts_as_young() {
     for creation_time_ns in [0, -1] {
-        let payment = lnrpc::Payment {
-            creation_time_ns,
-            ..payment(PaymentStatus::Failed)
-        };
+        let payment = lnrpc::Payment { creation_time_ns, ..payment(PaymentStatus::Failed) };
         assert_eq!(record(&payment).unwrap().created, Timestamp::MAX);
     }
 }
@@ -173,27 +155,18 @@ fn a_record_without_a_time_counts_as_young() {
 fn a_look_up_takes_the_nodes_not_found_for_an_answer_and_nothing_else() {
     let not_found = Status::not_found("payment isn't initiated");
     assert!(matches!(look_up_refusal(&not_found), Ok(None)));
-    for code in (1..=16)
-        .map(Code::from_i32)
-        .filter(|&code| code != Code::NotFound)
-    {
+    for code in (1..=16).map(Code::from_i32).filter(|&code| code != Code::NotFound) {
         let refusal = look_up_refusal(&Status::new(code, "payment isn't initiated"));
         assert!(matches!(refusal, Err(NodeError::Refused(_))), "{code:?}");
     }
-    assert!(matches!(
-        look_up_refusal(&lost()),
-        Err(NodeError::Unreachable(_))
-    ));
+    assert!(matches!(look_up_refusal(&lost()), Err(NodeError::Unreachable(_))));
 }
 
 #[test]
 fn not_found_from_the_connection_is_no_answer() {
     let mut status = Status::not_found("no such host");
     status.set_source(Arc::new(std::io::Error::other("dns")));
-    assert!(matches!(
-        look_up_refusal(&status),
-        Err(NodeError::Unreachable(_))
-    ));
+    assert!(matches!(look_up_refusal(&status), Err(NodeError::Unreachable(_))));
 }
 
 #[test]
@@ -230,10 +203,7 @@ fn every_other_end_of_a_send_is_an_error_and_never_a_failure() {
         assert!(ends_stream(&update));
     }
     let update = send_refusal(&lost());
-    assert!(matches!(
-        update,
-        SendUpdate::Error(NodeError::Unreachable(_))
-    ));
+    assert!(matches!(update, SendUpdate::Error(NodeError::Unreachable(_))));
 }
 
 #[test]
@@ -255,10 +225,7 @@ fn an_introduction_needs_an_identity_and_the_right_network() {
         alias: "payer\n".to_owned(),
         chains: networks
             .iter()
-            .map(|&network| Chain {
-                chain: "bitcoin".to_owned(),
-                network: network.to_owned(),
-            })
+            .map(|&network| Chain { chain: "bitcoin".to_owned(), network: network.to_owned() })
             .collect(),
         ..GetInfoResponse::default()
     };
@@ -276,11 +243,7 @@ fn an_introduction_needs_an_identity_and_the_right_network() {
             other => panic!("{other:?}"),
         }
     }
-    for senseless in [
-        info("02", &["mainnet"]),
-        info(NODE, &[]),
-        info(NODE, &["mainnet"; 2]),
-    ] {
+    for senseless in [info("02", &["mainnet"]), info(NODE, &[]), info(NODE, &["mainnet"; 2])] {
         assert!(matches!(of(&senseless), Err(NodeError::Garbled(_))));
     }
 }

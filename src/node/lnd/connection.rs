@@ -53,12 +53,7 @@ impl Link {
             synced_to_graph = info.synced_to_graph,
             "connected to lnd"
         );
-        Ok(Self {
-            http2,
-            target,
-            introduction,
-            retired: AtomicBool::new(false),
-        })
+        Ok(Self { http2, target, introduction, retired: AtomicBool::new(false) })
     }
 
     /// Who is at the other end.
@@ -112,13 +107,10 @@ pub(super) async fn within<T>(
 }
 
 async fn connect(target: &Target) -> Result<Http2, NodeError> {
-    let tls = handshake(target)
-        .await
-        .map_err(|error| NodeError::Unreachable(answers::chain(&error)))?;
+    let tls =
+        handshake(target).await.map_err(|error| NodeError::Unreachable(answers::chain(&error)))?;
     if tls.get_ref().1.alpn_protocol() != Some(tls::H2) {
-        return Err(NodeError::Unreachable(
-            "it does not speak HTTP/2".to_owned(),
-        ));
+        return Err(NodeError::Unreachable("it does not speak HTTP/2".to_owned()));
     }
     Http2::open(tls, target.keep_alive)
         .await
@@ -129,7 +121,5 @@ async fn handshake(target: &Target) -> std::io::Result<TlsStream<TcpStream>> {
     let tcp = TcpStream::connect((target.host.as_str(), target.port)).await?;
     // A call is one small write; it must not wait for the last one's acknowledgement.
     tcp.set_nodelay(true)?;
-    TlsConnector::from(Arc::clone(&target.tls))
-        .connect(target.server_name.clone(), tcp)
-        .await
+    TlsConnector::from(Arc::clone(&target.tls)).connect(target.server_name.clone(), tcp).await
 }

@@ -25,11 +25,7 @@ pub(super) struct Connector {
 
 impl Connector {
     pub(super) fn new(target: Target) -> Self {
-        Self {
-            target: Arc::new(target),
-            opened: AtomicU64::new(0),
-            latest: Mutex::new(None),
-        }
+        Self { target: Arc::new(target), opened: AtomicU64::new(0), latest: Mutex::new(None) }
     }
 
     /// The connection in use. If there is none, one attempt is made, and all who wait share it: a
@@ -74,14 +70,12 @@ fn again(error: &NodeError) -> NodeError {
     match error {
         NodeError::Unreachable(why) => NodeError::Unreachable(why.clone()),
         NodeError::Timeout => NodeError::Timeout,
-        NodeError::WrongNetwork { found, expected } => NodeError::WrongNetwork {
-            found: found.clone(),
-            expected: *expected,
-        },
-        NodeError::OtherNode { found, expected } => NodeError::OtherNode {
-            found: found.clone(),
-            expected: expected.clone(),
-        },
+        NodeError::WrongNetwork { found, expected } => {
+            NodeError::WrongNetwork { found: found.clone(), expected: *expected }
+        }
+        NodeError::OtherNode { found, expected } => {
+            NodeError::OtherNode { found: found.clone(), expected: expected.clone() }
+        }
         NodeError::Refused(why) => NodeError::Refused(why.clone()),
         NodeError::Garbled(why) => NodeError::Garbled(why.clone()),
     }

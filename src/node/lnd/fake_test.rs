@@ -86,11 +86,7 @@ impl FakeLnd {
         let (certificate_pem, acceptor) = certificate();
         let script = Arc::new(Script::default());
         tokio::spawn(accept(listener, acceptor, Arc::clone(&script)));
-        let fake = Self {
-            address,
-            certificate_pem,
-            script,
-        };
+        let fake = Self { address, certificate_pem, script };
         fake.introduce_as(NODE, "regtest");
         fake
     }
@@ -99,10 +95,7 @@ impl FakeLnd {
         *self.script.info.lock().unwrap() = GetInfoResponse {
             identity_pubkey: identity.to_owned(),
             alias: "fake".to_owned(),
-            chains: vec![Chain {
-                chain: "bitcoin".to_owned(),
-                network: network.to_owned(),
-            }],
+            chains: vec![Chain { chain: "bitcoin".to_owned(), network: network.to_owned() }],
             ..GetInfoResponse::default()
         };
     }
@@ -175,10 +168,7 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, script: Arc<Script
     let mut connection = 0;
     while let Ok((tcp, _)) = listener.accept().await {
         connection += 1;
-        let handler = OnConnection {
-            connection,
-            script: Arc::clone(&script),
-        };
+        let handler = OnConnection { connection, script: Arc::clone(&script) };
         let serving = serve(acceptor.clone(), tcp, handler);
         script.connections.lock().unwrap().spawn(serving);
     }
@@ -246,9 +236,7 @@ impl Lightning for OnConnection {
     ) -> Result<Response<GetInfoResponse>, Status> {
         self.note("GetInfo", &request, None);
         if *self.script.refuses_info.lock().unwrap() {
-            return Err(Status::unknown(
-                "wallet locked, unlock it to enable full RPC access",
-            ));
+            return Err(Status::unknown("wallet locked, unlock it to enable full RPC access"));
         }
         Ok(Response::new(self.script.info.lock().unwrap().clone()))
     }

@@ -65,10 +65,7 @@ struct Inner<Io> {
 
 impl<Io> Gathered<Io> {
     pub(super) fn new(io: Io) -> Self {
-        Self(Arc::new(Mutex::new(Inner {
-            io,
-            waiting: Vec::new(),
-        })))
+        Self(Arc::new(Mutex::new(Inner { io, waiting: Vec::new() })))
     }
 
     /// The same stream, for [`drive`].
@@ -154,10 +151,7 @@ pub(super) async fn drive<Io>(
 
 /// Runs all jobs until none has anything to do. Ready when none is left.
 fn run(jobs: &mut FuturesUnordered<Job>, handed: &Jobs, cx: &Context<'_>) -> Poll<()> {
-    let turn = Arc::new(Turn {
-        task: cx.waker().clone(),
-        goes_on: AtomicBool::new(false),
-    });
+    let turn = Arc::new(Turn { task: cx.waker().clone(), goes_on: AtomicBool::new(false) });
     let waker = Waker::from(Arc::clone(&turn));
     let mut cx = Context::from_waker(&waker);
     for _ in 0..MAX_ROUNDS {

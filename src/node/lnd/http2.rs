@@ -43,10 +43,7 @@ impl Http2 {
             .await?;
         let connection = async {
             if let Err(error) = connection.await {
-                tracing::debug!(
-                    error = &error as &dyn std::error::Error,
-                    "lnd connection lost"
-                );
+                tracing::debug!(error = &error as &dyn std::error::Error, "lnd connection lost");
             }
         };
         #[expect(

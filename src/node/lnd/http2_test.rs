@@ -71,9 +71,7 @@ impl AsyncWrite for Recorded {
 
 /// The type and the stream of the frames in one write. The client's preface is no frame.
 fn frames(mut write: &[u8]) -> Vec<(u8, u32)> {
-    write = write
-        .strip_prefix(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-        .unwrap_or(write);
+    write = write.strip_prefix(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap_or(write);
     let mut frames = Vec::new();
     while let [a, b, c, kind, _, d, e, f, g, ..] = *write {
         frames.push((kind, u32::from_be_bytes([d, e, f, g])));
@@ -96,9 +94,8 @@ fn serve(io: DuplexStream) {
 
 async fn call(http2: &Http2, length: usize) {
     let message = Bytes::from(vec![b'x'; length]);
-    let request = Request::post("https://lnd/")
-        .body(Body::new(Full::new(message.clone())))
-        .unwrap();
+    let request =
+        Request::post("https://lnd/").body(Body::new(Full::new(message.clone()))).unwrap();
     let answer = http2.clone().call(request).await.unwrap();
     let body = answer.into_body().collect().await.unwrap();
     assert_eq!(body.to_bytes(), message);
@@ -110,14 +107,9 @@ async fn headers_and_message_leave_in_one_write() {
     let (near, far) = tokio::io::duplex(1 << 20);
     serve(far);
     let writes = Arc::new(Mutex::new(Vec::new()));
-    let recorded = Recorded {
-        io: near,
-        writes: Arc::clone(&writes),
-    };
-    let keep_alive = KeepAlive {
-        interval: Duration::from_secs(20),
-        timeout: Duration::from_secs(20),
-    };
+    let recorded = Recorded { io: near, writes: Arc::clone(&writes) };
+    let keep_alive =
+        KeepAlive { interval: Duration::from_secs(20), timeout: Duration::from_secs(20) };
     let http2 = Http2::open(recorded, keep_alive).await.unwrap();
 
     // Below and above the size from which h2 keeps a message in a buffer of its own.

@@ -57,16 +57,8 @@ impl Lab {
             .iter()
             .filter_map(Value::as_str)
             .collect();
-        let done = Command::new(command[0])
-            .args(&command[1..])
-            .args(args)
-            .output()
-            .unwrap();
-        assert!(
-            done.status.success(),
-            "{}",
-            String::from_utf8_lossy(&done.stderr)
-        );
+        let done = Command::new(command[0]).args(&command[1..]).args(args).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         serde_json::from_slice(&done.stdout).unwrap()
     }
 
@@ -87,9 +79,7 @@ impl Lab {
 }
 
 fn now() -> Timestamp {
-    let since_epoch = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap();
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     Timestamp::from_ms(i64::try_from(since_epoch.as_millis()).unwrap())
 }
 
@@ -135,10 +125,7 @@ async fn an_invoice_is_paid_once_and_found_again() {
 #[ignore = "needs the lab"]
 async fn an_unknown_hash_is_not_found() {
     let node = LndNode::new(Lab::open().options()).unwrap();
-    let found = node
-        .look_up(PaymentHash::from_bytes([9; 32]))
-        .await
-        .unwrap();
+    let found = node.look_up(PaymentHash::from_bytes([9; 32])).await.unwrap();
     assert_eq!(found.record, None);
 }
 
@@ -169,12 +156,7 @@ async fn no_route_is_a_failure_and_can_be_tried_again() {
         let updates = send(&node, &order).await;
         assert_eq!(last(&updates), RecordState::Failed(FailureReason::NoRoute));
     }
-    let found = node
-        .look_up(order.payment_hash)
-        .await
-        .unwrap()
-        .record
-        .unwrap();
+    let found = node.look_up(order.payment_hash).await.unwrap().record.unwrap();
     assert_eq!(found.state, RecordState::Failed(FailureReason::NoRoute));
 }
 
@@ -185,10 +167,7 @@ async fn a_payment_to_itself_is_refused_and_leaves_nothing() {
     let node = LndNode::new(lab.options()).unwrap();
     let order = lab.order("payer", 15_000);
     let updates = send(&node, &order).await;
-    assert!(matches!(
-        updates[..],
-        [SendUpdate::Error(NodeError::Refused(_))]
-    ));
+    assert!(matches!(updates[..], [SendUpdate::Error(NodeError::Refused(_))]));
     assert_eq!(node.look_up(order.payment_hash).await.unwrap().record, None);
 }
 
@@ -198,11 +177,7 @@ async fn a_held_payment_is_in_flight_until_the_payee_settles() {
     let lab = Lab::open();
     let node = LndNode::new(lab.options()).unwrap();
     let preimage = crate::domain::Preimage::from_bytes(
-        Timestamp::as_ms(now())
-            .to_be_bytes()
-            .repeat(4)
-            .try_into()
-            .unwrap(),
+        Timestamp::as_ms(now()).to_be_bytes().repeat(4).try_into().unwrap(),
     );
     let hash = preimage.hash().to_string();
     let held = lab.lncli("payee", &["addholdinvoice", &hash, "21"]);
@@ -218,22 +193,14 @@ async fn a_held_payment_is_in_flight_until_the_payee_settles() {
             other => panic!("{other:?}"),
         }
     }
-    let found = node
-        .look_up(order.payment_hash)
-        .await
-        .unwrap()
-        .record
-        .unwrap();
+    let found = node.look_up(order.payment_hash).await.unwrap().record.unwrap();
     assert_eq!(found.state, RecordState::InFlight);
     let again = send(&node, &order).await;
     assert!(matches!(again[..], [SendUpdate::AlreadyExists]));
 
     // The HTLC arrives a moment after lnd has told of it; the payee settles once it is there.
     while lab.lncli("payee", &["lookupinvoice", &hash])["state"] != "ACCEPTED" {}
-    lab.lncli(
-        "payee",
-        &["settleinvoice", &hex::encode(preimage.as_bytes())],
-    );
+    lab.lncli("payee", &["settleinvoice", &hex::encode(preimage.as_bytes())]);
     let rest: Vec<_> = updates.collect().await;
     assert!(
         matches!(last(&rest), RecordState::Succeeded { preimage: shown, .. } if shown == preimage)
@@ -247,10 +214,7 @@ async fn the_wrong_credentials_are_refused() {
     let mut options = lab.options();
     options.tls_cert_pem = Some(fs::read(lab.text("payee", "tls_cert")).unwrap());
     let refused = LndNode::new(options).unwrap().introduce().await;
-    assert!(
-        matches!(refused, Err(NodeError::Unreachable(_))),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(NodeError::Unreachable(_))), "{refused:?}");
 
     let mut options = lab.options();
     let strange = fs::read(lab.text("payee", "admin_macaroon")).unwrap();
@@ -262,8 +226,5 @@ async fn the_wrong_credentials_are_refused() {
     let mut options = lab.options();
     options.network = Network::Bitcoin;
     let refused = LndNode::new(options).unwrap().introduce().await;
-    assert!(
-        matches!(refused, Err(NodeError::WrongNetwork { .. })),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(NodeError::WrongNetwork { .. })), "{refused:?}");
 }

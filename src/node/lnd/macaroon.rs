@@ -64,10 +64,7 @@ impl Macaroon {
         let mut head = self.head.clone();
         push_field(&mut head, IDENTIFIER, id);
         head.push(END_OF_SECTION);
-        Self {
-            head,
-            signature: sign(&self.signature, id),
-        }
+        Self { head, signature: sign(&self.signature, id) }
     }
 
     fn parse_binary(binary: &[u8]) -> Result<Self, InvalidMacaroon> {
@@ -227,9 +224,7 @@ mod tests {
 
     #[test]
     fn a_long_caveat_has_a_length_of_two_bytes() {
-        let long = Macaroon::parse(MADE_BY_GO.as_bytes())
-            .unwrap()
-            .with_caveat(&[b'x'; 300]);
+        let long = Macaroon::parse(MADE_BY_GO.as_bytes()).unwrap().with_caveat(&[b'x'; 300]);
         let read = Macaroon::parse(long.expose_hex().as_bytes());
         assert_eq!(read, Ok(long));
     }
@@ -244,12 +239,7 @@ mod tests {
         longer.push(0);
         let mut other_version = binary;
         other_version[0] = 1;
-        for bad in [
-            longer,
-            other_version,
-            b"{\"i\":\"json\"}".to_vec(),
-            b"0g".to_vec(),
-        ] {
+        for bad in [longer, other_version, b"{\"i\":\"json\"}".to_vec(), b"0g".to_vec()] {
             assert_eq!(Macaroon::parse(&bad), Err(InvalidMacaroon));
         }
     }

@@ -145,11 +145,7 @@ impl LightningNode for LndNode {
             Err(status) => answers::look_up_refusal(&status).map_err(|error| link.heed(error))?,
         };
         let Introduction { id, connection, .. } = link.introduction().clone();
-        Ok(LookUp {
-            record,
-            node: id,
-            connection,
-        })
+        Ok(LookUp { record, node: id, connection })
     }
 
     async fn send(&self, order: SendOrder) -> SendStream {

@@ -70,11 +70,7 @@ async fn reconnected(node: &LndNode, first: Connection) -> Result<Connection, No
 #[tokio::test]
 async fn a_payment_is_told_until_it_is_paid() {
     let fake = FakeLnd::start().await;
-    let told = [
-        PaymentStatus::Initiated,
-        PaymentStatus::InFlight,
-        PaymentStatus::Succeeded,
-    ];
+    let told = [PaymentStatus::Initiated, PaymentStatus::InFlight, PaymentStatus::Succeeded];
     // What comes after the end is not heard.
     fake.will_say(told.map(payment), End::Silence);
     let updates = send(&fake.client()).await;
@@ -123,10 +119,7 @@ async fn a_failure_is_told_with_its_reason() {
 
     let updates = send(&fake.client()).await;
     assert_eq!(updates.len(), 2);
-    assert_eq!(
-        state(&updates[1]),
-        RecordState::Failed(FailureReason::NoRoute)
-    );
+    assert_eq!(state(&updates[1]), RecordState::Failed(FailureReason::NoRoute));
 }
 
 #[tokio::test]
@@ -166,10 +159,7 @@ async fn a_look_up_without_an_answer_is_an_error() {
 #[tokio::test]
 async fn a_second_send_already_exists() {
     let fake = FakeLnd::start().await;
-    fake.will_say(
-        [],
-        End::Error(Status::already_exists("invoice is already paid")),
-    );
+    fake.will_say([], End::Error(Status::already_exists("invoice is already paid")));
     let updates = send(&fake.client()).await;
     assert!(matches!(updates[..], [SendUpdate::AlreadyExists]));
 }
@@ -193,10 +183,7 @@ async fn a_stream_that_ends_too_early_is_an_error() {
     let updates = send(&fake.client()).await;
     assert!(matches!(
         updates[..],
-        [
-            SendUpdate::Record(_),
-            SendUpdate::Error(NodeError::Garbled(_))
-        ]
+        [SendUpdate::Record(_), SendUpdate::Error(NodeError::Garbled(_))]
     ));
 }
 
@@ -210,10 +197,7 @@ async fn a_stream_that_is_cut_is_an_error() {
 
     fake.cut();
     let lost = updates.next().await;
-    assert!(
-        matches!(lost, Some(SendUpdate::Error(NodeError::Unreachable(_)))),
-        "{lost:?}"
-    );
+    assert!(matches!(lost, Some(SendUpdate::Error(NodeError::Unreachable(_)))), "{lost:?}");
     assert!(updates.next().await.is_none());
 }
 
@@ -238,10 +222,7 @@ async fn another_certificate_is_refused() {
 
     for node in [by_pin, by_roots] {
         let refused = node.introduce().await;
-        assert!(
-            matches!(refused, Err(NodeError::Unreachable(_))),
-            "{refused:?}"
-        );
+        assert!(matches!(refused, Err(NodeError::Unreachable(_))), "{refused:?}");
     }
     assert!(fake.calls().is_empty());
 
@@ -279,10 +260,7 @@ async fn nothing_is_asked_on_another_network() {
         other => panic!("{other:?}"),
     }
     let updates = send(&node).await;
-    assert!(matches!(
-        updates[..],
-        [SendUpdate::Error(NodeError::WrongNetwork { .. })]
-    ));
+    assert!(matches!(updates[..], [SendUpdate::Error(NodeError::WrongNetwork { .. })]));
     assert!(fake.calls().iter().all(|call| call.method == "GetInfo"));
 }
 
@@ -300,11 +278,7 @@ async fn every_connection_begins_with_an_introduction() {
         connection = next;
         fake.cut();
     }
-    let calls: Vec<_> = fake
-        .calls()
-        .iter()
-        .map(|c| (c.connection, c.method))
-        .collect();
+    let calls: Vec<_> = fake.calls().iter().map(|c| (c.connection, c.method)).collect();
     let expected: Vec<_> = (1..=3)
         .flat_map(|connection| [(connection, "GetInfo"), (connection, "TrackPaymentV2")])
         .collect();
@@ -316,11 +290,7 @@ async fn many_callers_make_one_connection() {
     let fake = FakeLnd::start().await;
     let node = fake.client();
     let introductions = futures_util::future::join_all((0..20).map(|_| node.introduce())).await;
-    assert!(
-        introductions
-            .into_iter()
-            .all(|i| i.unwrap().connection == Connection(1))
-    );
+    assert!(introductions.into_iter().all(|i| i.unwrap().connection == Connection(1)));
     assert_eq!(fake.calls().len(), 1);
 }
 
@@ -330,11 +300,7 @@ async fn many_callers_make_one_attempt_and_the_next_makes_another() {
     fake.refuse_info();
     let node = fake.client();
     let refusals = futures_util::future::join_all((0..20).map(|_| node.introduce())).await;
-    assert!(
-        refusals
-            .iter()
-            .all(|r| matches!(r, Err(NodeError::Refused(_))))
-    );
+    assert!(refusals.iter().all(|r| matches!(r, Err(NodeError::Refused(_)))));
     assert_eq!(fake.calls().len(), 1);
 
     assert!(node.introduce().await.is_err());
@@ -363,8 +329,5 @@ async fn a_node_that_is_not_there_is_unreachable() {
     let mut options = FakeLnd::start().await.options();
     options.endpoint = format!("https://{address}");
     let refused = LndNode::new(options).unwrap().introduce().await;
-    assert!(
-        matches!(refused, Err(NodeError::Unreachable(_))),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(NodeError::Unreachable(_))), "{refused:?}");
 }

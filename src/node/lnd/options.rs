@@ -126,26 +126,16 @@ impl LndOptions {
         // Zero would mean a default of lnd's, which is not what was written.
         let seconds = i32::try_from(self.payment_timeout.as_secs()).unwrap_or_default();
         if seconds == 0 || self.payment_timeout.subsec_nanos() != 0 {
-            return Err(invalid(
-                "payment_timeout",
-                "must be whole seconds, not none",
-            ));
+            return Err(invalid("payment_timeout", "must be whole seconds, not none"));
         }
         let cltv_limit = i32::try_from(self.cltv_limit).unwrap_or_default();
         if cltv_limit == 0 {
-            return Err(invalid(
-                "cltv_limit",
-                "must be a number of blocks, not none",
-            ));
+            return Err(invalid("cltv_limit", "must be a number of blocks, not none"));
         }
         if self.max_parts == 0 {
             return Err(invalid("max_parts", "must not be zero"));
         }
-        Ok(PaymentTerms {
-            timeout_seconds: seconds,
-            cltv_limit,
-            max_parts: self.max_parts,
-        })
+        Ok(PaymentTerms { timeout_seconds: seconds, cltv_limit, max_parts: self.max_parts })
     }
 }
 
@@ -167,23 +157,13 @@ fn address(endpoint: &str) -> Result<(String, u16), &'static str> {
 }
 
 fn origin(host: &str, port: u16) -> Result<Uri, http::Error> {
-    let authority = if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
-    };
-    Uri::builder()
-        .scheme(Scheme::HTTPS)
-        .authority(authority)
-        .path_and_query("/")
-        .build()
+    let authority =
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    Uri::builder().scheme(Scheme::HTTPS).authority(authority).path_and_query("/").build()
 }
 
 fn invalid(option: &'static str, fault: impl Into<String>) -> InvalidLndOption {
-    InvalidLndOption {
-        option,
-        fault: fault.into(),
-    }
+    InvalidLndOption { option, fault: fault.into() }
 }
 
 #[cfg(test)]
@@ -213,11 +193,7 @@ mod tests {
     fn endpoints_are_hosts_with_or_without_a_port() {
         let cases = [
             ("https://127.0.0.1:10010", "127.0.0.1", "127.0.0.1:10010"),
-            (
-                "https://node.example/",
-                "node.example",
-                "node.example:10009",
-            ),
+            ("https://node.example/", "node.example", "node.example:10009"),
             ("https://[::1]:7", "::1", "[::1]:7"),
         ];
         for (endpoint, host, authority) in cases {
@@ -255,10 +231,8 @@ mod tests {
         for (option, spoil) in cases {
             let mut options = options();
             spoil(&mut options);
-            let fault = options
-                .target()
-                .map(|_| ())
-                .and_then(|()| options.payment_terms().map(|_| ()));
+            let fault =
+                options.target().map(|_| ()).and_then(|()| options.payment_terms().map(|_| ()));
             assert_eq!(fault.map_err(|fault| fault.option), Err(option));
         }
     }

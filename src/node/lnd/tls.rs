@@ -60,10 +60,7 @@ impl Pin {
         if certificates.is_empty() {
             return Err("holds no certificate".to_owned());
         }
-        Ok(Self {
-            certificates,
-            algorithms,
-        })
+        Ok(Self { certificates, algorithms })
     }
 }
 
@@ -115,10 +112,7 @@ mod tests {
     fn a_pin_without_a_certificate_is_an_error() {
         let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
         for pem in [b"".as_slice(), b"not PEM", key.as_bytes()] {
-            assert_eq!(
-                client_config(Some(pem)).unwrap_err(),
-                "holds no certificate"
-            );
+            assert_eq!(client_config(Some(pem)).unwrap_err(), "holds no certificate");
         }
         let broken = b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n";
         assert!(client_config(Some(broken)).is_err());

@@ -39,11 +39,7 @@ pub struct Ledger {
 impl Ledger {
     /// Reads the file. A last line that a crash cut short was never told to anybody: it is dropped.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new()
-            .create(true)
-            .read(true)
-            .append(true)
-            .open(path)?;
+        let file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
         let mut records = HashMap::new();
         let mut reader = BufReader::new(&file);
         let (mut text, mut whole) = (String::new(), 0_u64);
@@ -142,13 +138,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ledger");
         let preimage = Preimage::from_bytes([7; 32]);
-        let paid = record(
-            1,
-            RecordState::Succeeded {
-                preimage,
-                fee: Msat::new(1).unwrap(),
-            },
-        );
+        let paid = record(1, RecordState::Succeeded { preimage, fee: Msat::new(1).unwrap() });
         let failed = record(2, RecordState::Failed(FailureReason::NoRoute));
         let mut ledger = Ledger::open(&path).unwrap();
         ledger.append(&paid).unwrap();
@@ -159,9 +149,7 @@ mod tests {
         let mut again = Ledger::open(&path).unwrap();
         assert_eq!(again.find(paid.payment_hash), Some(&paid));
         assert_eq!(again.find(failed.payment_hash), Some(&failed));
-        again
-            .append(&record(4, RecordState::Failed(FailureReason::Timeout)))
-            .unwrap();
+        again.append(&record(4, RecordState::Failed(FailureReason::Timeout))).unwrap();
         assert_eq!(Ledger::open(&path).unwrap().records.len(), 3);
     }
 

@@ -49,9 +49,7 @@ pub struct SimulatedNode {
 
 impl std::fmt::Debug for SimulatedNode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SimulatedNode")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("SimulatedNode").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -59,11 +57,7 @@ impl SimulatedNode {
     /// Opens (or begins) the ledger in this directory.
     pub fn open(data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, std::io::Error> {
         let ledger = Ledger::open(&data_dir.join("simulated-node.jsonl"))?;
-        Ok(Self {
-            id: identity(),
-            clock,
-            ledger: tokio::sync::Mutex::new(ledger),
-        })
+        Ok(Self { id: identity(), clock, ledger: tokio::sync::Mutex::new(ledger) })
     }
 
     /// What becomes of an order by the rule.
@@ -77,10 +71,7 @@ impl SimulatedNode {
         } else if preimage.hash() != order.payment_hash {
             RecordState::Failed(FailureReason::NoRoute)
         } else {
-            RecordState::Succeeded {
-                preimage,
-                fee: fee(order),
-            }
+            RecordState::Succeeded { preimage, fee: fee(order) }
         }
     }
 
@@ -97,11 +88,7 @@ impl SimulatedNode {
             ));
         }
         match ledger.find(order.payment_hash) {
-            Some(Record {
-                state: RecordState::Failed(_),
-                ..
-            })
-            | None => {}
+            Some(Record { state: RecordState::Failed(_), .. }) | None => {}
             Some(_) => return SendUpdate::AlreadyExists,
         }
         let record = Record {
@@ -119,10 +106,7 @@ impl SimulatedNode {
 
 /// The same on every machine: 02 and the hash of its name.
 fn identity() -> NodeId {
-    let text = format!(
-        "02{}",
-        hex::encode(Sha256::digest(b"withdrawd simulated node"))
-    );
+    let text = format!("02{}", hex::encode(Sha256::digest(b"withdrawd simulated node")));
     #[expect(clippy::expect_used, reason = "33 bytes as hex are 66 digits")]
     NodeId::parse(&text).expect("66 hexadecimal digits")
 }
@@ -155,11 +139,7 @@ impl LightningNode for SimulatedNode {
 
     async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError> {
         let record = self.ledger.lock().await.find(hash).cloned();
-        Ok(LookUp {
-            record,
-            node: self.id.clone(),
-            connection: CONNECTION,
-        })
+        Ok(LookUp { record, node: self.id.clone(), connection: CONNECTION })
     }
 
     async fn send(&self, order: SendOrder) -> SendStream {

@@ -30,7 +30,7 @@ impl Payer {
         };
         let payment = &leased.payment;
         let next = looked_up(payment, &look.looked, payment.beside(&leased.withdraw));
-        match self.while_clocks_agree(next, &look.clocks) {
+        match while_clocks_agree(next, &look.clocks) {
             Next::Send => self.send(leased, look.paying, &look.clocks).await,
             Next::Stay => self.postpone(&leased).await,
             next => self.conclude(leased, next, &look.clocks).await,
@@ -45,16 +45,9 @@ impl Payer {
         let over = payment.all_over(clocks.earlier, &self.options.limits);
         let paying = self.trust.paying_node().await?;
         let found: LookUp = self.node.look_up(payment.payment_hash).await?;
-        let word = Word::of(
-            found.record.as_ref(),
-            payment,
-            self.options.limits.clock_skew,
-        );
+        let word = Word::of(found.record.as_ref(), payment, self.options.limits.clock_skew);
         let tells_nothing = matches!(word, Word::NotFound | Word::Failed(..));
-        let trust = self
-            .trust
-            .judge(payment, &paying, &found, tells_nothing)
-            .await?;
+        let trust = self.trust.judge(payment, &paying, &found, tells_nothing).await?;
         // Too late is judged after the answer, by the later clock.
         let late = self.clocks.read(&*self.runtime.clock, &*self.store).await?;
         let looked = LookedUp {
@@ -67,19 +60,7 @@ impl Payer {
         };
         let settled = clocks.settled && late.settled;
         // A node that is not trusted is not asked to pay either.
-        Ok(Look {
-            looked,
-            paying,
-            clocks: Reading { settled, ..late },
-        })
-    }
-
-    /// While wall and monotonic time disagree, nothing is sent, closed or reopened.
-    fn while_clocks_agree(&self, next: Next, clocks: &Reading) -> Next {
-        match next {
-            Next::Send | Next::Fail(_) if !clocks.settled => Next::Stay,
-            next => next,
-        }
+        Ok(Look { looked, paying, clocks: Reading { settled, ..late } })
     }
 
     /// Writes what follows from a look-up. A row that moved meanwhile is somebody else's: what the
@@ -95,8 +76,10 @@ impl Payer {
         let advance = self.scheduled(advance, clocks);
         match self.store.advance(&advance).await {
             Ok(()) => told(&advance, &before),
+            // Another worker, or a change of the request: it is looked up anew, soon.
             Err(StoreError::Stale) => {
-                tracing::debug!(payment = %advance.payment.id, "somebody else was faster");
+                let soon = clocks.now.plus(self.options.pace.first);
+                self.set_due(&leased, Some(soon)).await;
             }
             Err(error) => {
                 let payment = advance.payment.id;
@@ -110,6 +93,14 @@ impl Payer {
     pub(super) fn scheduled(&self, advance: Advance, clocks: &Reading) -> Advance {
         let due_at = self.next_look(&advance.payment, 0, clocks.now);
         Advance { due_at, ..advance }
+    }
+}
+
+/// While wall and monotonic time disagree, nothing is sent, closed or reopened.
+fn while_clocks_agree(next: Next, clocks: &Reading) -> Next {
+    match next {
+        Next::Send | Next::Fail(_) if !clocks.settled => Next::Stay,
+        next => next,
     }
 }
 

@@ -59,9 +59,7 @@ pub struct Payer {
 
 impl std::fmt::Debug for Payer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Payer")
-            .field("options", &self.options)
-            .finish_non_exhaustive()
+        f.debug_struct("Payer").field("options", &self.options).finish_non_exhaustive()
     }
 }
 
@@ -74,11 +72,7 @@ impl Payer {
         trust: NodeTrust,
         options: PayerOptions,
     ) -> Self {
-        let SendLimits {
-            clock_skew,
-            node_slack,
-            ..
-        } = options.limits;
+        let SendLimits { clock_skew, node_slack, .. } = options.limits;
         let hold = options.send_life.plus(clock_skew).plus(node_slack);
         let work = TaskTracker::new();
         // A closed tracker takes tasks all the same; it can be waited for.
@@ -117,10 +111,7 @@ impl Payer {
     ) -> Result<usize, StoreError> {
         let limit = i64::try_from(room.available_permits()).unwrap_or(i64::MAX);
         let now = self.runtime.clock.now();
-        let leased = self
-            .store
-            .lease(lane, now, now.plus(self.options.lease), limit)
-            .await?;
+        let leased = self.store.lease(lane, now, now.plus(self.options.lease), limit).await?;
         let taken = leased.len();
         for leased in leased {
             let (payer, room) = (Arc::clone(self), Arc::clone(room));
@@ -129,9 +120,7 @@ impl Payer {
                 let _place = room.acquire_owned().await;
                 payer.attend(leased).await;
             };
-            self.runtime
-                .spawner
-                .spawn(Box::pin(self.work.track_future(work)));
+            self.runtime.spawner.spawn(Box::pin(self.work.track_future(work)));
         }
         Ok(taken)
     }
@@ -148,14 +137,7 @@ impl Payer {
 
     fn next_look(&self, payment: &Payment, looks: i64, now: Timestamp) -> Option<Timestamp> {
         let jitter = self.runtime.jitter();
-        next_look(
-            payment,
-            looks,
-            now,
-            jitter,
-            &self.options.pace,
-            &self.options.limits,
-        )
+        next_look(payment, looks, now, jitter, &self.options.pace, &self.options.limits)
     }
 
     /// Nothing was learned: somebody looks again later.
@@ -179,11 +161,7 @@ impl Payer {
     async fn set_due(&self, leased: &Leased, due_at: Option<Timestamp>) {
         let payment = leased.payment.id;
         let looks = leased.looks.saturating_add(1);
-        if let Err(error) = self
-            .store
-            .postpone(payment, leased.epoch, due_at, looks)
-            .await
-        {
+        if let Err(error) = self.store.postpone(payment, leased.epoch, due_at, looks).await {
             // The lease runs out by itself.
             tracing::warn!(%payment, error = %chain(&error), "could not postpone");
         }

@@ -48,24 +48,14 @@ impl Payer {
         paying: NodeId,
         clocks: &Reading,
     ) -> Option<(Leased, SendOrder, Sent)> {
-        let Leased {
-            payment,
-            withdraw,
-            epoch,
-            ..
-        } = leased.clone();
+        let Leased { payment, withdraw, epoch, .. } = leased.clone();
         let now = clocks.now;
-        let deadline = self
-            .reopening()
-            .send_deadline(&payment, now, self.options.send_life);
+        let deadline = self.reopening().send_deadline(&payment, now, self.options.send_life);
         let mut advance = payment.send(epoch, paying, now, deadline);
         // Until then it is this worker's; afterwards anybody looks it up.
         advance.due_at = Some(now.plus(self.options.lease));
         let send = advance.new_send.clone()?;
-        let sent = Sent {
-            number: send.number,
-            epoch,
-        };
+        let listened = Sent { number: send.number, epoch };
 
         tracing::info!(
             withdraw = %withdraw.id,
@@ -77,7 +67,8 @@ impl Payer {
         );
         match self.store.advance(&advance).await {
             Ok(()) => {}
-            Err(StoreError::Unknown(_)) if self.is_committed(&advance.payment.id, sent).await => {}
+            Err(StoreError::Unknown(_))
+                if self.is_committed(&advance.payment.id, listened).await => {}
             Err(error) => {
                 let payment = advance.payment.id;
                 tracing::warn!(%payment, error = %chain(&error), "did not send");
@@ -94,25 +85,13 @@ impl Payer {
             fee_limit: payment.fee_limit,
             send_deadline: send.send_deadline,
         };
-        Some((
-            Leased {
-                payment,
-                withdraw,
-                epoch,
-                looks: 0,
-            },
-            order,
-            sent,
-        ))
+        Some((Leased { payment, withdraw, epoch, looks: 0 }, order, listened))
     }
 
     /// Reads back a send whose COMMIT was not answered: by number **and epoch**, or two workers
     /// would take one row for theirs.
     async fn is_committed(&self, payment: &crate::domain::PaymentId, sent: Sent) -> bool {
-        self.store
-            .send_exists(*payment, sent.number, sent.epoch)
-            .await
-            .unwrap_or(false)
+        self.store.send_exists(*payment, sent.number, sent.epoch).await.unwrap_or(false)
     }
 
     /// Listens until the payment ended, the stream did, or the attempt is no longer fresh. Tells
@@ -178,12 +157,7 @@ impl Payer {
                 Ok(next) => return next.unwrap_or(leased),
                 Err(StoreError::Stale | StoreError::Unknown(_)) => {
                     match self.store.payment(leased.payment.id).await {
-                        Ok(Some(again)) => {
-                            leased = Leased {
-                                epoch: leased.epoch,
-                                ..again
-                            }
-                        }
+                        Ok(Some(again)) => leased = Leased { epoch: leased.epoch, ..again },
                         Ok(None) | Err(_) => return leased,
                     }
                 }
@@ -231,13 +205,7 @@ impl Payer {
         }
         self.store.advance(&advance).await?;
         told(&advance, &before.state);
-        let withdraw = advance
-            .change
-            .map_or_else(|| leased.withdraw.clone(), |change| change.next);
-        Ok(Some(Leased {
-            payment: advance.payment,
-            withdraw,
-            ..leased.clone()
-        }))
+        let withdraw = advance.change.map_or_else(|| leased.withdraw.clone(), |change| change.next);
+        Ok(Some(Leased { payment: advance.payment, withdraw, ..leased.clone() }))
     }
 }

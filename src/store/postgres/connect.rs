@@ -46,20 +46,14 @@ async fn prepare(
          select set_config('statement_timeout', $1, false),
                 set_config('idle_in_transaction_session_timeout', $1, false),
                 set_config('default_transaction_isolation', 'read committed', false)";
-    sqlx::query(settings)
-        .bind(timeout_ms)
-        .execute(&mut *connection)
-        .await?;
+    sqlx::query(settings).bind(timeout_ms).execute(&mut *connection).await?;
 
     let (fsync, synchronous_commit) = durability(connection).await?;
     let durable = fsync == "on" && synchronous_commit != "off";
     if durable || options.allow_losing_commits_in_a_crash {
         return Ok(());
     }
-    Err(sqlx::Error::Configuration(Box::new(NotDurable {
-        fsync,
-        synchronous_commit,
-    })))
+    Err(sqlx::Error::Configuration(Box::new(NotDurable { fsync, synchronous_commit })))
 }
 
 /// Runs the migrations, or checks that they have run.

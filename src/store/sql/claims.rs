@@ -16,10 +16,7 @@ impl<D: Driver> Claims for SqlStore<D> {
     }
 
     async fn hash_used(&self, hash: PaymentHash) -> Result<bool, StoreError> {
-        let rows = self
-            .driver()
-            .fetch(statements::HASH_USED, vec![bytes(hash.as_bytes())])
-            .await?;
+        let rows = self.driver().fetch(statements::HASH_USED, vec![bytes(hash.as_bytes())]).await?;
         Ok(!rows.is_empty())
     }
 }
@@ -32,11 +29,7 @@ impl<D: Driver> SqlStore<D> {
             return Ok(ClaimOutcome::Stale);
         }
         let accepted_at = claim.change.next.modified;
-        if tx
-            .execute(statements::RESERVE, reserved(&claim.payment, accepted_at))
-            .await?
-            != 1
-        {
+        if tx.execute(statements::RESERVE, reserved(&claim.payment, accepted_at)).await? != 1 {
             return Ok(ClaimOutcome::HashUsed);
         }
         tx.commit().await?;

@@ -12,10 +12,7 @@ use crate::{
 #[async_trait]
 impl<D: Driver> Events for SqlStore<D> {
     async fn events_of(&self, id: WithdrawId) -> Result<Vec<Event>, StoreError> {
-        let rows = self
-            .driver()
-            .fetch(statements::EVENTS_OF, vec![uuid(id.as_uuid())])
-            .await?;
+        let rows = self.driver().fetch(statements::EVENTS_OF, vec![uuid(id.as_uuid())]).await?;
         rows.iter().map(rows::event).collect()
     }
 }

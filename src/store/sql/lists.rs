@@ -18,14 +18,22 @@ pub async fn list<D: Driver>(
     let Some((statement, fourth)) = choose(query) else {
         return Ok(Vec::new());
     };
-    let mut values = vec![
-        uuid(query.lowest().as_uuid()),
-        uuid(query.bound().as_uuid()),
-        int(query.limit),
-    ];
+    let mut values =
+        vec![uuid(query.lowest().as_uuid()), uuid(query.bound().as_uuid()), int(query.limit)];
     values.extend(fourth);
     let rows = driver.fetch(statement, values).await?;
     rows.iter().map(rows::view).collect()
+}
+
+/// The texts of all lists, for those who want to see how a database plans them.
+pub const fn list_statements() -> [&'static str; 5] {
+    [
+        statements::LIST_ALL.text,
+        statements::LIST_BY_STATUS.text,
+        statements::LIST_CLAIMABLE.text,
+        statements::LIST_UNCLAIMABLE.text,
+        statements::LIST_UNCLAIMABLE_ACTIVE.text,
+    ]
 }
 
 /// The statement for the filters, and its fourth parameter. None: nothing can fulfil them.
@@ -49,9 +57,7 @@ async fn by_request_id<D: Driver>(
     query: &ListQuery,
     request_id: &str,
 ) -> Result<Vec<WithdrawView>, StoreError> {
-    let rows = driver
-        .fetch(statements::BY_REQUEST_ID, vec![text(request_id)])
-        .await?;
+    let rows = driver.fetch(statements::BY_REQUEST_ID, vec![text(request_id)]).await?;
     let views: Result<Vec<_>, _> = rows.iter().map(rows::view).collect();
     let mut views = views?;
     views.retain(|view| {
@@ -59,14 +65,8 @@ async fn by_request_id<D: Driver>(
         let claimable = withdraw.unclaimable(query.now).is_none();
         withdraw.id >= query.lowest()
             && withdraw.id < query.bound()
-            && query
-                .filter
-                .status
-                .is_none_or(|status| status == withdraw.status)
-            && query
-                .filter
-                .claimable
-                .is_none_or(|wanted| wanted == claimable)
+            && query.filter.status.is_none_or(|status| status == withdraw.status)
+            && query.filter.claimable.is_none_or(|wanted| wanted == claimable)
     });
     Ok(views)
 }

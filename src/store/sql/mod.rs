@@ -13,6 +13,8 @@ mod withdraws;
 
 use super::driver::{Driver, Sql, Value};
 
+pub use lists::list_statements;
+
 /// The store over one of the databases.
 #[derive(Debug)]
 pub struct SqlStore<D> {

@@ -12,12 +12,7 @@ use crate::{
 #[async_trait]
 impl<D: Driver> Nodes for SqlStore<D> {
     async fn current_node(&self) -> Result<Option<NodeId>, StoreError> {
-        current(
-            &self
-                .driver()
-                .fetch(statements::CURRENT_NODE, Vec::new())
-                .await?,
-        )
+        current(&self.driver().fetch(statements::CURRENT_NODE, Vec::new()).await?)
     }
 
     async fn remember_node(

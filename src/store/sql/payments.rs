@@ -33,10 +33,7 @@ impl<D: Driver> Payments for SqlStore<D> {
     }
 
     async fn payment(&self, id: PaymentId) -> Result<Option<Leased>, StoreError> {
-        let rows = self
-            .driver()
-            .fetch(statements::PAYMENT_BY_ID, of(id))
-            .await?;
+        let rows = self.driver().fetch(statements::PAYMENT_BY_ID, of(id)).await?;
         let Some(row) = rows.first() else {
             return Ok(None);
         };
@@ -55,11 +52,7 @@ impl<D: Driver> Payments for SqlStore<D> {
         epoch: i64,
     ) -> Result<bool, StoreError> {
         let values = vec![uuid(id.as_uuid()), int(number), int(epoch)];
-        Ok(!self
-            .driver()
-            .fetch(statements::SEND_EXISTS, values)
-            .await?
-            .is_empty())
+        Ok(!self.driver().fetch(statements::SEND_EXISTS, values).await?.is_empty())
     }
 
     async fn postpone(
@@ -75,14 +68,8 @@ impl<D: Driver> Payments for SqlStore<D> {
     }
 
     async fn newest_paid(&self, node: &NodeId) -> Result<Option<PaymentHash>, StoreError> {
-        let rows = self
-            .driver()
-            .fetch(statements::NEWEST_PAID, vec![text(node.as_str())])
-            .await?;
-        let hash = rows
-            .first()
-            .map(|row| rows::one_bytes32(row, "payment_hash"))
-            .transpose()?;
+        let rows = self.driver().fetch(statements::NEWEST_PAID, vec![text(node.as_str())]).await?;
+        let hash = rows.first().map(|row| rows::one_bytes32(row, "payment_hash")).transpose()?;
         Ok(hash.map(PaymentHash::from_bytes))
     }
 }
@@ -126,15 +113,11 @@ impl<D: Driver> SqlStore<D> {
             return Err(StoreError::Stale.into());
         }
         if let Some(send) = &advance.new_send {
-            tx.execute(statements::NEW_SEND, new_send(payment.id, send))
-                .await?;
+            tx.execute(statements::NEW_SEND, new_send(payment.id, send)).await?;
         }
         if let Some((number, epoch, answer)) = advance.answered {
-            tx.execute(
-                statements::ANSWER_SEND,
-                answered(payment.id, number, epoch, answer),
-            )
-            .await?;
+            tx.execute(statements::ANSWER_SEND, answered(payment.id, number, epoch, answer))
+                .await?;
         }
         tx.commit().await
     }
@@ -174,10 +157,5 @@ fn new_send(payment: PaymentId, send: &Send) -> Vec<Value> {
 }
 
 fn answered(payment: PaymentId, number: i64, epoch: i64, answer: Answer) -> Vec<Value> {
-    vec![
-        text(answer.name()),
-        uuid(payment.as_uuid()),
-        int(number),
-        int(epoch),
-    ]
+    vec![text(answer.name()), uuid(payment.as_uuid()), int(number), int(epoch)]
 }

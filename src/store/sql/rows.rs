@@ -27,10 +27,7 @@ type Parsed<T> = Result<T, StoreError>;
 struct Reader<'r, R>(&'r R);
 
 fn bad(source: impl Into<BoxError>) -> StoreError {
-    StoreError::Failed {
-        doing: "read a row",
-        source: source.into(),
-    }
+    StoreError::Failed { doing: "read a row", source: source.into() }
 }
 
 fn known<T>(column: &'static str, value: Option<T>) -> Parsed<T> {
@@ -78,10 +75,7 @@ impl<R: Cells> Reader<'_, R> {
     }
 
     fn amount(&self, column: &'static str) -> Parsed<Amount> {
-        self.0
-            .decimal(column)
-            .map(Amount::from_decimal)
-            .map_err(bad)
+        self.0.decimal(column).map(Amount::from_decimal).map_err(bad)
     }
 
     fn sat(&self, column: &'static str) -> Parsed<Sat> {
@@ -166,10 +160,7 @@ pub fn view(row: &impl Cells) -> Parsed<WithdrawView> {
         None => None,
         Some(_) => Some(payment_view(row)?),
     };
-    Ok(WithdrawView {
-        withdraw: withdraw(row)?,
-        payment,
-    })
+    Ok(WithdrawView { withdraw: withdraw(row)?, payment })
 }
 
 fn payment_view(row: &impl Cells) -> Parsed<PaymentView> {
@@ -350,14 +341,9 @@ pub fn payment_standing(payment: &Payment) -> Vec<Value> {
         State::Paid { preimage, fee, at } => {
             (Some(preimage), Some(*fee), None, None, None, Some(*at))
         }
-        State::Failed { reason, at, late } => (
-            None,
-            None,
-            Some(reason.name()),
-            None,
-            late.as_ref(),
-            Some(*at),
-        ),
+        State::Failed { reason, at, late } => {
+            (None, None, Some(reason.name()), None, late.as_ref(), Some(*at))
+        }
         State::NeedsOperator { reason, at } => {
             (None, None, None, Some(reason.name()), None, Some(*at))
         }

@@ -76,10 +76,8 @@ pub const CHANGE: Sql = sql(
       where id = $8 and version = $9",
 );
 
-pub const BY_ID: Sql = sql(
-    "read a withdraw request",
-    select_views!("withdraw.by_id", "where w.id = $1"),
-);
+pub const BY_ID: Sql =
+    sql("read a withdraw request", select_views!("withdraw.by_id", "where w.id = $1"));
 
 pub const BY_SECRET: Sql = sql(
     "find a withdraw request by its secret",
@@ -88,18 +86,12 @@ pub const BY_SECRET: Sql = sql(
 
 pub const BY_REQUEST_ID: Sql = sql(
     "find a withdraw request by its request id",
-    select_views!(
-        "withdraw.by_request_id",
-        "where w.caller = '' and w.request_id = $1"
-    ),
+    select_views!("withdraw.by_request_id", "where w.caller = '' and w.request_id = $1"),
 );
 
 pub const LIST_ALL: Sql = sql(
     "list withdraw requests",
-    select_views!(
-        "withdraw.list",
-        "where w.id >= $1 and w.id < $2 order by w.id desc limit $3"
-    ),
+    select_views!("withdraw.list", "where w.id >= $1 and w.id < $2 order by w.id desc limit $3"),
 );
 
 pub const LIST_BY_STATUS: Sql = sql(
@@ -265,10 +257,8 @@ pub const EVENTS_OF: Sql = sql(
        from events where withdraw_id = $1 order by version",
 );
 
-pub const CURRENT_NODE: Sql = sql(
-    "read which node pays",
-    "-- node.current\nselect node_id from nodes where is_current",
-);
+pub const CURRENT_NODE: Sql =
+    sql("read which node pays", "-- node.current\nselect node_id from nodes where is_current");
 
 pub const RETIRE_NODES: Sql = sql(
     "retire the node that paid so far",
@@ -297,12 +287,8 @@ pub const KEYS_IN_USE: Sql = sql(
      select key_id from used where key_id is not null",
 );
 
-pub const ANY_WITHDRAW: Sql = sql(
-    "look for any withdraw request",
-    "-- withdraw.any\nselect id from withdraws limit 1",
-);
+pub const ANY_WITHDRAW: Sql =
+    sql("look for any withdraw request", "-- withdraw.any\nselect id from withdraws limit 1");
 
-pub const PING: Sql = sql(
-    "reach the database",
-    "-- ping\nselect id from withdraws where id is null limit 1",
-);
+pub const PING: Sql =
+    sql("reach the database", "-- ping\nselect id from withdraws where id is null limit 1");

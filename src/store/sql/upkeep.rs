@@ -17,29 +17,17 @@ impl<D: Driver> Upkeep for SqlStore<D> {
 
     async fn ping(&self) -> Result<(), StoreError> {
         // Reads a table rather than nothing, so that a database without migrations does not pass.
-        self.driver()
-            .fetch(statements::PING, Vec::new())
-            .await
-            .map(drop)
+        self.driver().fetch(statements::PING, Vec::new()).await.map(drop)
     }
 
     async fn keys_in_use(&self) -> Result<Vec<KeyId>, StoreError> {
-        let rows = self
-            .driver()
-            .fetch(statements::KEYS_IN_USE, Vec::new())
-            .await?;
-        let ids = rows
-            .iter()
-            .map(|row| rows::one_text(row, "key_id").map(KeyId::from_text));
+        let rows = self.driver().fetch(statements::KEYS_IN_USE, Vec::new()).await?;
+        let ids = rows.iter().map(|row| rows::one_text(row, "key_id").map(KeyId::from_text));
         ids.collect()
     }
 
     async fn is_empty(&self) -> Result<bool, StoreError> {
-        Ok(self
-            .driver()
-            .fetch(statements::ANY_WITHDRAW, Vec::new())
-            .await?
-            .is_empty())
+        Ok(self.driver().fetch(statements::ANY_WITHDRAW, Vec::new()).await?.is_empty())
     }
 
     async fn close(&self) {

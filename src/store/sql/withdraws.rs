@@ -23,8 +23,7 @@ impl<D: Driver> Withdraws for SqlStore<D> {
     }
 
     async fn by_secret(&self, hash: &SecretHash) -> Result<Option<WithdrawView>, StoreError> {
-        self.one_view(statements::BY_SECRET, super::bytes(hash.as_bytes()))
-            .await
+        self.one_view(statements::BY_SECRET, super::bytes(hash.as_bytes())).await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Vec<WithdrawView>, StoreError> {
@@ -88,11 +87,7 @@ impl<D: Driver> SqlStore<D> {
 }
 
 async fn create_one<T: Tx>(tx: &mut T, withdraw: &Withdraw) -> Result<CreateOutcome, Fault> {
-    if tx
-        .execute(statements::CREATE, rows::new_withdraw(withdraw))
-        .await?
-        == 1
-    {
+    if tx.execute(statements::CREATE, rows::new_withdraw(withdraw)).await? == 1 {
         events::append(tx, &withdraw.created_event()).await?;
         return Ok(CreateOutcome::Created);
     }
