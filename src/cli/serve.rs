@@ -127,5 +127,6 @@ fn banner(config: &Config, listening: &Listening, simulated: bool) {
     println!("  LNURL   {lnurl}, public as {public_url}");
     let server =
         if grpc.port() == 50051 { String::new() } else { format!(" --server http://{grpc}") };
-    println!("  next    withdrawd create --max-amount 1000{server}");
+    let program = std::env::args().next().unwrap_or_else(|| "withdrawd".to_owned());
+    println!("  next    {program} create --max-amount 1000{server}");
 }

@@ -87,21 +87,21 @@ impl ClaimService {
         };
         let presented = match Presented::read(pr) {
             Ok(presented) => presented,
-            Err(refusal) => return Ok(Err(self.unless_unknown(&secret, refusal).await?)),
+            Err(fault) => return Ok(Err(self.refuse(&secret, fault).await?)),
         };
         let service = self.clone();
         let work = async move { service.decide(&secret, &presented).await };
         self.runtime.detached(work).await.ok_or(ServiceError::Stopping)?
     }
 
-    /// A wrong secret is the first thing to say, whatever else is wrong.
-    async fn unless_unknown(
-        &self,
-        secret: &Secret,
-        refusal: Refusal,
-    ) -> Result<Refusal, ServiceError> {
-        let known = self.store.by_secret(&secret.hash()).await?.is_some();
-        Ok(if known { refusal } else { Refusal::Unknown })
+    /// That the link is unknown, or over, is the first thing to say, whatever else is wrong.
+    async fn refuse(&self, secret: &Secret, fault: Refusal) -> Result<Refusal, ServiceError> {
+        let Some(view) = self.store.by_secret(&secret.hash()).await? else {
+            return Ok(Refusal::Unknown);
+        };
+        let now = self.runtime.clock.now();
+        let why = view.withdraw.unclaimable(now);
+        Ok(why.map_or(fault, |why| Refusal::Unclaimable(why, now)))
     }
 
     async fn decide(

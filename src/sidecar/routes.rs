@@ -43,7 +43,8 @@ impl Routes {
         let (endpoint, answer) = self.route(request.method(), request.uri()).await;
         let took_ms = self.runtime.clock.monotonic().as_ms() - began.as_ms();
         let answered = answer.summary();
-        tracing::info!(lnurl = endpoint, method = %request.method(), took_ms, answered);
+        let request_id = hex::encode(&self.runtime.id_bits()[..8]);
+        tracing::info!(lnurl = endpoint, %request_id, method = %request.method(), took_ms, answered);
         answer
     }
 

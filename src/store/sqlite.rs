@@ -36,6 +36,9 @@ use crate::{
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
 
+/// How long to wait for a connection of the pool: the writer's turn comes in order.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// How to open the file.
 #[derive(Clone, Debug)]
 pub struct SqliteOptions {
@@ -113,6 +116,7 @@ async fn pool(
     max_connections: u32,
 ) -> Result<SqlitePool, StoreError> {
     let pool = SqlitePoolOptions::new()
+        .acquire_timeout(ACQUIRE_TIMEOUT)
         .max_connections(max_connections)
         .idle_timeout(None)
         .max_lifetime(None)

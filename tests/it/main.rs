@@ -18,4 +18,5 @@ mod invoices;
 mod node;
 mod payments;
 mod races;
+mod replicas;
 mod requests;
