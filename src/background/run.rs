@@ -7,9 +7,8 @@ use tokio_util::sync::CancellationToken;
 use super::Expiry;
 use crate::{
     domain::Millis,
-    ports::StoreError,
     runtime::Runtime,
-    service::{Payer, Waker},
+    service::{Payer, Waker, chain},
 };
 
 /// How long a pass that failed makes the next one wait.
@@ -32,10 +31,14 @@ pub async fn run_payer(
     poll: Millis,
     stop: CancellationToken,
 ) {
+    let mut last = String::new();
     loop {
         let wait = match payer.run_once().await {
-            Ok(_) => poll,
-            Err(error) => report("payer", &error),
+            Ok(_) => {
+                last.clear();
+                poll
+            }
+            Err(error) => report("payer", &error, &mut last),
         };
         tokio::select! {
             biased;
@@ -48,10 +51,14 @@ pub async fn run_payer(
 
 /// Marks expiries until `stop`.
 pub async fn run_expiry(expiry: Expiry, runtime: Runtime, every: Millis, stop: CancellationToken) {
+    let mut last = String::new();
     loop {
         let wait = match expiry.run_once().await {
-            Ok(_) => every,
-            Err(error) => report("expiry", &error),
+            Ok(_) => {
+                last.clear();
+                every
+            }
+            Err(error) => report("expiry", &error, &mut last),
         };
         tokio::select! {
             biased;
@@ -61,7 +68,12 @@ pub async fn run_expiry(expiry: Expiry, runtime: Runtime, every: Millis, stop: C
     }
 }
 
-fn report(pass: &str, error: &StoreError) -> Millis {
-    tracing::warn!(pass, error = %crate::service::chain(error), "a background pass failed");
+/// Tells of an error once, not every second for as long as a node is away.
+fn report(pass: &str, error: &dyn std::error::Error, last: &mut String) -> Millis {
+    let text = chain(error);
+    if *last != text {
+        tracing::warn!(pass, error = text, "a background pass failed; it is tried again");
+        *last = text;
+    }
     AFTER_AN_ERROR
 }

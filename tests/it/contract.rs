@@ -271,7 +271,8 @@ async fn postgres_must_be_durable() {
         let config = Config::defaults(&settings).unwrap();
         PostgresStore::open(config.postgres(true).unwrap().unwrap()).await
     };
-    let refused = open("false").await.err().expect("a database that loses commits was taken");
+    let refused =
+        open("false").await.map(drop).expect_err("a database that loses commits was taken");
     let text = withdrawd::service::chain(&refused);
     assert!(text.contains("synchronous_commit = off"), "{text}");
     assert!(open("true").await.is_ok());
@@ -299,13 +300,11 @@ async fn a_schema_of_another_version_is_refused() {
         let config =
             Config::defaults(&[("data_dir", data_dir), ("store.database_url", url)]).unwrap();
         let open = async |migrate: bool| -> Result<(), StoreError> {
-            match config.postgres(migrate).unwrap() {
-                Some(options) => PostgresStore::open(options).await.map(drop),
-                None => {
-                    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-                    SqliteStore::open(&config.sqlite(migrate), clock).await.map(drop)
-                }
+            if let Some(options) = config.postgres(migrate).unwrap() {
+                return PostgresStore::open(options).await.map(drop);
             }
+            let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+            SqliteStore::open(&config.sqlite(migrate), clock).await.map(drop)
         };
         let refused = open(false).await.expect_err("an empty database was taken");
         assert!(withdrawd::service::chain(&refused).contains("withdrawd migrate"), "{refused:?}");

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use super::{ClockGuard, NodeTrust};
+use super::{ClockGuard, Distrust, NodeTrust};
 use crate::{
     domain::{
         Millis, Timestamp,
@@ -92,8 +92,11 @@ impl Payer {
 
     /// One pass: leases what is due, as much as there is room for, and starts to work on it.
     /// Returns how many attempts it took.
-    pub async fn run_once(self: &Arc<Self>) -> Result<usize, StoreError> {
+    ///
+    /// While the node is silent nothing is leased: whoever reaches it finds the work untouched.
+    pub async fn run_once(self: &Arc<Self>) -> Result<usize, Distrust> {
         let _pass = self.work.token();
+        self.trust.paying_node().await?;
         let fresh = self.take(Lane::Fresh, &self.sending).await?;
         let follow = self.take(Lane::Follow, &self.following).await?;
         Ok(fresh + follow)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sqlx::{PgConnection, PgPool, migrate::Migrator, postgres::PgPoolOptions};
+use sqlx::{Connection, PgConnection, PgPool, migrate::Migrator, postgres::PgPoolOptions};
 
 use super::{PostgresOptions, durability, fault};
 use crate::ports::StoreError;
@@ -24,6 +24,11 @@ struct NotDurable {
 /// A pool whose connections were all checked. Fails at once if the first one cannot be made.
 pub async fn pool(options: &PostgresOptions) -> Result<PgPool, StoreError> {
     let settings = Arc::new(options.clone());
+    let first = tokio::time::timeout(options.acquire_timeout, first_connection(options)).await;
+    first.map_err(|_| StoreError::Unavailable {
+        doing: "connect",
+        source: "Postgres does not answer".into(),
+    })??;
     let pool = PgPoolOptions::new()
         .max_connections(options.max_connections)
         .acquire_timeout(options.acquire_timeout)
@@ -34,6 +39,14 @@ pub async fn pool(options: &PostgresOptions) -> Result<PgPool, StoreError> {
         .connect_with(options.connect.clone().application_name("withdrawd"))
         .await;
     pool.map_err(|error| fault("connect", error).into_error())
+}
+
+/// The pool would try again until its time is up, and tell nothing but that it is.
+async fn first_connection(options: &PostgresOptions) -> Result<(), StoreError> {
+    let failed = |error| fault("connect", error).into_error();
+    let mut connection = PgConnection::connect_with(&options.connect).await.map_err(failed)?;
+    prepare(&mut connection, options).await.map_err(failed)?;
+    connection.close().await.map_err(failed)
 }
 
 async fn prepare(
