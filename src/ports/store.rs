@@ -95,9 +95,6 @@ pub trait Withdraws: Send + Sync {
 pub trait Claims: Send + Sync {
     /// Writes the attempt, the request's change and the event; decided by the database.
     async fn claim(&self, claim: &Claim) -> Result<ClaimOutcome, StoreError>;
-
-    /// Whether a payment hash was ever claimed with.
-    async fn hash_used(&self, hash: PaymentHash) -> Result<bool, StoreError>;
 }
 
 /// Which attempts to lease.

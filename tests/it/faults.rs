@@ -149,10 +149,6 @@ impl Claims for FaultyStore {
     async fn claim(&self, claim: &Claim) -> Result<ClaimOutcome, StoreError> {
         self.faults.write("claim", self.inner.claim(claim)).await
     }
-
-    async fn hash_used(&self, hash: PaymentHash) -> Result<bool, StoreError> {
-        self.faults.gate(self.inner.hash_used(hash)).await
-    }
 }
 
 #[async_trait]

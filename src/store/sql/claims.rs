@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::{SqlStore, bytes, int, retry::retrying, statements, text, uuid, withdraws};
 use crate::{
-    domain::{Claim, Payment, PaymentHash, Timestamp},
+    domain::{Claim, Payment, Timestamp},
     ports::{ClaimOutcome, Claims, StoreError},
     store::driver::{Driver, Fault, Tx, Value},
 };
@@ -13,11 +13,6 @@ use crate::{
 impl<D: Driver> Claims for SqlStore<D> {
     async fn claim(&self, claim: &Claim) -> Result<ClaimOutcome, StoreError> {
         retrying(|| self.claim_once(claim)).await
-    }
-
-    async fn hash_used(&self, hash: PaymentHash) -> Result<bool, StoreError> {
-        let rows = self.driver().fetch(statements::HASH_USED, vec![bytes(hash.as_bytes())]).await?;
-        Ok(!rows.is_empty())
     }
 }
 

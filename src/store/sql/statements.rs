@@ -176,11 +176,6 @@ pub const RESERVE: Sql = sql(
      on conflict (payment_hash) do nothing",
 );
 
-pub const HASH_USED: Sql = sql(
-    "look for a payment hash",
-    "-- payment.hash_used\nselect id from payments where payment_hash = $1",
-);
-
 pub const PAYMENT_BY_ID: Sql = sql(
     "read a payment",
     concat!(
@@ -190,6 +185,18 @@ pub const PAYMENT_BY_ID: Sql = sql(
         payment_columns!(),
         " from payments p join withdraws w on w.id = p.withdraw_id where p.id = $1"
     ),
+);
+
+pub const ANY_DUE_FRESH: Sql = sql(
+    "look for reserved payments",
+    "-- payment.any_due_fresh
+     select id from payments where state = 'RESERVED' and due_at_ms <= $1 limit 1",
+);
+
+pub const ANY_DUE_FOLLOW: Sql = sql(
+    "look for payments to follow",
+    "-- payment.any_due_follow
+     select id from payments where state <> 'RESERVED' and due_at_ms <= $1 limit 1",
 );
 
 pub const SENDS_OF: Sql = sql(
