@@ -8,6 +8,8 @@ mod draft;
 mod event;
 mod ids;
 pub mod invoice;
+#[cfg(test)]
+mod invoice_test;
 pub mod lnurl;
 mod money;
 mod network;
@@ -17,6 +19,8 @@ pub mod payment;
 mod secret;
 mod time;
 mod withdraw;
+#[cfg(test)]
+mod withdraw_test;
 
 pub use claim::{Claim, ClaimRules, Presented, Refusal};
 pub use draft::{Draft, DraftTtl, Field, Valid, Violation, is_request_id};

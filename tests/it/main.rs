@@ -7,6 +7,7 @@
     reason = "a test that meets the unexpected has failed, and tests wait for real processes"
 )]
 
+mod architecture;
 mod bench;
 mod clock;
 mod contract;

@@ -1,1 +1,182 @@
+//! The table, told as stories: one for each of its rows, and the edges around it.
+//!
+//! * [`rows`]: what a look-up's answer leads to, state by state.
+//! * [`streams`]: what an answer on a send's own stream leads to.
+//! * [`records`]: how a node's record is checked before it is believed.
+//! * [`steps`]: what a step writes, and when a request opens again.
+//! * [`timing`]: when a send is over, and when to look next.
+//! * [`model`]: the whole product of circumstances against a restatement of the searched model.
 
+mod model;
+mod records;
+mod rows;
+mod steps;
+mod streams;
+mod timing;
+
+use super::{
+    Age, Answer, Beside, FailureReason, LateSuccess, LookedUp, Next, OperatorReason, Payment, Send,
+    SendLimits, Sends, State, Trust, Word, looked_up,
+};
+use crate::domain::{
+    Millis, Msat, NodeId, Preimage, Timestamp,
+    withdraw_test::{at, attempt_at, request},
+};
+
+const PREIMAGE: Preimage = Preimage::from_bytes([7; 32]);
+
+const LIMITS: SendLimits = SendLimits {
+    clock_skew: Millis::from_secs(5),
+    node_slack: Millis::from_secs(60),
+    max_errors: 3,
+};
+
+/// The request is free and ACTIVE.
+const FREE: Beside = Beside { active: true, open_or_paid: false };
+
+fn msat(msat: i64) -> Msat {
+    Msat::new(msat).unwrap()
+}
+
+fn node(byte: u8) -> NodeId {
+    NodeId::parse(&format!("02{}", hex::encode([byte; 32]))).unwrap()
+}
+
+/// An attempt whose invoice was accepted ten seconds after its request was made, and which has not
+/// sent. The invoice lives for an hour from then.
+fn attempt() -> Payment {
+    Payment {
+        id: attempt_at(10),
+        version: 1,
+        withdraw: request().id,
+        invoice: "lnbcrt…".to_owned(),
+        payment_hash: PREIMAGE.hash(),
+        amount: msat(10_000),
+        fee_limit: msat(100),
+        invoice_expires_at: at(3610),
+        send_until: at(3000),
+        state: State::Reserved,
+        noted: None,
+        sends: Sends::default(),
+    }
+}
+
+/// The same in `state`, after one send for each of `answers`.
+fn sent(state: State, answers: &[Option<Answer>]) -> Payment {
+    let send = |(number, answer): (i64, &Option<Answer>)| Send {
+        number,
+        epoch: 10 * number,
+        node: node(1),
+        sent_at: at(100 * number),
+        send_deadline: at(100 * number + 15),
+        answer: *answer,
+    };
+    Payment { state, sends: Sends::from_rows((1..).zip(answers).map(send).collect()), ..attempt() }
+}
+
+fn sending(answers: &[Option<Answer>]) -> Payment {
+    sent(State::Sending, answers)
+}
+
+fn in_flight(answers: &[Option<Answer>]) -> Payment {
+    sent(State::InFlight, answers)
+}
+
+fn noted(payment: Payment) -> Payment {
+    Payment { noted: Some(FailureReason::NoRoute), ..payment }
+}
+
+fn failed(late: Option<LateSuccess>) -> State {
+    State::Failed { reason: FailureReason::NoRoute, at: at(500), late }
+}
+
+fn paid() -> State {
+    State::Paid { preimage: PREIMAGE, fee: msat(3), at: at(500) }
+}
+
+fn in_doubt(reason: OperatorReason) -> State {
+    State::NeedsOperator { reason, at: at(500) }
+}
+
+fn late() -> LateSuccess {
+    LateSuccess { preimage: PREIMAGE, fee: msat(3), at: at(600) }
+}
+
+/// A look-up by the right node, with no send left that could arrive, and time left for another.
+fn look(word: Word) -> LookedUp {
+    LookedUp {
+        word,
+        over: true,
+        too_late: false,
+        trust: Trust::Same,
+        node_dedupes: true,
+        max_errors: LIMITS.max_errors,
+    }
+}
+
+/// The same while a send may still arrive.
+fn early(word: Word) -> LookedUp {
+    LookedUp { over: false, ..look(word) }
+}
+
+/// The same when no send is allowed any more.
+fn too_late(word: Word) -> LookedUp {
+    LookedUp { too_late: true, ..look(word) }
+}
+
+/// What follows from a look-up when nothing else has a claim on the request.
+fn follows(payment: &Payment, look: &LookedUp) -> Next {
+    looked_up(payment, look, FREE)
+}
+
+fn succeeded(age: Age) -> Word {
+    Word::Succeeded { preimage: PREIMAGE, fee: msat(3), age }
+}
+
+const PAY: Next = Next::Pay {
+    preimage: PREIMAGE,
+    fee: match Msat::new(3) {
+        Some(fee) => fee,
+        None => panic!("three millisatoshis exist"),
+    },
+};
+
+const LATE: Next = Next::LateSuccess {
+    preimage: PREIMAGE,
+    fee: match Msat::new(3) {
+        Some(fee) => fee,
+        None => panic!("three millisatoshis exist"),
+    },
+};
+
+fn failed_word() -> Word {
+    Word::Failed(FailureReason::NoRoute, Age::Since)
+}
+
+fn refused_word() -> Word {
+    Word::Failed(FailureReason::IncorrectPaymentDetails, Age::Since)
+}
+
+fn contradiction(age: Age) -> Word {
+    Word::Contradiction(OperatorReason::WrongPreimage, age)
+}
+
+const AGES: [Age; 3] = [Age::BeforeWithdraw, Age::BeforeAttempt, Age::Since];
+
+/// One of each kind of word, of each age.
+fn all_words() -> Vec<Word> {
+    let of_age = |age| {
+        [
+            Word::InFlight(age),
+            succeeded(age),
+            Word::Failed(FailureReason::NoRoute, age),
+            Word::Failed(FailureReason::IncorrectPaymentDetails, age),
+            contradiction(age),
+            Word::Contradiction(OperatorReason::AnswerMismatch, age),
+        ]
+    };
+    std::iter::once(Word::NotFound).chain(AGES.into_iter().flat_map(of_age)).collect()
+}
+
+/// An instant that many stories begin at.
+const NOW: Timestamp = Timestamp::from_ms(1_700_000_700_000);

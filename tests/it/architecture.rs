@@ -1,0 +1,286 @@
+//! The rooms of the crate, and that arrows between them point down only.
+//!
+//! Money is safe here because decisions are made in one room and carried out in others. The
+//! compiler does not keep rooms apart within one crate; this reads every path that the source names.
+
+#![expect(clippy::unwrap_used, reason = "a file that cannot be read fails the test")]
+
+mod examples;
+mod scan;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use scan::{crate_paths, foreign_paths, tokens};
+
+/// What each room may name. A new room does not pass until its arrows are thought through.
+const ARROWS: [(&str, &[&str]); 16] = [
+    ("main", &["cli"]),
+    // lib.rs declares the rooms and names none.
+    ("lib", &[]),
+    ("cli", &["app", "client", "config", "runtime", "telemetry", "domain"]),
+    // It alone knows every room; the wire's types are not a room of it.
+    (
+        "app",
+        &[
+            "background",
+            "config",
+            "domain",
+            "grpc",
+            "node",
+            "ports",
+            "runtime",
+            "service",
+            "sidecar",
+            "store",
+            "telemetry",
+        ],
+    ),
+    // It makes the options of these rooms, so that none of them knows the configuration.
+    ("config", &["background", "domain", "grpc", "node", "service", "sidecar", "store"]),
+    ("telemetry", &["config"]),
+    ("grpc", &["service", "domain", "runtime", "pb"]),
+    ("sidecar", &["service", "domain", "runtime"]),
+    ("client", &["pb"]),
+    ("pb", &[]),
+    ("background", &["service", "ports", "domain", "runtime"]),
+    ("service", &["ports", "domain", "runtime"]),
+    ("store", &["ports", "domain", "runtime"]),
+    ("node", &["ports", "domain", "runtime"]),
+    ("ports", &["domain"]),
+    ("runtime", &["domain"]),
+];
+/// The bottom: it names no other room.
+const BOTTOM: &str = "domain";
+
+/// Arrows that the table above does not have: a file, and the one thing that it may name.
+const EXCEPTIONS: [(&str, &str); 1] = [
+    // The test wallet makes invoices that fulfil the simulated node's published rule.
+    ("src/cli/wallet.rs", "node::simulated"),
+];
+
+/// Crates that only some places may name, and those places: a folder or a file each.
+const CRATES: [(&[&str], &[&str]); 4] = [
+    (
+        &[
+            "tonic",
+            "tonic_health",
+            "tonic_prost",
+            "tonic_reflection",
+            "tonic_types",
+            "prost",
+            "prost_types",
+        ],
+        &["src/grpc/", "src/client/", "src/pb.rs", "src/node/lnd/"],
+    ),
+    (&["sqlx"], &["src/store/"]),
+    (
+        &["hyper", "hyper_util", "http_body_util"],
+        &["src/sidecar/", "src/node/lnd/", "src/cli/fetch.rs"],
+    ),
+    (
+        &["tokio", "tokio_util", "tokio_stream", "tokio_rustls", "rustls"],
+        &[
+            "src/main.rs",
+            "src/app/",
+            "src/background/",
+            "src/cli/",
+            "src/grpc/",
+            "src/node/",
+            "src/runtime.rs",
+            "src/service/",
+            "src/sidecar/",
+            "src/store/",
+            "src/client/",
+        ],
+    ),
+];
+
+/// What the places above do not cover, each to the letter.
+const CRATE_EXCEPTIONS: [(&str, &str); 1] = [
+    // A database URL is read where all options are, so that a mistake in it names its option.
+    ("src/config/options.rs", "sqlx::postgres::PgConnectOptions"),
+];
+
+const MAX_LINES: usize = 500;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All files below, by their names from the root of the repository. Links are not followed: what
+/// they lead to is not ours.
+fn files_below(folder: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open = vec![PathBuf::from(folder)];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(root().join(&folder)).unwrap() {
+            let entry = entry.unwrap();
+            let path = folder.join(entry.file_name());
+            let kind = entry.file_type().unwrap();
+            if kind.is_dir() && entry.file_name() != "__pycache__" {
+                open.push(path);
+            } else if kind.is_file() {
+                found.push(path.to_str().unwrap().to_owned());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn read(file: &str) -> String {
+    let bytes = fs::read(root().join(file)).unwrap();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn sources() -> BTreeMap<String, String> {
+    let rust = files_below("src")
+        .into_iter()
+        .filter(|file| Path::new(file).extension().is_some_and(|suffix| suffix == "rs"));
+    rust.map(|file| (file.clone(), read(&file))).collect()
+}
+
+/// `src/node/lnd/mod.rs` is of the room `node`, `src/pb.rs` of `pb`.
+fn room_of(file: &str) -> &str {
+    let below = file.strip_prefix("src/").unwrap();
+    let first = below.split('/').next().unwrap();
+    first.strip_suffix(".rs").unwrap_or(first)
+}
+
+/// How many modules deep the module of a file is.
+fn depth_of(file: &str) -> usize {
+    let steps = file.strip_prefix("src/").unwrap().split('/').count();
+    if file.ends_with("/mod.rs") { steps - 1 } else { steps }
+}
+
+fn arrows_of(room: &str) -> Option<&'static [&'static str]> {
+    if room == BOTTOM {
+        return Some(&[]);
+    }
+    let found = ARROWS.into_iter().find(|(from, _)| *from == room);
+    found.map(|(_, to)| to)
+}
+
+/// Whether `path` is `exception` or lies below it.
+fn is_below(path: &[String], exception: &str) -> bool {
+    let exception: Vec<&str> = exception.split("::").collect();
+    path.len() >= exception.len() && path.iter().zip(&exception).all(|(a, b)| a == b)
+}
+
+/// What a file names and should not, as lines to read.
+fn arrows_up(file: &str, source: &str) -> Vec<String> {
+    let room = room_of(file);
+    let Some(allowed) = arrows_of(room) else {
+        return vec![format!("{file}: no arrows are known of the room {room}")];
+    };
+    let from_outside = if room == "main" { "withdrawd" } else { "crate" };
+    let mut wrong = Vec::new();
+    for path in crate_paths(&tokens(source), from_outside, depth_of(file)) {
+        let to = path.segments.first().map_or("", String::as_str);
+        let is_room = arrows_of(to).is_some();
+        let excepted =
+            EXCEPTIONS.iter().any(|(of, what)| *of == file && is_below(&path.segments, what));
+        if is_room && to != room && !allowed.contains(&to) && !excepted {
+            let path_text = path.segments.join("::");
+            wrong.push(format!("{file}:{}: {room} names crate::{path_text}", path.line));
+        }
+        if !is_room && matches!(to, "" | "*" | "self") {
+            wrong.push(format!("{file}:{}: names the whole crate", path.line));
+        }
+    }
+    wrong
+}
+
+/// The crates that a file names and should not.
+fn crates_out_of_place(file: &str, source: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for path in foreign_paths(&tokens(source)) {
+        let name = path.segments.first().map_or("", String::as_str);
+        let excepted =
+            CRATE_EXCEPTIONS.iter().any(|(of, what)| *of == file && is_below(&path.segments, what));
+        for (names, places) in CRATES {
+            let in_place = places.iter().any(|place| file.starts_with(place));
+            if names.contains(&name) && !in_place && !excepted {
+                let path_text = path.segments.join("::");
+                wrong.push(format!("{file}:{}: names {path_text}", path.line));
+            }
+        }
+    }
+    wrong
+}
+
+#[test]
+fn arrows_point_down() {
+    let sources = sources();
+    assert!(sources.len() > 60, "only {} files were found", sources.len());
+    let wrong: Vec<String> =
+        sources.iter().flat_map(|(file, source)| arrows_up(file, source)).collect();
+    assert!(wrong.is_empty(), "arrows that point up:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn drivers_and_wires_stay_in_their_rooms() {
+    let wrong: Vec<String> =
+        sources().iter().flat_map(|(file, source)| crates_out_of_place(file, source)).collect();
+    assert!(wrong.is_empty(), "crates out of place:\n{}", wrong.join("\n"));
+}
+
+/// An exception that nothing needs any more is an arrow that points up in waiting.
+#[test]
+fn every_exception_is_needed() {
+    let sources = sources();
+    for (file, what) in EXCEPTIONS {
+        let named = crate_paths(&tokens(&sources[file]), "crate", depth_of(file));
+        let needed = named.iter().any(|path| is_below(&path.segments, what));
+        assert!(needed, "{file} no longer names {what}");
+    }
+    for (file, what) in CRATE_EXCEPTIONS {
+        let named = foreign_paths(&tokens(&sources[file]));
+        let needed = named.iter().any(|path| is_below(&path.segments, what));
+        assert!(needed, "{file} no longer names {what}");
+    }
+}
+
+/// Scripts have no suffix here; they are known by their first line.
+fn is_written_by_hand(file: &str) -> bool {
+    let suffix = Path::new(file).extension().and_then(|suffix| suffix.to_str());
+    let by_suffix = matches!(suffix, Some("rs" | "proto" | "sql" | "py" | "sh"));
+    by_suffix || read(file).starts_with("#!")
+}
+
+#[test]
+fn no_file_is_longer_than_a_person_reads() {
+    let mut files = vec!["build.rs".to_owned()];
+    for folder in ["src", "tests", "proto", ".ci"] {
+        files.extend(files_below(folder));
+    }
+    let mut too_long = Vec::new();
+    for file in files.iter().filter(|file| is_written_by_hand(file)) {
+        let lines = read(file).lines().count();
+        if lines > MAX_LINES {
+            too_long.push(format!("{file}: {lines} lines"));
+        }
+    }
+    assert!(too_long.is_empty(), "split:\n{}", too_long.join("\n"));
+}
+
+/// The value of `key` in a section of a TOML text, as it stands there.
+fn setting<'t>(toml: &'t str, section: &str, key: &str) -> Option<&'t str> {
+    let lines = toml.lines().skip_while(|line| line.trim() != section).skip(1);
+    let mut within = lines.take_while(|line| !line.starts_with('['));
+    within.find_map(|line| {
+        let (name, value) = line.split_once('=')?;
+        (name.trim() == key).then(|| value.trim())
+    })
+}
+
+#[test]
+fn unsafe_code_is_forbidden() {
+    let manifest = read("Cargo.toml");
+    let level = setting(&manifest, "[lints.rust]", "unsafe_code");
+    assert_eq!(level, Some("\"forbid\""));
+}

@@ -1,0 +1,87 @@
+//! That the tests of the architecture can fail: texts that break a rule, and texts that seem to.
+
+use super::{arrows_up, crates_out_of_place};
+
+/// Each line breaks the rule once, in one of the ways that Rust has for it.
+#[test]
+fn an_arrow_up_is_found_however_it_is_spelled() {
+    for (file, source) in [
+        ("src/domain/money.rs", "use crate::store::SqliteStore;"),
+        ("src/domain/money.rs", "use crate::{domain::Sat, ports::{Store, StoreError}};"),
+        ("src/domain/money.rs", "fn f() -> crate::runtime::Runtime { todo!() }"),
+        ("src/domain/money.rs", "let x = <crate::service::Payer>::new();"),
+        ("src/domain/money.rs", "pub use super::super::ports as harmless;"),
+        ("src/domain/mod.rs", "use super::{runtime::Clock};"),
+        ("src/domain/payment/table.rs", "super::super::super::node::lnd::LndNode"),
+        ("src/ports/store.rs", "use crate::{\n    domain,\n    service::chain,\n};"),
+        ("src/store/sql/rows.rs", "use crate::node as domain;"),
+        ("src/service/claim.rs", "use crate :: /* why */ grpc :: Status;"),
+        ("src/sidecar/routes.rs", "use crate::ports::*;"),
+        ("src/cli/serve.rs", "use crate::node::simulated;"),
+        ("src/cli/wallet.rs", "use crate::node::{lnd::LndNode, simulated};"),
+        ("src/app/parts.rs", "use crate::pb;"),
+        ("src/runtime.rs", "macro_rules! m { () => { $crate::store::driver } }"),
+        ("src/main.rs", "withdrawd::app::start()"),
+        ("src/domain/money.rs", "use crate::*;"),
+        ("src/domain/money.rs", "use crate::{self as everything};"),
+        ("src/newroom/mod.rs", ""),
+    ] {
+        assert!(!arrows_up(file, source).is_empty(), "{file}: {source}");
+    }
+}
+
+#[test]
+fn what_only_looks_like_an_arrow_up_is_not_one() {
+    for (file, source) in [
+        (
+            "src/domain/money.rs",
+            "//! See [`crate::store`].\n/* crate::store /* nested */ crate::app */",
+        ),
+        ("src/domain/money.rs", "const A: &str = \"crate::store \\\" crate::app\";"),
+        ("src/domain/money.rs", "const A: &str = r#\"crate::store \" crate::app\"#;"),
+        (
+            "src/domain/money.rs",
+            "pub(crate) fn f<'a>(store: &'a str, q: char) { '\"'; '\\''; 'x' }",
+        ),
+        ("src/domain/money.rs", "use crate::domain::{Sat, payment::{State, Sends}};"),
+        ("src/domain/payment/table.rs", "use super::super::Msat; use super::store;"),
+        ("src/store/sql/rows.rs", "use super::super::driver; use crate::{domain::{a, b}, ports};"),
+        ("src/cli/wallet.rs", "use crate::{domain::Sat, node::simulated::{self, preimage_of}};"),
+        ("src/main.rs", "use withdrawd::cli::Cli;"),
+        ("src/grpc/convert.rs", "use crate::pb::{self, Withdraw};"),
+    ] {
+        assert_eq!(arrows_up(file, source), Vec::<String>::new(), "{file}: {source}");
+    }
+}
+
+#[test]
+fn a_crate_out_of_place_is_found() {
+    for (file, source) in [
+        ("src/service/claim.rs", "fn f() -> Result<(), tonic::Status> {}"),
+        ("src/service/claim.rs", "use tonic::{Code, Status};"),
+        ("src/ports/node.rs", "use tonic as t;"),
+        ("src/service/claim.rs", "use sqlx::query;"),
+        ("src/config/options.rs", "use sqlx::postgres::PgPool;"),
+        ("src/cli/serve.rs", "hyper::server::conn()"),
+        ("src/domain/claim.rs", "tokio::spawn(f)"),
+        ("src/ports/node.rs", "use ::tokio::sync::Mutex;"),
+        ("src/domain/claim.rs", "#[tokio::test]\nfn f() {}"),
+    ] {
+        let found = crates_out_of_place(file, source);
+        assert!(!found.is_empty(), "{file}: {source}");
+    }
+    for (file, source) in [
+        ("src/grpc/status.rs", "use tonic::{Code, Status};"),
+        ("src/config/options.rs", "use sqlx::postgres::PgConnectOptions;"),
+        ("src/domain/claim.rs", "/// Not tokio::spawn.\nlet tokio = 1; other::sqlx::f(tokio);"),
+    ] {
+        assert_eq!(crates_out_of_place(file, source), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn lines_are_counted_through_comments_and_strings() {
+    let source = "/* one\n two */\nlet text = \"\n\";\nuse crate::store::Sql;\n";
+    let found = arrows_up("src/domain/money.rs", source);
+    assert_eq!(found, ["src/domain/money.rs:5: domain names crate::store::Sql"]);
+}
