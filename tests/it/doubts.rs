@@ -98,6 +98,13 @@ async fn a_payment_that_is_known_before_its_first_send_needs_an_operator() {
         bench.work().await;
         let found = bench.get(&withdraw.id).await;
         assert_eq!(doubt(&found), OperatorReason::KnownBeforeSend);
+
+        // The proof settles it, though no send of it is stored.
+        let paid =
+            RecordState::Succeeded { preimage: proof_of(&invoice), fee: Msat::new(1).unwrap() };
+        bench.node.foreign_payment(&invoice, paid);
+        bench.pass(Millis::from_secs(600)).await;
+        assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid);
         assert!(bench.node.sends().is_empty());
     })
     .await;

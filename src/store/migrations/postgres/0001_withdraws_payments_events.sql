@@ -107,8 +107,9 @@ create table payments (
     constraint payments_ended_has_time
         check ((state in ('PAID', 'FAILED', 'NEEDS_OPERATOR')) = (state_at_ms is not null)),
     constraint payments_late_is_failed check (late_at_ms is null or state = 'FAILED'),
+    -- PAID without a send of ours: the node's proof ended a doubt about a send that was lost.
     constraint payments_sent_has_node
-        check (node_id is not null or state in ('RESERVED', 'FAILED', 'NEEDS_OPERATOR'))
+        check (node_id is not null or state not in ('SENDING', 'IN_FLIGHT'))
 );
 
 -- At most one open attempt per request, whatever the code believes.

@@ -1,0 +1,234 @@
+//! The real binary in front of a real lnd, on a store and a data directory of its own: what can be
+//! killed with -9 and started again on the same data.
+
+use std::{
+    fs::{self, File},
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tonic::transport::Channel;
+use withdrawd::pb::{
+    self, CreateWithdrawRequest, Withdraw, payment::State,
+    withdraw_service_client::WithdrawServiceClient,
+};
+
+use crate::{
+    bench::{Kind, claim_at, kinds, new_postgres_database},
+    lab::{Lab, eventually},
+};
+
+/// Shortened, so that what follows a silence is seen soon: a look at least once a second, and a
+/// send is over 5.5 s after it was committed.
+const PACE: [(&str, &str); 9] = [
+    ("payments.send_life_ms", "3000"),
+    ("payments.clock_skew_ms", "500"),
+    ("payments.node_slack_ms", "2000"),
+    ("payments.first_look_ms", "100"),
+    ("payments.slowest_look_ms", "500"),
+    ("payments.fresh_for_s", "1"),
+    ("payments.lease_ms", "1500"),
+    ("payments.slow_look_s", "1"),
+    ("store.max_connections", "8"),
+];
+
+/// Everything of a service that outlives its process.
+pub struct Home {
+    dir: Arc<TempDir>,
+    settings: Vec<(String, String)>,
+    lives: AtomicUsize,
+}
+
+/// Runs a story on every store, while every node is up.
+pub async fn on_every_store(settings: &[(&str, &str)], story: impl AsyncFn(&Lab, Home)) {
+    let Some(lab) = Lab::open() else { return };
+    let _up = lab.together().await;
+    for kind in kinds() {
+        eprintln!("on {kind:?}:");
+        story(&lab, Home::new(kind, &lab).await.with(settings)).await;
+    }
+}
+
+/// A home on each store, for stories that take a node down once for all of them.
+pub async fn homes(lab: &Lab, settings: &[(&str, &str)]) -> Vec<Home> {
+    let mut homes = Vec::new();
+    for kind in kinds() {
+        homes.push(Home::new(kind, lab).await.with(settings));
+    }
+    homes
+}
+
+impl Home {
+    /// On a fresh store, with the payer's lnd for its node.
+    pub async fn new(kind: Kind, lab: &Lab) -> Self {
+        let database_url = match kind {
+            Kind::Sqlite => String::new(),
+            Kind::Postgres => new_postgres_database().await,
+        };
+        Self::empty()
+            .with(&PACE)
+            .with(&[
+                ("store.database_url", &database_url),
+                ("grpc.listen", "127.0.0.1:0"),
+                ("lnurl.listen", "127.0.0.1:0"),
+                ("node.backend", "lnd"),
+            ])
+            .paying_from(lab, "payer", "payer_macaroon")
+    }
+
+    fn empty() -> Self {
+        Self {
+            dir: Arc::new(tempfile::tempdir().unwrap()),
+            settings: Vec::new(),
+            lives: AtomicUsize::new(0),
+        }
+    }
+
+    /// With the same settings and so the same store, in a data directory of its own.
+    pub fn replica(&self) -> Self {
+        Self { settings: self.settings.clone(), ..Self::empty() }
+    }
+
+    /// Later settings win.
+    pub fn with(mut self, settings: &[(&str, &str)]) -> Self {
+        let settings = settings.iter();
+        self.settings.extend(settings.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        self
+    }
+
+    /// Points it at another lnd.
+    pub fn paying_from(self, lab: &Lab, node: &str, macaroon: &str) -> Self {
+        self.with(&[
+            ("lnd.endpoint", &format!("https://{}", lab.fact(node, "rpc"))),
+            ("lnd.tls_cert", lab.fact(node, "tls_cert")),
+            ("lnd.macaroon", lab.fact(node, macaroon)),
+        ])
+    }
+
+    /// Starts the binary, and waits until it serves.
+    pub async fn start(&self) -> Daemon {
+        let life = self.lives.fetch_add(1, Ordering::SeqCst) + 1;
+        let log = self.dir.path().join(format!("log.{life}"));
+        let data_dir = self.dir.path().join("data");
+        let listen = data_dir.join("listen.json");
+        let _ = fs::remove_file(&listen);
+        let environment = self.settings.iter().map(|(key, value)| {
+            let key = key.replace('.', "__").to_uppercase();
+            (format!("WITHDRAWD__{key}"), value)
+        });
+        let mut child = Command::new(env!("CARGO_BIN_EXE_withdrawd"))
+            .args(["serve", "--data-dir"])
+            .arg(&data_dir)
+            .env_clear()
+            .envs(environment)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let listening: Value = eventually("it listens", async || {
+            if let Some(ended) = child.try_wait().unwrap() {
+                panic!("{ended}: {}", fs::read_to_string(&log).unwrap());
+            }
+            serde_json::from_slice(&fs::read(&listen).ok()?).ok()
+        })
+        .await;
+        let address = |key: &str| listening[key].as_str().unwrap().to_owned();
+        let server = format!("http://{}", address("grpc"));
+        Daemon {
+            child,
+            log,
+            _dir: Arc::clone(&self.dir),
+            lnurl: address("lnurl").parse().unwrap(),
+            client: WithdrawServiceClient::connect(server).await.unwrap(),
+        }
+    }
+}
+
+/// One life of the binary; dropping it is a kill -9.
+pub struct Daemon {
+    child: Child,
+    log: PathBuf,
+    _dir: Arc<TempDir>,
+    pub lnurl: SocketAddr,
+    pub client: WithdrawServiceClient<Channel>,
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        if std::thread::panicking() {
+            eprintln!("{}", self.log());
+        }
+    }
+}
+
+impl Daemon {
+    /// What this life has logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Waits for a line in its log.
+    pub async fn logged(&self, text: &str) {
+        eventually(text, async || self.log().contains(text).then_some(())).await;
+    }
+
+    /// How often it has asked its node to pay.
+    pub fn sends(&self) -> usize {
+        self.log().matches(r#""message":"sending""#).count()
+    }
+
+    pub async fn create(&self, sat: u64) -> Withdraw {
+        let request = CreateWithdrawRequest {
+            max_amount: sat.to_string(),
+            ..CreateWithdrawRequest::default()
+        };
+        let made = self.client.clone().create_withdraw(request).await;
+        made.unwrap().into_inner()
+    }
+
+    pub async fn get(&self, withdraw: &Withdraw) -> Withdraw {
+        let id = withdraw.id.clone();
+        let request = pb::GetWithdrawRequest { id };
+        let found = self.client.clone().get_withdraw(request).await;
+        found.unwrap().into_inner()
+    }
+
+    pub async fn deactivate(&self, withdraw: &Withdraw) -> Result<Withdraw, tonic::Status> {
+        let id = withdraw.id.clone();
+        let request = pb::DeactivateWithdrawRequest { id };
+        let ended = self.client.clone().deactivate_withdraw(request).await;
+        ended.map(tonic::Response::into_inner)
+    }
+
+    /// The callback.
+    pub async fn claim(&self, withdraw: &Withdraw, invoice: &str) -> Value {
+        claim_at(self.lnurl, &withdraw.ott, invoice).await
+    }
+
+    /// The callback, which must be OK.
+    pub async fn claim_ok(&self, withdraw: &Withdraw, invoice: &str) {
+        let answer = self.claim(withdraw, invoice).await;
+        assert_eq!(answer, json!({ "status": "OK" }));
+    }
+
+    /// Waits until the payment of a request is in `state`.
+    pub async fn until(&self, withdraw: &Withdraw, state: State) -> pb::Payment {
+        eventually(state.as_str_name(), async || {
+            let payment = self.get(withdraw).await.payment?;
+            let so = payment.state() == state;
+            assert!(so || payment.finished.is_none(), "it ended: {payment:?}");
+            so.then_some(payment)
+        })
+        .await
+    }
+}
