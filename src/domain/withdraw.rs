@@ -142,6 +142,9 @@ pub struct Withdraw {
     pub claimable: bool,
     /// The open or last attempt.
     pub attempt: Option<Attempt>,
+    /// An attempt that was closed as failed turned out to be paid while another one was open. As
+    /// long as that one is not paid as well, this request is not free: it was paid.
+    pub late_success: bool,
     /// When it last changed.
     pub modified: Timestamp,
 }
@@ -206,6 +209,7 @@ impl Withdraw {
             reopens_at: None,
             claimable: true,
             attempt: None,
+            late_success: false,
             modified: id.created(),
         }
     }
@@ -232,6 +236,10 @@ impl Withdraw {
         match self.attempt.map(|attempt| attempt.hold) {
             Some(Hold::Open) => return Some(Unclaimable::PaymentInFlight),
             Some(Hold::InDoubt) => return Some(Unclaimable::NeedsOperator),
+            // Paid, but not yet by an attempt that says so: the payer is about to settle it.
+            Some(Hold::Released) | None if self.late_success => {
+                return Some(Unclaimable::NeedsOperator);
+            }
             Some(Hold::Released) | None => {}
         }
         match self.reopens_at {
@@ -273,8 +281,8 @@ impl Withdraw {
         let claimable_until = self.claimable_until.max(reopens_at.max(now).plus(grace));
         let next = Self {
             attempt: Some(Attempt { id: payment, hold: Hold::Released }),
-            claimable: !waits,
-            reopens_at: waits.then_some(reopens_at),
+            claimable: !waits && !self.late_success,
+            reopens_at: (waits && !self.late_success).then_some(reopens_at),
             claimable_until,
             ..self
         };
@@ -288,9 +296,14 @@ impl Withdraw {
         next.changed(EventKind::NeedsOperator, Some(payment), Some(reason.name()), now)
     }
 
-    /// A closed attempt was paid after all. Only the event tells of it here.
+    /// A closed attempt was paid after all, while the request was not free.
     pub fn note_late_success(self, payment: PaymentId, now: Timestamp) -> Change {
-        self.changed(EventKind::LateSuccess, Some(payment), None, now)
+        Self { late_success: true, ..self }.changed(
+            EventKind::LateSuccess,
+            Some(payment),
+            None,
+            now,
+        )
     }
 
     /// Ended by its creator, also when expired. None if it is deactivated already.
@@ -315,8 +328,9 @@ impl Withdraw {
     /// What the expiry pass does to a row whose time has come; none if nothing.
     pub fn tick(self, now: Timestamp) -> Option<Change> {
         match (self.claimable, self.unclaimable(now)) {
-            (true, Some(Unclaimable::AlreadyExpired)) => {
-                let next = Self { claimable: false, ..self };
+            // Also one that reopened and ran out between two passes.
+            (marked, Some(Unclaimable::AlreadyExpired)) if marked || self.reopens_at.is_some() => {
+                let next = Self { claimable: false, reopens_at: None, ..self };
                 Some(next.changed(EventKind::Expired, None, None, now))
             }
             (false, None) => {

@@ -229,15 +229,38 @@ fn a_late_success_pays_a_request_that_was_free() {
     assert!(!paid.claimable && paid.reopens_at.is_none());
 }
 
-/// Only the event tells of a success that came too late to pay the request.
+/// A success that came too late to pay the request leaves it as it is, but for the mark.
 #[test]
-fn a_late_success_leaves_the_request_as_it_is() {
+fn a_late_success_leaves_the_request_as_it_is_and_marks_it() {
     let before = deactivated();
     let change = before.clone().note_late_success(attempt_at(10), at(50));
     assert_eq!(change.event.kind, EventKind::LateSuccess);
-    let same_but_for_the_version =
-        Withdraw { version: before.version, modified: before.modified, ..change.next };
-    assert_eq!(same_but_for_the_version, before);
+    let next = change.next;
+    let same_but_for_the_mark = Withdraw {
+        version: before.version,
+        modified: before.modified,
+        late_success: false,
+        ..next.clone()
+    };
+    assert!(next.late_success);
+    assert_eq!(same_but_for_the_mark, before);
+}
+
+/// Once an attempt is known to be paid, the failure of the one beside it opens nothing.
+#[test]
+fn a_request_that_was_paid_late_is_not_free_again() {
+    let (first, second) = (attempt_at(10), attempt_at(20));
+    let held = request().claim(first, at(10)).unwrap().next;
+    let free = held.reopen(first, FailureReason::NoRoute, at(15), GRACE, at(15)).next;
+    let held = free.claim(second, at(20)).unwrap().next;
+    let marked = held.note_late_success(first, at(25)).next;
+    let failed = marked.reopen(second, FailureReason::Timeout, at(30), GRACE, at(30)).next;
+
+    assert!(!failed.claimable);
+    assert_eq!(failed.unclaimable(at(31)), Some(Unclaimable::NeedsOperator));
+    assert!(failed.clone().claim(attempt_at(31), at(31)).is_err());
+    assert!(failed.clone().deactivate(at(31)).is_err());
+    assert_eq!(failed.pay(first, at(40)).next.status, Status::Paid);
 }
 
 type Transition = fn(Withdraw) -> Change;

@@ -121,7 +121,10 @@ fn files_below(folder: &str) -> Vec<String> {
             let entry = entry.unwrap();
             let path = folder.join(entry.file_name());
             let kind = entry.file_type().unwrap();
-            if kind.is_dir() && entry.file_name() != "__pycache__" {
+            // What the test command installs and builds is nobody's handwriting.
+            let made =
+                [".venv", "__pycache__", "bin"].iter().any(|name| entry.file_name() == *name);
+            if kind.is_dir() && !made {
                 open.push(path);
             } else if kind.is_file() {
                 found.push(path.to_str().unwrap().to_owned());

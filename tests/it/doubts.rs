@@ -226,6 +226,56 @@ async fn a_late_success_is_never_dropped() {
     .await;
 }
 
+/// Paid late while another attempt was open, which then fails: the request was paid, and must not
+/// be claimed a third time.
+#[tokio::test]
+async fn a_late_success_settles_the_request_when_the_attempt_beside_it_fails() {
+    on_every_store(async |bench| {
+        let (withdraw, first) = claimed(&bench, [Fate::Fail(FailureReason::NoRoute)]).await;
+        bench.node.next([Fate::Hold]);
+        bench.claim_ok(&withdraw, &bench.invoice(10)).await;
+        bench.work_until(&withdraw.id, State::InFlight).await;
+        let late =
+            RecordState::Succeeded { preimage: proof_of(&first), fee: Msat::new(1).unwrap() };
+        bench.node.foreign_payment(&first, late);
+        bench.pass(Millis::from_secs(3601)).await;
+        assert!(bench.events_of(&withdraw.id).await.contains(&"late_success"));
+
+        bench.node.release(false);
+        bench.pass(Millis::from_secs(100)).await;
+        assert!(!bench.get(&withdraw.id).await.claimable, "a request that was paid opened again");
+        let refused = bench.claim(&withdraw, &bench.invoice(10)).await;
+        assert_eq!(refused["status"], "ERROR");
+        for _ in 0..8 {
+            bench.pass(Millis::from_secs(100)).await;
+        }
+        let found = bench.get(&withdraw.id).await;
+        assert_eq!(found.status(), Status::Paid);
+        assert_eq!(found.payment.unwrap().invoice, first);
+    })
+    .await;
+}
+
+/// A closed attempt that a delayed send has restarted is followed for as long as it is out.
+#[tokio::test]
+async fn a_closed_attempt_that_is_in_flight_again_is_followed_to_its_end() {
+    on_every_store(async |bench| {
+        let (withdraw, invoice) = claimed(&bench, [Fate::Fail(FailureReason::NoRoute)]).await;
+        bench.node.foreign_payment(&invoice, RecordState::InFlight);
+        for _ in 0..4 {
+            bench.pass(Millis::from_secs(12 * 3600)).await;
+        }
+        let late =
+            RecordState::Succeeded { preimage: proof_of(&invoice), fee: Msat::new(1).unwrap() };
+        bench.node.foreign_payment(&invoice, late);
+        for _ in 0..2 {
+            bench.pass(Millis::from_secs(400)).await;
+        }
+        assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid);
+    })
+    .await;
+}
+
 /// While wall and monotonic clock disagree, nothing is closed or reopened.
 #[tokio::test]
 async fn a_clock_that_jumps_closes_nothing() {

@@ -49,6 +49,8 @@ pub fn next_look(
     match payment.state {
         State::Paid { .. } => None,
         State::Failed { .. } if payment.sends.is_empty() => None,
+        // The request beside it is not settled yet.
+        State::Failed { late: Some(_), .. } => Some(spread(pace.slow)),
         State::Failed { at, .. } => {
             pace.after_failure.iter().map(|span| at.plus(*span)).find(|look| *look > now)
         }

@@ -252,11 +252,14 @@ fn in_doubt(reason: OperatorReason, word: Word) -> Next {
 
 /// lnd restarts a FAILED payment when a delayed send arrives.
 fn after_failure(payment: &Payment, word: Word, beside: Beside) -> Next {
-    let known = matches!(payment.state, State::Failed { late: Some(_), .. });
+    let noted = matches!(payment.state, State::Failed { late: Some(_), .. });
     match word {
-        Word::Succeeded { preimage, fee, .. } if !payment.sends.is_empty() && !known => {
+        Word::Succeeded { preimage, fee, .. } if !payment.sends.is_empty() => {
             if beside.active && !beside.open_or_paid {
+                // Also when it was noted before: the attempt beside it has failed meanwhile.
                 Next::Pay { preimage, fee }
+            } else if noted {
+                Next::Stay
             } else {
                 Next::LateSuccess { preimage, fee }
             }

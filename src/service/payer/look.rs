@@ -3,7 +3,7 @@
 use super::{Payer, chain};
 use crate::{
     domain::{
-        FailureReason, NodeId, State,
+        FailureReason, NodeId, State, Status,
         payment::{Advance, LookedUp, Next, Word, looked_up},
     },
     ports::{Leased, LookUp, StoreError},
@@ -31,6 +31,16 @@ impl Payer {
         let payment = &leased.payment;
         let next = looked_up(payment, &look.looked, payment.beside(&leased.withdraw));
         match while_clocks_agree(next, &look.clocks) {
+            // The request was settled beside it: it stands in the books, and nothing follows.
+            Next::Stay if is_settled_beside(&leased) => self.set_due(&leased, None).await,
+            Next::Stay if is_worth_following(&leased, look.looked.word) => {
+                tracing::error!(
+                    payment = %payment.id,
+                    withdraw = %payment.withdraw,
+                    "closed as failed, yet the node is paying it, or has paid it"
+                );
+                self.ask_again(&leased).await;
+            }
             Next::Send => self.send(leased, look.paying, &look.clocks).await,
             Next::Stay => self.postpone(&leased).await,
             next => self.conclude(leased, next, &look.clocks).await,
@@ -101,6 +111,30 @@ fn while_clocks_agree(next: Next, clocks: &Reading) -> Next {
     match next {
         Next::Send | Next::Fail(_) if !clocks.settled => Next::Stay,
         next => next,
+    }
+}
+
+fn is_settled_beside(leased: &Leased) -> bool {
+    let noted = matches!(leased.payment.state, State::Failed { late: Some(_), .. });
+    noted && leased.withdraw.status != Status::Active
+}
+
+/// A closed attempt that may still turn out to be paid, or has, is not dropped after the last look
+/// that was planned: a delayed send restarts it, and a hold invoice can keep it out for days.
+fn is_worth_following(leased: &Leased, word: Word) -> bool {
+    match (leased.payment.state, word) {
+        (State::Failed { .. }, Word::InFlight(_)) => !leased.payment.sends.is_empty(),
+        // Until the request is settled by it, or by the attempt beside it.
+        (State::Failed { late: Some(_), .. }, _) => true,
+        (
+            State::Reserved
+            | State::Sending
+            | State::InFlight
+            | State::Paid { .. }
+            | State::Failed { .. }
+            | State::NeedsOperator { .. },
+            _,
+        ) => false,
     }
 }
 

@@ -134,6 +134,7 @@ pub fn withdraw(row: &impl Cells) -> Parsed<Withdraw> {
         reopens_at: row.opt_time("w_reopens_at_ms")?,
         claimable: row.bool("w_claimable")?,
         attempt,
+        late_success: row.bool("w_late_success")?,
         modified: row.time("w_modified_at_ms")?,
     })
 }
@@ -304,6 +305,7 @@ pub fn withdraw_standing(withdraw: &Withdraw) -> Vec<Value> {
         Value::Bool(withdraw.claimable),
         Value::Uuid(withdraw.attempt.map(|attempt| attempt.id.as_uuid())),
         opt_text(withdraw.attempt.map(|attempt| attempt.hold.name())),
+        Value::Bool(withdraw.late_success),
         int(withdraw.modified.as_ms()),
     ]
 }

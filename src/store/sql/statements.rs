@@ -19,6 +19,7 @@ macro_rules! withdraw_columns {
          w.expires_at_ms as w_expires_at_ms, w.claimable_until_ms as w_claimable_until_ms,
          w.reopens_at_ms as w_reopens_at_ms, w.claimable as w_claimable,
          w.payment_id as w_payment_id, w.payment_hold as w_payment_hold,
+         w.late_success as w_late_success,
          w.modified_at_ms as w_modified_at_ms"
     };
 }
@@ -61,9 +62,9 @@ pub const CREATE: Sql = sql(
          (id, version, request_id, min_amount, max_amount, currency, target_currency,
           exchange_rate, ttl_s, target_min_sat, target_max_sat, memo, statement_descriptor,
           pass_thru, key_id, secret_sha256, expires_at_ms, status, claimable_until_ms,
-          reopens_at_ms, claimable, payment_id, payment_hold, modified_at_ms)
+          reopens_at_ms, claimable, payment_id, payment_hold, late_success, modified_at_ms)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-             $20, $21, $22, $23, $24)
+             $20, $21, $22, $23, $24, $25)
      on conflict (caller, request_id) do nothing",
 );
 
@@ -72,8 +73,9 @@ pub const CHANGE: Sql = sql(
     "-- withdraw.change
      update withdraws
         set status = $1, claimable_until_ms = $2, reopens_at_ms = $3, claimable = $4,
-            payment_id = $5, payment_hold = $6, modified_at_ms = $7, version = version + 1
-      where id = $8 and version = $9",
+            payment_id = $5, payment_hold = $6, late_success = $7, modified_at_ms = $8,
+            version = version + 1
+      where id = $9 and version = $10",
 );
 
 pub const BY_ID: Sql =
@@ -234,7 +236,7 @@ pub const ANSWER_SEND: Sql = sql(
     "-- send.answer
      update sends set answer = $1
       where payment_id = $2 and number = $3 and epoch = $4
-        and (answer is null or answer <> 'FINAL')",
+        and (answer is null or $1 = 'FINAL')",
 );
 
 pub const SEND_EXISTS: Sql = sql(

@@ -38,6 +38,8 @@ create table withdraws (
     -- The open or last attempt.
     payment_id           uuid,
     payment_hold         text    check (payment_hold in ('RELEASED', 'OPEN', 'IN_DOUBT')),
+    -- A closed attempt turned out to be paid: the request is not free, whatever else fails.
+    late_success         boolean not null default false,
     modified_at_ms       bigint  not null,
 
     constraint withdraws_request_id_unique unique (caller, request_id),
@@ -47,7 +49,7 @@ create table withdraws (
         check (status = 'ACTIVE' or payment_hold is null or payment_hold = 'RELEASED'),
     constraint withdraws_paid_by_a_payment check (status <> 'PAID' or payment_id is not null),
     constraint withdraws_claimable_is_free
-        check (not claimable or (status = 'ACTIVE' and reopens_at_ms is null
+        check (not claimable or (status = 'ACTIVE' and reopens_at_ms is null and not late_success
                                  and (payment_hold is null or payment_hold = 'RELEASED')))
 );
 
