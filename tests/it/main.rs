@@ -9,6 +9,8 @@
 
 mod architecture;
 mod bench;
+mod binary;
+mod cli;
 mod clock;
 mod contract;
 mod crashes;
@@ -21,6 +23,7 @@ mod lab;
 mod lab_latency;
 mod lab_outages;
 mod lab_stories;
+mod lives;
 mod node;
 mod payments;
 mod races;
