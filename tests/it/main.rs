@@ -27,5 +27,6 @@ mod lives;
 mod node;
 mod payments;
 mod races;
+mod readme;
 mod replicas;
 mod requests;
