@@ -11,6 +11,7 @@ mod architecture;
 mod bench;
 mod binary;
 mod cli;
+mod clients;
 mod clock;
 mod contract;
 mod crashes;
