@@ -169,10 +169,9 @@ impl Config {
         file: Option<&std::path::Path>,
         overrides: &[Override],
     ) -> Result<Self, ConfigError> {
-        let environment = Environment::with_prefix("WITHDRAWD")
-            .prefix_separator("__")
-            .separator("__")
-            .try_parsing(true);
+        // Texts stay texts until a field asks for a number: a key of 64 decimal digits is no float.
+        let environment =
+            Environment::with_prefix("WITHDRAWD").prefix_separator("__").separator("__");
         Self::from_sources(file, Some(environment), overrides)
     }
 

@@ -15,7 +15,7 @@ pub(super) const BASE32_CHARS: usize = 26;
 
 /// Why a text is not an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not an id of the form {prefix}_ and 26 characters")]
+#[error("must be {prefix}_ and 26 characters of lower-case base32")]
 pub struct InvalidId {
     prefix: &'static str,
 }

@@ -195,10 +195,6 @@ impl Bench {
         self.life().running.listening.lnurl
     }
 
-    pub fn grpc(&self) -> SocketAddr {
-        self.life().running.listening.grpc
-    }
-
     pub fn data_dir(&self) -> &std::path::Path {
         self.data_dir.path()
     }

@@ -72,7 +72,8 @@ impl Lab {
         self.0["nodes"][node][key].as_str().unwrap()
     }
 
-    fn command(&self, node: &str, key: &str) -> Vec<&str> {
+    /// A command line, as `lab.json` has it.
+    pub fn command(&self, node: &str, key: &str) -> Vec<&str> {
         let words = self.0["nodes"][node][key].as_array().unwrap();
         words.iter().map(|word| word.as_str().unwrap()).collect()
     }
