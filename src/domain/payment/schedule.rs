@@ -49,12 +49,13 @@ pub fn next_look(
     match payment.state {
         State::Paid { .. } => None,
         State::Failed { .. } if payment.sends.is_empty() => None,
-        // The request beside it is not settled yet.
-        State::Failed { late: Some(_), .. } => Some(spread(pace.slow)),
+        // A person looks; or the request beside a late success is not settled yet.
+        State::NeedsOperator { .. } | State::Failed { late: Some(_), .. } => {
+            Some(spread(pace.slow))
+        }
         State::Failed { at, .. } => {
             pace.after_failure.iter().map(|span| at.plus(*span)).find(|look| *look > now)
         }
-        State::NeedsOperator { .. } => Some(spread(pace.slow)),
         State::InFlight if is_old(payment, now, pace) => Some(spread(pace.slow)),
         State::Reserved | State::Sending | State::InFlight => {
             let doubled = pace.first.as_ms() << looks.clamp(0, 16);
