@@ -23,7 +23,8 @@
 //! * [`node`] — lnd, and a simulated node for a first run.
 //! * [`grpc`], [`sidecar`] — the two faces: for internal services, and for wallets.
 //! * [`background`] — what nobody asks for: paying, marking expiries.
-//! * [`app`], [`config`], [`telemetry`], [`runtime`] — wiring, options, logs; time and randomness.
+//! * [`app`], [`config`], [`telemetry`], [`report`], [`runtime`] — wiring, options, logs, errors for
+//!   people; time and randomness.
 //! * [`cli`], [`client`], [`pb`] — the command line, its gRPC client, the generated types.
 //!
 //! # The invariants
@@ -51,6 +52,7 @@ pub mod grpc;
 pub mod node;
 pub mod pb;
 pub mod ports;
+pub mod report;
 pub mod runtime;
 pub mod service;
 pub mod sidecar;

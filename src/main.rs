@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use withdrawd::cli::Cli;
+use withdrawd::{cli::Cli, report::chain};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     match Cli::read().run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("withdrawd: {error:#}");
+            eprintln!("withdrawd: {}", chain(error.as_ref()));
             ExitCode::FAILURE
         }
     }

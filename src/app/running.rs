@@ -13,8 +13,9 @@ use crate::{
     domain::{Millis, PublicUrl},
     grpc::{self, Health},
     ports::Store,
+    report::chain,
     runtime::{Runtime, Task},
-    service::{ClaimService, NodeTrust, Payer, Waker, WithdrawService, chain},
+    service::{ClaimService, NodeTrust, Payer, Waker, WithdrawService},
     sidecar,
 };
 

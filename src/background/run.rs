@@ -7,8 +7,9 @@ use tokio_util::sync::CancellationToken;
 use super::Expiry;
 use crate::{
     domain::Millis,
+    report::chain,
     runtime::Runtime,
-    service::{Payer, Waker, chain},
+    service::{Payer, Waker},
 };
 
 /// How long a pass that failed makes the next one wait.

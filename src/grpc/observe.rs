@@ -5,10 +5,7 @@ use std::future::Future;
 use tonic::{Code, Response, Status, metadata::MetadataMap};
 
 use super::status;
-use crate::{
-    runtime::Runtime,
-    service::{ServiceError, chain},
-};
+use crate::{report::chain, runtime::Runtime, service::ServiceError};
 
 /// The metadata key of the request id, in and out.
 const REQUEST_ID: &str = "x-request-id";

@@ -15,7 +15,7 @@ pub use claim::{ClaimService, Offer};
 pub use clocks::ClockGuard;
 pub use error::ServiceError;
 pub use list::{MAX_PAGE_SIZE, Page, PageRequest};
-pub use payer::{Payer, PayerOptions, chain};
+pub use payer::{Payer, PayerOptions};
 pub use shown::Shown;
 pub use trust::{Distrust, NodeTrust};
 pub use waker::Waker;

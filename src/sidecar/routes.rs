@@ -6,8 +6,9 @@ use http::{Method, Request, uri::Uri};
 
 use super::{answer::Answer, query::Callback};
 use crate::{
+    report::chain,
     runtime::Runtime,
-    service::{ClaimService, ServiceError, chain},
+    service::{ClaimService, ServiceError},
 };
 
 /// A longer URL is no wallet's.

@@ -273,7 +273,7 @@ async fn postgres_must_be_durable() {
     };
     let refused =
         open("false").await.map(drop).expect_err("a database that loses commits was taken");
-    let text = withdrawd::service::chain(&refused);
+    let text = withdrawd::report::chain(&refused);
     assert!(text.contains("synchronous_commit = off"), "{text}");
     assert!(open("true").await.is_ok());
 }
@@ -284,7 +284,7 @@ async fn a_data_directory_serves_one_process() {
     let bench = Bench::new(Kind::Sqlite).await;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let second = SqliteStore::open(&bench.config.sqlite(true), clock).await.err().unwrap();
-    assert!(withdrawd::service::chain(&second).contains("another withdrawd uses"));
+    assert!(withdrawd::report::chain(&second).contains("another withdrawd uses"));
 }
 
 /// Without migrations nothing is served; with them the second run changes nothing.
@@ -307,7 +307,7 @@ async fn a_schema_of_another_version_is_refused() {
             SqliteStore::open(&config.sqlite(migrate), clock).await.map(drop)
         };
         let refused = open(false).await.expect_err("an empty database was taken");
-        assert!(withdrawd::service::chain(&refused).contains("withdrawd migrate"), "{refused:?}");
+        assert!(withdrawd::report::chain(&refused).contains("withdrawd migrate"), "{refused:?}");
         open(true).await.unwrap();
         open(true).await.unwrap();
         open(false).await.unwrap();

@@ -1,12 +1,13 @@
 //! Looking an attempt up, and doing what the table says.
 
-use super::{Payer, chain};
+use super::Payer;
 use crate::{
     domain::{
         FailureReason, NodeId, State, Status,
         payment::{Advance, LookedUp, Next, Word, looked_up},
     },
     ports::{Leased, LookUp, StoreError},
+    report::chain,
     service::{Distrust, clocks::Reading},
 };
 

@@ -20,6 +20,7 @@ use crate::{
         payment::{Pace, Payment, Reopening, SendLimits, next_look},
     },
     ports::{Lane, Leased, LightningNode, Store, StoreError},
+    report::chain,
     runtime::Runtime,
 };
 
@@ -169,16 +170,4 @@ impl Payer {
             tracing::warn!(%payment, error = %chain(&error), "could not postpone");
         }
     }
-}
-
-/// An error with what caused it, for a log line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -2,13 +2,14 @@
 
 use futures_util::StreamExt;
 
-use super::{Payer, chain, look::told};
+use super::{Payer, look::told};
 use crate::{
     domain::{
         NodeId,
         payment::{Answer, Heard, Next, RecordState, Word, heard},
     },
     ports::{Leased, SendOrder, SendStream, SendUpdate, StoreError},
+    report::chain,
     service::clocks::Reading,
 };
 
