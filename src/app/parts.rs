@@ -56,11 +56,10 @@ async fn store(
     migrate: bool,
 ) -> Result<Arc<dyn Store>, StartError> {
     if let Some(options) = config.postgres(migrate)? {
-        // Connecting keeps large futures alive: not on everybody's stack.
-        return Ok(Arc::new(Box::pin(PostgresStore::open(options)).await?));
+        return Ok(Arc::new(PostgresStore::open(options).await?));
     }
     let clock = Arc::clone(&runtime.clock);
-    Ok(Arc::new(Box::pin(SqliteStore::open(&config.sqlite(migrate), clock)).await?))
+    Ok(Arc::new(SqliteStore::open(&config.sqlite(migrate), clock).await?))
 }
 
 fn node(config: &Config, runtime: &Runtime) -> Result<Arc<dyn LightningNode>, StartError> {

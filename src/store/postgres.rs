@@ -55,8 +55,9 @@ pub struct PostgresDriver {
 impl PostgresStore {
     /// Connects, checks durability, and brings the schema up to date (or checks that it is).
     pub async fn open(options: PostgresOptions) -> Result<Self, StoreError> {
-        let pool = connect::pool(&options).await?;
-        connect::schema(&pool, options.migrate).await?;
+        // Connecting keeps large futures alive: not on the stack of everybody who opens a store.
+        let pool = Box::pin(connect::pool(&options)).await?;
+        Box::pin(connect::schema(&pool, options.migrate)).await?;
         Ok(Self::over(PostgresDriver { pool }))
     }
 }
