@@ -4,6 +4,9 @@ use std::{env, error::Error, fs, path::Path};
 
 use protox::prost::Message;
 
+/// The message that carries bearer secrets: `src/pb.rs` prints it without them.
+const BEARER: &str = ".withdraw.v1.Withdraw";
+
 fn main() -> Result<(), Box<dyn Error>> {
     compile("withdraw", "proto", "withdraw/v1/withdraw.proto")?;
     compile("lnd", "src/node/lnd/proto", "router.proto")
@@ -16,6 +19,11 @@ fn compile(name: &str, root: &str, file: &str) -> Result<(), Box<dyn Error>> {
     let files = protox::compile([file], [root])?;
     let descriptor = Path::new(&env::var("OUT_DIR")?).join(format!("{name}_descriptor.bin"));
     fs::write(descriptor, files.encode_to_vec())?;
-    tonic_prost_build::configure().compile_fds(files)?;
+    tonic_prost_build::configure()
+        .skip_debug([BEARER])
+        // What is nested in it carries none.
+        .type_attribute(format!("{BEARER}.Status"), "#[derive(Debug)]")
+        .type_attribute(format!("{BEARER}.UnclaimableReason"), "#[derive(Debug)]")
+        .compile_fds(files)?;
     Ok(())
 }

@@ -9,7 +9,7 @@
 //! Arrows point down only; a test reads every path and fails when one points up.
 //!
 //! ```text
-//! main → cli → { app, client }                         app alone knows every room
+//! main → cli → { app, client }                         app knows every room, config their options
 //! app → { grpc, sidecar } → service → { ports, domain }      inbound
 //! app → background → { service, ports, domain }              passes over stored state
 //! { store, node } → ports, domain                            outbound
@@ -38,7 +38,8 @@
 //! 6. A request reopens only when no send of it can take effect any more, and the node said so after
 //!    that instant, on a connection on which it had shown its identity and its memory.
 //! 7. A COMMIT whose answer was lost is neither success nor failure: it is read back.
-//! 8. Every write names the version that it has read; a lease saves work, and no more.
+//! 8. Every write to the standing of a payment or a request names the version that it has read; a
+//!    lease saves work, and no more.
 //! 9. Every change writes its event in the same transaction. No event, row or log holds a secret.
 //! 10. PAID never changes.
 

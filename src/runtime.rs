@@ -1,6 +1,8 @@
 //! Time, randomness and tasks: injected everywhere, taken from the system only here.
 //!
-//! clippy's `disallowed-methods` keeps the rest of the crate from reaching for them.
+//! clippy's `disallowed-methods` keeps the rest of the crate from reaching for them. Connections are
+//! the exception: what TLS, HTTP/2 and the database drivers do by themselves runs on tokio's clock
+//! and tasks (`node/lnd`, `store/postgres`), and decides nothing.
 
 use std::{
     future::Future,
@@ -85,7 +87,7 @@ impl Runtime {
     /// Runs `work` to its end even if the caller goes away, and hands back what it made: tonic and
     /// hyper drop a handler's future when the client disconnects, and money must not be halfway.
     ///
-    /// None only if the task was lost with the runtime.
+    /// None if the task was lost: it panicked, or the process is going away.
     pub async fn detached<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
@@ -95,7 +97,20 @@ impl Runtime {
             // Nobody listens any more: the work is done all the same.
             let _ = tell.send(work.await);
         }));
-        hear.await.ok()
+        let done = hear.await.ok();
+        if done.is_none() {
+            tracing::error!("work was lost: it panicked, or the process is stopping");
+        }
+        done
+    }
+
+    /// Waits for `work` as long as `span`; none if it takes longer.
+    pub async fn within<T>(&self, span: Millis, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = self.clock.sleep(span) => None,
+        }
     }
 }
 

@@ -55,6 +55,12 @@ pub enum StartError {
         /// Where it should be.
         path: PathBuf,
     },
+    /// The file is there, and no key is in it.
+    #[error("{}: there is no master key in it", path.display())]
+    Empty {
+        /// Which file.
+        path: PathBuf,
+    },
     /// Open requests name a key that is not here.
     #[error(
         "open withdraw requests derive from the master key {missing}, which is not among the keys; \
@@ -64,7 +70,4 @@ pub enum StartError {
         /// Its id.
         missing: String,
     },
-    /// The node cannot be set up.
-    #[error("{0}")]
-    Node(String),
 }

@@ -79,17 +79,23 @@ fn parse<'a>(
     Ok(keys)
 }
 
-/// Makes a key that only this user can read, durable before it derives anything.
+/// Makes a key that only this user can read, whole and durable before it derives anything: a crash
+/// leaves either no file of this name or the whole key.
 fn make(path: &Path, runtime: &Runtime) -> Result<MasterKey, StartError> {
     let mut bytes = [0; 32];
     runtime.entropy.fill(&mut bytes);
     let key = MasterKey::from_bytes(bytes);
+    let temporary = path.with_extension("new");
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let mut open = OpenOptions::new();
+        let mut file = open.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
         writeln!(file, "{}", key.expose_hex())?;
         file.sync_all()?;
-        // The name, too, must survive a crash.
-        path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+        // Unlike a rename, a link never replaces a key that somebody made meanwhile.
+        std::fs::hard_link(&temporary, path)?;
+        std::fs::remove_file(&temporary)?;
+        File::open(dir)?.sync_all()
     };
     write().map_err(|source| StartError::File {
         doing: "write a new master key",

@@ -70,6 +70,20 @@ fn node(config: &Config, runtime: &Runtime) -> Result<Arc<dyn LightningNode>, St
     }
 }
 
+/// The key of one of the backend's options in the example file.
+fn lnd_option(field: &'static str) -> &'static str {
+    match field {
+        "endpoint" => "lnd.endpoint",
+        "tls_cert_pem" => "lnd.tls_cert",
+        "payment_timeout" => "lnd.payment_timeout_s",
+        "connect_timeout" => "lnd.connect_timeout_ms",
+        "call_timeout" | "info_timeout" => "lnd.call_timeout_ms",
+        "max_parts" => "lnd.max_parts",
+        "cltv_limit" => "payments.cltv_limit",
+        other => other,
+    }
+}
+
 fn simulated(config: &Config, runtime: &Runtime) -> Result<Arc<dyn LightningNode>, StartError> {
     if config.network()? != Network::Regtest {
         let rule = "simulated moves no money and runs on regtest only; choose lnd";
@@ -101,7 +115,7 @@ fn lnd(config: &Config) -> Result<Arc<dyn LightningNode>, StartError> {
         _ => Some(read("lnd.tls_cert", &options.tls_cert)?),
     };
     let node = LndNode::new(config.lnd_options(macaroon, tls_cert_pem)?)
-        .map_err(|fault| StartError::Node(format!("lnd.{fault}")))?;
+        .map_err(|wrong| BadOption::new(lnd_option(wrong.option), wrong.fault))?;
     Ok(Arc::new(node))
 }
 

@@ -43,8 +43,24 @@ pub struct Running {
     health: Health,
     closing: CancellationToken,
     halting: CancellationToken,
+    broken: CancellationToken,
     servers: TaskTracker,
     passes: TaskTracker,
+}
+
+/// Rings when a pass ends, by a panic say, though nobody stopped it: a service that accepts claims
+/// and pays nothing must not look alive.
+struct Alarm {
+    halting: CancellationToken,
+    broken: CancellationToken,
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if !self.halting.is_cancelled() {
+            self.broken.cancel();
+        }
+    }
 }
 
 /// Binds, wires and starts everything. It serves when this returns.
@@ -64,6 +80,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     let waker = Waker::default();
     let payer = Arc::new(payer(config, &parts)?);
     let (closing, halting) = (CancellationToken::new(), CancellationToken::new());
+    let broken = CancellationToken::new();
     let (servers, passes) = (TaskTracker::new(), TaskTracker::new());
     let spawner = &parts.runtime.spawner;
 
@@ -76,16 +93,20 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         closing.clone(),
     );
     spawner.spawn(Box::pin(servers.track_future(sidecar)));
-    let (task, health) = serve_grpc(config, &parts, grpc, public_url, closing.clone()).await;
+    let (task, health) = serve_grpc(config, &parts, grpc, public_url, closing.clone()).await?;
     spawner.spawn(Box::pin(servers.track_future(task)));
     for pass in background_passes(config, &parts, &payer, &waker, &health, &halting)? {
-        spawner.spawn(Box::pin(passes.track_future(pass)));
+        let alarm = Alarm { halting: halting.clone(), broken: broken.clone() };
+        spawner.spawn(Box::pin(passes.track_future(async move {
+            let _alarm = alarm;
+            pass.await;
+        })));
     }
     servers.close();
     passes.close();
     health.ready(true).await;
     health.started(true).await;
-    Ok(Running { listening, parts, payer, health, closing, halting, servers, passes })
+    Ok(Running { listening, parts, payer, health, closing, halting, broken, servers, passes })
 }
 
 async fn bind(option: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -133,20 +154,20 @@ async fn serve_grpc(
     listener: TcpListener,
     public_url: PublicUrl,
     stop: CancellationToken,
-) -> (Task, Health) {
+) -> Result<(Task, Health), StartError> {
     let runtime = parts.runtime.clone();
     let keyring = parts.keyring.clone();
     let service =
         WithdrawService::new(Arc::clone(&parts.store), keyring, public_url, runtime.clone());
     let (health, health_service) = Health::new().await;
-    let options = config.grpc_options();
+    let options = config.grpc_options()?;
     let task: Task = Box::pin(async move {
         let served = grpc::serve(listener, service, runtime, options, health_service, stop).await;
         if let Err(error) = served {
             tracing::error!(error = %chain(&error), "the gRPC server ended");
         }
     });
-    (task, health)
+    Ok((task, health))
 }
 
 fn background_passes(
@@ -159,7 +180,7 @@ fn background_passes(
 ) -> Result<[Task; 3], StartError> {
     let schedule = config.schedule()?;
     let runtime = || parts.runtime.clone();
-    let expiry = Expiry::new(Arc::clone(&parts.store), runtime());
+    let expiry = Expiry::new(Arc::clone(&parts.store), runtime(), schedule.reach);
     Ok([
         Box::pin(background::run_payer(
             Arc::clone(payer),
@@ -185,6 +206,7 @@ async fn watch_readiness(
     runtime: Runtime,
     stop: CancellationToken,
 ) {
+    let mut was_ready = true;
     loop {
         tokio::select! {
             biased;
@@ -192,11 +214,16 @@ async fn watch_readiness(
             () = runtime.clock.sleep(READINESS_EVERY) => {}
         }
         let answer = store.ping().await;
-        if let Err(error) = &answer {
-            tracing::warn!(error = %chain(error), "not ready: the database does not answer");
+        match &answer {
+            Err(error) if was_ready => {
+                tracing::warn!(error = %chain(error), "not ready: the database does not answer");
+            }
+            Ok(()) if !was_ready => tracing::info!("ready again"),
+            Ok(()) | Err(_) => {}
         }
+        was_ready = answer.is_ok();
         if !stop.is_cancelled() {
-            health.ready(answer.is_ok()).await;
+            health.ready(was_ready).await;
         }
     }
 }
@@ -205,6 +232,11 @@ impl Running {
     /// The payer of this process.
     pub const fn payer(&self) -> &Arc<Payer> {
         &self.payer
+    }
+
+    /// Resolves if a part of the service ended that must not: the process is better started anew.
+    pub async fn broken(&self) {
+        self.broken.cancelled().await;
     }
 
     /// Tells probes, waits for load balancers, stops accepting, drains within a limit, lets the
@@ -216,21 +248,27 @@ impl Running {
         if wait > Millis::ZERO {
             clock.sleep(wait).await;
         }
+        self.health.started(false).await;
+        self.health.end_watches().await;
         self.closing.cancel();
-        let drained = async {
-            self.servers.wait().await;
-            // What was accepted until now is paid if there is time for it.
-            self.halting.cancel();
+        let half = Millis::from_ms(drain.as_ms() / 2);
+        tokio::select! {
+            biased;
+            () = self.servers.wait() => {}
+            () = clock.sleep(half) => tracing::warn!("stopping with calls under way"),
+        }
+        // What was accepted until now was begun to be paid; the rest is stored.
+        self.halting.cancel();
+        self.payer.halt();
+        let finished = async {
             self.passes.wait().await;
             self.payer.idle().await;
         };
         tokio::select! {
             biased;
-            () = drained => {}
-            () = clock.sleep(drain) => tracing::warn!("stopping with work under way"),
+            () = finished => {}
+            () = clock.sleep(half) => tracing::warn!("stopping with payments under way"),
         }
-        self.halting.cancel();
-        self.health.started(false).await;
         self.parts.store.close().await;
     }
 }

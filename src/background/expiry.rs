@@ -1,11 +1,12 @@
-//! Marks what has expired, and what reopens, so that lists stay served by indexes.
+//! Marks what has expired, and what reopens, so that lists stay served by indexes; and pulls in what a
+//! clock that went far ahead has put off.
 //!
 //! No claim rests on the mark: a claim compares the times themselves.
 
 use std::sync::Arc;
 
 use crate::{
-    domain::{Change, Withdraw},
+    domain::{Change, Millis, Withdraw},
     ports::{Store, StoreError},
     runtime::Runtime,
 };
@@ -17,6 +18,7 @@ const BATCH: i64 = 500;
 pub struct Expiry {
     store: Arc<dyn Store>,
     runtime: Runtime,
+    reach: Millis,
 }
 
 impl std::fmt::Debug for Expiry {
@@ -26,14 +28,18 @@ impl std::fmt::Debug for Expiry {
 }
 
 impl Expiry {
-    /// Over this store.
-    pub fn new(store: Arc<dyn Store>, runtime: Runtime) -> Self {
-        Self { store, runtime }
+    /// Over this store. No plan for an open attempt reaches further than `reach`.
+    pub fn new(store: Arc<dyn Store>, runtime: Runtime, reach: Millis) -> Self {
+        Self { store, runtime, reach }
     }
 
     /// One pass. Returns how many requests it marked.
     pub async fn run_once(&self) -> Result<usize, StoreError> {
         let now = self.runtime.clock.now();
+        let far = self.store.pull_far(now.plus(self.reach), now).await?;
+        if far > 0 {
+            tracing::error!(far, "a clock was far ahead: payments that it had put off are due now");
+        }
         let due = self.store.due_to_tick(now, BATCH).await?;
         let changes: Vec<Change> = due.into_iter().filter_map(|w| Withdraw::tick(w, now)).collect();
         if changes.is_empty() {

@@ -22,6 +22,8 @@ pub struct Schedule {
     pub payer_poll: Millis,
     /// How often expiries are marked.
     pub expiry: Millis,
+    /// No plan for an open attempt reaches further into the future.
+    pub reach: Millis,
 }
 
 /// Pays until `stop`: woken by claims of this process, and by polling for those of others.

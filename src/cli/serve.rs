@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::Hidden;
 use crate::{
-    app::{self, Listening, Running},
+    app::{self, Listening},
     config::{Config, Override},
-    domain::Millis,
     runtime::Runtime,
     telemetry,
 };
@@ -24,7 +24,7 @@ pub struct ServeArgs {
     data_dir: Option<String>,
     /// <postgres://user@host/database> instead of SQLite.
     #[arg(long)]
-    database_url: Option<String>,
+    database_url: Option<Hidden>,
     /// Where gRPC listens, HOST:PORT; port 0 takes a free one.
     #[arg(long)]
     grpc_listen: Option<String>,
@@ -55,7 +55,7 @@ impl ServeArgs {
     fn load(self) -> anyhow::Result<Config> {
         let flags = [
             ("data_dir", self.data_dir),
-            ("store.database_url", self.database_url),
+            ("store.database_url", self.database_url.map(|url| url.0)),
             ("grpc.listen", self.grpc_listen),
             ("lnurl.listen", self.lnurl_listen),
             ("public_url", self.public_url),
@@ -78,16 +78,19 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     // Before anything is opened: a signal during the start is not lost.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let (wait, drain) = config.shutdown()?;
     let parts = app::open(&config, Runtime::system()).await?;
     let simulated = parts.node.traits().simulated;
     let running = app::start(&config, parts).await?;
     banner(&config, &running.listening, simulated);
 
+    let mut broken = false;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        () = running.broken() => broken = true,
     }
-    tracing::info!("stopping");
+    tracing::info!(broken, "stopping");
     let again = async {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -95,16 +98,11 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         }
     };
     tokio::select! {
-        () = stop(&config, running) => {}
+        () = running.stop(wait, drain) => tracing::info!("stopped"),
         () = again => tracing::warn!("stopping at once"),
     }
+    anyhow::ensure!(!broken, "a part of the service ended by itself; the log says why");
     Ok(())
-}
-
-async fn stop(config: &Config, running: Running) {
-    let shutdown = &config.shutdown;
-    running.stop(Millis::from_ms(shutdown.wait_ms), Millis::from_ms(shutdown.drain_ms)).await;
-    tracing::info!("stopped");
 }
 
 /// Brings the schema up to date.

@@ -12,7 +12,7 @@ use lightning_invoice::{Currency, InvoiceBuilder, PaymentSecret};
 use serde_json::Value;
 use url::Url;
 
-use super::fetch;
+use super::{Hidden, fetch, printable};
 use crate::{
     domain::{Msat, Sat, lnurl},
     node::simulated,
@@ -25,7 +25,7 @@ const MAX_DESCRIPTION: usize = 639;
 #[derive(Debug, Args)]
 pub(super) struct ClaimArgs {
     /// LNURL1… or lnurlw://…
-    lnurl: String,
+    lnurl: Hidden,
     /// How much to withdraw, in satoshis; without it as much as is offered.
     #[arg(long)]
     amount: Option<i64>,
@@ -45,7 +45,7 @@ struct Offer {
 }
 
 pub(super) async fn claim(args: ClaimArgs) -> anyhow::Result<()> {
-    let url = lnurl::decode(&args.lnurl).map_err(|fault| anyhow::anyhow!("{fault}"))?;
+    let url = lnurl::decode(&args.lnurl.0).map_err(|fault| anyhow::anyhow!("{fault}"))?;
     let offer = offer(&fetch::json(&url).await?)?;
     let invoice = if let Some(invoice) = args.invoice {
         invoice
@@ -86,7 +86,7 @@ fn offer(answer: &Value) -> anyhow::Result<Offer> {
 /// An ERROR is for the person: its reason is what is shown.
 fn accepted(answer: &Value) -> anyhow::Result<()> {
     match answer["status"].as_str() {
-        Some("ERROR") => bail!("{}", answer["reason"].as_str().unwrap_or("refused")),
+        Some("ERROR") => bail!("{}", printable(answer["reason"].as_str().unwrap_or("refused"))),
         Some(_) | None => Ok(()),
     }
 }

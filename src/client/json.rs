@@ -1,4 +1,4 @@
-//! A withdraw request as JSON, with the field names of the proto.
+//! A withdraw request as JSON, with the field names of the proto (and `ttl_s` for `ttl`, in seconds).
 
 use prost_types::{Timestamp, value::Kind};
 use serde_json::{Map, Value, json};
@@ -7,13 +7,13 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use crate::pb::{
     Payment, Withdraw,
     payment::{FailureReason, OperatorReason, State},
-    withdraw::{Status, UnclaimableReason},
+    withdraw::UnclaimableReason,
 };
 
 /// All that is set. Amounts stay decimal texts, times are RFC 3339.
 pub fn to_json(withdraw: &Withdraw) -> Value {
     let reason = withdraw.unclaimable_reason();
-    let value = json!({
+    without_nulls(json!({
         "id": withdraw.id,
         "object": withdraw.object,
         "status": withdraw.status().as_str_name(),
@@ -38,9 +38,7 @@ pub fn to_json(withdraw: &Withdraw) -> Value {
         "claimable": withdraw.claimable,
         "unclaimable_reason": unless_default(reason == UnclaimableReason::Unspecified, reason.as_str_name()),
         "payment": withdraw.payment.as_ref().map(payment),
-    });
-    debug_assert_ne!(withdraw.status(), Status::Unspecified);
-    without_nulls(value)
+    }))
 }
 
 fn payment(payment: &Payment) -> Value {

@@ -29,6 +29,9 @@ pub enum ClientError {
     /// `--server` is no URL.
     #[error("--server must be a URL such as http://127.0.0.1:50051")]
     Server,
+    /// `--status` is none.
+    #[error("--status must be ACTIVE, PAID or DEACTIVATED")]
+    Status,
     /// Nobody answers.
     #[error("cannot reach {server}: is `withdrawd serve` running there?")]
     Unreachable {
@@ -121,12 +124,10 @@ impl Client {
     pub async fn list(&mut self, page: Page) -> Result<(Vec<Shown>, String), ClientError> {
         let status = match page.status.as_str() {
             "" => WireStatus::Unspecified,
-            name => WireStatus::from_str_name(&name.to_ascii_uppercase()).ok_or_else(|| {
-                ClientError::Refused {
-                    code: "--status".to_owned(),
-                    text: "must be ACTIVE, PAID or DEACTIVATED".to_owned(),
-                }
-            })?,
+            name => {
+                let status = WireStatus::from_str_name(&name.to_ascii_uppercase());
+                status.ok_or(ClientError::Status)?
+            }
         };
         let request = ListWithdrawsRequest {
             page_size: page.size,

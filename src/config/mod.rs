@@ -37,8 +37,8 @@ pub struct Store {
     pub database_url: String,
     pub migrate: bool,
     pub max_connections: u32,
-    pub acquire_timeout_ms: u64,
-    pub statement_timeout_ms: u64,
+    pub acquire_timeout_ms: i64,
+    pub statement_timeout_ms: i64,
     pub allow_losing_commits_in_a_crash: bool,
 }
 
@@ -57,9 +57,9 @@ pub struct Keys {
 #[expect(missing_docs, reason = "the example file documents every key")]
 pub struct Grpc {
     pub listen: SocketAddr,
-    pub timeout_ms: u64,
+    pub timeout_ms: i64,
     pub max_concurrent_streams: u32,
-    pub max_connection_age_s: u64,
+    pub max_connection_age_s: i64,
 }
 
 /// `[lnurl]`
@@ -69,8 +69,8 @@ pub struct Grpc {
 pub struct Lnurl {
     pub listen: SocketAddr,
     pub max_connections: usize,
-    pub header_timeout_ms: u64,
-    pub answer_timeout_ms: u64,
+    pub header_timeout_ms: i64,
+    pub answer_timeout_ms: i64,
 }
 
 /// `[node]`
@@ -90,9 +90,9 @@ pub struct Lnd {
     pub endpoint: String,
     pub tls_cert: PathBuf,
     pub macaroon: PathBuf,
-    pub connect_timeout_ms: u64,
-    pub call_timeout_ms: u64,
-    pub payment_timeout_s: u64,
+    pub connect_timeout_ms: i64,
+    pub call_timeout_ms: i64,
+    pub payment_timeout_s: i64,
     pub max_parts: u32,
 }
 
@@ -160,6 +160,20 @@ impl BadOption {
     }
 }
 
+/// Why the configuration cannot be read. A parser shows the line that it does not understand, and
+/// that line may hold a key: it is left out.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration cannot be read: {0}")]
+pub struct Unreadable(String);
+
+impl From<&ConfigError> for Unreadable {
+    fn from(error: &ConfigError) -> Self {
+        let text = error.to_string();
+        let shown = text.lines().filter(|line| !line.contains('|'));
+        Self(shown.map(str::trim).collect::<Vec<_>>().join(" "))
+    }
+}
+
 /// A key and its value, as flags give them.
 pub type Override = (&'static str, String);
 
@@ -168,11 +182,12 @@ impl Config {
     pub fn load(
         file: Option<&std::path::Path>,
         overrides: &[Override],
-    ) -> Result<Self, ConfigError> {
+    ) -> Result<Self, Unreadable> {
         // Texts stay texts until a field asks for a number: a key of 64 decimal digits is no float.
         let environment =
             Environment::with_prefix("WITHDRAWD").prefix_separator("__").separator("__");
         Self::from_sources(file, Some(environment), overrides)
+            .map_err(|error| Unreadable::from(&error))
     }
 
     /// The defaults, with `overrides`; no file and no environment.
@@ -224,6 +239,15 @@ mod tests {
         assert_eq!(config.payments.fee_ppm, 7);
         let unknown = Config::defaults(&[("payments.fee_pmm", "7".into())]);
         assert!(unknown.unwrap_err().to_string().contains("fee_pmm"));
+    }
+
+    #[test]
+    fn a_line_that_does_not_parse_is_not_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("c.toml");
+        std::fs::write(&file, "[keys]\nmaster = \"hunter2\" oops\n").unwrap();
+        let error = Config::load(Some(&file), &[]).unwrap_err().to_string();
+        assert!(!error.contains("hunter2") && error.contains("line 2"), "{error}");
     }
 
     #[test]

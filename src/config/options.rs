@@ -27,20 +27,23 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 type Checked<T> = Result<T, BadOption>;
 
-fn at_least(option: &'static str, value: i64, least: i64) -> Checked<i64> {
-    if value >= least {
+/// No time here is meant to be longer: what is would overflow sums sooner or later.
+const LONGEST: Millis = Millis::from_secs(366 * 24 * 3600);
+
+fn within(option: &'static str, value: i64, least: i64, most: i64) -> Checked<i64> {
+    if (least..=most).contains(&value) {
         Ok(value)
     } else {
-        Err(BadOption::new(option, format!("must be at least {least}")))
+        Err(BadOption::new(option, format!("must be from {least} to {most}")))
     }
 }
 
 fn ms(option: &'static str, value: i64) -> Checked<Millis> {
-    at_least(option, value, 1).map(Millis::from_ms)
+    within(option, value, 1, LONGEST.as_ms()).map(Millis::from_ms)
 }
 
 fn s(option: &'static str, value: i64) -> Checked<Millis> {
-    at_least(option, value, 1).map(Millis::from_secs)
+    within(option, value, 1, LONGEST.as_secs_rounded_up()).map(Millis::from_secs)
 }
 
 fn some(option: &'static str, value: usize) -> Checked<usize> {
@@ -98,9 +101,12 @@ impl Config {
         }
         Ok(Some(PostgresOptions {
             connect: PgConnectOptions::from_str(&store.database_url).map_err(|_| bad())?,
-            max_connections: store.max_connections.max(2),
-            acquire_timeout: Duration::from_millis(store.acquire_timeout_ms),
-            statement_timeout: Duration::from_millis(store.statement_timeout_ms),
+            max_connections: within("store.max_connections", store.max_connections.into(), 2, 1000)
+                .and_then(|n| u32::try_from(n).map_err(|_| bad()))?,
+            acquire_timeout: ms("store.acquire_timeout_ms", store.acquire_timeout_ms)?
+                .as_duration(),
+            statement_timeout: ms("store.statement_timeout_ms", store.statement_timeout_ms)?
+                .as_duration(),
             allow_losing_commits_in_a_crash: store.allow_losing_commits_in_a_crash,
             migrate,
         }))
@@ -112,7 +118,9 @@ impl Config {
         macaroon: Macaroon,
         tls_cert_pem: Option<Vec<u8>>,
     ) -> Checked<LndOptions> {
-        let call_timeout = Duration::from_millis(self.lnd.call_timeout_ms);
+        let call_timeout = ms("lnd.call_timeout_ms", self.lnd.call_timeout_ms)?.as_duration();
+        let connect_timeout = ms("lnd.connect_timeout_ms", self.lnd.connect_timeout_ms)?;
+        let payment_timeout = s("lnd.payment_timeout_s", self.lnd.payment_timeout_s)?;
         Ok(LndOptions {
             endpoint: self.lnd.endpoint.clone(),
             tls_cert_pem,
@@ -120,8 +128,8 @@ impl Config {
             network: self.network()?,
             cltv_limit: self.payments.cltv_limit,
             max_parts: self.lnd.max_parts,
-            payment_timeout: Duration::from_secs(self.lnd.payment_timeout_s),
-            connect_timeout: Duration::from_millis(self.lnd.connect_timeout_ms),
+            payment_timeout: payment_timeout.as_duration(),
+            connect_timeout: connect_timeout.as_duration(),
             info_timeout: call_timeout,
             call_timeout,
             keep_alive_interval: KEEP_ALIVE_INTERVAL,
@@ -168,8 +176,14 @@ impl Config {
             slowest: ms("payments.slowest_look_ms", payments.slowest_look_ms)?,
             fresh_for: s("payments.fresh_for_s", payments.fresh_for_s)?,
             slow: s("payments.slow_look_s", payments.slow_look_s)?,
-            after_failure: payments.late_looks_s.map(Millis::from_secs),
+            after_failure: [
+                s("payments.late_looks_s", payments.late_looks_s[0])?,
+                s("payments.late_looks_s", payments.late_looks_s[1])?,
+            ],
         };
+        if pace.after_failure[0] >= pace.after_failure[1] {
+            return Err(BadOption::new("payments.late_looks_s", "must be in rising order"));
+        }
         let lease = ms("payments.lease_ms", payments.lease_ms)?;
         if lease <= pace.fresh_for {
             return Err(BadOption::new("payments.lease_ms", "must be longer than fresh_for_s"));
@@ -190,29 +204,41 @@ impl Config {
         })
     }
 
+    /// How long the service may wait at its end, and drain.
+    pub fn shutdown(&self) -> Checked<(Millis, Millis)> {
+        let wait = within("shutdown.wait_ms", self.shutdown.wait_ms, 0, LONGEST.as_ms())?;
+        Ok((Millis::from_ms(wait), ms("shutdown.drain_ms", self.shutdown.drain_ms)?))
+    }
+
     /// For the background passes.
     pub fn schedule(&self) -> Checked<Schedule> {
+        let payer = self.payer_options()?;
+        let longest = payer.pace.slow.max(payer.pace.slowest).max(payer.lease);
         Ok(Schedule {
+            // With its spread, and some more.
+            reach: longest.plus(longest).plus(payer.limits.clock_skew),
             payer_poll: ms("payments.poll_ms", self.payments.poll_ms)?,
             expiry: ms("payments.expiry_poll_ms", self.payments.expiry_poll_ms)?,
         })
     }
 
     /// For the gRPC server.
-    pub const fn grpc_options(&self) -> GrpcOptions {
-        GrpcOptions {
-            timeout: Duration::from_millis(self.grpc.timeout_ms),
+    pub fn grpc_options(&self) -> Checked<GrpcOptions> {
+        let age = s("grpc.max_connection_age_s", self.grpc.max_connection_age_s)?;
+        Ok(GrpcOptions {
+            timeout: ms("grpc.timeout_ms", self.grpc.timeout_ms)?,
             max_concurrent_streams: self.grpc.max_concurrent_streams,
-            max_connection_age: Duration::from_secs(self.grpc.max_connection_age_s),
-        }
+            max_connection_age: age.as_duration(),
+        })
     }
 
     /// For the public side.
     pub fn sidecar_options(&self) -> Checked<SidecarOptions> {
         Ok(SidecarOptions {
             max_connections: some("lnurl.max_connections", self.lnurl.max_connections)?,
-            header_timeout: Duration::from_millis(self.lnurl.header_timeout_ms),
-            answer_within: Duration::from_millis(self.lnurl.answer_timeout_ms),
+            header_timeout: ms("lnurl.header_timeout_ms", self.lnurl.header_timeout_ms)?
+                .as_duration(),
+            answer_within: ms("lnurl.answer_timeout_ms", self.lnurl.answer_timeout_ms)?,
             drain: ms("shutdown.drain_ms", self.shutdown.drain_ms)?,
         })
     }

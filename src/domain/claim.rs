@@ -4,8 +4,9 @@
 
 use super::{
     Change, FeePolicy, Invoice, InvoiceFault, InvoiceRules, Millis, NodeId, Payment, PaymentHash,
-    PaymentId, Sends, State, Timestamp, Unclaimable, Withdraw, WithdrawView, invoice,
+    PaymentId, Sends, State, Timestamp, Unclaimable, WithdrawView, invoice,
 };
+use lightning_invoice::Bolt11Invoice;
 
 /// What every claim here must fulfil.
 #[derive(Clone, Debug)]
@@ -74,6 +75,7 @@ impl std::fmt::Display for Sentence<'_> {
 pub struct Presented {
     text: String,
     hash: PaymentHash,
+    parsed: Bolt11Invoice,
 }
 
 impl Presented {
@@ -81,7 +83,7 @@ impl Presented {
     pub fn read(text: &str) -> Result<Self, Refusal> {
         let text = invoice::normalise(text).map_err(Refusal::Invoice)?;
         let parsed = invoice::parse(&text).map_err(Refusal::Invoice)?;
-        Ok(Self { hash: invoice::payment_hash(&parsed), text })
+        Ok(Self { hash: invoice::payment_hash(&parsed), text, parsed })
     }
 
     /// Whether this is the invoice of the open or paid attempt: a phone that re-taps. The answer
@@ -92,32 +94,27 @@ impl Presented {
         })
     }
 
-    /// Whether the last attempt failed with this very invoice.
-    pub fn was_used(&self, view: &WithdrawView) -> bool {
-        view.payment.as_ref().is_some_and(|payment| payment.payment_hash == self.hash)
-    }
-
-    /// The payment hash that it asks to be paid.
-    pub const fn hash(&self) -> PaymentHash {
-        self.hash
-    }
-
     /// Decides the claim.
     pub fn claim(
         &self,
-        withdraw: Withdraw,
+        view: WithdrawView,
         rules: &ClaimRules,
         own_node: Option<&NodeId>,
         payment: PaymentId,
         now: Timestamp,
     ) -> Result<Claim, Refusal> {
+        let WithdrawView { withdraw, payment: last } = view;
         let bounds = (withdraw.terms.target_min, withdraw.terms.target_max);
-        let unclaimable = |why| Refusal::Unclaimable(why, now);
-        let (id, version) = (withdraw.id, withdraw.version);
-        let change = withdraw.claim(payment, now).map_err(unclaimable)?;
-        debug_assert_eq!(change.next.version, version + 1);
-        let invoice =
-            rules.invoice.check(&self.text, bounds, own_node, now).map_err(Refusal::Invoice)?;
+        let id = withdraw.id;
+        let change = withdraw.claim(payment, now).map_err(|why| Refusal::Unclaimable(why, now))?;
+        // Said before anything else about the invoice: it takes a new one in any case. Invoices of
+        // other attempts and requests are known to the store.
+        if last.is_some_and(|last| last.payment_hash == self.hash) {
+            return Err(Refusal::InvoiceUsed);
+        }
+        let text = self.text.clone();
+        let invoice = rules.invoice.check_parsed(text, &self.parsed, bounds, own_node, now);
+        let invoice = invoice.map_err(Refusal::Invoice)?;
         Ok(Claim { change, payment: rules.reserve(payment, id, invoice, now) })
     }
 }

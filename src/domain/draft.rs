@@ -15,6 +15,8 @@ const DEFAULT_TTL_S: i64 = 600;
 const MAX_MEMO_BYTES: usize = 640;
 const MAX_STATEMENT_DESCRIPTOR_BYTES: usize = 255;
 const MAX_REQUEST_ID_CHARS: usize = 128;
+/// What a request id looks like.
+pub const REQUEST_ID_RULE: &str = "must be 1 to 128 visible ASCII characters";
 const SATS: &str = "SATS";
 
 /// What a caller asks for, as it came. Empty texts are absent ones.
@@ -121,7 +123,13 @@ impl Draft {
         let mut found = Findings(Vec::new());
         let request_id = found.keep(Field::RequestId, request_id(self.request_id));
         let currency = found.keep(Field::Currency, currency(self.currency));
-        let amounts = amounts(&mut found, &self.min_amount, &self.max_amount);
+        // Whether an amount must be whole is known only where the currency is.
+        let amounts = if currency.is_some() {
+            amounts(&mut found, &self.min_amount, &self.max_amount)
+        } else {
+            shapes(&mut found, &self.min_amount, &self.max_amount);
+            None
+        };
         let ttl_s = found.keep(Field::Ttl, ttl(self.ttl));
         let memo = found.keep(Field::Memo, text(self.memo, MAX_MEMO_BYTES));
         let descriptor = text(self.statement_descriptor, MAX_STATEMENT_DESCRIPTOR_BYTES);
@@ -167,6 +175,20 @@ impl Findings {
     }
 }
 
+/// Checks amounts of an unknown currency by their grammar alone.
+fn shapes(found: &mut Findings, min: &str, max: &str) {
+    let read = |text: &str| match Amount::parse(text) {
+        Ok(amount) if amount.is_zero() => Err("must be above 0".to_owned()),
+        Ok(amount) => Ok(amount),
+        Err(fault) => Err(fault.to_string()),
+    };
+    let max = if max.is_empty() { Err("is required".to_owned()) } else { read(max) };
+    found.keep(Field::MaxAmount, max);
+    if !min.is_empty() {
+        found.keep(Field::MinAmount, read(min));
+    }
+}
+
 struct Amounts {
     min: Amount,
     max: Amount,
@@ -199,7 +221,7 @@ fn request_id(text: String) -> Result<Option<String>, String> {
     match text {
         text if text.is_empty() => Ok(None),
         text if is_request_id(&text) => Ok(Some(text)),
-        _ => Err(format!("must be 1 to {MAX_REQUEST_ID_CHARS} visible ASCII characters")),
+        _ => Err(REQUEST_ID_RULE.to_owned()),
     }
 }
 
@@ -277,7 +299,7 @@ mod tests {
         let bad = Draft {
             request_id: "has space".into(),
             min_amount: "0".into(),
-            max_amount: "1.5".into(),
+            max_amount: "1e5".into(),
             currency: "EUR".into(),
             ttl: Some(DraftTtl { seconds: 179, nanos: 0 }),
             memo: "x".repeat(641),

@@ -150,23 +150,35 @@ impl InvoiceRules {
     pub fn check(
         &self,
         text: &str,
-        (min, max): (Sat, Sat),
+        bounds: (Sat, Sat),
         own_node: Option<&NodeId>,
         now: Timestamp,
     ) -> Result<Invoice, InvoiceFault> {
         let text = normalise(text)?;
         let parsed = parse(&text)?;
+        self.check_parsed(text, &parsed, bounds, own_node, now)
+    }
+
+    /// The same for an invoice that was normalised and parsed before.
+    pub fn check_parsed(
+        &self,
+        text: String,
+        parsed: &Bolt11Invoice,
+        (min, max): (Sat, Sat),
+        own_node: Option<&NodeId>,
+        now: Timestamp,
+    ) -> Result<Invoice, InvoiceFault> {
         if parsed.currency() != self.network.currency() {
             return Err(InvoiceFault::OtherNetwork(self.network));
         }
-        let amount = amount_within(&parsed, min, max)?;
-        self.check_times(&parsed, now)?;
-        self.check_route(&parsed, own_node)?;
+        let amount = amount_within(parsed, min, max)?;
+        self.check_times(parsed, now)?;
+        self.check_route(parsed, own_node)?;
         Ok(Invoice {
             text,
-            payment_hash: payment_hash(&parsed),
+            payment_hash: payment_hash(parsed),
             amount,
-            expires_at: expires_at(&parsed),
+            expires_at: expires_at(parsed),
         })
     }
 

@@ -23,7 +23,7 @@ mod withdraw;
 mod withdraw_test;
 
 pub use claim::{Claim, ClaimRules, Presented, Refusal};
-pub use draft::{Draft, DraftTtl, Field, Valid, Violation, is_request_id};
+pub use draft::{Draft, DraftTtl, Field, REQUEST_ID_RULE, Valid, Violation, is_request_id};
 pub use event::{Event, EventKind};
 pub use ids::{InvalidId, PaymentId, WithdrawId};
 pub use invoice::{Invoice, InvoiceFault, InvoiceRules, PaymentHash, Preimage};

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{Status, Timestamp, WithdrawId};
+use super::{Status, Timestamp, Withdraw, WithdrawId};
 
 /// Which requests a list shows. All conditions hold together.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -37,6 +37,17 @@ pub struct ListQuery {
 }
 
 impl ListQuery {
+    /// Whether a request fulfils the conditions, for lists that no index has narrowed.
+    pub fn admits(&self, withdraw: &Withdraw) -> bool {
+        let filter = &self.filter;
+        let claimable = withdraw.unclaimable(self.now).is_none();
+        withdraw.id >= self.lowest()
+            && withdraw.id < self.bound()
+            && filter.status.is_none_or(|status| status == withdraw.status)
+            && filter.claimable.is_none_or(|wanted| wanted == claimable)
+            && (filter.request_id.is_none() || filter.request_id == withdraw.request_id)
+    }
+
     /// The least id of the list, inclusive.
     pub fn lowest(&self) -> WithdrawId {
         WithdrawId::first_at(self.filter.created_after.unwrap_or(Timestamp::MIN))

@@ -255,7 +255,7 @@ impl Withdraw {
             return Err(why);
         }
         let attempt = Some(Attempt { id: payment, hold: Hold::Open });
-        let next = Self { attempt, claimable: false, reopens_at: None, ..self };
+        let next = Self { attempt, reopens_at: None, ..self };
         Ok(next.changed(EventKind::Claimed, Some(payment), None, now))
     }
 
@@ -263,8 +263,7 @@ impl Withdraw {
     /// late while the request was free.
     pub fn pay(self, payment: PaymentId, now: Timestamp) -> Change {
         let attempt = Some(Attempt { id: payment, hold: Hold::Released });
-        let next =
-            Self { status: Status::Paid, attempt, claimable: false, reopens_at: None, ..self };
+        let next = Self { status: Status::Paid, attempt, reopens_at: None, ..self };
         next.changed(EventKind::Paid, Some(payment), None, now)
     }
 
@@ -278,10 +277,14 @@ impl Withdraw {
         now: Timestamp,
     ) -> Change {
         let waits = reopens_at > now;
-        let claimable_until = self.claimable_until.max(reopens_at.max(now).plus(grace));
+        // Once: what is claimed within the grace does not prolong it, or it would never end.
+        let claimable_until = if payment.created() < self.expires_at {
+            self.claimable_until.max(reopens_at.max(now).plus(grace))
+        } else {
+            self.claimable_until
+        };
         let next = Self {
             attempt: Some(Attempt { id: payment, hold: Hold::Released }),
-            claimable: !waits && !self.late_success,
             reopens_at: (waits && !self.late_success).then_some(reopens_at),
             claimable_until,
             ..self
@@ -292,7 +295,7 @@ impl Withdraw {
     /// The open attempt is in doubt.
     pub fn doubt(self, payment: PaymentId, reason: OperatorReason, now: Timestamp) -> Change {
         let attempt = Some(Attempt { id: payment, hold: Hold::InDoubt });
-        let next = Self { attempt, claimable: false, ..self };
+        let next = Self { attempt, ..self };
         next.changed(EventKind::NeedsOperator, Some(payment), Some(reason.name()), now)
     }
 
@@ -314,12 +317,7 @@ impl Withdraw {
             Some(Unclaimable::NeedsOperator) => Err(NotDeactivatable::NeedsOperator),
             Some(Unclaimable::AlreadyDeactivated) => Ok(None),
             Some(Unclaimable::AlreadyExpired | Unclaimable::ReopensLater(_)) | None => {
-                let next = Self {
-                    status: Status::Deactivated,
-                    claimable: false,
-                    reopens_at: None,
-                    ..self
-                };
+                let next = Self { status: Status::Deactivated, reopens_at: None, ..self };
                 Ok(Some(next.changed(EventKind::Deactivated, None, None, now)))
             }
         }
@@ -330,14 +328,14 @@ impl Withdraw {
         match (self.claimable, self.unclaimable(now)) {
             // Also one that reopened and ran out between two passes.
             (marked, Some(Unclaimable::AlreadyExpired)) if marked || self.reopens_at.is_some() => {
-                let next = Self { claimable: false, reopens_at: None, ..self };
+                let next = Self { reopens_at: None, ..self };
                 Some(next.changed(EventKind::Expired, None, None, now))
             }
             (false, None) => {
-                let next = Self { claimable: true, reopens_at: None, ..self };
+                let next = Self { reopens_at: None, ..self };
                 Some(next.changed(EventKind::Reopened, None, None, now))
             }
-            _ => None,
+            (true | false, _) => None,
         }
     }
 
@@ -349,6 +347,7 @@ impl Withdraw {
         now: Timestamp,
     ) -> Change {
         self.version += 1;
+        self.claimable = self.unclaimable(now).is_none();
         // A clock that stepped back does not make a change older than what it changed.
         self.modified = self.modified.max(now);
         let at = self.modified;

@@ -9,7 +9,7 @@ use crate::{
         payment::{FailureReason, OperatorReason, PaymentView},
     },
     pb,
-    service::{PageRequest, ServiceError, Shown},
+    service::{PageRequest, Shown},
 };
 
 /// What a caller asks for.
@@ -26,8 +26,8 @@ pub fn draft(request: pb::CreateWithdrawRequest) -> Draft {
     }
 }
 
-/// The page that a caller asks for.
-pub fn page(request: pb::ListWithdrawsRequest) -> Result<PageRequest, ServiceError> {
+/// The page that a caller asks for, as far as it can be read, and what cannot.
+pub fn page(request: pb::ListWithdrawsRequest) -> (PageRequest, Vec<Violation>) {
     let mut violations = Vec::new();
     let status = match pb::withdraw::Status::try_from(request.status) {
         Ok(pb::withdraw::Status::Unspecified) => None,
@@ -49,10 +49,7 @@ pub fn page(request: pb::ListWithdrawsRequest) -> Result<PageRequest, ServiceErr
     };
     let created_after = time(Field::CreatedAfter, request.created_after);
     let created_before = time(Field::CreatedBefore, request.created_before);
-    if !violations.is_empty() {
-        return Err(ServiceError::Invalid(violations));
-    }
-    Ok(PageRequest {
+    let page = PageRequest {
         page_size: request.page_size,
         page_token: request.page_token,
         filter: Filter {
@@ -62,7 +59,8 @@ pub fn page(request: pb::ListWithdrawsRequest) -> Result<PageRequest, ServiceErr
             created_after,
             created_before,
         },
-    })
+    };
+    (page, violations)
 }
 
 /// Rounds up to whole milliseconds, in which everything here was made: right for an inclusive lower

@@ -5,7 +5,7 @@ use std::future::Future;
 use tonic::{Code, Response, Status, metadata::MetadataMap};
 
 use super::status;
-use crate::{report::chain, runtime::Runtime, service::ServiceError};
+use crate::{domain::Millis, report::chain, runtime::Runtime, service::ServiceError};
 
 /// The metadata key of the request id, in and out.
 const REQUEST_ID: &str = "x-request-id";
@@ -16,11 +16,12 @@ pub async fn observed<T>(
     runtime: &Runtime,
     method: &'static str,
     metadata: &MetadataMap,
+    limit: Millis,
     work: impl Future<Output = Result<T, ServiceError>>,
 ) -> Result<Response<T>, Status> {
     let began = runtime.clock.monotonic();
     let request_id = request_id(runtime, metadata);
-    let answer = work.await;
+    let answer = runtime.within(limit, work).await.unwrap_or(Err(ServiceError::TimedOut));
     let took_ms = runtime.clock.monotonic().as_ms() - began.as_ms();
     let mut answer = match answer {
         Ok(message) => {

@@ -13,6 +13,7 @@ use tonic_health::{
 
 use super::withdraws::Withdraws;
 use crate::{
+    domain::Millis,
     pb::{self, withdraw_service_server::WithdrawServiceServer},
     runtime::Runtime,
     service::WithdrawService,
@@ -24,12 +25,14 @@ pub const READINESS: &str = "withdraw.v1.WithdrawService";
 pub const LIVENESS: &str = "withdrawd.liveness";
 
 const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
+/// A batch that is replayed after all of it was paid carries its invoices as well.
+const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
 /// Limits of the server.
 #[derive(Clone, Copy, Debug)]
 pub struct GrpcOptions {
     /// How long an RPC may take.
-    pub timeout: Duration,
+    pub timeout: Millis,
     /// Concurrent RPCs of one connection.
     pub max_concurrent_streams: u32,
     /// After this a connection is asked to go, so that clients spread over new replicas.
@@ -68,6 +71,14 @@ impl Health {
         self.set(READINESS, ready).await;
     }
 
+    /// Ends the streams of those who watch, which would keep a stopping server waiting.
+    pub async fn end_watches(&self) {
+        for name in ["", LIVENESS, READINESS] {
+            let mut reporter = self.0.clone();
+            reporter.clear_service_status(name).await;
+        }
+    }
+
     async fn set(&self, name: &str, serving: bool) {
         let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
         self.0.set_service_status(name, status).await;
@@ -83,12 +94,13 @@ pub async fn serve(
     health: HealthServer<impl HealthRpc>,
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
-    let withdraws = WithdrawServiceServer::new(Withdraws::new(service, runtime))
+    let withdraws = WithdrawServiceServer::new(Withdraws::new(service, runtime, options.timeout))
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+        .max_encoding_message_size(MAX_ANSWER_BYTES);
     let (reflection_v1, reflection_v1alpha) = reflection();
     Server::builder()
-        .timeout(options.timeout)
+        // A backstop: the limit itself is kept where it is answered with a reason.
+        .timeout(options.timeout.plus(options.timeout).as_duration())
         .max_concurrent_streams(options.max_concurrent_streams)
         .max_connection_age(options.max_connection_age)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))

@@ -38,6 +38,9 @@ pub fn from_error(error: &ServiceError) -> Status {
             "STORE_UNAVAILABLE",
             "the database cannot be reached at the moment, please try again",
         ),
+        ServiceError::TimedOut => {
+            plain(Code::Unavailable, "TIMED_OUT", "it took too long, please try again")
+        }
         ServiceError::Stopping => {
             plain(Code::Unavailable, "STOPPING", "the service is stopping, please try again")
         }

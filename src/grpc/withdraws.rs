@@ -1,11 +1,11 @@
 //! `WithdrawService`: read the message, call the use case, write the answer.
 
 use prost::Message;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, metadata::MetadataMap};
 
 use super::{convert, observe::observed};
 use crate::{
-    domain::{Field, PageToken, Violation, WithdrawId},
+    domain::{Field, Millis, PageToken, Violation, WithdrawId},
     pb::{self, withdraw_service_server::WithdrawService},
     runtime::Runtime,
     service::{self, Page, PageRequest, ServiceError},
@@ -21,12 +21,22 @@ const MAX_BATCH_BYTES: usize = 5 * 512 * 1024;
 pub struct Withdraws {
     service: service::WithdrawService,
     runtime: Runtime,
+    timeout: Millis,
 }
 
 impl Withdraws {
     /// Over these use cases.
-    pub const fn new(service: service::WithdrawService, runtime: Runtime) -> Self {
-        Self { service, runtime }
+    pub const fn new(service: service::WithdrawService, runtime: Runtime, timeout: Millis) -> Self {
+        Self { service, runtime, timeout }
+    }
+
+    async fn observed<T>(
+        &self,
+        method: &'static str,
+        metadata: &MetadataMap,
+        work: impl Future<Output = Result<T, ServiceError>>,
+    ) -> Result<Response<T>, Status> {
+        observed(&self.runtime, method, metadata, self.timeout, work).await
     }
 }
 
@@ -39,7 +49,7 @@ impl WithdrawService for Withdraws {
         let (metadata, _, message) = request.into_parts();
         let work = async { self.service.create(convert::draft(message)).await };
         let work = async { work.await.map(convert::withdraw) };
-        observed(&self.runtime, "CreateWithdraw", &metadata, work).await
+        self.observed("CreateWithdraw", &metadata, work).await
     }
 
     async fn batch_create_withdraws(
@@ -47,7 +57,7 @@ impl WithdrawService for Withdraws {
         request: Request<pb::BatchCreateWithdrawsRequest>,
     ) -> Result<Response<pb::BatchCreateWithdrawsResponse>, Status> {
         let (metadata, _, message) = request.into_parts();
-        observed(&self.runtime, "BatchCreateWithdraws", &metadata, self.batch(message)).await
+        self.observed("BatchCreateWithdraws", &metadata, self.batch(message)).await
     }
 
     async fn get_withdraw(
@@ -56,7 +66,7 @@ impl WithdrawService for Withdraws {
     ) -> Result<Response<pb::Withdraw>, Status> {
         let (metadata, _, message) = request.into_parts();
         let work = async { self.service.get(&message.id).await.map(convert::withdraw) };
-        observed(&self.runtime, "GetWithdraw", &metadata, work).await
+        self.observed("GetWithdraw", &metadata, work).await
     }
 
     async fn list_withdraws(
@@ -65,10 +75,10 @@ impl WithdrawService for Withdraws {
     ) -> Result<Response<pb::ListWithdrawsResponse>, Status> {
         let (metadata, _, message) = request.into_parts();
         let work = async {
-            let request = convert::page(message)?;
-            Ok(fit(self.service.list(&request).await?, &request))
+            let (request, unread) = convert::page(message);
+            Ok(fit(self.service.list(&request, unread).await?, &request))
         };
-        observed(&self.runtime, "ListWithdraws", &metadata, work).await
+        self.observed("ListWithdraws", &metadata, work).await
     }
 
     async fn deactivate_withdraw(
@@ -77,7 +87,7 @@ impl WithdrawService for Withdraws {
     ) -> Result<Response<pb::Withdraw>, Status> {
         let (metadata, _, message) = request.into_parts();
         let work = async { self.service.deactivate(&message.id).await.map(convert::withdraw) };
-        observed(&self.runtime, "DeactivateWithdraw", &metadata, work).await
+        self.observed("DeactivateWithdraw", &metadata, work).await
     }
 }
 
@@ -90,7 +100,7 @@ impl Withdraws {
             let rule = format!("must be at most {MAX_BATCH_BYTES} bytes together; split the batch");
             return Err(ServiceError::Invalid(vec![Violation::new(Field::Requests, rule)]));
         }
-        let drafts = message.requests.into_iter().map(convert::draft).collect();
+        let drafts = message.requests.into_iter().map(convert::draft);
         let shown = self.service.create_batch(drafts).await?;
         let withdraws = shown.into_iter().map(convert::withdraw).collect();
         Ok(pb::BatchCreateWithdrawsResponse { withdraws })

@@ -142,18 +142,25 @@ pub trait Payments: Send + Sync {
     -> Result<bool, StoreError>;
 
     /// Nothing was learned: look again at `due_at`, or never. Does nothing if the lease is
-    /// another's by now.
+    /// another's by now, or the row has moved.
     async fn postpone(
         &self,
-        id: PaymentId,
-        epoch: i64,
+        leased: &Leased,
         due_at: Option<Timestamp>,
         looks: i64,
     ) -> Result<(), StoreError>;
 
-    /// The newest payment that this store saw `node` pay: while the node knows it, its word that
-    /// it does not know another one counts.
-    async fn newest_paid(&self, node: &NodeId) -> Result<Option<PaymentHash>, StoreError>;
+    /// Open attempts that are due after `beyond`, which no plan reaches, are due `now`: a clock that
+    /// went far ahead had planned them. Tells how many there were.
+    async fn pull_far(&self, beyond: Timestamp, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// The newest payment but one that this store saw `node` know, in flight or paid: while the node
+    /// knows it, its word that it does not know that one counts.
+    async fn newest_known(
+        &self,
+        node: &NodeId,
+        but: PaymentId,
+    ) -> Result<Option<PaymentHash>, StoreError>;
 }
 
 /// Events.

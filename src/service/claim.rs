@@ -140,15 +140,10 @@ impl ClaimService {
         view: WithdrawView,
         presented: &Presented,
     ) -> Result<Result<Claim, Refusal>, ServiceError> {
-        let used = presented.was_used(&view);
         let own_node = self.store.current_node().await?;
         let now = self.runtime.clock.now();
         let payment = PaymentId::new(now, &self.runtime.id_bits());
-        let claim = presented.claim(view.withdraw, &self.rules, own_node.as_ref(), payment, now);
-        if claim.is_ok() && used {
-            return Ok(Err(Refusal::InvoiceUsed));
-        }
-        Ok(claim)
+        Ok(presented.claim(view, &self.rules, own_node.as_ref(), payment, now))
     }
 
     fn accepted(&self, claim: &Claim) {

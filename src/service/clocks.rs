@@ -50,9 +50,9 @@ impl ClockGuard {
 
     /// Reads the process's and the database's clocks.
     pub async fn read(&self, clock: &dyn Clock, store: &dyn Store) -> Result<Reading, StoreError> {
-        let settled = self.is_settled(clock.now(), clock.monotonic());
         let database = store.database_now().await?;
         let now = clock.now();
+        let settled = self.is_settled(now, clock.monotonic());
         Ok(Reading { now, earlier: now.min(database), later: now.max(database), settled })
     }
 

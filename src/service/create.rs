@@ -20,8 +20,11 @@ impl WithdrawService {
     }
 
     /// Makes 1 to 1,000, all or none, in their order.
-    pub async fn create_batch(&self, drafts: Vec<Draft>) -> Result<Vec<Shown>, ServiceError> {
-        if drafts.is_empty() || drafts.len() > MAX_BATCH {
+    pub async fn create_batch(
+        &self,
+        drafts: impl ExactSizeIterator<Item = Draft>,
+    ) -> Result<Vec<Shown>, ServiceError> {
+        if drafts.len() == 0 || drafts.len() > MAX_BATCH {
             let rule = format!("must have 1 to {MAX_BATCH} entries");
             return Err(ServiceError::Invalid(vec![Violation::new(Field::Requests, rule)]));
         }
@@ -81,11 +84,11 @@ impl WithdrawService {
 }
 
 /// All violations of all entries at once, equal request ids included.
-fn validate_all(drafts: Vec<Draft>) -> Result<Vec<Valid>, ServiceError> {
+fn validate_all(drafts: impl ExactSizeIterator<Item = Draft>) -> Result<Vec<Valid>, ServiceError> {
     let mut violations = Vec::new();
     let mut seen = HashSet::new();
     let mut all = Vec::with_capacity(drafts.len());
-    for (index, draft) in drafts.into_iter().enumerate() {
+    for (index, draft) in drafts.enumerate() {
         match draft.validate() {
             Ok(valid) => {
                 let id = valid.request_id.as_ref();

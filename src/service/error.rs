@@ -29,6 +29,9 @@ pub enum ServiceError {
     /// A defect.
     #[error("internal error")]
     Internal(#[source] StoreError),
+    /// It took too long; what it was to change may still be changed.
+    #[error("it took too long")]
+    TimedOut,
     /// The process is going away.
     #[error("the service is stopping")]
     Stopping,

@@ -1,7 +1,9 @@
 //! Reading withdraw requests: one, or pages of them.
 
 use super::{ServiceError, Shown, WithdrawService};
-use crate::domain::{Field, Filter, ListQuery, PageToken, Violation, WithdrawId, is_request_id};
+use crate::domain::{
+    Field, Filter, ListQuery, PageToken, REQUEST_ID_RULE, Violation, WithdrawId, is_request_id,
+};
 
 const DEFAULT_PAGE_SIZE: i64 = 50;
 /// Larger pages are cut to this size.
@@ -35,9 +37,14 @@ impl WithdrawService {
         Ok(self.show(view))
     }
 
-    /// A page, newest first.
-    pub async fn list(&self, request: &PageRequest) -> Result<Page, ServiceError> {
-        let query = self.query(request).map_err(ServiceError::Invalid)?;
+    /// A page, newest first. `unread` is what the adapter could not read of the request: it is
+    /// reported together with all else that is wrong.
+    pub async fn list(
+        &self,
+        request: &PageRequest,
+        unread: Vec<Violation>,
+    ) -> Result<Page, ServiceError> {
+        let query = self.query(request, unread).map_err(ServiceError::Invalid)?;
         let wanted = query.limit;
         // One more than is shown tells whether there is a next page.
         let query = ListQuery { limit: wanted + 1, ..query };
@@ -48,18 +55,21 @@ impl WithdrawService {
         Ok(Page { withdraws: views.into_iter().map(|view| self.show(view)).collect(), more })
     }
 
-    fn query(&self, request: &PageRequest) -> Result<ListQuery, Vec<Violation>> {
-        let mut violations = Vec::new();
+    fn query(
+        &self,
+        request: &PageRequest,
+        mut violations: Vec<Violation>,
+    ) -> Result<ListQuery, Vec<Violation>> {
+        let filter_is_read = violations.is_empty();
         if request.page_size < 0 {
             violations.push(Violation::new(Field::PageSize, "must not be negative"));
         }
         let request_id = request.filter.request_id.as_deref();
         if request_id.is_some_and(|id| !is_request_id(id)) {
-            let rule = "must be 1 to 128 visible ASCII characters";
-            violations.push(Violation::new(Field::RequestId, rule));
+            violations.push(Violation::new(Field::RequestId, REQUEST_ID_RULE));
         }
         let mut after = None;
-        if !request.page_token.is_empty() {
+        if !request.page_token.is_empty() && filter_is_read {
             match PageToken::parse(&request.page_token, &request.filter) {
                 Ok(cursor) => after = Some(cursor),
                 Err(fault) => violations.push(Violation::new(Field::PageToken, fault)),

@@ -67,10 +67,14 @@ impl NodeTrust {
         {
             return Ok(id);
         }
-        let replace = self.expected.as_ref() == Some(&seen.id);
-        let backend = self.node.traits().backend;
-        let now = self.clock.now();
-        let paying = self.store.remember_node(&seen, backend, replace, now).await?;
+        let paying = match &self.expected {
+            // Whoever answers there is not the one that the operator named: nobody pays.
+            Some(expected) if *expected != seen.id => expected.clone(),
+            named => {
+                let (backend, now) = (self.node.traits().backend, self.clock.now());
+                self.store.remember_node(&seen, backend, named.is_some(), now).await?
+            }
+        };
         self.tell(&seen, &paying);
         self.locked(|state| state.paying = Some((seen.connection, paying.clone())));
         Ok(paying)
@@ -89,7 +93,7 @@ impl NodeTrust {
         if look.node != *asked || look.node != *paying {
             return Ok(Trust::OtherNode);
         }
-        if !tells_nothing || self.remembers(look).await? {
+        if !tells_nothing || self.remembers(payment, look).await? {
             return Ok(Trust::Same);
         }
         tracing::error!(
@@ -101,16 +105,19 @@ impl NodeTrust {
 
     /// Whether the node still knows the newest payment that it was seen to make. Asked once per
     /// connection: a node loses its memory no faster than its process.
-    async fn remembers(&self, look: &LookUp) -> Result<bool, Distrust> {
+    async fn remembers(&self, payment: &Payment, look: &LookUp) -> Result<bool, Distrust> {
         if self.locked(|state| state.remembers) == Some(look.connection) {
             return Ok(true);
         }
-        let Some(newest) = self.store.newest_paid(&look.node).await? else {
-            return Ok(true);
-        };
+        let newest = self.store.newest_known(&look.node, payment.id).await?;
+        let Some(newest) = newest else { return Ok(true) };
         let witness = self.node.look_up(newest).await?;
-        let remembers = witness.record.is_some() && witness.node == look.node;
-        if remembers && witness.connection == look.connection {
+        if witness.connection != look.connection {
+            // It may be another process by now, with another memory: both are asked again.
+            return Err(NodeError::Unreachable("it was connected anew in between".into()).into());
+        }
+        let remembers = witness.record.is_some();
+        if remembers {
             self.locked(|state| state.remembers = Some(look.connection));
         }
         Ok(remembers)

@@ -16,6 +16,8 @@ use crate::{domain::Millis, runtime::Runtime, service::ClaimService};
 /// Request line and headers together; longer ones are refused by hyper's parser (431).
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;
+/// A wallet needs two short requests; a proxy connects anew.
+const CONNECTION_LIFE: Millis = Millis::from_secs(60);
 /// After a failed accept (out of file descriptors, say).
 const ACCEPT_PAUSE: Millis = Millis::from_ms(100);
 
@@ -27,7 +29,7 @@ pub struct SidecarOptions {
     /// How long a client may take to send its request, and to stay silent between two.
     pub header_timeout: Duration,
     /// How long a wallet waits for an answer at most.
-    pub answer_within: Duration,
+    pub answer_within: Millis,
     /// How long to wait at the end for answers under way.
     pub drain: Millis,
 }
@@ -73,10 +75,14 @@ pub async fn serve(
             .max_headers(MAX_HEADERS)
             .serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);
+        let life = runtime.clone();
         runtime.spawner.spawn(Box::pin(async move {
-            if let Err(error) = connection.await {
+            // A client that never reads must not keep its place. Claims go on all the same.
+            match life.within(CONNECTION_LIFE, connection).await {
                 // What clients do wrong is no news; the error names no URL.
-                tracing::debug!(%error, "a connection ended");
+                Some(Err(error)) => tracing::debug!(%error, "a connection ended"),
+                Some(Ok(())) => {}
+                None => tracing::debug!("a connection was cut off"),
             }
             drop(place);
         }));

@@ -1,11 +1,10 @@
 //! Which request is answered how.
 
-use std::time::Duration;
-
 use http::{Method, Request, uri::Uri};
 
 use super::{answer::Answer, query::Callback};
 use crate::{
+    domain::Millis,
     report::chain,
     runtime::Runtime,
     service::{ClaimService, ServiceError},
@@ -24,7 +23,7 @@ pub struct Routes {
     /// The public URL's path, without a slash at the end. A proxy may strip it or leave it.
     base: String,
     /// Wallets give up after 5 s: better to answer before.
-    answer_within: Duration,
+    answer_within: Millis,
 }
 
 impl Routes {
@@ -33,7 +32,7 @@ impl Routes {
         claims: ClaimService,
         runtime: Runtime,
         base: String,
-        answer_within: Duration,
+        answer_within: Millis,
     ) -> Self {
         Self { claims, runtime, base, answer_within }
     }
@@ -95,13 +94,13 @@ impl Routes {
         &self,
         work: impl Future<Output = Result<T, ServiceError>>,
     ) -> Result<T, Answer> {
-        match tokio::time::timeout(self.answer_within, work).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => {
+        match self.runtime.within(self.answer_within, work).await {
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(error)) => {
                 tracing::error!(error = %chain(&error), "a wallet could not be answered");
                 Err(Answer::Error(TRY_AGAIN))
             }
-            Err(_) => {
+            None => {
                 tracing::error!("a wallet could not be answered in time");
                 Err(Answer::Error(TRY_AGAIN))
             }

@@ -95,6 +95,8 @@ pub struct Dialect {
     pub lease_fresh: Sql,
     /// Leases all others that are due.
     pub lease_follow: Sql,
+    /// Reads a request of a version, and keeps it so until the transaction ends.
+    pub hold_withdraw: Sql,
 }
 
 /// A database.

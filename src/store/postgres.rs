@@ -25,8 +25,11 @@ use crate::{
 
 mod connect;
 
+/// How long after its own limit an answer of the server is waited for.
+const SILENCE: Duration = Duration::from_secs(2);
+
 /// How to connect.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PostgresOptions {
     /// `postgres://…`; the password in it is never logged.
     pub connect: PgConnectOptions,
@@ -43,6 +46,13 @@ pub struct PostgresOptions {
     pub migrate: bool,
 }
 
+/// The connect options hold a password.
+impl std::fmt::Debug for PostgresOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresOptions").finish_non_exhaustive()
+    }
+}
+
 /// The store on Postgres.
 pub type PostgresStore = SqlStore<PostgresDriver>;
 
@@ -50,6 +60,8 @@ pub type PostgresStore = SqlStore<PostgresDriver>;
 #[derive(Debug)]
 pub struct PostgresDriver {
     pool: PgPool,
+    /// The server's own limit does not help when the server is gone without a word.
+    patience: Duration,
 }
 
 impl PostgresStore {
@@ -58,7 +70,8 @@ impl PostgresStore {
         // Connecting keeps large futures alive: not on the stack of everybody who opens a store.
         let pool = Box::pin(connect::pool(&options)).await?;
         Box::pin(connect::schema(&pool, options.migrate)).await?;
-        Ok(Self::over(PostgresDriver { pool }))
+        let patience = options.statement_timeout + SILENCE;
+        Ok(Self::over(PostgresDriver { pool, patience }))
     }
 }
 
@@ -81,6 +94,11 @@ static DIALECT: Dialect = Dialect {
                               order by due_at_ms limit $3 for update skip locked)
                returning id",
     },
+    hold_withdraw: Sql {
+        doing: "hold a withdraw request",
+        text: "-- withdraw.hold
+               select id from withdraws where id = $1 and version = $2 for share",
+    },
 };
 
 #[async_trait]
@@ -93,12 +111,13 @@ impl Driver for PostgresDriver {
     }
 
     async fn begin(&self) -> Result<PostgresTx, Fault> {
-        self.pool.begin().await.map(PostgresTx).map_err(|error| fault("begin", error))
+        let tx = in_time(self.patience, "begin", self.pool.begin()).await?;
+        Ok(PostgresTx { tx, patience: self.patience })
     }
 
     async fn fetch(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<PgRow>, StoreError> {
-        let rows = bound(sql, values).fetch_all(&self.pool).await;
-        rows.map_err(|error| fault(sql.doing, error).into_error())
+        let rows = in_time(self.patience, sql.doing, bound(sql, values).fetch_all(&self.pool));
+        rows.await.map_err(Fault::into_error)
     }
 
     async fn now(&self) -> Result<Timestamp, StoreError> {
@@ -120,28 +139,48 @@ impl Driver for PostgresDriver {
 
 /// A transaction on Postgres.
 #[derive(Debug)]
-pub struct PostgresTx(sqlx::Transaction<'static, Postgres>);
+pub struct PostgresTx {
+    tx: sqlx::Transaction<'static, Postgres>,
+    patience: Duration,
+}
 
 #[async_trait]
 impl Tx for PostgresTx {
     type Row = PgRow;
 
     async fn execute(&mut self, sql: Sql, values: Vec<Value>) -> Result<u64, Fault> {
-        let done = bound(sql, values).execute(&mut *self.0).await;
-        done.map(|done| done.rows_affected()).map_err(|error| fault(sql.doing, error))
+        let done = bound(sql, values).execute(&mut *self.tx);
+        in_time(self.patience, sql.doing, done).await.map(|done| done.rows_affected())
     }
 
     async fn fetch(&mut self, sql: Sql, values: Vec<Value>) -> Result<Vec<PgRow>, Fault> {
-        let rows = bound(sql, values).fetch_all(&mut *self.0).await;
-        rows.map_err(|error| fault(sql.doing, error))
+        let rows = bound(sql, values).fetch_all(&mut *self.tx);
+        in_time(self.patience, sql.doing, rows).await
     }
 
     async fn commit(self) -> Result<(), Fault> {
-        match self.0.commit().await {
-            Ok(()) => Ok(()),
+        let unknown = |why: BoxError| Err(StoreError::Unknown(why).into());
+        match tokio::time::timeout(self.patience, self.tx.commit()).await {
+            Ok(Ok(())) => Ok(()),
             // The server's own word: it was rolled back.
-            Err(error) if is_contended(&error) => Err(fault("commit", error)),
-            Err(error) => Err(StoreError::Unknown(error.into()).into()),
+            Ok(Err(error)) if is_contended(&error) => Err(fault("commit", error)),
+            Ok(Err(error)) => unknown(error.into()),
+            Err(_) => unknown("Postgres does not answer".into()),
+        }
+    }
+}
+
+/// An answer that does not come is a database that cannot be reached; the connection is dropped.
+async fn in_time<T>(
+    patience: Duration,
+    doing: &'static str,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, Fault> {
+    match tokio::time::timeout(patience, work).await {
+        Ok(answer) => answer.map_err(|error| fault(doing, error)),
+        Err(_) => {
+            let source = "Postgres does not answer".into();
+            Err(Fault::Final(StoreError::Unavailable { doing, source }))
         }
     }
 }
@@ -172,7 +211,15 @@ fn fault(doing: &'static str, error: sqlx::Error) -> Fault {
     let unavailable = match code(&error).as_deref() {
         // Shutting down, starting up, too many connections, read-only after a failover.
         Some(code) => matches!(code, "57P01" | "57P02" | "57P03" | "53300" | "25006"),
-        None => !matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)),
+        None => matches!(
+            error,
+            sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::Protocol(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::WorkerCrashed
+        ),
     };
     let source = BoxError::from(error);
     if contended {

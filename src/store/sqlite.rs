@@ -191,6 +191,12 @@ static DIALECT: Dialect = Dialect {
                               order by due_at_ms limit $3)
                returning id",
     },
+    hold_withdraw: Sql {
+        doing: "hold a withdraw request",
+        // The one writer has the whole database.
+        text: "-- withdraw.hold
+               select id from withdraws where id = $1 and version = $2",
+    },
 };
 
 #[async_trait]

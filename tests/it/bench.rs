@@ -259,7 +259,7 @@ impl Bench {
             entropy: Arc::new(SystemEntropy),
             spawner: Arc::new(TokioSpawner),
         };
-        let expiry = Expiry::new(self.store(), runtime);
+        let expiry = Expiry::new(self.store(), runtime, self.config.schedule().unwrap().reach);
         self.inside(async move { expiry.run_once().await.unwrap() }).await
     }
 

@@ -132,7 +132,7 @@ fn python_grpcio_reads_the_details_of_errors() {
                 json!({ "max_amount": "5", "request_id": "a", "pass_thru": { "n": 1 } }),
             ),
             call("CreateWithdraw", json!({ "max_amount": "6", "request_id": "a" })),
-            call("CreateWithdraw", json!({ "max_amount": "5.5", "currency": "EUR", "ttl": "1s" })),
+            call("CreateWithdraw", json!({ "max_amount": "5,5", "currency": "EUR", "ttl": "1s" })),
             call("GetWithdraw", json!({ "id": "wr_00000000000000000000000000" })),
             call("BatchCreateWithdraws", json!({ "requests": vec![bad_entry; 1_000] })),
             call(

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 use withdrawd::{
     config::Config,
-    domain::{Filter, ListQuery, Status, WithdrawId},
-    pb::withdraw::Status as WireStatus,
+    domain::{Filter, ListQuery, WithdrawId},
     ports::StoreError,
     runtime::{Clock, SystemClock},
     store::{PostgresStore, SqliteStore, list_statements},
@@ -67,10 +66,71 @@ impl Hand {
     }
 }
 
-/// Whatever the code believes, the database refuses what must never be.
+/// What no row may say: why, the statement, and how each database names the constraint.
+struct Forbidden {
+    what: &'static str,
+    sql: String,
+    postgres: &'static str,
+    sqlite: &'static str,
+}
+
+fn forbidden(kind: Kind) -> Vec<Forbidden> {
+    let (id, hash) = match kind {
+        Kind::Sqlite => ("randomblob(16)", "randomblob(32)"),
+        Kind::Postgres => ("gen_random_uuid()", "decode(md5('a') || md5('b'), 'hex')"),
+    };
+    let (sending, paid) = ("state = 'SENDING'", "state = 'PAID'");
+    let copy = |which: &str, hash: &str, state: &str, more: &str| {
+        let columns = "invoice_expires_at_ms, send_until_ms";
+        let proof = if more.is_empty() { "" } else { ", state_at_ms, preimage, fee_msat, node_id" };
+        format!(
+            "insert into payments (id, version, withdraw_id, invoice, payment_hash, amount_msat,
+               fee_limit_msat, {columns}, state{proof})
+             select {id}, 1, withdraw_id, invoice, {hash}, amount_msat, fee_limit_msat, {columns},
+               '{state}'{more} from payments where {which}"
+        )
+    };
+    let set = |what: &str, which: &str| format!("update payments set {what} where {which}");
+    let own = |text: &str| text.to_owned();
+    let proof = ", state_at_ms, preimage, fee_msat, node_id";
+    let event = format!("insert into events values ({id}, 1, 'paid', null, null, 0)");
+    let nodes =
+        "insert into nodes select 'x', alias, network, backend, first_seen_at_ms, is_current
+                 from nodes";
+    let secret =
+        "update withdraws set secret_sha256 = (select secret_sha256 from withdraws limit 1)";
+    [
+        ("a second open attempt", copy(sending, hash, "RESERVED", ""), "payments_one_open", "payments.withdraw_id"),
+        ("a second paid attempt", copy(paid, hash, "PAID", proof), "payments_one_paid", "payments.withdraw_id"),
+        ("a hash used twice", copy(paid, "payment_hash", "RESERVED", ""), "payments_hash_unique", "payments.payment_hash"),
+        ("paid without proof", set("state = 'PAID', state_at_ms = 1", sending), "payments_paid_has_proof", "payments_paid_has_proof"),
+        ("proof without payment", set("state = 'SENDING', state_at_ms = null", paid), "payments_paid_has_proof", "payments_paid_has_proof"),
+        ("failed without reason", set("state = 'FAILED', state_at_ms = 1", sending), "payments_failed_has_reason", "payments_failed_has_reason"),
+        ("doubt without reason", set("state = 'NEEDS_OPERATOR', state_at_ms = 1", sending), "payments_doubt_has_reason", "payments_doubt_has_reason"),
+        ("an end without a time", set("state_at_ms = null", paid), "payments_ended_has_time", "payments_ended_has_time"),
+        ("an unknown state", set("state = 'LOST'", sending), "payments_state_check", "state in"),
+        ("late without failure", set("late_at_ms = 1", sending), "payments_late_is_failed", "payments_late_is_failed"),
+        ("sent to nobody", set("node_id = null", sending), "payments_sent_has_node", "payments_sent_has_node"),
+        ("an unknown status", own("update withdraws set status = 'EXPIRED', claimable = false where payment_id is null"), "withdraws_status_check", "status in"),
+        ("deactivated while held", own("update withdraws set status = 'DEACTIVATED' where payment_hold = 'OPEN'"), "withdraws_held_is_active", "withdraws_held_is_active"),
+        ("claimable while held", own("update withdraws set claimable = true where payment_hold = 'OPEN'"), "withdraws_claimable_is_free", "withdraws_claimable_is_free"),
+        ("paid by nothing", own("update withdraws set payment_id = null, payment_hold = null where status = 'PAID'"), "withdraws_paid_by_a_payment", "withdraws_paid_by_a_payment"),
+        ("one secret for two", own(secret), "withdraws_secret_unique", "withdraws.secret_sha256"),
+        ("an event of nothing", event, "events_withdraw_id_fkey", "FOREIGN KEY"),
+        ("an event told twice", own("insert into events select * from events"), "events_pkey", "events.withdraw_id"),
+        ("a send told twice", own("insert into sends select * from sends"), "sends_pkey", "sends.payment_id"),
+        ("two nodes that pay", own(nodes), "nodes_one_current", "nodes.is_current"),
+    ]
+    .into_iter()
+    .map(|(what, sql, postgres, sqlite)| Forbidden { what, sql, postgres, sqlite })
+    .collect()
+}
+
+/// Whatever the code believes, the database refuses what must never be, by the constraint for it.
 #[tokio::test]
 async fn constraints_repeat_the_invariants() {
     on_every_store(async |bench| {
+        bench.create(10, 10).await;
         let held = bench.create(10, 10).await;
         bench.node.next([Fate::PayAndLoseAnswer]);
         bench.claim_ok(&held, &bench.invoice(10)).await;
@@ -79,76 +139,16 @@ async fn constraints_repeat_the_invariants() {
         bench.claim_ok(&paid, &bench.invoice(10)).await;
         bench.work().await;
         let mut hand = Hand::on(&bench).await;
-        let (sending, done) = ("state = 'SENDING'", "state = 'PAID'");
-        let copy_of = |which: &str, hash: &str, state: &str| {
-            let id = match bench.kind {
-                Kind::Sqlite => "randomblob(16)",
-                Kind::Postgres => "gen_random_uuid()",
+        for Forbidden { what, sql, postgres, sqlite } in forbidden(bench.kind) {
+            let named = match bench.kind {
+                Kind::Sqlite => sqlite,
+                Kind::Postgres => postgres,
             };
-            format!(
-                "insert into payments (id, version, withdraw_id, invoice, payment_hash, amount_msat,
-                   fee_limit_msat, invoice_expires_at_ms, send_until_ms, state)
-                 select {id}, 1, withdraw_id, invoice, {hash}, amount_msat, fee_limit_msat,
-                   invoice_expires_at_ms, send_until_ms, '{state}' from payments where {which}"
-            )
-        };
-        let other_hash = "secret_of_32_bytes_for_this_test";
-        let other_hash = match bench.kind {
-            Kind::Sqlite => format!("cast('{other_hash}' as blob)"),
-            Kind::Postgres => format!("'{other_hash}'::bytea"),
-        };
-        let refused = [
-            ("a second open attempt", copy_of(sending, &other_hash, "RESERVED")),
-            ("a payment hash used twice", copy_of(done, "payment_hash", "RESERVED")),
-            ("paid without proof", format!("update payments set state = 'PAID' where {sending}")),
-            (
-                "failed without reason",
-                format!("update payments set state = 'FAILED', state_at_ms = 1 where {sending}"),
-            ),
-            (
-                "doubt without reason",
-                format!(
-                    "update payments set state = 'NEEDS_OPERATOR', state_at_ms = 1 where {sending}"
-                ),
-            ),
-            ("an unknown state", format!("update payments set state = 'LOST' where {sending}")),
-            (
-                "proof without payment",
-                format!("update payments set state = 'SENDING', state_at_ms = null where {done}"),
-            ),
-            ("an unknown status", "update withdraws set status = 'EXPIRED'".to_owned()),
-            (
-                "deactivated while held",
-                "update withdraws set status = 'DEACTIVATED' where payment_hold = 'OPEN'"
-                    .to_owned(),
-            ),
-            (
-                "claimable while held",
-                "update withdraws set claimable = true where payment_hold = 'OPEN'".to_owned(),
-            ),
-            (
-                "paid by nothing",
-                "update withdraws set payment_id = null, payment_hold = null where status = 'PAID'"
-                    .to_owned(),
-            ),
-            (
-                "an event of nothing",
-                match bench.kind {
-                    Kind::Sqlite => {
-                        "insert into events values (randomblob(16), 1, 'paid', null, null, 0)"
-                            .to_owned()
-                    }
-                    Kind::Postgres => {
-                        "insert into events values (gen_random_uuid(), 1, 'paid', null, null, 0)"
-                            .to_owned()
-                    }
-                },
-            ),
-            ("an event told twice", "insert into events select * from events".to_owned()),
-            ("a send told twice", "insert into sends select * from sends".to_owned()),
-        ];
-        for (what, sql) in refused {
-            assert!(hand.run(&sql).await.is_err(), "{:?} allows {what}", bench.kind);
+            let error = match hand.run(&sql).await {
+                Ok(rows) => panic!("{:?} allows {what} ({rows} rows)", bench.kind),
+                Err(error) => error.to_string(),
+            };
+            assert!(error.contains(named), "{what}: {error} instead of {named}");
         }
     })
     .await;
@@ -314,21 +314,28 @@ async fn a_schema_of_another_version_is_refused() {
     }
 }
 
-/// A cursor that stands beyond the filter's bounds, and bounds that exclude everything.
+/// Bounds that exclude everything, and a cursor beyond them.
 #[tokio::test]
 async fn lists_with_empty_bounds_are_empty() {
     on_every_store(async |bench| {
-        let made = bench.create(1, 1).await;
-        let id = WithdrawId::parse(&made.id).unwrap();
-        let (store, now) = (bench.store(), bench.clock.now());
-        let query = ListQuery {
-            filter: Filter { status: Some(Status::Active), ..Filter::default() },
-            after: Some(id),
-            limit: 10,
-            now,
+        let first = WithdrawId::parse(&bench.create(1, 1).await.id).unwrap();
+        let made_at = bench.clock.now();
+        bench.clock.advance(withdrawd::domain::Millis::from_secs(10));
+        bench.create(1, 1).await;
+        let list = async |after: Option<WithdrawId>, from_s: i64, to_s: i64| {
+            let at = |s: i64| Some(made_at.plus(withdrawd::domain::Millis::from_secs(s)));
+            let filter =
+                Filter { created_after: at(from_s), created_before: at(to_s), ..Filter::default() };
+            let query = ListQuery { filter, after, limit: 10, now: bench.clock.now() };
+            let store = bench.store();
+            bench.inside(async move { store.list(&query).await.unwrap().len() }).await
         };
-        assert!(bench.inside(async move { store.list(&query).await.unwrap() }).await.is_empty());
-        assert_eq!(made.status(), WireStatus::Active);
+        assert_eq!(list(None, 0, 11).await, 2);
+        assert_eq!(list(None, 0, 10).await, 1, "created_before is exclusive");
+        assert_eq!(list(None, 10, 11).await, 1, "created_after is inclusive");
+        assert_eq!(list(None, 5, 5).await, 0);
+        assert_eq!(list(None, 9, 2).await, 0);
+        assert_eq!(list(Some(first), 5, 11).await, 0, "the cursor stands below the bounds");
     })
     .await;
 }

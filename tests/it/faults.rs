@@ -182,16 +182,23 @@ impl Payments for FaultyStore {
 
     async fn postpone(
         &self,
-        id: PaymentId,
-        epoch: i64,
+        leased: &Leased,
         due_at: Option<Timestamp>,
         looks: i64,
     ) -> Result<(), StoreError> {
-        self.faults.write("postpone", self.inner.postpone(id, epoch, due_at, looks)).await
+        self.faults.write("postpone", self.inner.postpone(leased, due_at, looks)).await
     }
 
-    async fn newest_paid(&self, node: &NodeId) -> Result<Option<PaymentHash>, StoreError> {
-        self.faults.gate(self.inner.newest_paid(node)).await
+    async fn pull_far(&self, beyond: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        self.inner.pull_far(beyond, now).await
+    }
+
+    async fn newest_known(
+        &self,
+        node: &NodeId,
+        but: PaymentId,
+    ) -> Result<Option<PaymentHash>, StoreError> {
+        self.faults.gate(self.inner.newest_known(node, but)).await
     }
 }
 

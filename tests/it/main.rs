@@ -8,6 +8,7 @@
 )]
 
 mod architecture;
+mod attacks;
 mod bench;
 mod binary;
 mod cli;

@@ -303,7 +303,7 @@ async fn it_runs_on_postgres() {
     let url = format!("'{}'", new_postgres_database().await);
     story.replace("postgres://withdrawd@localhost/withdrawd", url);
     story.tell("postgres");
-    assert_eq!(story.told("withdrawd migrate"), "the schema is up to date\n");
+    assert_eq!(story.told("WITHDRAWD__STORE__DATABASE_URL="), "the schema is up to date\n");
     let service = story.service.as_ref().unwrap();
     let made = service.create("1000");
     service.json(&["claim", made["withdraw_request"].as_str().unwrap()]);

@@ -21,6 +21,10 @@ pub struct Advance {
     pub due_at: Option<Timestamp>,
     /// Looks so far in this state.
     pub looks: i64,
+    /// The node was seen to know it, in flight or paid.
+    pub known_at: Option<Timestamp>,
+    /// For a send: the version that the request must still have.
+    pub send_on_version: Option<i64>,
 }
 
 /// When a failed attempt lets its request go.
@@ -91,6 +95,7 @@ impl Payment {
     /// A send to commit. `epoch` is that of the lease under which it is made.
     pub fn send(
         mut self,
+        withdraw: &Withdraw,
         epoch: i64,
         node: NodeId,
         now: Timestamp,
@@ -102,6 +107,7 @@ impl Payment {
         self.state = State::Sending;
         let mut advance = self.stepped();
         advance.new_send = Some(send);
+        advance.send_on_version = Some(withdraw.version);
         advance
     }
 
@@ -137,8 +143,10 @@ impl Payment {
                 Some(withdraw.note_late_success(id, now))
             }
         };
+        let known = matches!(self.state, State::InFlight | State::Paid { .. });
         let mut advance = self.stepped();
         advance.change = change;
+        advance.known_at = known.then_some(now);
         advance
     }
 
@@ -168,6 +176,8 @@ impl Payment {
             change: None,
             due_at: None,
             looks: 0,
+            known_at: None,
+            send_on_version: None,
         }
     }
 }

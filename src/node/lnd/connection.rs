@@ -26,6 +26,8 @@ use super::{
 };
 use crate::ports::{Connection, Introduction, NodeError};
 
+const MAX_PAYMENT_BYTES: usize = 32 * 1024 * 1024;
+
 /// A connection whose other end has said who it is.
 pub(super) struct Link {
     http2: Http2,
@@ -68,7 +70,9 @@ impl Link {
 
     /// For calls about payments.
     pub(super) fn router(&self) -> RouterClient<Http2> {
+        // A payment carries every HTLC that was tried, with its route.
         RouterClient::with_origin(self.http2.clone(), self.target.origin.clone())
+            .max_decoding_message_size(MAX_PAYMENT_BYTES)
     }
 
     /// Passes `error` on, and takes no more calls after one that casts doubt on the connection:

@@ -205,7 +205,7 @@ async fn a_stream_that_is_cut_is_an_error() {
 async fn a_message_that_is_too_long_is_an_error() {
     let fake = FakeLnd::start().await;
     let mut huge = payment(PaymentStatus::Succeeded);
-    huge.payment_preimage = "0".repeat(5 << 20);
+    huge.payment_preimage = "0".repeat(33 << 20);
     fake.will_say([huge], End::Ok);
     let updates = send(&fake.client()).await;
     assert!(matches!(updates[..], [SendUpdate::Error(_)]), "{updates:?}");

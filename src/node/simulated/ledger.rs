@@ -70,8 +70,13 @@ impl Ledger {
     pub fn append(&mut self, record: &Record) -> io::Result<()> {
         let mut line = serde_json::to_string(&line(record))?;
         line.push('\n');
-        self.file.write_all(line.as_bytes())?;
-        self.file.sync_data()?;
+        let whole = self.file.metadata()?.len();
+        let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
+        if let Err(error) = written {
+            // Half a line would make the next one unreadable.
+            self.file.set_len(whole)?;
+            return Err(error);
+        }
         self.records.insert(record.payment_hash, record.clone());
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::Payer;
 use crate::{
     domain::{
         FailureReason, NodeId, State, Status,
-        payment::{Advance, LookedUp, Next, Word, looked_up},
+        payment::{Advance, LookedUp, Next, Trust, Word, looked_up},
     },
     ports::{Leased, LookUp, StoreError},
     report::chain,
@@ -34,6 +34,8 @@ impl Payer {
         match while_clocks_agree(next, &look.clocks) {
             // The request was settled beside it: it stands in the books, and nothing follows.
             Next::Stay if is_settled_beside(&leased) => self.set_due(&leased, None).await,
+            // Another node, or one without memory: a look that was planned for now is not used up.
+            Next::Stay if look.looked.trust != Trust::Same => self.ask_again(&leased).await,
             Next::Stay if is_worth_following(&leased, look.looked.word) => {
                 tracing::error!(
                     payment = %payment.id,
@@ -41,6 +43,12 @@ impl Payer {
                     "closed as failed, yet the node is paying it, or has paid it"
                 );
                 self.ask_again(&leased).await;
+            }
+            // It is known to be paid by a closed attempt: this one must not pay it again. It was never
+            // sent, or every send is over and the node knows nothing of it.
+            Next::Send if leased.withdraw.late_success => {
+                let next = Next::Fail(FailureReason::NotSent);
+                self.conclude(leased, next, &look.clocks).await;
             }
             Next::Send => self.send(leased, look.paying, &look.clocks).await,
             Next::Stay => self.postpone(&leased).await,

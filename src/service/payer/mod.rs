@@ -11,7 +11,7 @@ mod send;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{ClockGuard, Distrust, NodeTrust};
 use crate::{
@@ -56,6 +56,8 @@ pub struct Payer {
     following: Arc<Semaphore>,
     /// All that is worked on.
     work: TaskTracker,
+    /// Ends the listening to the node, which may go on for a minute.
+    stop: CancellationToken,
 }
 
 impl std::fmt::Debug for Payer {
@@ -80,6 +82,7 @@ impl Payer {
         work.close();
         Self {
             work,
+            stop: CancellationToken::new(),
             store,
             node,
             runtime,
@@ -101,6 +104,11 @@ impl Payer {
         let fresh = self.take(Lane::Fresh, &self.sending).await?;
         let follow = self.take(Lane::Follow, &self.following).await?;
         Ok(fresh + follow)
+    }
+
+    /// Stops to listen to the node: what is on its way is stored, and the next start follows it.
+    pub fn halt(&self) {
+        self.stop.cancel();
     }
 
     /// Waits until nothing is worked on (for a stop, and for tests).
@@ -165,7 +173,7 @@ impl Payer {
     async fn set_due(&self, leased: &Leased, due_at: Option<Timestamp>) {
         let payment = leased.payment.id;
         let looks = leased.looks.saturating_add(1);
-        if let Err(error) = self.store.postpone(payment, leased.epoch, due_at, looks).await {
+        if let Err(error) = self.store.postpone(leased, due_at, looks).await {
             // The lease runs out by itself.
             tracing::warn!(%payment, error = %chain(&error), "could not postpone");
         }

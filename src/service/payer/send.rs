@@ -52,7 +52,7 @@ impl Payer {
         let Leased { payment, withdraw, epoch, .. } = leased.clone();
         let now = clocks.now;
         let deadline = self.reopening().send_deadline(&payment, now, self.options.send_life);
-        let mut advance = payment.send(epoch, paying, now, deadline);
+        let mut advance = payment.send(&withdraw, epoch, paying, now, deadline);
         // Until then it is this worker's; afterwards anybody looks it up.
         advance.due_at = Some(now.plus(self.options.lease));
         let send = advance.new_send.clone()?;
@@ -109,6 +109,7 @@ impl Payer {
             let update = tokio::select! {
                 biased;
                 update = stream.next() => update,
+                () = self.stop.cancelled() => None,
                 () = &mut patience => None,
             };
             let Some(update) = update else {

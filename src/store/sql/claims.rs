@@ -23,7 +23,8 @@ impl<D: Driver> SqlStore<D> {
         if !withdraws::write_change(&mut tx, &claim.change).await? {
             return Ok(ClaimOutcome::Stale);
         }
-        let accepted_at = claim.change.next.modified;
+        // Not the request's `modified`: that may lie ahead of every clock.
+        let accepted_at = claim.payment.id.created();
         if tx.execute(statements::RESERVE, reserved(&claim.payment, accepted_at)).await? != 1 {
             return Ok(ClaimOutcome::HashUsed);
         }

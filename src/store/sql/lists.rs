@@ -60,13 +60,6 @@ async fn by_request_id<D: Driver>(
     let rows = driver.fetch(statements::BY_REQUEST_ID, vec![text(request_id)]).await?;
     let views: Result<Vec<_>, _> = rows.iter().map(rows::view).collect();
     let mut views = views?;
-    views.retain(|view| {
-        let withdraw = &view.withdraw;
-        let claimable = withdraw.unclaimable(query.now).is_none();
-        withdraw.id >= query.lowest()
-            && withdraw.id < query.bound()
-            && query.filter.status.is_none_or(|status| status == withdraw.status)
-            && query.filter.claimable.is_none_or(|wanted| wanted == claimable)
-    });
+    views.retain(|view| query.admits(&view.withdraw));
     Ok(views)
 }

@@ -62,18 +62,33 @@ impl<D: Driver> Payments for SqlStore<D> {
 
     async fn postpone(
         &self,
-        id: PaymentId,
-        epoch: i64,
+        leased: &Leased,
         due_at: Option<Timestamp>,
         looks: i64,
     ) -> Result<(), StoreError> {
         let due_at = Value::Int(due_at.map(Timestamp::as_ms));
-        let values = [due_at, int(looks), uuid(id.as_uuid()), int(epoch)];
-        retrying(|| self.write(statements::POSTPONE, values.to_vec())).await
+        let Leased { payment, epoch, .. } = leased;
+        let id = uuid(payment.id.as_uuid());
+        let values = [due_at, int(looks), id, int(*epoch), int(payment.version)];
+        retrying(|| self.write(statements::POSTPONE, values.to_vec())).await.map(drop)
     }
 
-    async fn newest_paid(&self, node: &NodeId) -> Result<Option<PaymentHash>, StoreError> {
-        let rows = self.driver().fetch(statements::NEWEST_PAID, vec![text(node.as_str())]).await?;
+    async fn pull_far(&self, beyond: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        let far = vec![int(beyond.as_ms())];
+        if self.driver().fetch(statements::ANY_FAR, far).await?.is_empty() {
+            return Ok(0);
+        }
+        let values = [int(beyond.as_ms()), int(now.as_ms())];
+        retrying(|| self.write(statements::PULL_FAR, values.to_vec())).await
+    }
+
+    async fn newest_known(
+        &self,
+        node: &NodeId,
+        but: PaymentId,
+    ) -> Result<Option<PaymentHash>, StoreError> {
+        let values = vec![text(node.as_str()), uuid(but.as_uuid())];
+        let rows = self.driver().fetch(statements::NEWEST_KNOWN, values).await?;
         let hash = rows.first().map(|row| rows::one_bytes32(row, "payment_hash")).transpose()?;
         Ok(hash.map(PaymentHash::from_bytes))
     }
@@ -107,8 +122,17 @@ impl<D: Driver> SqlStore<D> {
         {
             return Err(StoreError::Stale.into());
         }
+        if let Some(version) = advance.send_on_version {
+            // A send goes out only while the request is as it was when it was decided.
+            let held = vec![uuid(payment.withdraw.as_uuid()), int(version)];
+            let hold = self.driver().dialect().hold_withdraw;
+            if tx.fetch(hold, held).await?.is_empty() {
+                return Err(StoreError::Stale.into());
+            }
+        }
         let mut values = rows::payment_standing(payment);
         values.extend([
+            Value::Int(advance.known_at.map(Timestamp::as_ms)),
             Value::Int(advance.due_at.map(Timestamp::as_ms)),
             int(advance.looks),
             uuid(payment.id.as_uuid()),
@@ -128,10 +152,11 @@ impl<D: Driver> SqlStore<D> {
     }
 
     /// One statement in a transaction of its own.
-    async fn write(&self, statement: Sql, values: Vec<Value>) -> Result<(), Fault> {
+    async fn write(&self, statement: Sql, values: Vec<Value>) -> Result<u64, Fault> {
         let mut tx = self.driver().begin().await?;
-        tx.execute(statement, values).await?;
-        tx.commit().await
+        let written = tx.execute(statement, values).await?;
+        tx.commit().await?;
+        Ok(written)
     }
 }
 

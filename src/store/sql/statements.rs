@@ -214,14 +214,32 @@ pub const ADVANCE: Sql = sql(
      update payments
         set state = $1, state_at_ms = $2, noted_reason = $3, preimage = $4, fee_msat = $5,
             failure_reason = $6, operator_reason = $7, late_preimage = $8, late_fee_msat = $9,
-            late_at_ms = $10, node_id = $11, due_at_ms = $12, looks = $13, version = version + 1
-      where id = $14 and version = $15",
+            late_at_ms = $10, node_id = $11, known_at_ms = coalesce(known_at_ms, $12),
+            due_at_ms = $13, looks = $14, version = version + 1
+      where id = $15 and version = $16",
 );
 
 pub const POSTPONE: Sql = sql(
     "postpone a payment",
     "-- payment.postpone
-     update payments set due_at_ms = $1, looks = $2 where id = $3 and epoch = $4",
+     update payments set due_at_ms = $1, looks = $2
+      where id = $3 and epoch = $4 and version = $5",
+);
+
+/// No plan for an open attempt reaches as far as a clock that went wrong.
+pub const ANY_FAR: Sql = sql(
+    "look for payments that are due too late",
+    "-- payment.any_far
+     select id from payments
+      where state in ('RESERVED', 'SENDING', 'IN_FLIGHT', 'NEEDS_OPERATOR') and due_at_ms > $1
+      limit 1",
+);
+
+pub const PULL_FAR: Sql = sql(
+    "pull in payments that are due too late",
+    "-- payment.pull_far
+     update payments set due_at_ms = $2
+      where state in ('RESERVED', 'SENDING', 'IN_FLIGHT', 'NEEDS_OPERATOR') and due_at_ms > $1",
 );
 
 pub const NEW_SEND: Sql = sql(
@@ -245,11 +263,14 @@ pub const SEND_EXISTS: Sql = sql(
      select number from sends where payment_id = $1 and number = $2 and epoch = $3",
 );
 
-pub const NEWEST_PAID: Sql = sql(
-    "find the newest payment of a node",
-    "-- payment.newest_paid
+/// Not the one that is asked about, and none that failed: those may be deleted at the node.
+pub const NEWEST_KNOWN: Sql = sql(
+    "find the newest payment that a node knew",
+    "-- payment.newest_known
      select payment_hash from payments
-      where state = 'PAID' and node_id = $1 order by state_at_ms desc limit 1",
+      where known_at_ms is not null and state <> 'FAILED' and noted_reason is null
+        and node_id = $1 and id <> $2
+      order by known_at_ms desc limit 1",
 );
 
 pub const NEW_EVENT: Sql = sql(

@@ -31,7 +31,7 @@ fn released(payment: &Payment) -> Withdraw {
 
 #[test]
 fn a_send_is_numbered_and_carries_the_lease_the_node_and_the_deadline() {
-    let first = attempt().send(31, node(1), at(20), at(35));
+    let first = attempt().send(&request(), 31, node(1), at(20), at(35));
     assert_eq!(first.payment.state, State::Sending);
     assert_eq!(first.payment.version, attempt().version + 1);
     assert!(first.change.is_none() && first.answered.is_none());
@@ -41,7 +41,7 @@ fn a_send_is_numbered_and_carries_the_lease_the_node_and_the_deadline() {
     assert_eq!(first.payment.sends.last(), Some(&row));
     assert_eq!(first.payment.node(), Some(&node(1)));
 
-    let again = first.payment.send(32, node(1), at(200), at(215));
+    let again = first.payment.send(&request(), 32, node(1), at(200), at(215));
     assert_eq!(again.new_send.unwrap().number, 2);
     assert_eq!(again.payment.sends.count(), 2);
 }

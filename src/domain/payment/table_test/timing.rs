@@ -40,7 +40,7 @@ fn the_last_unanswered_send_is_waited_for_whatever_its_number() {
 /// Where the node enforces no deadline, a send that was not answered is never over.
 #[test]
 fn a_send_without_a_deadline_is_never_over() {
-    let sent = attempt().send(1, node(1), at(20), Timestamp::MAX).payment;
+    let sent = attempt().send(&request(), 1, node(1), at(20), Timestamp::MAX).payment;
     assert!(!sent.all_over(Timestamp::MAX, &LIMITS));
     assert!(sent.answered(1, 1, Answer::Final).all_over(at(21), &LIMITS));
 }

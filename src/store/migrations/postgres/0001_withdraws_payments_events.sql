@@ -93,6 +93,9 @@ create table payments (
     late_at_ms            bigint,
     -- The node that was asked last.
     node_id               text,
+    -- When the node was first seen to know it as in flight or paid. Never cleared: as long as the
+    -- node knows the newest of these, its word that it does not know another one counts.
+    known_at_ms           bigint ,
     -- Of the last lease. Leases save work; correctness rests on `version`.
     epoch                 bigint  not null default 0,
     looks                 bigint  not null default 0,
@@ -123,7 +126,8 @@ create index payments_due_fresh on payments (due_at_ms)
     where state = 'RESERVED' and due_at_ms is not null;
 create index payments_due_follow on payments (due_at_ms)
     where state <> 'RESERVED' and due_at_ms is not null;
-create index payments_newest_paid on payments (node_id, state_at_ms) where state = 'PAID';
+create index payments_newest_known on payments (node_id, known_at_ms)
+    where known_at_ms is not null and state <> 'FAILED';
 
 create table sends (
     payment_id       uuid   not null references payments (id),
