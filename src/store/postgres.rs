@@ -176,13 +176,11 @@ async fn in_time<T>(
     doing: &'static str,
     work: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, Fault> {
-    match tokio::time::timeout(patience, work).await {
-        Ok(answer) => answer.map_err(|error| fault(doing, error)),
-        Err(_) => {
-            let source = "Postgres does not answer".into();
-            Err(Fault::Final(StoreError::Unavailable { doing, source }))
-        }
-    }
+    let Ok(answer) = tokio::time::timeout(patience, work).await else {
+        let source = "Postgres does not answer".into();
+        return Err(Fault::Final(StoreError::Unavailable { doing, source }));
+    };
+    answer.map_err(|error| fault(doing, error))
 }
 
 fn bound(sql: Sql, values: Vec<Value>) -> Query<'static, Postgres, PgArguments> {

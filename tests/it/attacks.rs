@@ -165,12 +165,11 @@ async fn a_client_that_never_reads_does_not_keep_its_place() {
     // Until the server's answers have filled every buffer and it stops to read.
     let mut idle = 0;
     while idle < 200 {
-        match stream.try_write(requests.as_bytes()) {
-            Ok(_) => idle = 0,
-            Err(_) => {
-                idle += 1;
-                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-            }
+        if stream.try_write(requests.as_bytes()).is_ok() {
+            idle = 0;
+        } else {
+            idle += 1;
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
     }
     let honest = tokio::spawn(http::get(bench.lnurl(), "/w/x"));

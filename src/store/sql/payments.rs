@@ -124,9 +124,9 @@ impl<D: Driver> SqlStore<D> {
         }
         if let Some(version) = advance.send_on_version {
             // A send goes out only while the request is as it was when it was decided.
-            let held = vec![uuid(payment.withdraw.as_uuid()), int(version)];
+            let request = vec![uuid(payment.withdraw.as_uuid()), int(version)];
             let hold = self.driver().dialect().hold_withdraw;
-            if tx.fetch(hold, held).await?.is_empty() {
+            if tx.fetch(hold, request).await?.is_empty() {
                 return Err(StoreError::Stale.into());
             }
         }
