@@ -111,7 +111,7 @@ impl Driver for PostgresDriver {
     }
 
     async fn begin(&self) -> Result<PostgresTx, Fault> {
-        let tx = in_time(self.patience, "begin", self.pool.begin()).await?;
+        let tx = in_time(self.patience, "begin", Box::pin(self.pool.begin())).await?;
         Ok(PostgresTx { tx, patience: self.patience })
     }
 

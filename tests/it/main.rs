@@ -28,6 +28,7 @@ mod lab;
 mod lab_latency;
 mod lab_outages;
 mod lab_stories;
+mod lists;
 mod lives;
 mod node;
 mod payments;

@@ -14,7 +14,8 @@ create table withdraws (
     caller               text    not null default '',
     request_id           text    check (length(request_id) between 1 and 128),
     min_amount           text    not null check (cast(min_amount as real) > 0),
-    max_amount           text    not null,
+    max_amount           text    not null
+                         check (cast(max_amount as real) >= cast(min_amount as real)),
     currency             text    not null,
     target_currency      text    not null,
     exchange_rate        text    not null check (cast(exchange_rate as real) > 0),
