@@ -6,7 +6,7 @@ use withdrawd::{
 };
 
 use crate::{
-    bench::{on_every_store, reason},
+    bench::{Bench, kinds, on_every_store, reason},
     node::Fate,
 };
 
@@ -205,4 +205,34 @@ async fn an_unreachable_node_delays_and_loses_nothing() {
         assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid);
     })
     .await;
+}
+
+/// Held invoices fill the places of senders for a minute, and hold up nobody after it.
+#[tokio::test]
+async fn held_payments_hold_up_others_for_a_minute_at_most() {
+    for kind in kinds() {
+        let bench = Bench::with(kind, &[("payments.max_sending", "2")]).await;
+        bench.node.next([Fate::Hold, Fate::Hold]);
+        let mut held = Vec::new();
+        for _ in 0..2 {
+            let withdraw = bench.create(10, 10).await;
+            bench.claim_ok(&withdraw, &bench.invoice(10)).await;
+            bench.work_until(&withdraw.id, State::InFlight).await;
+            held.push(withdraw);
+        }
+        let waiting = bench.create(10, 10).await;
+        bench.claim_ok(&waiting, &bench.invoice(10)).await;
+        bench.begin_work().await;
+        let found = bench.get(&waiting.id).await;
+        assert_eq!(found.payment.unwrap().state(), State::Reserved, "both places are taken");
+
+        bench.clock.advance(Millis::from_secs(61));
+        bench.work().await;
+        assert_eq!(bench.get(&waiting.id).await.status(), Status::Paid);
+        bench.node.release(true);
+        bench.pass(Millis::from_secs(600)).await;
+        for withdraw in held {
+            assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid);
+        }
+    }
 }
