@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use serde::Serialize;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Parts, StartError};
@@ -19,6 +19,9 @@ use crate::{
     sidecar,
 };
 
+/// Connections that wait to be accepted: the system resets those that do not fit, and the usual 128
+/// are fewer than the wallets that scan one code at the same moment.
+const BACKLOG: u32 = 4096;
 /// How often readiness is looked at.
 const READINESS_EVERY: Millis = Millis::from_secs(1);
 
@@ -65,8 +68,8 @@ impl Drop for Alarm {
 
 /// Binds, wires and starts everything. It serves when this returns.
 pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
-    let grpc = bind("grpc.listen (--grpc-listen)", config.grpc.listen).await?;
-    let lnurl = bind("lnurl.listen (--lnurl-listen)", config.lnurl.listen).await?;
+    let grpc = bind("grpc.listen (--grpc-listen)", config.grpc.listen)?;
+    let lnurl = bind("lnurl.listen (--lnurl-listen)", config.lnurl.listen)?;
     let address = |listener: &TcpListener, fallback| listener.local_addr().unwrap_or(fallback);
     let lnurl_address = address(&lnurl, config.lnurl.listen);
     let public_url = config.public_url(lnurl_address)?;
@@ -109,9 +112,15 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     Ok(Running { listening, parts, payer, health, closing, halting, broken, servers, passes })
 }
 
-async fn bind(option: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    let bound = TcpListener::bind(address).await;
-    bound.map_err(|source| StartError::Listen { option, address, source })
+fn bind(option: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A restart must not wait for the connections of the life before.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|source| StartError::Listen { option, address, source })
 }
 
 /// For whoever starts it with port 0: written whole or not at all.

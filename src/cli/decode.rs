@@ -16,8 +16,8 @@ pub(super) struct DecodeArgs {
 
 pub(super) fn decode(args: &DecodeArgs) -> anyhow::Result<()> {
     match lnurl::decode(&args.text.0) {
-        Ok(url) if args.json => println!("{}", serde_json::json!({ "url": url.as_str() })),
-        Ok(url) => println!("{url}"),
+        Ok(url) if args.json => say!("{}", serde_json::json!({ "url": url.as_str() })),
+        Ok(url) => say!("{url}"),
         Err(lnurl::InvalidLnurl::NotAnLnurl) => decode_invoice(args)?,
         Err(fault) => anyhow::bail!("{fault}"),
     }
@@ -40,13 +40,13 @@ fn decode_invoice(args: &DecodeArgs) -> anyhow::Result<()> {
         "min_final_cltv_expiry_delta": parsed.min_final_cltv_expiry_delta(),
     });
     if args.json {
-        println!("{value}");
+        say!("{value}");
         return Ok(());
     }
     let fields = value.as_object().into_iter().flatten();
     for (name, field) in fields {
         let text = field.as_str().map_or_else(|| field.to_string(), printable);
-        println!("{name:<28} {text}");
+        say!("{name:<28} {text}");
     }
     Ok(())
 }

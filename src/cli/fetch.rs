@@ -29,7 +29,9 @@ async fn get(url: &Url) -> anyhow::Result<Bytes> {
     let port = url.port_or_known_default().context("the URL has no port")?;
     // An IPv6 address stands in brackets in a URL, and without them for the resolver.
     let plain = host.trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect((plain, port)).await.context("cannot reach the service")?;
+    let stream = TcpStream::connect((plain, port))
+        .await
+        .with_context(|| format!("cannot reach {host}:{port}"))?;
     match url.scheme() {
         "http" => exchange(stream, url).await,
         "https" => {

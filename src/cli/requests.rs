@@ -79,12 +79,12 @@ pub(super) async fn create(args: CreateArgs) -> anyhow::Result<()> {
     };
     let withdraw = client.create(new).await?;
     if args.server.json {
-        println!("{}", to_json(&withdraw));
+        say!("{}", to_json(&withdraw));
         return Ok(());
     }
-    println!("{}", qr(&withdraw.withdraw_request)?);
-    println!("{}", withdraw.withdraw_request);
-    println!("{}", withdraw.id);
+    say!("{}", qr(&withdraw.withdraw_request)?);
+    say!("{}", withdraw.withdraw_request);
+    say!("{}", withdraw.id);
     Ok(())
 }
 
@@ -117,14 +117,14 @@ pub(super) async fn list(args: ListArgs) -> anyhow::Result<()> {
     let (withdraws, next) = Client::connect(&args.server.server).await?.list(page).await?;
     if args.server.json {
         let withdraws: Vec<_> = withdraws.iter().map(to_json).collect();
-        println!("{}", serde_json::json!({ "withdraws": withdraws, "next_page_token": next }));
+        say!("{}", serde_json::json!({ "withdraws": withdraws, "next_page_token": next }));
         return Ok(());
     }
     for withdraw in &withdraws {
-        println!("{}", line(withdraw));
+        say!("{}", line(withdraw));
     }
     if !next.is_empty() {
-        println!("more: --page-token {next}");
+        say!("more: --page-token {next}");
     }
     Ok(())
 }
@@ -154,26 +154,21 @@ fn amount(withdraw: &Shown) -> String {
 
 fn show(withdraw: &Shown, json: bool) {
     if json {
-        println!("{}", to_json(withdraw));
+        say!("{}", to_json(withdraw));
         return;
     }
-    println!("{}", line(withdraw));
-    println!("  {}", withdraw.withdraw_request);
+    say!("{}", line(withdraw));
+    say!("  {}", withdraw.withdraw_request);
     if let Some(payment) = &withdraw.payment {
-        println!(
-            "  {}  {}  {} msat",
-            payment.id,
-            payment.state().as_str_name(),
-            payment.amount_msat
-        );
+        say!("  {}  {}  {} msat", payment.id, payment.state().as_str_name(), payment.amount_msat);
         if !payment.preimage.is_empty() {
-            println!("  preimage {}  fee {} msat", payment.preimage, payment.fee_msat());
+            say!("  preimage {}  fee {} msat", payment.preimage, payment.fee_msat());
         }
         if payment.failure_reason != 0 {
-            println!("  failed: {}", payment.failure_reason().as_str_name());
+            say!("  failed: {}", payment.failure_reason().as_str_name());
         }
         if payment.operator_reason != 0 {
-            println!("  needs an operator: {}", payment.operator_reason().as_str_name());
+            say!("  needs an operator: {}", payment.operator_reason().as_str_name());
         }
     }
 }

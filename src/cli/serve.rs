@@ -90,7 +90,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         _ = interrupt.recv() => {}
         () = running.broken() => broken = true,
     }
-    tracing::info!(broken, "stopping");
+    tracing::info!("stopping");
     let again = async {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -109,22 +109,22 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
 pub async fn migrate(args: ServeArgs) -> anyhow::Result<()> {
     let config = args.load()?;
     app::migrate(&config, Runtime::system()).await?;
-    println!("the schema is up to date");
+    say!("the schema is up to date");
     Ok(())
 }
 
 fn banner(config: &Config, listening: &Listening, simulated: bool) {
     let Listening { grpc, lnurl, public_url } = listening;
-    println!("withdrawd {} on {}", env!("CARGO_PKG_VERSION"), config.network);
+    say!("withdrawd {} on {}", env!("CARGO_PKG_VERSION"), config.network);
     if simulated {
-        println!("  money   SIMULATED: no real payment is ever made (--node lnd for a real node)");
+        say!("  money   SIMULATED: no real payment is ever made (--node lnd for a real node)");
     } else {
-        println!("  money   REAL on {}: paid by {}", config.network, config.node.backend);
+        say!("  money   REAL on {}: paid by {}", config.network, config.node.backend);
     }
-    println!("  gRPC    {grpc}");
-    println!("  LNURL   {lnurl}, public as {public_url}");
+    say!("  gRPC    {grpc}");
+    say!("  LNURL   {lnurl}, public as {public_url}");
     let server =
         if grpc.port() == 50051 { String::new() } else { format!(" --server http://{grpc}") };
     let program = std::env::args().next().unwrap_or_else(|| "withdrawd".to_owned());
-    println!("  next    {program} create --max-amount 1000{server}");
+    say!("  next    {program} create --max-amount 1000{server}");
 }

@@ -60,10 +60,10 @@ pub(super) async fn claim(args: ClaimArgs) -> anyhow::Result<()> {
     callback.query_pairs_mut().append_pair("k1", &offer.k1).append_pair("pr", &invoice);
     accepted(&fetch::json(&callback).await?)?;
     if args.json {
-        println!("{}", serde_json::json!({ "status": "OK", "invoice": invoice }));
+        say!("{}", serde_json::json!({ "status": "OK", "invoice": invoice }));
     } else {
-        println!("accepted: the invoice is being paid");
-        println!("{invoice}");
+        say!("accepted: the invoice is being paid");
+        say!("{invoice}");
     }
     Ok(())
 }

@@ -27,7 +27,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// `--server` is no URL.
-    #[error("--server must be a URL such as http://127.0.0.1:50051")]
+    #[error("--server must be an address such as http://127.0.0.1:50051")]
     Server,
     /// `--status` is none.
     #[error("--status must be ACTIVE, PAID or DEACTIVATED")]
@@ -87,9 +87,12 @@ pub struct Client(WithdrawServiceClient<Channel>);
 impl Client {
     /// Connects to `http://HOST:PORT`.
     pub async fn connect(server: &str) -> Result<Self, ClientError> {
-        let endpoint = Endpoint::from_shared(server.to_owned()).map_err(|_| ClientError::Server)?;
+        // As the banner and grpcurl write it.
+        let server =
+            &if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
+        let endpoint = Endpoint::from_shared(server.clone()).map_err(|_| ClientError::Server)?;
         let endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT).timeout(CALL_TIMEOUT);
-        let unreachable = |_| ClientError::Unreachable { server: server.to_owned() };
+        let unreachable = |_| ClientError::Unreachable { server: server.clone() };
         let channel = endpoint.connect().await.map_err(unreachable)?;
         Ok(Self(WithdrawServiceClient::new(channel)))
     }
