@@ -24,3 +24,39 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unavailable() -> StoreError {
+        StoreError::Unavailable { doing: "test", source: "in the way".into() }
+    }
+
+    #[tokio::test]
+    async fn what_met_another_transaction_is_tried_again() {
+        let mut tries = 0;
+        let done = retrying(|| {
+            tries += 1;
+            let outcome = if tries < 4 { Err(Fault::Contended(unavailable())) } else { Ok(tries) };
+            async move { outcome }
+        });
+        assert_eq!(done.await.unwrap(), 4);
+    }
+
+    #[tokio::test]
+    async fn tries_are_bounded_and_other_errors_are_final() {
+        let (mut contended, mut failed) = (0, 0);
+        let lost = retrying(|| {
+            contended += 1;
+            async { Err::<(), _>(Fault::Contended(unavailable())) }
+        });
+        assert!(matches!(lost.await, Err(StoreError::Unavailable { .. })));
+        let stale = retrying(|| {
+            failed += 1;
+            async { Err::<(), _>(Fault::Final(StoreError::Stale)) }
+        });
+        assert!(matches!(stale.await, Err(StoreError::Stale)));
+        assert_eq!((contended, failed), (TRIES, 1));
+    }
+}
