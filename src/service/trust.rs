@@ -2,7 +2,7 @@
 //!
 //! The first node that this store sees is the one that pays. Another identity later stops payments
 //! until the operator names it. And a node that no longer knows the newest payment that it was seen
-//! to make has lost its memory: its NOT_FOUND proves nothing.
+//! to know has lost its memory: its NOT_FOUND proves nothing.
 
 use std::sync::{Arc, Mutex};
 
@@ -103,7 +103,7 @@ impl NodeTrust {
         Ok(Trust::Forgetful)
     }
 
-    /// Whether the node still knows the newest payment that it was seen to make. Asked once per
+    /// Whether the node still knows the newest payment that it was seen to know. Asked once per
     /// connection: a node loses its memory no faster than its process.
     async fn remembers(&self, payment: &Payment, look: &LookUp) -> Result<bool, Distrust> {
         if self.locked(|state| state.remembers) == Some(look.connection) {

@@ -25,6 +25,14 @@ async fn ids(bench: &Bench, request: ListWithdrawsRequest) -> Vec<String> {
     list(bench, request).await.0.into_iter().map(|withdraw| withdraw.id).collect()
 }
 
+fn by(status: Option<Status>, claimable: Option<bool>) -> ListWithdrawsRequest {
+    ListWithdrawsRequest {
+        status: status.unwrap_or_default().into(),
+        claimable,
+        ..ListWithdrawsRequest::default()
+    }
+}
+
 /// Filters by status and claimability, exact also before the expiry pass has marked anything.
 #[tokio::test]
 async fn lists_filter_by_status_and_claimability() {
@@ -55,11 +63,6 @@ async fn lists_filter_by_status_and_claimability() {
             if marked {
                 bench.expire().await;
             }
-            let by = |status: Option<Status>, claimable: Option<bool>| ListWithdrawsRequest {
-                status: status.unwrap_or_default().into(),
-                claimable,
-                ..ListWithdrawsRequest::default()
-            };
             let all = [&open, &held, &ended, &paid, &expired];
             assert_eq!(ids(&bench, by(None, None)).await.iter().collect::<Vec<_>>(), all);
             assert_eq!(
