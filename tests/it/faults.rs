@@ -17,8 +17,8 @@ use withdrawd::{
     },
     ports::{
         ClaimOutcome, Claims, CreateOutcome, Events, Introduction, Lane, Leased, LightningNode,
-        LookUp, NodeError, NodeTraits, Nodes, Payments, SendOrder, SendStream, Store, StoreError,
-        Upkeep, Withdraws,
+        LookUp, NodeError, NodeHealth, NodeTraits, Nodes, Payments, PaymentsPage, PaymentsQuery,
+        SendOrder, SendStream, Store, StoreError, Upkeep, Withdraws,
     },
     runtime::Clock,
 };
@@ -269,6 +269,14 @@ impl LightningNode for FaultyNode {
 
     async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError> {
         self.faults.gate(self.inner.look_up(hash)).await
+    }
+
+    async fn health(&self) -> Result<NodeHealth, NodeError> {
+        self.inner.health().await
+    }
+
+    async fn payments(&self, query: PaymentsQuery) -> Result<PaymentsPage, NodeError> {
+        self.inner.payments(query).await
     }
 
     async fn send(&self, order: SendOrder) -> SendStream {
