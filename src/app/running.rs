@@ -8,20 +8,22 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Parts, StartError};
 use crate::{
-    background::{self, Expiry},
+    background::{self, Expiry, Heartbeats},
     config::Config,
     domain::{Millis, PublicUrl},
-    grpc::{self, Health},
+    grpc::{self, Health, Services},
     ports::Store,
     report::chain,
     runtime::{Runtime, Task},
-    service::{ClaimService, NodeTrust, Payer, Waker, WithdrawService},
+    service::{ClaimService, NodeTrust, OperationsService, Payer, Waker, WithdrawService},
     sidecar,
 };
 
 /// Connections that wait to be accepted: the system resets those that do not fit, and the usual 128
 /// are fewer than the wallets that scan one code at the same moment.
 const BACKLOG: u32 = 4096;
+/// How long serving waits for the node's first heartbeat.
+const FIRST_HEARTBEAT: Millis = Millis::from_ms(500);
 /// How often readiness is looked at.
 const READINESS_EVERY: Millis = Millis::from_secs(1);
 
@@ -43,6 +45,7 @@ pub struct Running {
     pub listening: Listening,
     parts: Parts,
     payer: Arc<Payer>,
+    heartbeats: Arc<Heartbeats>,
     health: Health,
     closing: CancellationToken,
     halting: CancellationToken,
@@ -81,7 +84,14 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     write_listening(config, &listening)?;
 
     let waker = Waker::default();
-    let payer = Arc::new(payer(config, &parts)?);
+    let trust = Arc::new(trust(config, &parts)?);
+    let payer = Arc::new(payer(config, &parts, &trust)?);
+    let heartbeats = Arc::new(heartbeats(config, &parts, &trust)?);
+    // So that the first wallet is not turned away. A node that is silent keeps nobody waiting.
+    let first = parts.runtime.within(FIRST_HEARTBEAT, heartbeats.run_once()).await;
+    if let Some(Err(error)) = first {
+        tracing::warn!(error = %chain(&error), "the node has not been heard of yet");
+    }
     let (closing, halting) = (CancellationToken::new(), CancellationToken::new());
     let broken = CancellationToken::new();
     let (servers, passes) = (TaskTracker::new(), TaskTracker::new());
@@ -98,7 +108,8 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     spawner.spawn(Box::pin(servers.track_future(sidecar)));
     let (task, health) = serve_grpc(config, &parts, grpc, public_url, closing.clone()).await?;
     spawner.spawn(Box::pin(servers.track_future(task)));
-    for pass in background_passes(config, &parts, &payer, &waker, &health, &halting)? {
+    let passes_of = (Arc::clone(&payer), Arc::clone(&heartbeats));
+    for pass in background_passes(config, &parts, passes_of, &waker, &health, &halting)? {
         let alarm = Alarm { halting: halting.clone(), broken: broken.clone() };
         spawner.spawn(Box::pin(passes.track_future(async move {
             let _alarm = alarm;
@@ -109,7 +120,18 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     passes.close();
     health.ready(true).await;
     health.started(true).await;
-    Ok(Running { listening, parts, payer, health, closing, halting, broken, servers, passes })
+    Ok(Running {
+        listening,
+        parts,
+        payer,
+        heartbeats,
+        health,
+        closing,
+        halting,
+        broken,
+        servers,
+        passes,
+    })
 }
 
 fn bind(option: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -134,15 +156,30 @@ fn write_listening(config: &Config, listening: &Listening) -> Result<(), StartEr
     written.map_err(|source| StartError::File { doing: "write the addresses", path, source })
 }
 
-fn payer(config: &Config, parts: &Parts) -> Result<Payer, StartError> {
-    let (store, node) = (Arc::clone(&parts.store), Arc::clone(&parts.node));
-    let trust = NodeTrust::new(
-        Arc::clone(&store),
-        Arc::clone(&node),
+fn trust(config: &Config, parts: &Parts) -> Result<NodeTrust, StartError> {
+    Ok(NodeTrust::new(
+        Arc::clone(&parts.store),
+        Arc::clone(&parts.node),
         Arc::clone(&parts.runtime.clock),
         config.expected_identity()?,
-    );
-    Ok(Payer::new(store, node, parts.runtime.clone(), trust, config.payer_options()?))
+    ))
+}
+
+fn payer(config: &Config, parts: &Parts, trust: &Arc<NodeTrust>) -> Result<Payer, StartError> {
+    let (store, node) = (Arc::clone(&parts.store), Arc::clone(&parts.node));
+    let (runtime, options) = (parts.runtime.clone(), config.payer_options()?);
+    Ok(Payer::new(store, node, runtime, Arc::clone(trust), options))
+}
+
+fn heartbeats(
+    config: &Config,
+    parts: &Parts,
+    trust: &Arc<NodeTrust>,
+) -> Result<Heartbeats, StartError> {
+    let (store, node) = (Arc::clone(&parts.store), Arc::clone(&parts.node));
+    let rules = config.claim_rules()?;
+    let limits = (rules.paying, rules.fees);
+    Ok(Heartbeats::new(store, node, Arc::clone(trust), limits, parts.runtime.clone()))
 }
 
 fn claims(
@@ -166,12 +203,16 @@ async fn serve_grpc(
 ) -> Result<(Task, Health), StartError> {
     let runtime = parts.runtime.clone();
     let keyring = parts.keyring.clone();
-    let service =
-        WithdrawService::new(Arc::clone(&parts.store), keyring, public_url, runtime.clone());
+    let store = || Arc::clone(&parts.store);
+    let rules = config.claim_rules()?;
+    let most = rules.paying.max_amount;
+    let withdraws = WithdrawService::new(store(), keyring, public_url, most, runtime.clone());
+    let operations = OperationsService::new(store(), rules, runtime.clone());
+    let services = Services { withdraws, operations };
     let (health, health_service) = Health::new().await;
     let options = config.grpc_options()?;
     let task: Task = Box::pin(async move {
-        let served = grpc::serve(listener, service, runtime, options, health_service, stop).await;
+        let served = grpc::serve(listener, services, runtime, options, health_service, stop).await;
         if let Err(error) = served {
             tracing::error!(error = %chain(&error), "the gRPC server ended");
         }
@@ -182,23 +223,29 @@ async fn serve_grpc(
 fn background_passes(
     config: &Config,
     parts: &Parts,
-    payer: &Arc<Payer>,
+    (payer, heartbeats): (Arc<Payer>, Arc<Heartbeats>),
     waker: &Waker,
     health: &Health,
     stop: &CancellationToken,
-) -> Result<[Task; 3], StartError> {
+) -> Result<[Task; 4], StartError> {
     let schedule = config.schedule()?;
     let runtime = || parts.runtime.clone();
     let expiry = Expiry::new(Arc::clone(&parts.store), runtime(), schedule.reach);
     Ok([
         Box::pin(background::run_payer(
-            Arc::clone(payer),
+            payer,
             runtime(),
             waker.clone(),
             schedule.payer_poll,
             stop.clone(),
         )),
         Box::pin(background::run_expiry(expiry, runtime(), schedule.expiry, stop.clone())),
+        Box::pin(background::run_heartbeats(
+            heartbeats,
+            runtime(),
+            schedule.heartbeat,
+            stop.clone(),
+        )),
         Box::pin(watch_readiness(
             Arc::clone(&parts.store),
             health.clone(),
@@ -241,6 +288,11 @@ impl Running {
     /// The payer of this process.
     pub const fn payer(&self) -> &Arc<Payer> {
         &self.payer
+    }
+
+    /// Its heartbeat pass.
+    pub const fn heartbeats(&self) -> &Arc<Heartbeats> {
+        &self.heartbeats
     }
 
     /// Resolves if a part of the service ended that must not: the process is better started anew.

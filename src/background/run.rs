@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Expiry;
+use super::{Expiry, Heartbeats};
 use crate::{
     domain::Millis,
     report::chain,
@@ -22,6 +22,8 @@ pub struct Schedule {
     pub payer_poll: Millis,
     /// How often expiries are marked.
     pub expiry: Millis,
+    /// How often the node is asked what it can pay.
+    pub heartbeat: Millis,
     /// No plan for an open attempt reaches further into the future.
     pub reach: Millis,
 }
@@ -62,6 +64,30 @@ pub async fn run_expiry(expiry: Expiry, runtime: Runtime, every: Millis, stop: C
                 every
             }
             Err(error) => report("expiry", &error, &mut last),
+        };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = runtime.clock.sleep(wait) => {}
+        }
+    }
+}
+
+/// Writes heartbeats until `stop`.
+pub async fn run_heartbeats(
+    heartbeats: Arc<Heartbeats>,
+    runtime: Runtime,
+    every: Millis,
+    stop: CancellationToken,
+) {
+    let mut last = String::new();
+    loop {
+        let wait = match heartbeats.run_once().await {
+            Ok(()) => {
+                last.clear();
+                every
+            }
+            Err(error) => report("heartbeat", &error, &mut last),
         };
         tokio::select! {
             biased;

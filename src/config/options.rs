@@ -8,7 +8,8 @@ use super::{BadOption, Config};
 use crate::{
     background::Schedule,
     domain::{
-        ClaimRules, FeePolicy, InvoiceRules, Millis, Msat, Network, NodeId, PublicUrl,
+        ClaimRules, FeePolicy, InvoiceRules, Millis, Msat, Network, NodeId, PayingLimits,
+        PublicUrl, Sat,
         payment::{Pace, SendLimits},
     },
     grpc::GrpcOptions,
@@ -53,6 +54,12 @@ fn some(option: &'static str, value: usize) -> Checked<usize> {
     } else {
         Err(BadOption::new(option, "must be from 1 to 1000000"))
     }
+}
+
+/// 0 stands for no limit.
+fn limit(option: &'static str, value: i64) -> Checked<Option<Sat>> {
+    let sat = within(option, value, 0, Sat::MAX.get())?;
+    Ok(Sat::new(sat).filter(|sat| sat.get() > 0))
 }
 
 impl Config {
@@ -165,6 +172,30 @@ impl Config {
                 "payments.min_invoice_life_at_send_s",
                 payments.min_invoice_life_at_send_s,
             )?,
+            paying: self.paying_limits()?,
+        })
+    }
+
+    /// What the whole instance may pay.
+    pub fn paying_limits(&self) -> Checked<PayingLimits> {
+        let (limits, payments) = (&self.limits, &self.payments);
+        let stale = ms("node.heartbeat_stale_ms", self.node.heartbeat_stale_ms)?;
+        if stale <= ms("node.heartbeat_ms", self.node.heartbeat_ms)? {
+            let rule = "must be longer than node.heartbeat_ms";
+            return Err(BadOption::new("node.heartbeat_stale_ms", rule));
+        }
+        let per_channel = "payments.max_in_flight_per_channel";
+        Ok(PayingLimits {
+            heartbeat_stale: stale,
+            clock_skew: ms("payments.clock_skew_ms", payments.clock_skew_ms)?,
+            max_amount: limit("limits.max_amount_sat", limits.max_amount_sat)?,
+            rolling_24h: limit("limits.rolling_24h_sat", limits.rolling_24h_sat)?,
+            max_in_flight_per_channel: within(
+                per_channel,
+                payments.max_in_flight_per_channel,
+                1,
+                483,
+            )?,
         })
     }
 
@@ -201,6 +232,7 @@ impl Config {
             max_sending: some("payments.max_sending", payments.max_sending)?,
             max_following: some("payments.max_following", payments.max_following)?,
             claim_grace: s("payments.claim_grace_s", payments.claim_grace_s)?,
+            paying: self.paying_limits()?,
         })
     }
 
@@ -219,6 +251,7 @@ impl Config {
             reach: longest.plus(longest).plus(payer.limits.clock_skew),
             payer_poll: ms("payments.poll_ms", self.payments.poll_ms)?,
             expiry: ms("payments.expiry_poll_ms", self.payments.expiry_poll_ms)?,
+            heartbeat: ms("node.heartbeat_ms", self.node.heartbeat_ms)?,
         })
     }
 

@@ -78,7 +78,7 @@ fn read_time(time: &WireTime) -> Result<Timestamp, &'static str> {
     Ok(Timestamp::from_ms(ms.max(0)))
 }
 
-fn wire_time(time: Timestamp) -> WireTime {
+pub(super) fn wire_time(time: Timestamp) -> WireTime {
     let ms = time.as_ms();
     // Below 1,000, so below 1,000,000,000.
     let nanos = i32::try_from(ms.rem_euclid(1000) * 1_000_000).unwrap_or_default();

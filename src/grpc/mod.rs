@@ -3,8 +3,9 @@
 mod convert;
 mod json;
 mod observe;
+mod operations;
 mod server;
 mod status;
 mod withdraws;
 
-pub use server::{GrpcOptions, Health, LIVENESS, READINESS, serve};
+pub use server::{GrpcOptions, Health, LIVENESS, READINESS, Services, serve};

@@ -11,12 +11,15 @@ use tonic_health::{
     server::HealthReporter,
 };
 
-use super::withdraws::Withdraws;
+use super::{operations::Operations, withdraws::Withdraws};
 use crate::{
     domain::Millis,
-    pb::{self, withdraw_service_server::WithdrawServiceServer},
+    pb::{
+        self, operations_service_server::OperationsServiceServer,
+        withdraw_service_server::WithdrawServiceServer,
+    },
     runtime::Runtime,
-    service::WithdrawService,
+    service::{OperationsService, WithdrawService},
 };
 
 /// The health service name of readiness: the database answers.
@@ -85,16 +88,31 @@ impl Health {
     }
 }
 
+/// The use cases that are served.
+#[derive(Clone, Debug)]
+pub struct Services {
+    /// `WithdrawService`.
+    pub withdraws: WithdrawService,
+    /// `OperationsService`.
+    pub operations: OperationsService,
+}
+
 /// Serves until `stop`.
 pub async fn serve(
     listener: TcpListener,
-    service: WithdrawService,
+    services: Services,
     runtime: Runtime,
     options: GrpcOptions,
     health: HealthServer<impl HealthRpc>,
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
-    let withdraws = WithdrawServiceServer::new(Withdraws::new(service, runtime, options.timeout))
+    let limit = options.timeout;
+    let withdraws = Withdraws::new(services.withdraws, runtime.clone(), limit);
+    let withdraws = WithdrawServiceServer::new(withdraws)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_ANSWER_BYTES);
+    let operations = Operations::new(services.operations, runtime, limit);
+    let operations = OperationsServiceServer::new(operations)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_ANSWER_BYTES);
     let (reflection_v1, reflection_v1alpha) = reflection();
@@ -107,6 +125,7 @@ pub async fn serve(
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
         .http2_max_header_list_size(16 * 1024)
         .add_service(withdraws)
+        .add_service(operations)
         .add_service(health)
         .add_service(reflection_v1)
         .add_service(reflection_v1alpha)

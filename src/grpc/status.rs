@@ -105,6 +105,8 @@ const fn field_name(field: Field) -> &'static str {
         Field::Status => "status",
         Field::CreatedAfter => "created_after",
         Field::CreatedBefore => "created_before",
+        Field::Operator => "operator",
+        Field::Reason => "reason",
     }
 }
 

@@ -7,8 +7,9 @@
 use async_trait::async_trait;
 
 use crate::domain::{
-    Change, Claim, Event, KeyId, ListQuery, NodeId, Payment, PaymentHash, PaymentId, SecretHash,
-    Timestamp, Withdraw, WithdrawId, WithdrawView, payment::Advance,
+    Change, Claim, Event, Halt, Heartbeat, KeyId, ListQuery, Millis, NodeId, Payment, PaymentHash,
+    PaymentId, SecretHash, Standing, Timestamp, Turn, Withdraw, WithdrawId, WithdrawView,
+    payment::Advance,
 };
 
 use super::Introduction;
@@ -22,6 +23,9 @@ pub enum StoreError {
     /// The row has moved since it was read. Nothing was written.
     #[error("the row has changed since it was read")]
     Stale,
+    /// The instance is paused or fenced: nothing is sent. Nothing was written.
+    #[error("the instance is halted: {}", .0.name())]
+    Halted(Halt),
     /// The answer to COMMIT was lost: it may or may not have been written. Read it back.
     #[error("it is not known whether the change was committed")]
     Unknown(#[source] BoxError),
@@ -65,6 +69,8 @@ pub enum ClaimOutcome {
     Stale,
     /// The payment hash was claimed with before.
     HashUsed,
+    /// The instance accepts nothing.
+    Halted(Halt),
 }
 
 /// Withdraw requests.
@@ -170,6 +176,25 @@ pub trait Events: Send + Sync {
     async fn events_of(&self, id: WithdrawId) -> Result<Vec<Event>, StoreError>;
 }
 
+/// The whole instance: every replica at once.
+#[async_trait]
+pub trait Instance: Send + Sync {
+    /// What holds now. Replicas' clocks may be `clock_skew` apart. With `spent_since`, what was
+    /// accepted since then is added up.
+    async fn standing(
+        &self,
+        clock_skew: Millis,
+        spent_since: Option<Timestamp>,
+    ) -> Result<Standing, StoreError>;
+
+    /// Writes what the node said, unless it is not the one that pays.
+    async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError>;
+
+    /// Turns the instance's switches; when this returns, no claim and no send is committed that the
+    /// turn forbids. False if it stood like that already.
+    async fn turn(&self, turn: &Turn) -> Result<bool, StoreError>;
+}
+
 /// The nodes that were seen.
 #[async_trait]
 pub trait Nodes: Send + Sync {
@@ -207,6 +232,6 @@ pub trait Upkeep: Send + Sync {
 }
 
 /// All of it.
-pub trait Store: Withdraws + Claims + Payments + Events + Nodes + Upkeep {}
+pub trait Store: Withdraws + Claims + Payments + Events + Instance + Nodes + Upkeep {}
 
-impl<S: Withdraws + Claims + Payments + Events + Nodes + Upkeep> Store for S {}
+impl<S: Withdraws + Claims + Payments + Events + Instance + Nodes + Upkeep> Store for S {}

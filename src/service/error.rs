@@ -41,9 +41,10 @@ impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         match error {
             // A row that moves each time that it is read is a matter of load, not a defect.
-            StoreError::Unavailable { .. } | StoreError::Unknown(_) | StoreError::Stale => {
-                Self::Unavailable(error)
-            }
+            StoreError::Unavailable { .. }
+            | StoreError::Unknown(_)
+            | StoreError::Stale
+            | StoreError::Halted(_) => Self::Unavailable(error),
             StoreError::Failed { .. } => Self::Internal(error),
         }
     }

@@ -6,6 +6,7 @@ mod create;
 mod deactivate;
 mod error;
 mod list;
+mod operations;
 mod payer;
 mod shown;
 mod trust;
@@ -15,6 +16,7 @@ pub use claim::{ClaimService, Offer};
 pub use clocks::ClockGuard;
 pub use error::ServiceError;
 pub use list::{MAX_PAGE_SIZE, Page, PageRequest};
+pub use operations::{Asked, InstanceView, OperationsService};
 pub use payer::{Payer, PayerOptions};
 pub use shown::Shown;
 pub use trust::{Distrust, NodeTrust};
@@ -23,7 +25,7 @@ pub use waker::Waker;
 use std::sync::Arc;
 
 use crate::{
-    domain::{Keyring, PublicUrl},
+    domain::{Keyring, PublicUrl, Sat},
     ports::Store,
     runtime::Runtime,
 };
@@ -34,18 +36,21 @@ pub struct WithdrawService {
     store: Arc<dyn Store>,
     keyring: Keyring,
     public_url: PublicUrl,
+    max_amount: Sat,
     runtime: Runtime,
 }
 
 impl WithdrawService {
-    /// Use cases over this store, showing LNURLs of this public URL.
+    /// Use cases over this store, showing LNURLs of this public URL, for requests of `max_amount` at
+    /// most.
     pub fn new(
         store: Arc<dyn Store>,
         keyring: Keyring,
         public_url: PublicUrl,
+        max_amount: Option<Sat>,
         runtime: Runtime,
     ) -> Self {
-        Self { store, keyring, public_url, runtime }
+        Self { store, keyring, public_url, max_amount: max_amount.unwrap_or(Sat::MAX), runtime }
     }
 }
 

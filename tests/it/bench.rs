@@ -23,7 +23,10 @@ use withdrawd::{
     background::Expiry,
     config::Config,
     domain::{Event, Keyring, MasterKey, Millis, WithdrawId},
-    pb::{self, CreateWithdrawRequest, Withdraw, withdraw_service_client::WithdrawServiceClient},
+    pb::{
+        self, CreateWithdrawRequest, Withdraw, operations_service_client::OperationsServiceClient,
+        withdraw_service_client::WithdrawServiceClient,
+    },
     ports::{LightningNode, Store},
     runtime::{Clock, Runtime, SystemEntropy, TokioSpawner},
     store::{PostgresStore, SqliteStore},
@@ -79,7 +82,7 @@ struct Life {
     running: Running,
     store: Arc<dyn Store>,
     tokio: tokio::runtime::Runtime,
-    client: WithdrawServiceClient<Channel>,
+    channel: Channel,
 }
 
 /// A fresh database of this test on the tests' Postgres.
@@ -112,6 +115,8 @@ impl Bench {
             ("store.database_url", database_url),
             ("grpc.listen", "127.0.0.1:0".to_owned()),
             ("lnurl.listen", "127.0.0.1:0".to_owned()),
+            // Hours pass in a moment here: stories about silence set it themselves.
+            ("node.heartbeat_stale_ms", "31536000000".to_owned()),
         ];
         overrides.extend(settings.iter().map(|(key, value)| (*key, (*value).to_owned())));
         let config = Config::defaults(&overrides).unwrap();
@@ -156,17 +161,17 @@ impl Bench {
         });
         let (running, store) = started.await.unwrap();
         let server = format!("http://{}", running.listening.grpc);
-        let client = WithdrawServiceClient::connect(server).await.unwrap();
-        self.life = Some(Life { running, store, tokio, client });
+        let channel = Channel::from_shared(server).unwrap().connect().await.unwrap();
+        self.life = Some(Life { running, store, tokio, channel });
     }
 
     /// The end of a life, wherever its tasks stand.
     pub fn die(&mut self) {
-        let Life { running, store, tokio, client } = self.life.take().unwrap();
+        let Life { running, store, tokio, channel } = self.life.take().unwrap();
         // Its tasks are dropped before anything else of it: nothing has an effect any more.
         std::thread::spawn(move || {
             tokio.shutdown_timeout(Duration::from_secs(10));
-            drop((running, store, client));
+            drop((running, store, channel));
         })
         .join()
         .unwrap();
@@ -188,7 +193,7 @@ impl Bench {
     }
 
     pub fn client(&self) -> WithdrawServiceClient<Channel> {
-        self.life().client.clone()
+        WithdrawServiceClient::new(self.life().channel.clone())
     }
 
     pub fn lnurl(&self) -> SocketAddr {
@@ -250,6 +255,17 @@ impl Bench {
             assert!(std::time::Instant::now() < patience, "never so: {withdraw:?}");
             tokio::task::yield_now().await;
         }
+    }
+
+    /// The node is asked how it is.
+    pub async fn beat(&self) {
+        let heartbeats = Arc::clone(self.life().running.heartbeats());
+        // A node that is silent leaves its last word.
+        let _ = self.inside(async move { heartbeats.run_once().await }).await;
+    }
+
+    pub fn operations(&self) -> OperationsServiceClient<Channel> {
+        OperationsServiceClient::new(self.life().channel.clone())
     }
 
     /// Marks what has expired.

@@ -12,13 +12,14 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 use withdrawd::{
     domain::{
-        Change, Claim, Event, KeyId, ListQuery, NodeId, PaymentHash, PaymentId, SecretHash,
-        Timestamp, Withdraw, WithdrawId, WithdrawView, payment::Advance,
+        Change, Claim, Event, Heartbeat, KeyId, ListQuery, Millis, NodeId, PaymentHash, PaymentId,
+        SecretHash, Standing, Timestamp, Turn, Withdraw, WithdrawId, WithdrawView,
+        payment::Advance,
     },
     ports::{
-        ClaimOutcome, Claims, CreateOutcome, Events, Introduction, Lane, Leased, LightningNode,
-        LookUp, NodeError, NodeHealth, NodeTraits, Nodes, Payments, PaymentsPage, PaymentsQuery,
-        SendOrder, SendStream, Store, StoreError, Upkeep, Withdraws,
+        ClaimOutcome, Claims, CreateOutcome, Events, Instance, Introduction, Lane, Leased,
+        LightningNode, LookUp, NodeError, NodeHealth, NodeTraits, Nodes, Payments, PaymentsPage,
+        PaymentsQuery, SendOrder, SendStream, Store, StoreError, Upkeep, Withdraws,
     },
     runtime::Clock,
 };
@@ -206,6 +207,26 @@ impl Payments for FaultyStore {
 impl Events for FaultyStore {
     async fn events_of(&self, id: WithdrawId) -> Result<Vec<Event>, StoreError> {
         self.inner.events_of(id).await
+    }
+}
+
+/// Advice, and turns that their callers repeat: no crash point of a withdrawal.
+#[async_trait]
+impl Instance for FaultyStore {
+    async fn standing(
+        &self,
+        clock_skew: Millis,
+        spent_since: Option<Timestamp>,
+    ) -> Result<Standing, StoreError> {
+        self.inner.standing(clock_skew, spent_since).await
+    }
+
+    async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError> {
+        self.inner.beat(beat).await
+    }
+
+    async fn turn(&self, turn: &Turn) -> Result<bool, StoreError> {
+        self.inner.turn(turn).await
     }
 }
 

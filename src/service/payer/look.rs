@@ -50,9 +50,28 @@ impl Payer {
                 let next = Next::Fail(FailureReason::NotSent);
                 self.conclude(leased, next, &look.clocks).await;
             }
+            Next::Send if self.is_halted(&leased).await => self.postpone(&leased).await,
             Next::Send => self.send(leased, look.paying, &look.clocks).await,
             Next::Stay => self.postpone(&leased).await,
             next => self.conclude(leased, next, &look.clocks).await,
+        }
+    }
+
+    /// Whether nothing is sent now: a pause, a fence, or channels full of payments in flight. Those who
+    /// wait are looked up meanwhile, so that whoever waits too long is told. Pause and fence are judged
+    /// once more, by the database, when the send is committed.
+    async fn is_halted(&self, leased: &Leased) -> bool {
+        let paying = &self.options.paying;
+        match self.store.standing(paying.clock_skew, None).await {
+            Ok(standing) => {
+                let full = standing.channels_full(paying);
+                full || standing.paused.is_some() || standing.fenced.is_some()
+            }
+            Err(error) => {
+                let payment = leased.payment.id;
+                tracing::warn!(%payment, error = %chain(&error), "did not send");
+                true
+            }
         }
     }
 

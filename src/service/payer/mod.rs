@@ -16,7 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{ClockGuard, Distrust, NodeTrust};
 use crate::{
     domain::{
-        Millis, Timestamp,
+        Millis, PayingLimits, Timestamp,
         payment::{Pace, Payment, Reopening, SendLimits, next_look},
     },
     ports::{Lane, Leased, LightningNode, Store, StoreError},
@@ -42,6 +42,8 @@ pub struct PayerOptions {
     pub max_following: usize,
     /// How long a request stays claimable after a failure.
     pub claim_grace: Millis,
+    /// What the whole instance may pay.
+    pub paying: PayingLimits,
 }
 
 /// Follows attempts.
@@ -50,7 +52,7 @@ pub struct Payer {
     node: Arc<dyn LightningNode>,
     runtime: Runtime,
     options: PayerOptions,
-    trust: NodeTrust,
+    trust: Arc<NodeTrust>,
     clocks: ClockGuard,
     sending: Arc<Semaphore>,
     following: Arc<Semaphore>,
@@ -72,7 +74,7 @@ impl Payer {
         store: Arc<dyn Store>,
         node: Arc<dyn LightningNode>,
         runtime: Runtime,
-        trust: NodeTrust,
+        trust: Arc<NodeTrust>,
         options: PayerOptions,
     ) -> Self {
         let SendLimits { clock_skew, node_slack, .. } = options.limits;

@@ -2,6 +2,7 @@
 
 mod claims;
 mod events;
+mod instance;
 mod lists;
 mod nodes;
 mod payments;

@@ -123,6 +123,9 @@ impl<D: Driver> SqlStore<D> {
             return Err(StoreError::Stale.into());
         }
         if let Some(version) = advance.send_on_version {
+            if let Some(halt) = self.halted(&mut tx).await? {
+                return Err(StoreError::Halted(halt).into());
+            }
             // A send goes out only while the request is as it was when it was decided.
             let request = vec![uuid(payment.withdraw.as_uuid()), int(version)];
             let hold = self.driver().dialect().hold_withdraw;
@@ -152,7 +155,7 @@ impl<D: Driver> SqlStore<D> {
     }
 
     /// One statement in a transaction of its own.
-    async fn write(&self, statement: Sql, values: Vec<Value>) -> Result<u64, Fault> {
+    pub(super) async fn write(&self, statement: Sql, values: Vec<Value>) -> Result<u64, Fault> {
         let mut tx = self.driver().begin().await?;
         let written = tx.execute(statement, values).await?;
         tx.commit().await?;

@@ -5,9 +5,10 @@ use uuid::Uuid;
 use super::{Value, int, opt_bytes, opt_text, text, uuid};
 use crate::{
     domain::{
-        Amount, Attempt, Event, EventKind, FailureReason, Hold, KeyId, Msat, NodeId,
-        OperatorReason, PassThru, Payment, PaymentHash, PaymentId, Preimage, Sat, SecretHash,
-        Sends, State, Status, Terms, Timestamp, Withdraw, WithdrawId, WithdrawView,
+        Act, Amount, Attempt, Event, EventKind, FailureReason, FenceReason, Halt, Heartbeat, Hold,
+        KeyId, Msat, NodeId, OperatorReason, PassThru, Payment, PaymentHash, PaymentId, Preimage,
+        Sat, SecretHash, Sends, Standing, State, Status, Terms, Timestamp, Withdraw, WithdrawId,
+        WithdrawView,
         payment::{Answer, LateSuccess, PaymentView, Send},
     },
     ports::{BoxError, StoreError},
@@ -363,4 +364,65 @@ pub fn payment_standing(payment: &Payment) -> Vec<Value> {
         Value::Int(late.map(|late| late.at.as_ms())),
         opt_text(payment.node().map(NodeId::as_str)),
     ]
+}
+
+/// The instance's standing, from `instance.standing`, and from `payment.spent_since` if that was asked.
+pub fn standing<R: Cells>(row: Option<&R>, spent: Option<&R>) -> Parsed<Standing> {
+    let row = Reader(known("only_row", row)?);
+    let paused = match row.opt_time("paused_at_ms")? {
+        None => None,
+        Some(at) => {
+            Some(Act { operator: row.text("paused_by")?, reason: row.text("pause_reason")?, at })
+        }
+    };
+    let fenced = match row.opt_time("fenced_at_ms")? {
+        None => None,
+        Some(at) => Some((at, row.named("fence_reason", FenceReason::parse)?)),
+    };
+    let node = row.opt_named("node_id", |id| NodeId::parse(id).ok())?;
+    let heartbeat = match (&node, row.opt_time("heartbeat_at_ms")?) {
+        (Some(node), Some(at)) => Some(heartbeat(&row, node.clone(), at)?),
+        (None, _) | (_, None) => None,
+    };
+    let unseen = row.int("not_out_msat")?.saturating_add(row.int("just_out_msat")?);
+    Ok(Standing {
+        paused,
+        fenced,
+        node,
+        heartbeat,
+        unseen: Msat::new(unseen).unwrap_or(Msat::MAX),
+        in_flight: row.int("in_flight")?,
+        spent_24h: self::spent(spent)?,
+    })
+}
+
+fn heartbeat(row: &Reader<'_, impl Cells>, node: NodeId, at: Timestamp) -> Parsed<Heartbeat> {
+    Ok(Heartbeat {
+        node,
+        alias: row.text("alias")?,
+        network: row.named("network", |name| name.parse().ok())?,
+        at,
+        synced: row.bool("synced")?,
+        can_send: row.msat("can_send_msat")?,
+        active_channels: row.int("active_channels")?,
+        busiest_channel_htlcs: row.int("busiest_channel_htlcs")?,
+    })
+}
+
+/// What `payment.spent_since` added up; nothing if it was not asked.
+pub fn spent<R: Cells>(row: Option<&R>) -> Parsed<Msat> {
+    let spent = row.map_or(Ok(0), |row| Reader(row).int("spent_msat"))?;
+    Ok(Msat::new(spent).unwrap_or(Msat::MAX))
+}
+
+/// Why nothing is accepted or sent, from the instance's switches.
+pub fn halt<R: Cells>(row: Option<&R>) -> Parsed<Option<Halt>> {
+    let row = Reader(known("only_row", row)?);
+    Ok(if row.opt_int("fenced_at_ms")?.is_some() {
+        Some(Halt::Fenced)
+    } else if row.opt_int("paused_at_ms")?.is_some() {
+        Some(Halt::Paused)
+    } else {
+        None
+    })
 }

@@ -127,6 +127,9 @@ create index payments_due_fresh on payments (due_at_ms)
     where state = 'RESERVED' and due_at_ms is not null;
 create index payments_due_follow on payments (due_at_ms)
     where state <> 'RESERVED' and due_at_ms is not null;
+-- What the node's last heartbeat cannot have counted yet, and what fills its channels for long.
+create index payments_not_out on payments (state) where state in ('RESERVED', 'SENDING');
+create index payments_in_flight on payments (known_at_ms) where state = 'IN_FLIGHT';
 create index payments_newest_known on payments (node_id, known_at_ms)
     where known_at_ms is not null and state <> 'FAILED';
 
@@ -162,7 +165,40 @@ create table nodes (
     network          text    not null,
     backend          text    not null,
     first_seen_at_ms integer  not null,
+    -- What it last said of itself: it is down when this is old, whoever asked.
+    heartbeat_at_ms  integer,
+    synced           integer,
+    -- Over its active channels, less their reserves.
+    can_send_msat    integer check (can_send_msat >= 0),
+    active_channels  integer,
+    -- HTLCs on the channel that has most of ours.
+    busiest_channel_htlcs integer,
     -- The one that pays.
     is_current       integer not null check (is_current in (0, 1))
 ) strict;
 create unique index nodes_one_current on nodes (is_current) where is_current;
+
+-- What holds for every replica at once: one row. Every claim and every send reads it under a lock in its
+-- own transaction, so that nothing is accepted or sent after a pause or a fence was committed.
+create table instance (
+    only_row      integer primary key default 1 check (only_row = 1),
+    paused_at_ms  integer,
+    paused_by     text,
+    pause_reason  text,
+    -- The database may have lost commits: nothing is accepted or sent until an operator has looked.
+    fenced_at_ms  integer,
+    fence_reason  text check (fence_reason in ('MARK_LOST', 'UNKNOWN_PAYMENTS', 'BY_HAND')),
+    constraint instance_pause_is_whole check ((paused_at_ms is null) = (paused_by is null)
+                                              and (paused_at_ms is null) = (pause_reason is null)),
+    constraint instance_fence_is_whole check ((fenced_at_ms is null) = (fence_reason is null))
+) strict;
+insert into instance default values;
+
+-- Append-only: what operators did to the whole instance.
+create table operator_actions (
+    id       integer primary key,
+    at_ms    integer not null,
+    action   text not null,
+    operator text not null,
+    reason   text not null
+) strict;
