@@ -15,7 +15,10 @@ use crate::{
     ports::Store,
     report::chain,
     runtime::{Runtime, Task},
-    service::{ClaimService, NodeTrust, OperationsService, Payer, Waker, WithdrawService},
+    service::{
+        ClaimService, Guard, NodeTrust, OperationsService, Payer, RestoreService, Waker,
+        WithdrawService,
+    },
     sidecar,
 };
 
@@ -46,6 +49,7 @@ pub struct Running {
     parts: Parts,
     payer: Arc<Payer>,
     heartbeats: Arc<Heartbeats>,
+    guard: Arc<Guard>,
     health: Health,
     closing: CancellationToken,
     halting: CancellationToken,
@@ -88,8 +92,12 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     let payer = Arc::new(payer(config, &parts, &trust)?);
     let heartbeats = Arc::new(heartbeats(config, &parts, &trust)?);
     // So that the first wallet is not turned away. A node that is silent keeps nobody waiting.
-    let first = parts.runtime.within(FIRST_HEARTBEAT, heartbeats.run_once()).await;
-    if let Some(Err(error)) = first {
+    let guard = Arc::new(guard(config, &parts, &trust)?);
+    let first = async {
+        guard.run_once().await?;
+        heartbeats.run_once().await
+    };
+    if let Some(Err(error)) = parts.runtime.within(FIRST_HEARTBEAT, first).await {
         tracing::warn!(error = %chain(&error), "the node has not been heard of yet");
     }
     let (closing, halting) = (CancellationToken::new(), CancellationToken::new());
@@ -106,9 +114,10 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         closing.clone(),
     );
     spawner.spawn(Box::pin(servers.track_future(sidecar)));
-    let (task, health) = serve_grpc(config, &parts, grpc, public_url, closing.clone()).await?;
+    let (task, health) =
+        serve_grpc(config, &parts, &trust, (grpc, public_url), closing.clone()).await?;
     spawner.spawn(Box::pin(servers.track_future(task)));
-    let passes_of = (Arc::clone(&payer), Arc::clone(&heartbeats));
+    let passes_of = (Arc::clone(&payer), Arc::clone(&heartbeats), Arc::clone(&guard));
     for pass in background_passes(config, &parts, passes_of, &waker, &health, &halting)? {
         let alarm = Alarm { halting: halting.clone(), broken: broken.clone() };
         spawner.spawn(Box::pin(passes.track_future(async move {
@@ -125,6 +134,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         parts,
         payer,
         heartbeats,
+        guard,
         health,
         closing,
         halting,
@@ -171,6 +181,12 @@ fn payer(config: &Config, parts: &Parts, trust: &Arc<NodeTrust>) -> Result<Payer
     Ok(Payer::new(store, node, runtime, Arc::clone(trust), options))
 }
 
+fn guard(config: &Config, parts: &Parts, trust: &Arc<NodeTrust>) -> Result<Guard, StartError> {
+    let (store, node) = (Arc::clone(&parts.store), Arc::clone(&parts.node));
+    let (runtime, options) = (parts.runtime.clone(), config.guard_options()?);
+    Ok(Guard::new(store, node, Arc::clone(trust), runtime, options))
+}
+
 fn heartbeats(
     config: &Config,
     parts: &Parts,
@@ -197,8 +213,8 @@ fn claims(
 async fn serve_grpc(
     config: &Config,
     parts: &Parts,
-    listener: TcpListener,
-    public_url: PublicUrl,
+    trust: &Arc<NodeTrust>,
+    (listener, public_url): (TcpListener, PublicUrl),
     stop: CancellationToken,
 ) -> Result<(Task, Health), StartError> {
     let runtime = parts.runtime.clone();
@@ -208,7 +224,10 @@ async fn serve_grpc(
     let most = rules.paying.max_amount;
     let withdraws = WithdrawService::new(store(), keyring, public_url, most, runtime.clone());
     let operations = OperationsService::new(store(), rules, runtime.clone());
-    let services = Services { withdraws, operations };
+    let delays = (config.guard_options()?.commit_delay, config.payer_options()?.claim_grace);
+    let (node, trust) = (Arc::clone(&parts.node), Arc::clone(trust));
+    let restore = RestoreService::new(store(), node, trust, delays, runtime.clone());
+    let services = Services { withdraws, operations, restore };
     let (health, health_service) = Health::new().await;
     let options = config.grpc_options()?;
     let task: Task = Box::pin(async move {
@@ -223,11 +242,11 @@ async fn serve_grpc(
 fn background_passes(
     config: &Config,
     parts: &Parts,
-    (payer, heartbeats): (Arc<Payer>, Arc<Heartbeats>),
+    (payer, heartbeats, guard): (Arc<Payer>, Arc<Heartbeats>, Arc<Guard>),
     waker: &Waker,
     health: &Health,
     stop: &CancellationToken,
-) -> Result<[Task; 4], StartError> {
+) -> Result<[Task; 5], StartError> {
     let schedule = config.schedule()?;
     let runtime = || parts.runtime.clone();
     let expiry = Expiry::new(Arc::clone(&parts.store), runtime(), schedule.reach);
@@ -240,6 +259,7 @@ fn background_passes(
             stop.clone(),
         )),
         Box::pin(background::run_expiry(expiry, runtime(), schedule.expiry, stop.clone())),
+        Box::pin(background::run_guard(guard, runtime(), stop.clone())),
         Box::pin(background::run_heartbeats(
             heartbeats,
             runtime(),
@@ -293,6 +313,11 @@ impl Running {
     /// Its heartbeat pass.
     pub const fn heartbeats(&self) -> &Arc<Heartbeats> {
         &self.heartbeats
+    }
+
+    /// Its guard.
+    pub const fn guard(&self) -> &Arc<Guard> {
+        &self.guard
     }
 
     /// Resolves if a part of the service ended that must not: the process is better started anew.

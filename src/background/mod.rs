@@ -7,4 +7,4 @@ mod run;
 
 pub use expiry::Expiry;
 pub use heartbeat::Heartbeats;
-pub use run::{Schedule, run_expiry, run_heartbeats, run_payer};
+pub use run::{Schedule, run_expiry, run_guard, run_heartbeats, run_payer};

@@ -9,11 +9,15 @@ use crate::{
     domain::Millis,
     report::chain,
     runtime::Runtime,
-    service::{Payer, Waker},
+    service::{Guard, Payer, Waker},
 };
 
 /// How long a pass that failed makes the next one wait.
 const AFTER_AN_ERROR: Millis = Millis::from_secs(1);
+
+/// How often the guard asks which server answers. Until it has made sure of a new one nothing is
+/// claimed.
+const GUARD_EVERY: Millis = Millis::from_ms(500);
 
 /// How often the passes run.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +92,25 @@ pub async fn run_heartbeats(
                 every
             }
             Err(error) => report("heartbeat", &error, &mut last),
+        };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = runtime.clock.sleep(wait) => {}
+        }
+    }
+}
+
+/// Makes sure of the database until `stop`, whenever another server answers.
+pub async fn run_guard(guard: Arc<Guard>, runtime: Runtime, stop: CancellationToken) {
+    let mut last = String::new();
+    loop {
+        let wait = match guard.run_once().await {
+            Ok(()) => {
+                last.clear();
+                GUARD_EVERY
+            }
+            Err(error) => report("guard", &error, &mut last),
         };
         tokio::select! {
             biased;

@@ -17,7 +17,10 @@ use crate::pb::{
 };
 
 pub use json::to_json;
-pub use operations::{InstanceShown, Operations, Signed, instance_to_json};
+pub use operations::{
+    InstanceShown, NodePaymentShown, Operations, Pair, Signed, acknowledged_to_json,
+    instance_to_json, node_payment_time, node_payment_to_json,
+};
 
 /// A withdraw request as the command line shows it.
 pub type Shown = Withdraw;

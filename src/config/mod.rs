@@ -83,6 +83,7 @@ pub struct Node {
     pub expected_identity: String,
     pub heartbeat_ms: i64,
     pub heartbeat_stale_ms: i64,
+    pub shared: bool,
 }
 
 /// `[limits]`

@@ -14,7 +14,7 @@ use crate::{
     },
     grpc::GrpcOptions,
     node::lnd::{LndOptions, Macaroon},
-    service::PayerOptions,
+    service::{GuardOptions, PayerOptions},
     sidecar::SidecarOptions,
     store::{PostgresOptions, SqliteOptions},
 };
@@ -25,6 +25,9 @@ const SQLITE_READERS: u32 = 4;
 /// Pings of a silent connection to the node while calls are open.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How much later than it was made an attempt may be committed: far above every timeout of a claim.
+const COMMIT_DELAY: Millis = Millis::from_secs(120);
 
 type Checked<T> = Result<T, BadOption>;
 
@@ -233,6 +236,16 @@ impl Config {
             max_following: some("payments.max_following", payments.max_following)?,
             claim_grace: s("payments.claim_grace_s", payments.claim_grace_s)?,
             paying: self.paying_limits()?,
+        })
+    }
+
+    /// For the guard.
+    pub fn guard_options(&self) -> Checked<GuardOptions> {
+        let PayerOptions { limits, send_life, .. } = self.payer_options()?;
+        Ok(GuardOptions {
+            node_is_shared: self.node.shared,
+            commit_delay: COMMIT_DELAY.plus(limits.clock_skew),
+            hold: send_life.plus(limits.clock_skew).plus(limits.node_slack),
         })
     }
 

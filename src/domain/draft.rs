@@ -86,6 +86,10 @@ pub enum Field {
     Operator,
     /// `reason`
     Reason,
+    /// `ids`
+    Ids,
+    /// `paid`: pairs of a withdraw id and a payment hash.
+    Paid,
 }
 
 /// A rule that a field breaks.

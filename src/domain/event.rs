@@ -40,11 +40,15 @@ pub enum EventKind {
     Expired,
     /// It can be claimed again after waiting for an old invoice.
     Reopened,
+    /// The database was restored: it cannot be claimed until an operator has looked.
+    Withheld,
+    /// An operator has looked.
+    Released,
 }
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Created,
         Self::Claimed,
         Self::Paid,
@@ -54,6 +58,8 @@ impl EventKind {
         Self::Deactivated,
         Self::Expired,
         Self::Reopened,
+        Self::Withheld,
+        Self::Released,
     ];
 
     /// The name that SQL and docs use.
@@ -68,6 +74,8 @@ impl EventKind {
             Self::Deactivated => "deactivated",
             Self::Expired => "expired",
             Self::Reopened => "reopened",
+            Self::Withheld => "withheld",
+            Self::Released => "released",
         }
     }
 

@@ -252,6 +252,11 @@ pub fn payment_hash(invoice: &Bolt11Invoice) -> PaymentHash {
 }
 
 impl PaymentHash {
+    /// Reads 64 hexadecimal digits.
+    pub fn parse(hex: &str) -> Option<Self> {
+        read_hex(hex).map(Self)
+    }
+
     /// The hash that a row or a node holds.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
@@ -278,6 +283,11 @@ impl Preimage {
     pub fn hash(&self) -> PaymentHash {
         PaymentHash(Sha256::digest(self.0).into())
     }
+}
+
+fn read_hex(hex: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(hex, &mut bytes).ok().map(|()| bytes)
 }
 
 impl fmt::Display for PaymentHash {

@@ -76,13 +76,17 @@ pub enum Turn {
     Resume(Act),
     /// As a pause, until somebody has looked at what the database may have lost.
     Fence(FenceReason, Act),
+    /// The end of a fence: somebody has looked.
+    Acknowledge(Act),
 }
 
 impl Turn {
     /// Who, when and why.
     pub const fn act(&self) -> &Act {
         match self {
-            Self::Pause(act) | Self::Resume(act) | Self::Fence(_, act) => act,
+            Self::Pause(act) | Self::Resume(act) | Self::Fence(_, act) | Self::Acknowledge(act) => {
+                act
+            }
         }
     }
 
@@ -92,6 +96,7 @@ impl Turn {
             Self::Pause(_) => "PAUSE",
             Self::Resume(_) => "RESUME",
             Self::Fence(..) => "FENCE",
+            Self::Acknowledge(_) => "ACKNOWLEDGE",
         }
     }
 }
@@ -103,6 +108,8 @@ pub struct Standing {
     pub paused: Option<Act>,
     /// The same, because the database may have lost commits.
     pub fenced: Option<(Timestamp, FenceReason)>,
+    /// This process has made sure that the database server which answers now has lost nothing.
+    pub verified: bool,
     /// The node that pays.
     pub node: Option<NodeId>,
     /// What that node last said; none before its first word.
@@ -137,8 +144,10 @@ pub struct PayingLimits {
 pub enum Halt {
     /// An operator has paused the instance.
     Paused,
-    /// The instance has fenced itself, or has not yet made sure that the database is whole.
+    /// The instance is fenced: the database may have lost commits.
     Fenced,
+    /// This process has not yet made sure that the database has lost nothing.
+    Unverified,
     /// The node has not been heard of for too long, or is another one.
     NodeSilent,
     /// The node does not follow the chain.
@@ -157,6 +166,7 @@ impl Halt {
         match self {
             Self::Paused => "PAUSED",
             Self::Fenced => "FENCED",
+            Self::Unverified => "UNVERIFIED",
             Self::NodeSilent => "NODE_SILENT",
             Self::NodeUnsynced => "NODE_UNSYNCED",
             Self::ChannelsFull => "CHANNELS_FULL",
@@ -180,6 +190,9 @@ impl Standing {
         }
         if self.fenced.is_some() {
             return Err(Halt::Fenced);
+        }
+        if !self.verified {
+            return Err(Halt::Unverified);
         }
         let Some(beat) = &self.heartbeat else {
             return Err(Halt::NodeSilent);
@@ -251,6 +264,7 @@ mod tests {
         Standing {
             paused: None,
             fenced: None,
+            verified: true,
             node: Some(node.clone()),
             heartbeat: Some(Heartbeat {
                 node,
@@ -304,6 +318,7 @@ mod tests {
         let cases = [
             (Standing { paused: Some(act), ..standing() }, Halt::Paused),
             (Standing { fenced: Some((NOW, FenceReason::ByHand)), ..standing() }, Halt::Fenced),
+            (Standing { verified: false, ..standing() }, Halt::Unverified),
             (Standing { heartbeat: None, ..standing() }, Halt::NodeSilent),
             (beat(|beat| beat.at = NOW.minus(Millis::from_ms(15_001))), Halt::NodeSilent),
             (beat(|beat| beat.at = NOW.plus(Millis::from_ms(15_001))), Halt::NodeSilent),

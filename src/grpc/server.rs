@@ -19,7 +19,7 @@ use crate::{
         withdraw_service_server::WithdrawServiceServer,
     },
     runtime::Runtime,
-    service::{OperationsService, WithdrawService},
+    service::{OperationsService, RestoreService, WithdrawService},
 };
 
 /// The health service name of readiness: the database answers.
@@ -95,6 +95,8 @@ pub struct Services {
     pub withdraws: WithdrawService,
     /// `OperationsService`.
     pub operations: OperationsService,
+    /// The fence's part of it.
+    pub restore: RestoreService,
 }
 
 /// Serves until `stop`.
@@ -111,7 +113,7 @@ pub async fn serve(
     let withdraws = WithdrawServiceServer::new(withdraws)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_ANSWER_BYTES);
-    let operations = Operations::new(services.operations, runtime, limit);
+    let operations = Operations::new(services.operations, services.restore, runtime, limit);
     let operations = OperationsServiceServer::new(operations)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_ANSWER_BYTES);

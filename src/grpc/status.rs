@@ -33,6 +33,30 @@ pub fn from_error(error: &ServiceError) -> Status {
             )
         }
         ServiceError::NotDeactivatable(why) => not_deactivatable(*why),
+        ServiceError::NotFenced => {
+            plain(Code::FailedPrecondition, "NOT_FENCED", "the instance is not fenced")
+        }
+        ServiceError::NotUnknown { payment_hash } => {
+            let metadata = [("payment_hash".to_owned(), payment_hash.to_string())];
+            status(
+                Code::FailedPrecondition,
+                "NOT_UNKNOWN",
+                "the node made no such payment that the database does not know",
+                metadata.into(),
+                ErrorDetails::new(),
+            )
+        }
+        ServiceError::NotRestorable { withdraw, why } => {
+            let metadata = [("withdraw_id".to_owned(), withdraw.to_string())];
+            let text = format!("{withdraw} cannot be marked as paid: {why}");
+            let details = ErrorDetails::new();
+            status(Code::FailedPrecondition, why.name(), &text, metadata.into(), details)
+        }
+        ServiceError::Node(_) => plain(
+            Code::Unavailable,
+            "NODE_UNAVAILABLE",
+            "the node cannot be asked at the moment, please try again",
+        ),
         ServiceError::Unavailable(_) => plain(
             Code::Unavailable,
             "STORE_UNAVAILABLE",
@@ -85,7 +109,11 @@ fn bad_request(violations: &[Violation]) -> Status {
 /// The field in this wire: `max_amount`, or `requests[3].max_amount` in a batch.
 fn path(violation: &Violation) -> String {
     let name = field_name(violation.field);
-    violation.entry.map_or_else(|| name.to_owned(), |index| format!("requests[{index}].{name}"))
+    match (violation.entry, violation.field) {
+        (None, _) => name.to_owned(),
+        (Some(index), Field::Paid) => format!("paid[{index}]"),
+        (Some(index), _) => format!("requests[{index}].{name}"),
+    }
 }
 
 const fn field_name(field: Field) -> &'static str {
@@ -107,6 +135,8 @@ const fn field_name(field: Field) -> &'static str {
         Field::CreatedBefore => "created_before",
         Field::Operator => "operator",
         Field::Reason => "reason",
+        Field::Ids => "ids",
+        Field::Paid => "paid",
     }
 }
 

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use crate::domain::{
     Change, Claim, Event, Halt, Heartbeat, KeyId, ListQuery, Millis, NodeId, Payment, PaymentHash,
-    PaymentId, SecretHash, Standing, Timestamp, Turn, Withdraw, WithdrawId, WithdrawView,
+    PaymentId, Restored, SecretHash, Standing, Timestamp, Turn, Withdraw, WithdrawId, WithdrawView,
     payment::Advance,
 };
 
@@ -195,6 +195,44 @@ pub trait Instance: Send + Sync {
     async fn turn(&self, turn: &Turn) -> Result<bool, StoreError>;
 }
 
+/// One life of a database server: another number after its restart, a failover or a restore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Server(pub i64);
+
+/// Whether the database still holds what this process was told it holds, and putting back what it lost.
+#[async_trait]
+pub trait Integrity: Send + Sync {
+    /// The server that answers now. While it is not the trusted one, no claim and no send is committed.
+    async fn server(&self) -> Result<Server, StoreError>;
+
+    /// Whether a send that this process was told is durable is not there.
+    async fn has_lost_a_send(&self) -> Result<bool, StoreError>;
+
+    /// Whether claims and sends are accepted by this server.
+    fn trusts(&self, server: Server) -> bool;
+
+    /// From here on claims and sends are accepted by this server.
+    fn trust(&self, server: Server);
+
+    /// When the instance first started (now, if it never did), when an operator last acknowledged a
+    /// restore, and when the newest attempt was accepted.
+    async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError>;
+
+    /// Whether an attempt of this payment hash is there.
+    async fn knows(&self, hash: PaymentHash) -> Result<bool, StoreError>;
+
+    /// Writes a payment that was lost, and its request as PAID; fails with [`StoreError::Stale`] if
+    /// the request has moved or the hash is known.
+    async fn restore(&self, restored: &Restored) -> Result<(), StoreError>;
+
+    /// ACTIVE requests made before `before` that are not withheld yet, newest first.
+    async fn to_withhold(&self, before: Timestamp, limit: i64)
+    -> Result<Vec<Withdraw>, StoreError>;
+
+    /// Requests that are withheld, oldest first.
+    async fn withheld(&self, limit: i64) -> Result<Vec<Withdraw>, StoreError>;
+}
+
 /// The nodes that were seen.
 #[async_trait]
 pub trait Nodes: Send + Sync {
@@ -232,6 +270,12 @@ pub trait Upkeep: Send + Sync {
 }
 
 /// All of it.
-pub trait Store: Withdraws + Claims + Payments + Events + Instance + Nodes + Upkeep {}
+pub trait Store:
+    Withdraws + Claims + Payments + Events + Instance + Integrity + Nodes + Upkeep
+{
+}
 
-impl<S: Withdraws + Claims + Payments + Events + Instance + Nodes + Upkeep> Store for S {}
+impl<S: Withdraws + Claims + Payments + Events + Instance + Integrity + Nodes + Upkeep> Store
+    for S
+{
+}

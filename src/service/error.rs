@@ -1,8 +1,8 @@
 //! What a use case answers instead of a result. Adapters map it, exhaustively, to their own wire.
 
 use crate::{
-    domain::{NotDeactivatable, Violation},
-    ports::StoreError,
+    domain::{NotDeactivatable, NotRestorable, PaymentHash, Violation, WithdrawId},
+    ports::{NodeError, StoreError},
 };
 
 /// Why a use case did not do what it was asked.
@@ -23,6 +23,27 @@ pub enum ServiceError {
     /// It cannot be deactivated.
     #[error("the withdraw request cannot be deactivated")]
     NotDeactivatable(NotDeactivatable),
+    /// There is no fence to end.
+    #[error("the instance is not fenced")]
+    NotFenced,
+    /// Not among the payments that the database does not know.
+    #[error("the node made no such payment that the database does not know")]
+    NotUnknown {
+        /// Which.
+        payment_hash: PaymentHash,
+    },
+    /// It cannot be what the request was paid with.
+    #[error("{withdraw} cannot be marked as paid")]
+    NotRestorable {
+        /// The request.
+        withdraw: WithdrawId,
+        /// Why not.
+        #[source]
+        why: NotRestorable,
+    },
+    /// The node cannot be asked.
+    #[error("the node cannot be asked")]
+    Node(#[source] NodeError),
     /// The store cannot be reached, or its answer was lost: try again.
     #[error("the store is unavailable")]
     Unavailable(#[source] StoreError),

@@ -5,19 +5,26 @@ mod clocks;
 mod create;
 mod deactivate;
 mod error;
+mod guard;
 mod list;
 mod operations;
 mod payer;
+mod restore;
 mod shown;
 mod trust;
+mod unknown;
 mod waker;
 
+/// A payment as the node lists it.
+pub use crate::ports::ListedPayment;
 pub use claim::{ClaimService, Offer};
 pub use clocks::ClockGuard;
 pub use error::ServiceError;
+pub use guard::{Guard, GuardOptions};
 pub use list::{MAX_PAGE_SIZE, Page, PageRequest};
 pub use operations::{Asked, InstanceView, OperationsService};
 pub use payer::{Payer, PayerOptions};
+pub use restore::{Acknowledged, Pair, RestoreService, Which};
 pub use shown::Shown;
 pub use trust::{Distrust, NodeTrust};
 pub use waker::Waker;

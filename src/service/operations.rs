@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::ServiceError;
 use crate::{
     domain::{
-        Act, ClaimRules, Field, Halt, Room, Sat, Standing, Turn, Violation, read_operator_name,
-        read_operator_reason,
+        Act, ClaimRules, Field, Halt, Room, Sat, Standing, Timestamp, Turn, Violation,
+        read_operator_name, read_operator_reason,
     },
     ports::Store,
     runtime::Runtime,
@@ -19,6 +19,23 @@ pub struct Asked {
     pub operator: String,
     /// In the operator's words.
     pub reason: String,
+}
+
+impl Asked {
+    /// Reads both.
+    pub fn act(self, at: Timestamp) -> Result<Act, Vec<Violation>> {
+        let mut violations = Vec::new();
+        if let Err(rule) = read_operator_name(&self.operator) {
+            violations.push(Violation::new(Field::Operator, rule));
+        }
+        if let Err(rule) = read_operator_reason(&self.reason) {
+            violations.push(Violation::new(Field::Reason, rule));
+        }
+        if !violations.is_empty() {
+            return Err(violations);
+        }
+        Ok(Act { operator: self.operator, reason: self.reason, at })
+    }
 }
 
 /// The instance, and what follows from how it stands.
@@ -76,13 +93,13 @@ impl OperationsService {
 
     /// Stops claims and sends of all replicas.
     pub async fn pause(&self, asked: Asked) -> Result<InstanceView, ServiceError> {
-        let act = self.act(asked)?;
+        let act = asked.act(self.runtime.clock.now()).map_err(ServiceError::Invalid)?;
         self.turn(Turn::Pause(act)).await
     }
 
     /// Ends a pause.
     pub async fn resume(&self, asked: Asked) -> Result<InstanceView, ServiceError> {
-        let act = self.act(asked)?;
+        let act = asked.act(self.runtime.clock.now()).map_err(ServiceError::Invalid)?;
         self.turn(Turn::Resume(act)).await
     }
 
@@ -101,20 +118,5 @@ impl OperationsService {
             service.instance().await
         };
         self.runtime.detached(work).await.ok_or(ServiceError::Stopping)?
-    }
-
-    fn act(&self, asked: Asked) -> Result<Act, ServiceError> {
-        let mut violations = Vec::new();
-        if let Err(rule) = read_operator_name(&asked.operator) {
-            violations.push(Violation::new(Field::Operator, rule));
-        }
-        if let Err(rule) = read_operator_reason(&asked.reason) {
-            violations.push(Violation::new(Field::Reason, rule));
-        }
-        if !violations.is_empty() {
-            return Err(ServiceError::Invalid(violations));
-        }
-        let Asked { operator, reason } = asked;
-        Ok(Act { operator, reason, at: self.runtime.clock.now() })
     }
 }

@@ -102,12 +102,18 @@ static DIALECT: Dialect = Dialect {
     hold_instance: Sql {
         doing: "read whether the instance is halted",
         text: "-- instance.hold
-               select paused_at_ms, fenced_at_ms from instance for share",
+               select paused_at_ms, fenced_at_ms,
+                      cast(extract(epoch from pg_postmaster_start_time()) * 1000000 as bigint)
+                          as server
+                 from instance for share",
     },
     lock_instance: Sql {
         doing: "lock the instance",
         text: "-- instance.lock
-               select paused_at_ms, fenced_at_ms from instance for update",
+               select paused_at_ms, fenced_at_ms,
+                      cast(extract(epoch from pg_postmaster_start_time()) * 1000000 as bigint)
+                          as server
+                 from instance for update",
     },
 };
 

@@ -201,12 +201,16 @@ static DIALECT: Dialect = Dialect {
         doing: "read whether the instance is halted",
         // The one writer has the whole database.
         text: "-- instance.hold
-               select paused_at_ms, fenced_at_ms from instance",
+               select paused_at_ms, fenced_at_ms,
+                      1 as server
+                 from instance",
     },
     lock_instance: Sql {
         doing: "lock the instance",
         text: "-- instance.lock
-               select paused_at_ms, fenced_at_ms from instance",
+               select paused_at_ms, fenced_at_ms,
+                      1 as server
+                 from instance",
     },
 };
 

@@ -15,7 +15,10 @@ use std::{
 };
 
 use serde_json::Value;
-use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
+use sqlx::{
+    Connection, PgConnection, SqliteConnection, postgres::PgConnectOptions,
+    sqlite::SqliteConnectOptions,
+};
 use tempfile::TempDir;
 use tonic::transport::Channel;
 use withdrawd::{
@@ -27,7 +30,7 @@ use withdrawd::{
         self, CreateWithdrawRequest, Withdraw, operations_service_client::OperationsServiceClient,
         withdraw_service_client::WithdrawServiceClient,
     },
-    ports::{LightningNode, Store},
+    ports::{LightningNode, Server, Store},
     runtime::{Clock, Runtime, SystemEntropy, TokioSpawner},
     store::{PostgresStore, SqliteStore},
 };
@@ -262,6 +265,37 @@ impl Bench {
         let heartbeats = Arc::clone(self.life().running.heartbeats());
         // A node that is silent leaves its last word.
         let _ = self.inside(async move { heartbeats.run_once().await }).await;
+    }
+
+    /// The database is made sure of, if another server answers.
+    pub async fn guard(&self) {
+        let guard = Arc::clone(self.life().running.guard());
+        self.inside(async move { guard.run_once().await.unwrap() }).await;
+    }
+
+    /// As after a restart of the database: a server answers that nobody has looked at.
+    pub async fn another_server(&self) {
+        let store = self.store();
+        store.trust(Server(-1));
+        store.server().await.unwrap();
+    }
+
+    /// A hand with psql.
+    pub async fn sql(&self, statement: &'static str) {
+        match self.kind {
+            Kind::Sqlite => {
+                let file = self.data_dir().join("withdrawd.sqlite");
+                let options = SqliteConnectOptions::new().filename(file);
+                let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+                sqlx::query(statement).execute(&mut connection).await.unwrap();
+            }
+            Kind::Postgres => {
+                let url = &self.config.store.database_url;
+                let options = PgConnectOptions::from_str(url).unwrap();
+                let mut connection = PgConnection::connect_with(&options).await.unwrap();
+                sqlx::query(statement).execute(&mut connection).await.unwrap();
+            }
+        }
     }
 
     pub fn operations(&self) -> OperationsServiceClient<Channel> {

@@ -13,13 +13,14 @@ use tokio::sync::Notify;
 use withdrawd::{
     domain::{
         Change, Claim, Event, Heartbeat, KeyId, ListQuery, Millis, NodeId, PaymentHash, PaymentId,
-        SecretHash, Standing, Timestamp, Turn, Withdraw, WithdrawId, WithdrawView,
+        Restored, SecretHash, Standing, Timestamp, Turn, Withdraw, WithdrawId, WithdrawView,
         payment::Advance,
     },
     ports::{
-        ClaimOutcome, Claims, CreateOutcome, Events, Instance, Introduction, Lane, Leased,
-        LightningNode, LookUp, NodeError, NodeHealth, NodeTraits, Nodes, Payments, PaymentsPage,
-        PaymentsQuery, SendOrder, SendStream, Store, StoreError, Upkeep, Withdraws,
+        ClaimOutcome, Claims, CreateOutcome, Events, Instance, Integrity, Introduction, Lane,
+        Leased, LightningNode, LookUp, NodeError, NodeHealth, NodeTraits, Nodes, Payments,
+        PaymentsPage, PaymentsQuery, SendOrder, SendStream, Server, Store, StoreError, Upkeep,
+        Withdraws,
     },
     runtime::Clock,
 };
@@ -227,6 +228,49 @@ impl Instance for FaultyStore {
 
     async fn turn(&self, turn: &Turn) -> Result<bool, StoreError> {
         self.inner.turn(turn).await
+    }
+}
+
+#[async_trait]
+impl Integrity for FaultyStore {
+    async fn server(&self) -> Result<Server, StoreError> {
+        self.inner.server().await
+    }
+
+    async fn has_lost_a_send(&self) -> Result<bool, StoreError> {
+        self.inner.has_lost_a_send().await
+    }
+
+    fn trusts(&self, server: Server) -> bool {
+        self.inner.trusts(server)
+    }
+
+    fn trust(&self, server: Server) {
+        self.inner.trust(server);
+    }
+
+    async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError> {
+        self.inner.known_from(now).await
+    }
+
+    async fn knows(&self, hash: PaymentHash) -> Result<bool, StoreError> {
+        self.inner.knows(hash).await
+    }
+
+    async fn restore(&self, restored: &Restored) -> Result<(), StoreError> {
+        self.inner.restore(restored).await
+    }
+
+    async fn to_withhold(
+        &self,
+        before: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<Withdraw>, StoreError> {
+        self.inner.to_withhold(before, limit).await
+    }
+
+    async fn withheld(&self, limit: i64) -> Result<Vec<Withdraw>, StoreError> {
+        self.inner.withheld(limit).await
     }
 }
 

@@ -19,6 +19,7 @@ mod crashes;
 mod daemon;
 mod doubts;
 mod faults;
+mod fences;
 mod halts;
 mod hostile_bytes;
 mod hostile_http;

@@ -57,15 +57,19 @@ impl Payer {
         }
     }
 
-    /// Whether nothing is sent now: a pause, a fence, or channels full of payments in flight. Those who
+    /// Whether nothing is sent now: a pause, a fence, channels full of payments in flight, or a request
+    /// that a restored database may have forgotten to be paid. Those who
     /// wait are looked up meanwhile, so that whoever waits too long is told. Pause and fence are judged
     /// once more, by the database, when the send is committed.
     async fn is_halted(&self, leased: &Leased) -> bool {
         let paying = &self.options.paying;
+        if leased.withdraw.withheld {
+            return true;
+        }
         match self.store.standing(paying.clock_skew, None).await {
             Ok(standing) => {
                 let full = standing.channels_full(paying);
-                full || standing.paused.is_some() || standing.fenced.is_some()
+                full || standing.paused.is_some() || standing.fenced.is_some() || !standing.verified
             }
             Err(error) => {
                 let payment = leased.payment.id;

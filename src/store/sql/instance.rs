@@ -22,7 +22,7 @@ impl<D: Driver> Instance for SqlStore<D> {
             None => None,
             Some(at) => self.driver().fetch(statements::SPENT_SINCE, since(at)).await?.pop(),
         };
-        rows::standing(found.first(), spent.as_ref())
+        rows::standing(found.first(), spent.as_ref(), self.memory.is_verified())
     }
 
     async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError> {
@@ -54,7 +54,13 @@ impl<D: Driver> SqlStore<D> {
     /// For a transaction that sends: none if it may.
     pub(super) async fn halted(&self, tx: &mut D::Tx) -> Result<Option<Halt>, Fault> {
         let found = tx.fetch(self.driver().dialect().hold_instance, Vec::new()).await?;
-        Ok(rows::halt(found.first())?)
+        Ok(self.halt_of(found.first())?)
+    }
+
+    fn halt_of(&self, row: Option<&D::Row>) -> Result<Option<Halt>, StoreError> {
+        let (halt, server) = rows::halt(row)?;
+        let trusted = self.memory.trusts(server);
+        Ok(halt.or((!trusted).then_some(Halt::Unverified)))
     }
 
     /// For a transaction that claims: none if it may. While there is a limit on what is accepted, one
@@ -68,7 +74,7 @@ impl<D: Driver> SqlStore<D> {
             return self.halted(tx).await;
         };
         let found = tx.fetch(self.driver().dialect().lock_instance, Vec::new()).await?;
-        if let Some(halt) = rows::halt(found.first())? {
+        if let Some(halt) = self.halt_of(found.first())? {
             return Ok(Some(halt));
         }
         let spent = tx.fetch(statements::SPENT_SINCE, since(allowance.since)).await?;
@@ -91,6 +97,7 @@ fn turned(turn: &Turn) -> (Sql, Vec<Value>) {
         Turn::Fence(reason, act) => {
             (statements::FENCE, vec![int(act.at.as_ms()), text(reason.name())])
         }
+        Turn::Acknowledge(act) => (statements::ACKNOWLEDGE, vec![int(act.at.as_ms())]),
     }
 }
 

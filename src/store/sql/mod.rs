@@ -3,7 +3,9 @@
 mod claims;
 mod events;
 mod instance;
+mod integrity;
 mod lists;
+mod memory;
 mod nodes;
 mod payments;
 mod retry;
@@ -14,17 +16,20 @@ mod withdraws;
 
 use super::driver::{Driver, Sql, Value};
 
+use memory::Memory;
+
 pub use lists::list_statements;
 
 /// The store over one of the databases.
 #[derive(Debug)]
 pub struct SqlStore<D> {
     driver: D,
+    memory: Memory,
 }
 
 impl<D: Driver> SqlStore<D> {
-    pub(super) const fn over(driver: D) -> Self {
-        Self { driver }
+    pub(super) fn over(driver: D) -> Self {
+        Self { driver, memory: Memory::default() }
     }
 
     pub(super) const fn driver(&self) -> &D {

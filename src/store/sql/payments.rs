@@ -57,7 +57,11 @@ impl<D: Driver> Payments for SqlStore<D> {
         epoch: i64,
     ) -> Result<bool, StoreError> {
         let values = vec![uuid(id.as_uuid()), int(number), int(epoch)];
-        Ok(!self.driver().fetch(statements::SEND_EXISTS, values).await?.is_empty())
+        let exists = !self.driver().fetch(statements::SEND_EXISTS, values).await?.is_empty();
+        if exists {
+            self.memory.keep((id, number, epoch));
+        }
+        Ok(exists)
     }
 
     async fn postpone(
@@ -151,7 +155,11 @@ impl<D: Driver> SqlStore<D> {
             tx.execute(statements::ANSWER_SEND, answered(payment.id, number, epoch, answer))
                 .await?;
         }
-        tx.commit().await
+        tx.commit().await?;
+        if let Some(send) = &advance.new_send {
+            self.memory.keep((payment.id, send.number, send.epoch));
+        }
+        Ok(())
     }
 
     /// One statement in a transaction of its own.

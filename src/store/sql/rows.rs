@@ -136,6 +136,7 @@ pub fn withdraw(row: &impl Cells) -> Parsed<Withdraw> {
         claimable: row.bool("w_claimable")?,
         attempt,
         late_success: row.bool("w_late_success")?,
+        withheld: row.bool("w_withheld")?,
         modified: row.time("w_modified_at_ms")?,
     })
 }
@@ -307,6 +308,7 @@ pub fn withdraw_standing(withdraw: &Withdraw) -> Vec<Value> {
         Value::Uuid(withdraw.attempt.map(|attempt| attempt.id.as_uuid())),
         opt_text(withdraw.attempt.map(|attempt| attempt.hold.name())),
         Value::Bool(withdraw.late_success),
+        Value::Bool(withdraw.withheld),
         int(withdraw.modified.as_ms()),
     ]
 }
@@ -367,7 +369,7 @@ pub fn payment_standing(payment: &Payment) -> Vec<Value> {
 }
 
 /// The instance's standing, from `instance.standing`, and from `payment.spent_since` if that was asked.
-pub fn standing<R: Cells>(row: Option<&R>, spent: Option<&R>) -> Parsed<Standing> {
+pub fn standing<R: Cells>(row: Option<&R>, spent: Option<&R>, verified: bool) -> Parsed<Standing> {
     let row = Reader(known("only_row", row)?);
     let paused = match row.opt_time("paused_at_ms")? {
         None => None,
@@ -388,6 +390,7 @@ pub fn standing<R: Cells>(row: Option<&R>, spent: Option<&R>) -> Parsed<Standing
     Ok(Standing {
         paused,
         fenced,
+        verified,
         node,
         heartbeat,
         unseen: Msat::new(unseen).unwrap_or(Msat::MAX),
@@ -415,14 +418,18 @@ pub fn spent<R: Cells>(row: Option<&R>) -> Parsed<Msat> {
     Ok(Msat::new(spent).unwrap_or(Msat::MAX))
 }
 
-/// Why nothing is accepted or sent, from the instance's switches.
-pub fn halt<R: Cells>(row: Option<&R>) -> Parsed<Option<Halt>> {
+/// Why nothing is accepted or sent, from the instance's switches, and the server that says so.
+pub fn halt<R: Cells>(row: Option<&R>) -> Parsed<(Option<Halt>, i64)> {
     let row = Reader(known("only_row", row)?);
-    Ok(if row.opt_int("fenced_at_ms")?.is_some() {
-        Some(Halt::Fenced)
-    } else if row.opt_int("paused_at_ms")?.is_some() {
-        Some(Halt::Paused)
-    } else {
-        None
-    })
+    let fenced = row.opt_int("fenced_at_ms")?.map(|_| Halt::Fenced);
+    let paused = row.opt_int("paused_at_ms")?.map(|_| Halt::Paused);
+    Ok((fenced.or(paused), row.int("server")?))
+}
+
+/// Since when the instance knows the node's payments: first start, last acknowledgement, newest
+/// attempt.
+pub fn known_from<R: Cells>(row: Option<&R>) -> Parsed<[Option<Timestamp>; 3]> {
+    let row = Reader(known("only_row", row)?);
+    let newest = row.opt_uuid("newest_id")?.map(|id| PaymentId::from_uuid(id).created());
+    Ok([row.opt_time("first_started_at_ms")?, row.opt_time("acknowledged_at_ms")?, newest])
 }

@@ -19,7 +19,7 @@ macro_rules! withdraw_columns {
          w.expires_at_ms as w_expires_at_ms, w.claimable_until_ms as w_claimable_until_ms,
          w.reopens_at_ms as w_reopens_at_ms, w.claimable as w_claimable,
          w.payment_id as w_payment_id, w.payment_hold as w_payment_hold,
-         w.late_success as w_late_success,
+         w.late_success as w_late_success, w.withheld as w_withheld,
          w.modified_at_ms as w_modified_at_ms"
     };
 }
@@ -62,9 +62,10 @@ pub const CREATE: Sql = sql(
          (id, version, request_id, min_amount, max_amount, currency, target_currency,
           exchange_rate, ttl_s, target_min_sat, target_max_sat, memo, statement_descriptor,
           pass_thru, key_id, secret_sha256, expires_at_ms, status, claimable_until_ms,
-          reopens_at_ms, claimable, payment_id, payment_hold, late_success, modified_at_ms)
+          reopens_at_ms, claimable, payment_id, payment_hold, late_success, withheld,
+          modified_at_ms)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-             $20, $21, $22, $23, $24, $25)
+             $20, $21, $22, $23, $24, $25, $26)
      on conflict (caller, request_id) do nothing",
 );
 
@@ -73,9 +74,9 @@ pub const CHANGE: Sql = sql(
     "-- withdraw.change
      update withdraws
         set status = $1, claimable_until_ms = $2, reopens_at_ms = $3, claimable = $4,
-            payment_id = $5, payment_hold = $6, late_success = $7, modified_at_ms = $8,
-            version = version + 1
-      where id = $9 and version = $10",
+            payment_id = $5, payment_hold = $6, late_success = $7, withheld = $8,
+            modified_at_ms = $9, version = version + 1
+      where id = $10 and version = $11",
 );
 
 pub const BY_ID: Sql =
@@ -380,4 +381,61 @@ pub const NEW_ACTION: Sql = sql(
     "write what an operator did",
     "-- instance.action
      insert into operator_actions (at_ms, action, operator, reason) values ($1, $2, $3, $4)",
+);
+
+pub const ACKNOWLEDGE: Sql = sql(
+    "end a fence",
+    "-- instance.acknowledge
+     update instance set fenced_at_ms = null, fence_reason = null, acknowledged_at_ms = $1
+      where fenced_at_ms is not null",
+);
+
+pub const FIRST_START: Sql = sql(
+    "write when the instance first started",
+    "-- instance.first_start
+     update instance set first_started_at_ms = $1 where first_started_at_ms is null",
+);
+
+pub const KNOWN_FROM: Sql = sql(
+    "read since when the instance knows the node's payments",
+    "-- instance.known_from
+     select first_started_at_ms, acknowledged_at_ms,
+            (select p.id from payments p order by p.id desc limit 1) as newest_id
+       from instance",
+);
+
+pub const HASH_EXISTS: Sql = sql(
+    "look for a payment hash",
+    "-- payment.by_hash\nselect id from payments where payment_hash = $1",
+);
+
+/// A payment that the node made and the database lost, as an operator assigned it.
+pub const RESTORE: Sql = sql(
+    "restore a payment",
+    "-- payment.restore
+     insert into payments
+         (id, version, withdraw_id, invoice, payment_hash, amount_msat, fee_limit_msat,
+          invoice_expires_at_ms, send_until_ms, state, state_at_ms, preimage, fee_msat)
+     values ($1, 1, $2, $3, $4, $5, $6, $7, $8, 'PAID', $9, $10, $11)
+     on conflict (payment_hash) do nothing",
+);
+
+pub const TO_WITHHOLD: Sql = sql(
+    "find withdraw requests to withhold",
+    concat!(
+        "-- withdraw.to_withhold\nselect ",
+        withdraw_columns!(),
+        " from withdraws w
+          where w.status = 'ACTIVE' and w.id < $1 and not w.withheld
+          order by w.id desc limit $2"
+    ),
+);
+
+pub const WITHHELD: Sql = sql(
+    "find withheld withdraw requests",
+    concat!(
+        "-- withdraw.withheld\nselect ",
+        withdraw_columns!(),
+        " from withdraws w where w.withheld order by w.id limit $1"
+    ),
 );

@@ -40,6 +40,8 @@ create table withdraws (
     payment_hold         text    check (payment_hold in ('RELEASED', 'OPEN', 'IN_DOUBT')),
     -- A closed attempt turned out to be paid: the request is not free, whatever else fails.
     late_success         boolean not null default false,
+    -- Made before the database was restored: not claimable until an operator has looked.
+    withheld             boolean not null default false,
     modified_at_ms       bigint  not null,
 
     constraint withdraws_request_id_unique unique (caller, request_id),
@@ -50,6 +52,7 @@ create table withdraws (
     constraint withdraws_paid_by_a_payment check (status <> 'PAID' or payment_id is not null),
     constraint withdraws_claimable_is_free
         check (not claimable or (status = 'ACTIVE' and reopens_at_ms is null and not late_success
+                                 and not withheld
                                  and (payment_hold is null or payment_hold = 'RELEASED')))
 );
 
@@ -61,6 +64,7 @@ create index withdraws_unclaimable_active on withdraws (id)
     where not claimable and status = 'ACTIVE';
 -- The expiry pass, and the few claimable rows that it has not marked yet.
 create index withdraws_to_expire on withdraws (claimable_until_ms) where claimable;
+create index withdraws_withheld on withdraws (id) where withheld;
 create index withdraws_to_reopen on withdraws (reopens_at_ms) where reopens_at_ms is not null;
 
 -- Which keys must be there to show the LNURLs of open requests; read at start.
@@ -187,6 +191,10 @@ create table instance (
     -- The database may have lost commits: nothing is accepted or sent until an operator has looked.
     fenced_at_ms  bigint,
     fence_reason  text check (fence_reason in ('MARK_LOST', 'UNKNOWN_PAYMENTS', 'BY_HAND')),
+    -- Payments that the node made before were no business of this database.
+    first_started_at_ms bigint,
+    -- What the node made before, an operator has looked at.
+    acknowledged_at_ms bigint,
     constraint instance_pause_is_whole check ((paused_at_ms is null) = (paused_by is null)
                                               and (paused_at_ms is null) = (pause_reason is null)),
     constraint instance_fence_is_whole check ((fenced_at_ms is null) = (fence_reason is null))
