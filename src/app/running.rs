@@ -11,11 +11,11 @@ use crate::{
     background::{self, Expiry},
     config::Config,
     domain::{Millis, PublicUrl},
-    grpc::{self, Health},
+    grpc::{self, Health, Services},
     ports::Store,
     report::chain,
     runtime::{Runtime, Task},
-    service::{ClaimService, NodeTrust, Payer, Waker, WithdrawService},
+    service::{ClaimService, NodeTrust, Payer, PaymentService, Waker, WithdrawService},
     sidecar,
 };
 
@@ -96,7 +96,8 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         closing.clone(),
     );
     spawner.spawn(Box::pin(servers.track_future(sidecar)));
-    let (task, health) = serve_grpc(config, &parts, grpc, public_url, closing.clone()).await?;
+    let services = services(&parts, public_url, &payer);
+    let (task, health) = serve_grpc(config, &parts, grpc, services, closing.clone()).await?;
     spawner.spawn(Box::pin(servers.track_future(task)));
     for pass in background_passes(config, &parts, &payer, &waker, &health, &halting)? {
         let alarm = Alarm { halting: halting.clone(), broken: broken.clone() };
@@ -156,22 +157,28 @@ fn claims(
     Ok(ClaimService::new(store, config.claim_rules()?, public_url.clone(), runtime, waker.clone()))
 }
 
+fn services(parts: &Parts, public_url: PublicUrl, payer: &Payer) -> Services {
+    let store = || Arc::clone(&parts.store);
+    let runtime = || parts.runtime.clone();
+    Services {
+        withdraws: WithdrawService::new(store(), parts.keyring.clone(), public_url, runtime()),
+        payments: PaymentService::new(store(), payer.inquiry(), runtime()),
+    }
+}
+
 /// The gRPC server's task, and what its probes are told through.
 async fn serve_grpc(
     config: &Config,
     parts: &Parts,
     listener: TcpListener,
-    public_url: PublicUrl,
+    services: Services,
     stop: CancellationToken,
 ) -> Result<(Task, Health), StartError> {
     let runtime = parts.runtime.clone();
-    let keyring = parts.keyring.clone();
-    let service =
-        WithdrawService::new(Arc::clone(&parts.store), keyring, public_url, runtime.clone());
     let (health, health_service) = Health::new().await;
     let options = config.grpc_options()?;
     let task: Task = Box::pin(async move {
-        let served = grpc::serve(listener, service, runtime, options, health_service, stop).await;
+        let served = grpc::serve(listener, services, runtime, options, health_service, stop).await;
         if let Err(error) = served {
             tracing::error!(error = %chain(&error), "the gRPC server ended");
         }

@@ -82,6 +82,26 @@ pub enum Field {
     CreatedAfter,
     /// `created_before`
     CreatedBefore,
+    /// `state`
+    State,
+    /// `withdraw_id`
+    WithdrawId,
+    /// `payment_hash`
+    PaymentHash,
+    /// `invoice`
+    Invoice,
+    /// `open_longer_than`
+    OpenLongerThan,
+    /// `operator`
+    Operator,
+    /// `reason`
+    Reason,
+    /// How a payment ended.
+    Outcome,
+    /// The proof that it was paid.
+    PaidPreimage,
+    /// What its routing cost.
+    PaidFee,
 }
 
 /// A rule that a field breaks.

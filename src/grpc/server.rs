@@ -11,12 +11,15 @@ use tonic_health::{
     server::HealthReporter,
 };
 
-use super::withdraws::Withdraws;
+use super::{payments::Payments, withdraws::Withdraws};
 use crate::{
     domain::Millis,
-    pb::{self, withdraw_service_server::WithdrawServiceServer},
+    pb::{
+        self, payment_service_server::PaymentServiceServer,
+        withdraw_service_server::WithdrawServiceServer,
+    },
     runtime::Runtime,
-    service::WithdrawService,
+    service::{PaymentService, WithdrawService},
 };
 
 /// The health service name of readiness: the database answers.
@@ -27,6 +30,15 @@ pub const LIVENESS: &str = "withdrawd.liveness";
 const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 /// A batch that is replayed after all of it was paid carries its invoices as well.
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
+/// What is served.
+#[derive(Clone, Debug)]
+pub struct Services {
+    /// `WithdrawService`
+    pub withdraws: WithdrawService,
+    /// `PaymentService`
+    pub payments: PaymentService,
+}
 
 /// Limits of the server.
 #[derive(Clone, Copy, Debug)]
@@ -88,15 +100,19 @@ impl Health {
 /// Serves until `stop`.
 pub async fn serve(
     listener: TcpListener,
-    service: WithdrawService,
+    services: Services,
     runtime: Runtime,
     options: GrpcOptions,
     health: HealthServer<impl HealthRpc>,
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
-    let withdraws = WithdrawServiceServer::new(Withdraws::new(service, runtime, options.timeout))
+    let Services { withdraws, payments } = services;
+    let withdraws = Withdraws::new(withdraws, runtime.clone(), options.timeout);
+    let withdraws = WithdrawServiceServer::new(withdraws)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_ANSWER_BYTES);
+    let payments = PaymentServiceServer::new(Payments::new(payments, runtime, options.timeout))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES);
     let (reflection_v1, reflection_v1alpha) = reflection();
     Server::builder()
         // A backstop: the limit itself is kept where it is answered with a reason.
@@ -107,6 +123,7 @@ pub async fn serve(
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
         .http2_max_header_list_size(16 * 1024)
         .add_service(withdraws)
+        .add_service(payments)
         .add_service(health)
         .add_service(reflection_v1)
         .add_service(reflection_v1alpha)

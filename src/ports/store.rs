@@ -8,7 +8,8 @@ use async_trait::async_trait;
 
 use crate::domain::{
     Change, Claim, Event, KeyId, ListQuery, NodeId, Payment, PaymentHash, PaymentId, SecretHash,
-    Timestamp, Withdraw, WithdrawId, WithdrawView, payment::Advance,
+    Timestamp, Withdraw, WithdrawId, WithdrawView,
+    payment::{Advance, PaymentEntry, PaymentQuery},
 };
 
 use super::Introduction;
@@ -133,6 +134,9 @@ pub trait Payments: Send + Sync {
 
     /// One by its id, with its request.
     async fn payment(&self, id: PaymentId) -> Result<Option<Leased>, StoreError>;
+
+    /// A page, newest first.
+    async fn list_payments(&self, query: &PaymentQuery) -> Result<Vec<PaymentEntry>, StoreError>;
 
     /// Writes one step; fails with [`StoreError::Stale`] if a row has moved.
     async fn advance(&self, advance: &Advance) -> Result<(), StoreError>;

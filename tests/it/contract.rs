@@ -93,7 +93,7 @@ fn forbidden(kind: Kind) -> Vec<Forbidden> {
     let set = |what: &str, which: &str| format!("update payments set {what} where {which}");
     let own = |text: &str| text.to_owned();
     let proof = ", state_at_ms, preimage, fee_msat, node_id";
-    let event = format!("insert into events values ({id}, 1, 'paid', null, null, 0)");
+    let event = format!("insert into events values ({id}, 1, 'paid', null, null, 0, null, null)");
     let nodes =
         "insert into nodes select 'x', alias, network, backend, first_seen_at_ms, is_current
                  from nodes";
@@ -118,6 +118,7 @@ fn forbidden(kind: Kind) -> Vec<Forbidden> {
         ("one secret for two", own(secret), "withdraws_secret_unique", "withdraws.secret_sha256"),
         ("an event of nothing", event, "events_withdraw_id_fkey", "FOREIGN KEY"),
         ("an event told twice", own("insert into events select * from events"), "events_pkey", "events.withdraw_id"),
+        ("a decision without a word", own("update events set operator = 'somebody'"), "events_operator_says_why", "events_operator_says_why"),
         ("a send told twice", own("insert into sends select * from sends"), "sends_pkey", "sends.payment_id"),
         ("two nodes that pay", own(nodes), "nodes_one_current", "nodes.is_current"),
     ]

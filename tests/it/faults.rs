@@ -13,7 +13,8 @@ use tokio::sync::Notify;
 use withdrawd::{
     domain::{
         Change, Claim, Event, KeyId, ListQuery, NodeId, PaymentHash, PaymentId, SecretHash,
-        Timestamp, Withdraw, WithdrawId, WithdrawView, payment::Advance,
+        Timestamp, Withdraw, WithdrawId, WithdrawView,
+        payment::{Advance, PaymentEntry, PaymentQuery},
     },
     ports::{
         ClaimOutcome, Claims, CreateOutcome, Events, Introduction, Lane, Leased, LightningNode,
@@ -165,6 +166,10 @@ impl Payments for FaultyStore {
 
     async fn payment(&self, id: PaymentId) -> Result<Option<Leased>, StoreError> {
         self.faults.gate(self.inner.payment(id)).await
+    }
+
+    async fn list_payments(&self, query: &PaymentQuery) -> Result<Vec<PaymentEntry>, StoreError> {
+        self.faults.gate(self.inner.list_payments(query)).await
     }
 
     async fn advance(&self, advance: &Advance) -> Result<(), StoreError> {

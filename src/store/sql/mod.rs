@@ -4,6 +4,7 @@ mod claims;
 mod events;
 mod lists;
 mod nodes;
+mod payment_lists;
 mod payments;
 mod retry;
 mod rows;
@@ -14,6 +15,7 @@ mod withdraws;
 use super::driver::{Driver, Sql, Value};
 
 pub use lists::list_statements;
+pub use payment_lists::payment_list_statements;
 
 /// The store over one of the databases.
 #[derive(Debug)]
