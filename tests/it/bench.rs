@@ -23,7 +23,10 @@ use withdrawd::{
     background::Expiry,
     config::Config,
     domain::{Event, Keyring, MasterKey, Millis, WithdrawId},
-    pb::{self, CreateWithdrawRequest, Withdraw, withdraw_service_client::WithdrawServiceClient},
+    pb::{
+        self, CreateWithdrawRequest, Withdraw, payment_service_client::PaymentServiceClient,
+        withdraw_service_client::WithdrawServiceClient,
+    },
     ports::{LightningNode, Store},
     runtime::{Clock, Runtime, SystemEntropy, TokioSpawner},
     store::{PostgresStore, SqliteStore},
@@ -80,6 +83,7 @@ struct Life {
     store: Arc<dyn Store>,
     tokio: tokio::runtime::Runtime,
     client: WithdrawServiceClient<Channel>,
+    payments: PaymentServiceClient<Channel>,
 }
 
 /// A fresh database of this test on the tests' Postgres.
@@ -156,17 +160,18 @@ impl Bench {
         });
         let (running, store) = started.await.unwrap();
         let server = format!("http://{}", running.listening.grpc);
-        let client = WithdrawServiceClient::connect(server).await.unwrap();
-        self.life = Some(Life { running, store, tokio, client });
+        let client = WithdrawServiceClient::connect(server.clone()).await.unwrap();
+        let payments = PaymentServiceClient::connect(server).await.unwrap();
+        self.life = Some(Life { running, store, tokio, client, payments });
     }
 
     /// The end of a life, wherever its tasks stand.
     pub fn die(&mut self) {
-        let Life { running, store, tokio, client } = self.life.take().unwrap();
+        let Life { running, store, tokio, client, payments } = self.life.take().unwrap();
         // Its tasks are dropped before anything else of it: nothing has an effect any more.
         std::thread::spawn(move || {
             tokio.shutdown_timeout(Duration::from_secs(10));
-            drop((running, store, client));
+            drop((running, store, client, payments));
         })
         .join()
         .unwrap();
@@ -189,6 +194,11 @@ impl Bench {
 
     pub fn client(&self) -> WithdrawServiceClient<Channel> {
         self.life().client.clone()
+    }
+
+    /// What operators call.
+    pub fn payments(&self) -> PaymentServiceClient<Channel> {
+        self.life().payments.clone()
     }
 
     pub fn lnurl(&self) -> SocketAddr {
@@ -288,12 +298,16 @@ impl Bench {
         self.client().deactivate_withdraw(request).await.map(tonic::Response::into_inner)
     }
 
-    /// The names of all that happened to a request, in order.
-    pub async fn events_of(&self, id: &str) -> Vec<&'static str> {
+    /// All that happened to a request, in order.
+    pub async fn history_of(&self, id: &str) -> Vec<Event> {
         let store = self.store();
         let id = WithdrawId::parse(id).unwrap();
-        let events: Vec<Event> =
-            self.inside(async move { store.events_of(id).await.unwrap() }).await;
+        self.inside(async move { store.events_of(id).await.unwrap() }).await
+    }
+
+    /// The names of it.
+    pub async fn events_of(&self, id: &str) -> Vec<&'static str> {
+        let events = self.history_of(id).await;
         events.iter().map(|event| event.kind.name()).collect()
     }
 
