@@ -6,7 +6,7 @@ use serde::Serialize;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Parts, StartError};
+use super::{Parts, StartError, wiring};
 use crate::{
     background::{self, Expiry, Heartbeats},
     config::Config,
@@ -15,10 +15,7 @@ use crate::{
     ports::Store,
     report::chain,
     runtime::{Runtime, Task},
-    service::{
-        ClaimService, Guard, NodeTrust, OperationsService, Payer, RestoreService, Waker,
-        WithdrawService,
-    },
+    service::{Guard, Payer, Waker},
     sidecar,
 };
 
@@ -88,11 +85,11 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     write_listening(config, &listening)?;
 
     let waker = Waker::default();
-    let trust = Arc::new(trust(config, &parts)?);
-    let payer = Arc::new(payer(config, &parts, &trust)?);
-    let heartbeats = Arc::new(heartbeats(config, &parts, &trust)?);
+    let trust = Arc::new(wiring::trust(config, &parts)?);
+    let payer = Arc::new(wiring::payer(config, &parts, &trust)?);
+    let heartbeats = Arc::new(wiring::heartbeats(config, &parts, &trust)?);
     // So that the first wallet is not turned away. A node that is silent keeps nobody waiting.
-    let guard = Arc::new(guard(config, &parts, &trust)?);
+    let guard = Arc::new(wiring::guard(config, &parts, &trust)?);
     let first = async {
         guard.run_once().await?;
         heartbeats.run_once().await
@@ -107,15 +104,15 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
 
     let sidecar = sidecar::serve(
         lnurl,
-        claims(config, &parts, &public_url, &waker)?,
+        wiring::claims(config, &parts, &public_url, &waker)?,
         public_url.path().to_owned(),
         parts.runtime.clone(),
         config.sidecar_options()?,
         closing.clone(),
     );
     spawner.spawn(Box::pin(servers.track_future(sidecar)));
-    let (task, health) =
-        serve_grpc(config, &parts, &trust, (grpc, public_url), closing.clone()).await?;
+    let services = wiring::services(config, &parts, public_url, &payer, &trust)?;
+    let (task, health) = serve_grpc(config, &parts, grpc, services, closing.clone()).await?;
     spawner.spawn(Box::pin(servers.track_future(task)));
     let passes_of = (Arc::clone(&payer), Arc::clone(&heartbeats), Arc::clone(&guard));
     for pass in background_passes(config, &parts, passes_of, &waker, &health, &halting)? {
@@ -166,68 +163,15 @@ fn write_listening(config: &Config, listening: &Listening) -> Result<(), StartEr
     written.map_err(|source| StartError::File { doing: "write the addresses", path, source })
 }
 
-fn trust(config: &Config, parts: &Parts) -> Result<NodeTrust, StartError> {
-    Ok(NodeTrust::new(
-        Arc::clone(&parts.store),
-        Arc::clone(&parts.node),
-        Arc::clone(&parts.runtime.clock),
-        config.expected_identity()?,
-    ))
-}
-
-fn payer(config: &Config, parts: &Parts, trust: &Arc<NodeTrust>) -> Result<Payer, StartError> {
-    let (store, node) = (Arc::clone(&parts.store), Arc::clone(&parts.node));
-    let (runtime, options) = (parts.runtime.clone(), config.payer_options()?);
-    Ok(Payer::new(store, node, runtime, Arc::clone(trust), options))
-}
-
-fn guard(config: &Config, parts: &Parts, trust: &Arc<NodeTrust>) -> Result<Guard, StartError> {
-    let (store, node) = (Arc::clone(&parts.store), Arc::clone(&parts.node));
-    let (runtime, options) = (parts.runtime.clone(), config.guard_options()?);
-    Ok(Guard::new(store, node, Arc::clone(trust), runtime, options))
-}
-
-fn heartbeats(
-    config: &Config,
-    parts: &Parts,
-    trust: &Arc<NodeTrust>,
-) -> Result<Heartbeats, StartError> {
-    let (store, node) = (Arc::clone(&parts.store), Arc::clone(&parts.node));
-    let rules = config.claim_rules()?;
-    let limits = (rules.paying, rules.fees);
-    Ok(Heartbeats::new(store, node, Arc::clone(trust), limits, parts.runtime.clone()))
-}
-
-fn claims(
-    config: &Config,
-    parts: &Parts,
-    public_url: &PublicUrl,
-    waker: &Waker,
-) -> Result<ClaimService, StartError> {
-    let store = Arc::clone(&parts.store);
-    let runtime = parts.runtime.clone();
-    Ok(ClaimService::new(store, config.claim_rules()?, public_url.clone(), runtime, waker.clone()))
-}
-
 /// The gRPC server's task, and what its probes are told through.
 async fn serve_grpc(
     config: &Config,
     parts: &Parts,
-    trust: &Arc<NodeTrust>,
-    (listener, public_url): (TcpListener, PublicUrl),
+    listener: TcpListener,
+    services: Services,
     stop: CancellationToken,
 ) -> Result<(Task, Health), StartError> {
     let runtime = parts.runtime.clone();
-    let keyring = parts.keyring.clone();
-    let store = || Arc::clone(&parts.store);
-    let rules = config.claim_rules()?;
-    let most = rules.paying.max_amount;
-    let withdraws = WithdrawService::new(store(), keyring, public_url, most, runtime.clone());
-    let operations = OperationsService::new(store(), rules, runtime.clone());
-    let delays = (config.guard_options()?.commit_delay, config.payer_options()?.claim_grace);
-    let (node, trust) = (Arc::clone(&parts.node), Arc::clone(trust));
-    let restore = RestoreService::new(store(), node, trust, delays, runtime.clone());
-    let services = Services { withdraws, operations, restore };
     let (health, health_service) = Health::new().await;
     let options = config.grpc_options()?;
     let task: Task = Box::pin(async move {

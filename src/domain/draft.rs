@@ -82,6 +82,16 @@ pub enum Field {
     CreatedAfter,
     /// `created_before`
     CreatedBefore,
+    /// `state`
+    State,
+    /// `withdraw_id`
+    WithdrawId,
+    /// `payment_hash`
+    PaymentHash,
+    /// `invoice`
+    Invoice,
+    /// `open_longer_than`
+    OpenLongerThan,
     /// `operator`
     Operator,
     /// `reason`
@@ -90,6 +100,12 @@ pub enum Field {
     Ids,
     /// `paid`: pairs of a withdraw id and a payment hash.
     Paid,
+    /// How a payment ended.
+    Outcome,
+    /// The proof that it was paid.
+    PaidPreimage,
+    /// What its routing cost.
+    PaidFee,
 }
 
 /// A rule that a field breaks.

@@ -1,6 +1,6 @@
 //! Events: what happened to a withdraw request, appended in the transaction that made it so.
 
-use super::{PaymentId, Timestamp, WithdrawId};
+use super::{Operator, PaymentId, Timestamp, WithdrawId};
 
 /// One change of a withdraw request. Keyed by request and version; carries no secret.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,6 +17,8 @@ pub struct Event {
     pub detail: Option<&'static str>,
     /// When.
     pub at: Timestamp,
+    /// Who decided it, where a person did.
+    pub by: Option<Operator>,
 }
 
 /// What happened.

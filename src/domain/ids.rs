@@ -45,7 +45,7 @@ fn new_uuid(at: Timestamp, random: &[u8; 10]) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(ms, random).into_uuid()
 }
 
-fn least_uuid(at: Timestamp) -> Uuid {
+fn first_uuid(at: Timestamp) -> Uuid {
     let ms = u128::try_from(at.as_ms()).unwrap_or(0).min((1 << 48) - 1);
     Uuid::from_u128(ms << 80)
 }
@@ -98,7 +98,7 @@ impl WithdrawId {
 
     /// The least id of this instant, for ranges of time.
     pub fn first_at(at: Timestamp) -> Self {
-        Self(least_uuid(at))
+        Self(first_uuid(at))
     }
 
     /// Reads the text form.
@@ -132,7 +132,7 @@ impl PaymentId {
 
     /// The least id of this instant, for ranges of time.
     pub fn first_at(at: Timestamp) -> Self {
-        Self(least_uuid(at))
+        Self(first_uuid(at))
     }
 
     /// Reads the text form.

@@ -251,10 +251,16 @@ pub fn payment_hash(invoice: &Bolt11Invoice) -> PaymentHash {
     PaymentHash(*AsRef::<[u8; 32]>::as_ref(invoice.payment_hash()))
 }
 
+/// Reads 32 bytes in hex.
+fn bytes32(hex: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(hex, &mut bytes).ok().map(|()| bytes)
+}
+
 impl PaymentHash {
-    /// Reads 64 hexadecimal digits.
+    /// Reads the hex form.
     pub fn parse(hex: &str) -> Option<Self> {
-        read_hex(hex).map(Self)
+        bytes32(hex).map(Self)
     }
 
     /// The hash that a row or a node holds.
@@ -269,6 +275,11 @@ impl PaymentHash {
 }
 
 impl Preimage {
+    /// Reads the hex form.
+    pub fn parse(hex: &str) -> Option<Self> {
+        bytes32(hex).map(Self)
+    }
+
     /// The preimage that a row or a node holds.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)

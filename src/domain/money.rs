@@ -117,6 +117,8 @@ impl Sat {
 }
 
 impl Msat {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
     /// All that there will ever be.
     pub const MAX: Self = Sat::MAX.to_msat();
 

@@ -3,6 +3,15 @@
 const MAX_NAME_BYTES: usize = 128;
 const MAX_REASON_BYTES: usize = 640;
 
+/// Who decided, and what they said to it. Stands in the event of the change.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Operator {
+    /// As they called themselves; nobody has checked it.
+    pub name: String,
+    /// Why, and what was known.
+    pub note: String,
+}
+
 /// Reads an operator's name, or says what one looks like.
 pub fn read_operator_name(text: &str) -> Result<&str, String> {
     if text.trim().is_empty() {

@@ -227,6 +227,7 @@ impl Withdraw {
             payment: None,
             detail: None,
             at: self.modified,
+            by: None,
         }
     }
 
@@ -378,7 +379,8 @@ impl Withdraw {
         // A clock that stepped back does not make a change older than what it changed.
         self.modified = self.modified.max(now);
         let at = self.modified;
-        let event = Event { withdraw: self.id, version: self.version, kind, payment, detail, at };
+        let (withdraw, version) = (self.id, self.version);
+        let event = Event { withdraw, version, kind, payment, detail, at, by: None };
         Change { next: self, event }
     }
 }

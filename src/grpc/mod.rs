@@ -1,9 +1,12 @@
-//! The gRPC side: `withdraw.v1.WithdrawService`, health and reflection.
+//! The gRPC side: `withdraw.v1` services, health and reflection.
 
 mod convert;
+mod convert_payment;
+mod fit;
 mod json;
 mod observe;
 mod operations;
+mod payments;
 mod server;
 mod status;
 mod withdraws;

@@ -11,15 +11,16 @@ use tonic_health::{
     server::HealthReporter,
 };
 
-use super::{operations::Operations, withdraws::Withdraws};
+use super::{operations::Operations, payments::Payments, withdraws::Withdraws};
 use crate::{
     domain::Millis,
     pb::{
         self, operations_service_server::OperationsServiceServer,
+        payment_service_server::PaymentServiceServer,
         withdraw_service_server::WithdrawServiceServer,
     },
     runtime::Runtime,
-    service::{OperationsService, RestoreService, WithdrawService},
+    service::{OperationsService, PaymentService, RestoreService, WithdrawService},
 };
 
 /// The health service name of readiness: the database answers.
@@ -93,6 +94,8 @@ impl Health {
 pub struct Services {
     /// `WithdrawService`.
     pub withdraws: WithdrawService,
+    /// `PaymentService`.
+    pub payments: PaymentService,
     /// `OperationsService`.
     pub operations: OperationsService,
     /// The fence's part of it.
@@ -108,15 +111,18 @@ pub async fn serve(
     health: HealthServer<impl HealthRpc>,
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
+    let Services { withdraws, payments, operations, restore } = services;
     let limit = options.timeout;
-    let withdraws = Withdraws::new(services.withdraws, runtime.clone(), limit);
-    let withdraws = WithdrawServiceServer::new(withdraws)
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_ANSWER_BYTES);
-    let operations = Operations::new(services.operations, services.restore, runtime, limit);
+    let operations = Operations::new(operations, restore, runtime.clone(), limit);
     let operations = OperationsServiceServer::new(operations)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_ANSWER_BYTES);
+    let withdraws = Withdraws::new(withdraws, runtime.clone(), limit);
+    let withdraws = WithdrawServiceServer::new(withdraws)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_ANSWER_BYTES);
+    let payments = PaymentServiceServer::new(Payments::new(payments, runtime, options.timeout))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES);
     let (reflection_v1, reflection_v1alpha) = reflection();
     Server::builder()
         // A backstop: the limit itself is kept where it is answered with a reason.
@@ -128,6 +134,7 @@ pub async fn serve(
         .http2_max_header_list_size(16 * 1024)
         .add_service(withdraws)
         .add_service(operations)
+        .add_service(payments)
         .add_service(health)
         .add_service(reflection_v1)
         .add_service(reflection_v1alpha)

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use crate::domain::{
     Change, Claim, Event, Halt, Heartbeat, KeyId, ListQuery, Millis, NodeId, Payment, PaymentHash,
     PaymentId, Restored, SecretHash, Standing, Timestamp, Turn, Withdraw, WithdrawId, WithdrawView,
-    payment::Advance,
+    payment::{Advance, PaymentEntry, PaymentQuery},
 };
 
 use super::Introduction;
@@ -139,6 +139,9 @@ pub trait Payments: Send + Sync {
 
     /// One by its id, with its request.
     async fn payment(&self, id: PaymentId) -> Result<Option<Leased>, StoreError>;
+
+    /// A page, newest first.
+    async fn list_payments(&self, query: &PaymentQuery) -> Result<Vec<PaymentEntry>, StoreError>;
 
     /// Writes one step; fails with [`StoreError::Stale`] if a row has moved.
     async fn advance(&self, advance: &Advance) -> Result<(), StoreError>;

@@ -1,7 +1,9 @@
 //! What a use case answers instead of a result. Adapters map it, exhaustively, to their own wire.
 
 use crate::{
-    domain::{NotDeactivatable, NotRestorable, PaymentHash, Violation, WithdrawId},
+    domain::{
+        NotDeactivatable, NotRestorable, PaymentHash, Violation, WithdrawId, payment::Unresolvable,
+    },
     ports::{NodeError, StoreError},
 };
 
@@ -14,6 +16,12 @@ pub enum ServiceError {
     /// There is no such request.
     #[error("no such withdraw request")]
     NotFound,
+    /// There is no such payment.
+    #[error("no such payment")]
+    PaymentNotFound,
+    /// The payment cannot be resolved so.
+    #[error("the payment cannot be resolved so")]
+    Unresolvable(Unresolvable),
     /// The request id was used for other content; in a batch, by which entry.
     #[error("the request id was used with other content")]
     RequestIdConflict {

@@ -28,6 +28,7 @@ use withdrawd::{
     domain::{Event, Keyring, MasterKey, Millis, WithdrawId},
     pb::{
         self, CreateWithdrawRequest, Withdraw, operations_service_client::OperationsServiceClient,
+        payment_service_client::PaymentServiceClient,
         withdraw_service_client::WithdrawServiceClient,
     },
     ports::{LightningNode, Server, Store},
@@ -199,6 +200,11 @@ impl Bench {
         WithdrawServiceClient::new(self.life().channel.clone())
     }
 
+    /// What operators call.
+    pub fn payments(&self) -> PaymentServiceClient<Channel> {
+        PaymentServiceClient::new(self.life().channel.clone())
+    }
+
     pub fn lnurl(&self) -> SocketAddr {
         self.life().running.listening.lnurl
     }
@@ -338,12 +344,16 @@ impl Bench {
         self.client().deactivate_withdraw(request).await.map(tonic::Response::into_inner)
     }
 
-    /// The names of all that happened to a request, in order.
-    pub async fn events_of(&self, id: &str) -> Vec<&'static str> {
+    /// All that happened to a request, in order.
+    pub async fn history_of(&self, id: &str) -> Vec<Event> {
         let store = self.store();
         let id = WithdrawId::parse(id).unwrap();
-        let events: Vec<Event> =
-            self.inside(async move { store.events_of(id).await.unwrap() }).await;
+        self.inside(async move { store.events_of(id).await.unwrap() }).await
+    }
+
+    /// The names of it.
+    pub async fn events_of(&self, id: &str) -> Vec<&'static str> {
+        let events = self.history_of(id).await;
         events.iter().map(|event| event.kind.name()).collect()
     }
 

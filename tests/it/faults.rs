@@ -14,7 +14,7 @@ use withdrawd::{
     domain::{
         Change, Claim, Event, Heartbeat, KeyId, ListQuery, Millis, NodeId, PaymentHash, PaymentId,
         Restored, SecretHash, Standing, Timestamp, Turn, Withdraw, WithdrawId, WithdrawView,
-        payment::Advance,
+        payment::{Advance, PaymentEntry, PaymentQuery},
     },
     ports::{
         ClaimOutcome, Claims, CreateOutcome, Events, Instance, Integrity, Introduction, Lane,
@@ -167,6 +167,10 @@ impl Payments for FaultyStore {
 
     async fn payment(&self, id: PaymentId) -> Result<Option<Leased>, StoreError> {
         self.faults.gate(self.inner.payment(id)).await
+    }
+
+    async fn list_payments(&self, query: &PaymentQuery) -> Result<Vec<PaymentEntry>, StoreError> {
+        self.faults.gate(self.inner.list_payments(query)).await
     }
 
     async fn advance(&self, advance: &Advance) -> Result<(), StoreError> {

@@ -33,6 +33,8 @@ mod lab_stories;
 mod lists;
 mod lives;
 mod node;
+mod operators;
+mod payment_lists;
 mod payments;
 mod races;
 mod readme;

@@ -45,6 +45,8 @@ pub enum Fate {
     Refuse,
     /// Calls it paid with a preimage that proves nothing.
     PayWithWrongPreimage,
+    /// Somebody else pays it from this node just before the request arrives.
+    PaidBySomebodyElse,
 }
 
 #[derive(Default)]
@@ -245,7 +247,9 @@ impl ModelNode {
             let fee = Msat::new(1).unwrap();
             let wrong = Preimage::from_bytes([0; 32]);
             let (state, told) = match fate {
-                Fate::Pay => (RecordState::Succeeded { preimage, fee }, true),
+                Fate::Pay | Fate::PaidBySomebodyElse => {
+                    (RecordState::Succeeded { preimage, fee }, true)
+                }
                 Fate::PayAndLoseAnswer => (RecordState::Succeeded { preimage, fee }, false),
                 Fate::PayWithWrongPreimage => {
                     (RecordState::Succeeded { preimage: wrong, fee }, true)
@@ -269,7 +273,9 @@ impl ModelNode {
                 }
                 RecordState::Failed(_) => {}
             }
-            if told {
+            if fate == Fate::PaidBySomebodyElse {
+                vec![SendUpdate::AlreadyExists]
+            } else if told {
                 vec![SendUpdate::Record(record)]
             } else {
                 vec![SendUpdate::Error(NodeError::Timeout)]

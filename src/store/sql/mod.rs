@@ -7,6 +7,7 @@ mod integrity;
 mod lists;
 mod memory;
 mod nodes;
+mod payment_lists;
 mod payments;
 mod retry;
 mod rows;
@@ -19,6 +20,7 @@ use super::driver::{Driver, Sql, Value};
 use memory::Memory;
 
 pub use lists::list_statements;
+pub use payment_lists::payment_list_statements;
 
 /// The store over one of the databases.
 #[derive(Debug)]

@@ -2,11 +2,13 @@
 
 use async_trait::async_trait;
 
-use super::{SqlStore, int, retry::retrying, rows, statements, text, uuid, withdraws};
+use super::{
+    SqlStore, int, payment_lists, retry::retrying, rows, statements, text, uuid, withdraws,
+};
 use crate::{
     domain::{
         NodeId, PaymentHash, PaymentId, Sends, Timestamp,
-        payment::{Advance, Answer, Send},
+        payment::{Advance, Answer, PaymentEntry, PaymentQuery, Send},
     },
     ports::{Lane, Leased, Payments, StoreError},
     store::driver::{Cells, Driver, Fault, Sql, Tx, Value},
@@ -44,6 +46,10 @@ impl<D: Driver> Payments for SqlStore<D> {
         };
         let sends = self.driver().fetch(statements::SENDS_OF, of(id)).await?;
         leased(row, &sends).map(Some)
+    }
+
+    async fn list_payments(&self, query: &PaymentQuery) -> Result<Vec<PaymentEntry>, StoreError> {
+        payment_lists::list(self.driver(), query).await
     }
 
     async fn advance(&self, advance: &Advance) -> Result<(), StoreError> {
@@ -139,6 +145,7 @@ impl<D: Driver> SqlStore<D> {
         }
         let mut values = rows::payment_standing(payment);
         values.extend([
+            Value::Bool(advance.no_witness),
             Value::Int(advance.known_at.map(Timestamp::as_ms)),
             Value::Int(advance.due_at.map(Timestamp::as_ms)),
             int(advance.looks),

@@ -6,10 +6,10 @@ use super::{Value, int, opt_bytes, opt_text, text, uuid};
 use crate::{
     domain::{
         Act, Amount, Attempt, Event, EventKind, FailureReason, FenceReason, Halt, Heartbeat, Hold,
-        KeyId, Msat, NodeId, OperatorReason, PassThru, Payment, PaymentHash, PaymentId, Preimage,
-        Sat, SecretHash, Sends, Standing, State, Status, Terms, Timestamp, Withdraw, WithdrawId,
-        WithdrawView,
-        payment::{Answer, LateSuccess, PaymentView, Send},
+        KeyId, Msat, NodeId, Operator, OperatorReason, PassThru, Payment, PaymentHash, PaymentId,
+        Preimage, Sat, SecretHash, Sends, Standing, State, Status, Terms, Timestamp, Withdraw,
+        WithdrawId, WithdrawView,
+        payment::{Answer, LateSuccess, PaymentEntry, PaymentView, Send},
     },
     ports::{BoxError, StoreError},
     store::driver::Cells,
@@ -171,7 +171,7 @@ fn payment_view(row: &impl Cells) -> Parsed<PaymentView> {
     let row = Reader(row);
     Ok(PaymentView {
         id: PaymentId::from_uuid(row.uuid("p_id")?),
-        withdraw: WithdrawId::from_uuid(row.uuid("w_id")?),
+        withdraw: WithdrawId::from_uuid(row.uuid("p_withdraw_id")?),
         invoice: row.text("p_invoice")?,
         payment_hash: PaymentHash::from_bytes(row.bytes32("p_payment_hash")?),
         amount: row.msat("p_amount_msat")?,
@@ -180,9 +180,21 @@ fn payment_view(row: &impl Cells) -> Parsed<PaymentView> {
     })
 }
 
+/// An attempt as an operator's list shows it.
+pub fn payment_entry(row: &impl Cells) -> Parsed<PaymentEntry> {
+    let view = payment_view(row)?;
+    let row = Reader(row);
+    Ok(PaymentEntry {
+        view,
+        noted: row.opt_named("p_noted_reason", FailureReason::parse)?,
+        send_until: row.time("p_send_until_ms")?,
+        invoice_expires_at: row.time("p_invoice_expires_at_ms")?,
+    })
+}
+
 /// An attempt with the sends that were read for it.
 pub fn payment(row: &impl Cells, sends: Sends) -> Parsed<Payment> {
-    let view = payment_view(row)?;
+    let PaymentEntry { view, noted, send_until, invoice_expires_at } = payment_entry(row)?;
     let row = Reader(row);
     Ok(Payment {
         id: view.id,
@@ -192,10 +204,10 @@ pub fn payment(row: &impl Cells, sends: Sends) -> Parsed<Payment> {
         payment_hash: view.payment_hash,
         amount: view.amount,
         fee_limit: view.fee_limit,
-        invoice_expires_at: row.time("p_invoice_expires_at_ms")?,
-        send_until: row.time("p_send_until_ms")?,
+        invoice_expires_at,
+        send_until,
         state: view.state,
-        noted: row.opt_named("p_noted_reason", FailureReason::parse)?,
+        noted,
         sends,
     })
 }
@@ -269,7 +281,15 @@ pub fn event(row: &impl Cells) -> Parsed<Event> {
         payment: row.opt_uuid("payment_id")?.map(PaymentId::from_uuid),
         detail,
         at: row.time("at_ms")?,
+        by: operator(&row)?,
     })
+}
+
+fn operator<R: Cells>(row: &Reader<'_, R>) -> Parsed<Option<Operator>> {
+    let Some(name) = row.opt_text("operator")? else {
+        return Ok(None);
+    };
+    Ok(Some(Operator { name, note: row.text("note")? }))
 }
 
 fn reason_name(name: &str) -> Option<&'static str> {

@@ -27,7 +27,7 @@ macro_rules! withdraw_columns {
 /// The columns that `rows::view` and `rows::payment` read.
 macro_rules! payment_columns {
     () => {
-        "p.id as p_id, p.version as p_version, p.invoice as p_invoice,
+        "p.id as p_id, p.version as p_version, p.withdraw_id as p_withdraw_id, p.invoice as p_invoice,
          p.payment_hash as p_payment_hash, p.amount_msat as p_amount_msat,
          p.fee_limit_msat as p_fee_limit_msat,
          p.invoice_expires_at_ms as p_invoice_expires_at_ms, p.send_until_ms as p_send_until_ms,
@@ -38,6 +38,8 @@ macro_rules! payment_columns {
          p.late_at_ms as p_late_at_ms, p.epoch as p_epoch, p.looks as p_looks"
     };
 }
+
+pub mod payment_lists;
 
 /// `select` of requests with their open or last attempts.
 macro_rules! select_views {
@@ -215,9 +217,10 @@ pub const ADVANCE: Sql = sql(
      update payments
         set state = $1, state_at_ms = $2, noted_reason = $3, preimage = $4, fee_msat = $5,
             failure_reason = $6, operator_reason = $7, late_preimage = $8, late_fee_msat = $9,
-            late_at_ms = $10, node_id = $11, known_at_ms = coalesce(known_at_ms, $12),
-            due_at_ms = $13, looks = $14, version = version + 1
-      where id = $15 and version = $16",
+            late_at_ms = $10, node_id = $11,
+            known_at_ms = case when $12 then null else coalesce(known_at_ms, $13) end,
+            due_at_ms = $14, looks = $15, version = version + 1
+      where id = $16 and version = $17",
 );
 
 pub const POSTPONE: Sql = sql(
@@ -277,14 +280,14 @@ pub const NEWEST_KNOWN: Sql = sql(
 pub const NEW_EVENT: Sql = sql(
     "write an event",
     "-- event.append
-     insert into events (withdraw_id, version, kind, payment_id, detail, at_ms)
-     values ($1, $2, $3, $4, $5, $6)",
+     insert into events (withdraw_id, version, kind, payment_id, detail, at_ms, operator, note)
+     values ($1, $2, $3, $4, $5, $6, $7, $8)",
 );
 
 pub const EVENTS_OF: Sql = sql(
     "read the events of a withdraw request",
     "-- event.of_withdraw
-     select withdraw_id, version, kind, payment_id, detail, at_ms
+     select withdraw_id, version, kind, payment_id, detail, at_ms, operator, note
        from events where withdraw_id = $1 order by version",
 );
 

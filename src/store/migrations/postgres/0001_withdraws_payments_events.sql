@@ -97,9 +97,10 @@ create table payments (
     late_at_ms            bigint,
     -- The node that was asked last.
     node_id               text,
-    -- When the node was first seen to know it as in flight or paid. Never cleared: as long as the
-    -- node knows the newest of these, its word that it does not know another one counts.
-    known_at_ms           bigint ,
+    -- When the node was first seen to know it as in flight or paid. As long as the node knows the
+    -- newest of these, its word that it does not know another one counts. Cleared only where an
+    -- operator ends a doubt without the node's word that it was paid.
+    known_at_ms           bigint,
     -- Of the last lease. Leases save work; correctness rests on `version`.
     epoch                 bigint  not null default 0,
     looks                 bigint  not null default 0,
@@ -126,6 +127,11 @@ create unique index payments_one_open on payments (withdraw_id)
     where state in ('RESERVED', 'SENDING', 'IN_FLIGHT', 'NEEDS_OPERATOR');
 create unique index payments_one_paid on payments (withdraw_id) where state = 'PAID';
 create index payments_of_withdraw on payments (withdraw_id, id);
+-- ListPayments: one index per combination of filters; the primary key serves the list of all.
+create index payments_by_state on payments (state, id);
+create index payments_open on payments (id)
+    where state in ('RESERVED', 'SENDING', 'IN_FLIGHT', 'NEEDS_OPERATOR');
+create index payments_late on payments (id) where late_at_ms is not null;
 create index payments_due_fresh on payments (due_at_ms)
     where state = 'RESERVED' and due_at_ms is not null;
 create index payments_due_follow on payments (due_at_ms)
@@ -158,7 +164,11 @@ create table events (
     payment_id  uuid,
     detail      text,
     at_ms       bigint not null,
-    primary key (withdraw_id, version)
+    -- Who decided it, where a person did, and what they said to it.
+    operator    text,
+    note        text,
+    primary key (withdraw_id, version),
+    constraint events_operator_says_why check ((operator is null) = (note is null))
 );
 
 create table nodes (
