@@ -11,6 +11,7 @@ macro_rules! say {
 
 mod decode;
 mod fetch;
+mod payments;
 mod requests;
 mod serve;
 mod wallet;
@@ -41,6 +42,12 @@ enum Command {
     List(requests::ListArgs),
     /// End a withdraw request.
     Deactivate(requests::OneArgs),
+    /// List payments, newest first.
+    Payments(payments::PaymentsArgs),
+    /// Show a payment with all that was sent for it.
+    Payment(payments::PaymentArgs),
+    /// End a payment that needs an operator.
+    Resolve(payments::ResolveArgs),
     /// Play a wallet (regtest): claim an LNURL with an invoice that the simulated node can pay.
     Claim(wallet::ClaimArgs),
     /// Show what an LNURL or an invoice says.
@@ -63,6 +70,9 @@ impl Cli {
             Some(Command::Get(args)) => requests::get(args).await,
             Some(Command::List(args)) => requests::list(args).await,
             Some(Command::Deactivate(args)) => requests::deactivate(args).await,
+            Some(Command::Payments(args)) => payments::list(args).await,
+            Some(Command::Payment(args)) => payments::get(args).await,
+            Some(Command::Resolve(args)) => payments::resolve(args).await,
             Some(Command::Claim(args)) => wallet::claim(args).await,
             Some(Command::Decode(args)) => decode::decode(&args),
         }

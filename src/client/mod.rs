@@ -1,6 +1,7 @@
 //! The gRPC client that the command line uses.
 
 mod json;
+mod payments;
 
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ use crate::pb::{
     Withdraw, withdraw::Status as WireStatus, withdraw_service_client::WithdrawServiceClient,
 };
 
-pub use json::to_json;
+pub use json::{payment_to_json, time_text, to_json};
+pub use payments::{Ending, PaymentClient, PaymentPage, Resolving, ShownPayment};
 
 /// A withdraw request as the command line shows it.
 pub type Shown = Withdraw;
@@ -32,6 +34,9 @@ pub enum ClientError {
     /// `--status` is none.
     #[error("--status must be ACTIVE, PAID or DEACTIVATED")]
     Status,
+    /// `--state` is none.
+    #[error("--state must be RESERVED, SENDING, IN_FLIGHT, PAID, FAILED or NEEDS_OPERATOR")]
+    State,
     /// Nobody answers.
     #[error("cannot reach {server}: is `withdrawd serve` running there?")]
     Unreachable {
@@ -87,14 +92,7 @@ pub struct Client(WithdrawServiceClient<Channel>);
 impl Client {
     /// Connects to `http://HOST:PORT`.
     pub async fn connect(server: &str) -> Result<Self, ClientError> {
-        // As the banner and grpcurl write it.
-        let server =
-            &if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
-        let endpoint = Endpoint::from_shared(server.clone()).map_err(|_| ClientError::Server)?;
-        let endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT).timeout(CALL_TIMEOUT);
-        let unreachable = |_| ClientError::Unreachable { server: server.clone() };
-        let channel = endpoint.connect().await.map_err(unreachable)?;
-        Ok(Self(WithdrawServiceClient::new(channel)))
+        Ok(Self(WithdrawServiceClient::new(channel(server).await?)))
     }
 
     /// Makes one.
@@ -142,6 +140,16 @@ impl Client {
         let page = answer(self.0.list_withdraws(request).await)?;
         Ok((page.withdraws, page.next_page_token))
     }
+}
+
+async fn channel(server: &str) -> Result<Channel, ClientError> {
+    // As the banner and grpcurl write it.
+    let server =
+        &if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
+    let endpoint = Endpoint::from_shared(server.clone()).map_err(|_| ClientError::Server)?;
+    let endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT).timeout(CALL_TIMEOUT);
+    let unreachable = |_| ClientError::Unreachable { server: server.clone() };
+    endpoint.connect().await.map_err(unreachable)
 }
 
 fn answer<T>(answer: Result<tonic::Response<T>, Status>) -> Result<T, ClientError> {
