@@ -12,6 +12,7 @@ mod attacks;
 mod bench;
 mod binary;
 mod cli;
+mod cli_payments;
 mod clients;
 mod clock;
 mod contract;
