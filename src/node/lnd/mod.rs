@@ -21,13 +21,7 @@ mod proto;
 mod tls;
 
 #[cfg(test)]
-mod fake_test;
-#[cfg(test)]
 mod lab_test;
-#[cfg(test)]
-mod listing_test;
-#[cfg(test)]
-mod node_test;
 
 use std::{sync::Arc, time::Duration};
 
