@@ -21,6 +21,7 @@ mod doubts;
 mod faults;
 mod hostile_bytes;
 mod hostile_http;
+mod hostile_lnd;
 mod hostile_load;
 mod http;
 mod invoices;
