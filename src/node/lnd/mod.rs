@@ -21,6 +21,8 @@ mod proto;
 mod tls;
 
 #[cfg(test)]
+mod lab_late_test;
+#[cfg(test)]
 mod lab_test;
 
 use std::{sync::Arc, time::Duration};
