@@ -123,14 +123,6 @@ fn silences(deal: &Deal) -> Vec<Row> {
         .after(0, vec![nothing(), not_found()])
         .hangs(),
         row(
-            "headers and silence; the next send: SUCCEEDED",
-            [vec![vec![Act::Headers]], deal.is_paid()].concat(),
-            unknown(),
-            SENDING,
-            "PAID held, sent 2",
-        )
-        .stays_open(),
-        row(
             "IN_FLIGHT and silence; looked up: SUCCEEDED",
             deal.is_in_flight(),
             deal.is_paid(),

@@ -9,7 +9,7 @@ use withdrawd::{domain::Millis, pb::Withdraw};
 
 use super::{
     deal::{Deal, SAT},
-    story::{EARLY, LATE, awaited, passes, standing},
+    story::{EARLY, LATE, awaited, passes, refused, standing},
 };
 use crate::{
     bench::Bench,
@@ -178,6 +178,8 @@ async fn a_success_that_is_told_when_all_was_given_up_is_booked_while_the_reques
     for sends in 2..=4 {
         bench.clock.advance(OVER);
         stands(&bench, &lnd, &withdraw, &format!("SENDING held, sent {sends}")).await;
+        // Time that passes before would put off the next look.
+        refused(&bench, &withdraw, sends - 1).await;
     }
     bench.clock.advance(OVER);
     stands(&bench, &lnd, &withdraw, "FAILED NODE_REFUSED claimable, sent 4").await;

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::Semaphore;
 use withdrawd::{
-    domain::Millis,
+    domain::{Millis, PaymentId},
     pb::{
         Withdraw,
         payment::{FailureReason, OperatorReason, State},
@@ -127,10 +127,33 @@ pub async fn passes(bench: &Bench, (count, span): (usize, Millis)) {
 
 /// Where it stands, once that is as `expected`; what it is if it never is.
 pub async fn awaited(bench: &Bench, lnd: &ScriptedLnd, of: &Withdraw, expected: &str) -> String {
+    eventually(async || {
+        let found = standing(bench, lnd, of).await;
+        (found == expected, found)
+    })
+    .await
+}
+
+/// Waits until so many sends were answered with an error, and that is stored.
+pub async fn refused(bench: &Bench, of: &Withdraw, sends: usize) {
+    let payment = bench.get(&of.id).await.payment.unwrap();
+    let id = PaymentId::parse(&payment.id).unwrap();
+    let errors = eventually(async || {
+        let store = bench.store();
+        let row = bench.inside(async move { store.payment(id).await.unwrap().unwrap() }).await;
+        let errors = row.payment.sends.errors();
+        (errors == sends, errors)
+    })
+    .await;
+    assert_eq!(errors, sends);
+}
+
+/// What is found once it is so; what was found last if it never is.
+async fn eventually<T>(probe: impl AsyncFn() -> (bool, T)) -> T {
     let patience = Instant::now() + PATIENCE;
     loop {
-        let found = standing(bench, lnd, of).await;
-        if found == expected || Instant::now() > patience {
+        let (is_so, found) = probe().await;
+        if is_so || Instant::now() > patience {
             return found;
         }
         tokio::task::yield_now().await;

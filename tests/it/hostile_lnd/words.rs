@@ -30,7 +30,9 @@ fn statuses(deal: &Deal) -> Vec<Row> {
         |payment| Payment { failure_reason: Reason::FailureReasonTimeout.into(), ..payment };
     let initiated = deal.payment(PaymentStatus::Initiated);
     let all = [initiated.clone(), deal.in_flight(), deal.paid()];
-    let on_its_way = because(deal.in_flight());
+    // Between two tries: none is out, and another may begin (lnd #8884).
+    let failed_tries = deal.failed(NoRoute).htlcs;
+    let on_its_way = because(Payment { htlcs: failed_tries, ..deal.in_flight() });
     vec![
         row("SUCCEEDED", deal.is_paid(), unknown(), PAID, PAID),
         row("INITIATED, IN_FLIGHT, SUCCEEDED", [stream(&all, [ok()])], unknown(), PAID, PAID),
