@@ -263,7 +263,9 @@ async fn what_can_be_sent_is_what_lnd_finds_a_route_for() {
         let (reaches, exceeds) = (finds(all), finds(all + 1));
         // Others pay from the same channel meanwhile.
         if node.health().await.unwrap() == health {
-            assert!(reaches && !exceeds, "{health:?}: {reaches} {exceeds}");
+            // An HTLC too small for an output of its own weighs nothing, and is counted all the same.
+            let exact = health.busiest_channel_htlcs == 0;
+            assert!(reaches && !(exact && exceeds), "{health:?}: {reaches} {exceeds}");
             return;
         }
     }
