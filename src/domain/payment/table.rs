@@ -171,6 +171,8 @@ fn reserved(look: &LookedUp) -> Next {
                 Next::Send
             }
         }
+        // A record about another payment has that one's age: it tells nothing about ours.
+        Word::Contradiction(why @ OperatorReason::AnswerMismatch, _) => Next::Doubt(why),
         Word::InFlight(BeforeWithdraw)
         | Word::Succeeded { age: BeforeWithdraw, .. }
         | Word::Contradiction(_, BeforeWithdraw) => Next::Fail(FailureReason::InvoiceKnownToNode),
