@@ -18,6 +18,7 @@ mod contract;
 mod crashes;
 mod daemon;
 mod doubts;
+mod exhaustive;
 mod faults;
 mod hostile_bytes;
 mod hostile_http;
