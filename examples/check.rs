@@ -19,7 +19,7 @@ mod checker;
 
 use std::{process::ExitCode, time::Instant};
 
-use checker::{ASSUMPTIONS, FAULTS, Faults, Job, MUTATIONS, SETS};
+use checker::{ASSUMPTIONS, FAULTS, Faults, Job, MUTATIONS, Report, SETS, differently_said};
 use clap::Parser;
 
 #[derive(Debug, Parser)]
@@ -47,6 +47,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let mut good = true;
+    let mut all: Vec<Report> = Vec::new();
     for job in jobs(&args) {
         let begun = Instant::now();
         let reports = job.run();
@@ -56,7 +57,9 @@ fn main() -> ExitCode {
         }
         println!("    {seconds:.1} s, {} MB at most so far", peak_mb());
         good &= job.is_as_expected(&reports);
+        all.extend(reports);
     }
+    println!("the table never said, or said unexpectedly: {:?}", differently_said(&all));
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

@@ -1,6 +1,6 @@
 //! What may go wrong, and what the code is made to do wrong so that it must be noticed.
 
-use super::{real::Tampered, state::Budget};
+use super::{pairs::Tampered, state::Budget};
 
 /// What may go wrong. Delay, any order, impatient payers and payers that pause are always there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -5,9 +5,10 @@
 //! atomic effect; between any two of them anything else may happen. Whatever is written names the
 //! version that was read, so that a payer whose rows have moved is as good as idle.
 //!
-//! * `state`: what exists; `packed`: the same as one number; `words`: the same for people.
+//! * `state`: what exists; `packed`: the same as one number; `words`: the same for people; `canonical`:
+//!   one state for all that cannot be told apart.
 //! * `rows`: the real rows, made from a state and read back into one; `real`: the real functions, called
-//!   as the service calls them. Nothing else here decides anything.
+//!   as the service calls them, with what goes in and out of them in `pairs`. Nothing else decides.
 //! * `steps`: all steps from a state: of wallets, people and time (`world`), of the node, of a payer
 //!   (`worker`).
 //! * `faults`: what may go wrong, and the mutations; `invariants`: what must hold; `search`, `jobs`.
@@ -19,12 +20,14 @@
 //! disagree by more than the skew and do not notice, a request that a proxy delivers twice, fees, other
 //! requests. A NOT_FOUND of a node without its books is known for what it is (`service::trust`).
 
+mod canonical;
 mod faults;
 mod hashing;
 mod invariants;
 mod jobs;
 mod node;
 mod packed;
+mod pairs;
 mod real;
 mod rows;
 mod search;
@@ -35,4 +38,5 @@ mod worker;
 mod world;
 
 pub use faults::{FAULTS, Faults};
-pub use jobs::{ASSUMPTIONS, Job, MUTATIONS, SETS};
+pub use jobs::{ASSUMPTIONS, Job, MUTATIONS, SETS, differently_said};
+pub use search::Report;

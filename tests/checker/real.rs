@@ -4,7 +4,11 @@
 //! is kept without something (see [`State::canonical`](super::state::State::canonical)), they are
 //! called with every value of it, and must not see a difference.
 
-use std::{cell::RefCell, collections::HashMap, hash::Hash};
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, HashMap},
+    hash::Hash,
+};
 
 use withdrawd::domain::{
     Change, FailureReason, OperatorReason, PaymentHash, Preimage, WithdrawView,
@@ -16,56 +20,10 @@ use withdrawd::domain::{
 
 use super::{
     hashing::Mixer,
+    pairs::{Asked, Found, Pair, Tampered, Written},
     rows::{LIMITS, MADE, NOW, REOPENING, Rows, SEND_LIFE, decided_at, epoch},
-    state::{Attempt, Is, Node, Request, Said, Sent, Stands, Then},
+    state::{Attempt, Is, Node, Request, Said, Stands, Then},
 };
-
-/// An attempt and its request, as they stand in the database.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Pair {
-    pub a: u8,
-    pub attempt: Attempt,
-    pub request: Request,
-}
-
-/// What a step wrote. Without a request: that row was not written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Written {
-    pub attempt: Attempt,
-    pub request: Option<Request>,
-}
-
-/// What a node answered to a look-up.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Found {
-    Record(Is, u8),
-    /// The record calls it paid, and its preimage does not fit.
-    WrongProof(u8),
-    /// The record is about another payment.
-    AnotherPayment(u8),
-}
-
-/// A look-up and its circumstances.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Asked {
-    pub found: Found,
-    pub node: Node,
-    /// The clocks were read when a send was not over yet.
-    pub early: bool,
-    pub tampered: Tampered,
-}
-
-/// What a mutation does to the inputs and outputs of the real functions.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Tampered {
-    No,
-    /// No mutation: the clocks disagreed, and the payer waits.
-    ClocksDisagree,
-    NotAsked,
-    TimeoutIsFailure,
-    FirstFailureCloses,
-    OtherNodeIsBelieved,
-}
 
 /// What an answer led to, and what is written of it.
 type Folded = (Next, Option<Written>);
@@ -283,6 +241,16 @@ impl Real {
         self.payment(&pair).all_over(NOW, &LIMITS)
     }
 
+    /// What the table said, in which state: so that nobody takes a search for whole that never came to
+    /// some row of it.
+    pub fn taken(&self) -> BTreeSet<(Stands, Then)> {
+        let looks = self.memos.looks.borrow();
+        let looks = looks.iter().map(|((pair, _), next)| (pair.attempt.stands, *next));
+        let hears = self.memos.hears.borrow();
+        let hears = hears.iter().map(|((pair, ..), (next, _))| (pair.attempt.stands, *next));
+        looks.chain(hears).filter_map(|(stands, next)| Some((stands, then(next)?))).collect()
+    }
+
     fn payment(&self, pair: &Pair) -> Payment {
         self.rows.payment(pair.a, &pair.attempt)
     }
@@ -351,7 +319,6 @@ pub fn then(next: Next) -> Option<Then> {
         Next::InFlight => Then::InFlight,
         Next::Pay { .. } => Then::Pay,
         Next::Fail(_) => Then::Fail,
-        Next::Doubt(OperatorReason::Foreign) => unreachable!("no look-up tells who sent it"),
         Next::Doubt(_) => Then::Doubt,
         Next::LateSuccess { .. } => Then::LateSuccess,
     })
@@ -366,45 +333,5 @@ fn shown(payment: Payment) -> PaymentView {
         amount: payment.amount,
         fee_limit: payment.fee_limit,
         state: payment.state,
-    }
-}
-
-impl Pair {
-    /// Without what is not in the rows.
-    pub fn new(a: u8, mut attempt: Attempt, request: Request) -> Self {
-        for send in &mut attempt.sends {
-            (send.on_its_way, send.taken) = (false, false);
-        }
-        Self { a, attempt, request }
-    }
-
-    /// Rows that differ from these only in what a canonical state does not keep.
-    fn indistinct(self) -> Vec<Self> {
-        let stands = self.attempt.stands;
-        let closed = stands == Stands::Paid || stands.is_failed();
-        if !closed && !stands.is_in_doubt() {
-            return Vec::new();
-        }
-        let with = |change: &dyn Fn(&mut Attempt)| {
-            let mut same = self;
-            change(&mut same.attempt);
-            same
-        };
-        let mut all = vec![with(&|a| a.noted = true), with(&|a| a.too_late = true)];
-        if closed && self.attempt.count > 0 {
-            all.push(with(&|a| a.sends[0] = Sent::NEW));
-            all.push(with(&|a| a.count = 3));
-        }
-        all
-    }
-
-    /// The same record of every age, where a canonical state does not keep it.
-    fn indistinct_ages(self, found: Found) -> Vec<Found> {
-        match found {
-            _ if self.attempt.stands == Stands::Reserved => Vec::new(),
-            Found::Record(is, _) => (0..3).map(|age| Found::Record(is, age)).collect(),
-            Found::WrongProof(_) => (0..3).map(Found::WrongProof).collect(),
-            Found::AnotherPayment(_) => (0..3).map(Found::AnotherPayment).collect(),
-        }
     }
 }

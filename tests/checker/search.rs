@@ -1,12 +1,15 @@
 //! The search: breadth first, every reachable state once, so that what is found first is shortest.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use super::{
     hashing,
     invariants::Invariant,
     real::Real,
-    state::State,
+    state::{Stands, State, Then},
     steps::{self, Leads, Setting},
 };
 
@@ -19,6 +22,8 @@ pub struct Report {
     pub depth: usize,
     /// The shortest way to each broken invariant.
     pub broken: BTreeMap<Invariant, Vec<String>>,
+    /// What the table said, in which state.
+    pub taken: BTreeSet<(Stands, Then)>,
 }
 
 /// How far to search.
@@ -171,7 +176,7 @@ pub fn search(setting: Setting, until: Until) -> Report {
     }
     let deepest = u32::try_from(known.states.len() - 1).expect("fewer states than 2³²");
     let depth = known.way_to(deepest).len() - 1;
-    Report { states: known.states.len(), whole, depth, broken }
+    Report { states: known.states.len(), whole, depth, broken, taken: real.taken() }
 }
 
 /// The shortest way to a state, in words.

@@ -8,7 +8,8 @@ use withdrawd::domain::payment::Next;
 use super::{
     faults::{Fault, Faults, Mutation},
     invariants::{self, Broken},
-    real::{Pair, Real, Tampered, Written},
+    pairs::{Pair, Tampered, Written},
+    real::Real,
     state::{State, Then, Worker},
 };
 

@@ -6,7 +6,8 @@ use withdrawd::domain::payment::Next;
 use super::{
     faults::{Fault, Mutation},
     invariants::{Broken, Invariant},
-    real::{Asked, Found, Tampered, Written, then},
+    pairs::{Asked, Found, Tampered, Written},
+    real::then,
     state::{Is, Node, Said, Stands, Then, Worker},
     steps::{Label, Steps},
 };

@@ -2,6 +2,8 @@
 //!
 //! Every wording that looks fussy is there because a model search found a history of 10 to 20 steps
 //! that pays twice without it. Change nothing here without running the model.
+//!
+#![doc = include_str!("table.md")]
 
 use super::{Age, FailureReason, OperatorReason, Payment, State, Word};
 use crate::domain::{Msat, Preimage};
