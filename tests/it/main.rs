@@ -19,6 +19,7 @@ mod contract;
 mod crashes;
 mod daemon;
 mod doubts;
+mod exhaustive;
 mod faults;
 mod fences;
 mod halts;

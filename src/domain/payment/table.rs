@@ -2,6 +2,8 @@
 //!
 //! Every wording that looks fussy is there because a model search found a history of 10 to 20 steps
 //! that pays twice without it. Change nothing here without running the model.
+//!
+#![doc = include_str!("table.md")]
 
 use super::{Age, FailureReason, OperatorReason, Payment, State, Word};
 use crate::domain::{Msat, Preimage};
@@ -171,6 +173,8 @@ fn reserved(look: &LookedUp) -> Next {
                 Next::Send
             }
         }
+        // A record about another payment has that one's age: it tells nothing about ours.
+        Word::Contradiction(why @ OperatorReason::AnswerMismatch, _) => Next::Doubt(why),
         Word::InFlight(BeforeWithdraw)
         | Word::Succeeded { age: BeforeWithdraw, .. }
         | Word::Contradiction(_, BeforeWithdraw) => Next::Fail(FailureReason::InvoiceKnownToNode),

@@ -6,8 +6,13 @@
 //! * [`steps`]: what a step writes, and when a request opens again.
 //! * [`timing`]: when a send is over, and when to look next.
 //! * [`model`]: the whole product of circumstances against a restatement of the searched model.
+//! * [`printed`]: the table itself, asked of the code and printed under the contract's rows ([`lines`],
+//!   in terms of [`circumstances`]).
 
+mod circumstances;
+mod lines;
 mod model;
+mod printed;
 mod records;
 mod rows;
 mod steps;
@@ -176,6 +181,25 @@ fn all_words() -> Vec<Word> {
         ]
     };
     std::iter::once(Word::NotFound).chain(AGES.into_iter().flat_map(of_age)).collect()
+}
+
+/// Every list of so many answers at most.
+fn answers_up_to(sends: usize) -> Vec<Vec<Option<Answer>>> {
+    let kinds = [None, Some(Answer::Error), Some(Answer::AlreadyExists), Some(Answer::Final)];
+    let mut all = vec![Vec::new()];
+    let mut longest = all.clone();
+    for _ in 0..sends {
+        let longer = longest.iter().flat_map(|answers: &Vec<_>| {
+            kinds.map(|kind| {
+                let mut answers = answers.clone();
+                answers.push(kind);
+                answers
+            })
+        });
+        longest = longer.collect();
+        all.extend(longest.iter().cloned());
+    }
+    all
 }
 
 /// An instant that many stories begin at.

@@ -182,25 +182,6 @@ fn word(said: Is, age: u8) -> Word {
 
 const BOTH: [bool; 2] = [false, true];
 
-/// Every list of up to four answers: one send more than errors are allowed.
-fn all_answers() -> Vec<Vec<Option<Answer>>> {
-    let kinds = [None, Some(Answer::Error), Some(Answer::AlreadyExists), Some(Answer::Final)];
-    let mut all = vec![Vec::new()];
-    let mut longest = all.clone();
-    for _ in 0..4 {
-        let longer = longest.iter().flat_map(|answers: &Vec<_>| {
-            kinds.map(|kind| {
-                let mut answers = answers.clone();
-                answers.push(kind);
-                answers
-            })
-        });
-        longest = longer.collect();
-        all.extend(longest.iter().cloned());
-    }
-    all
-}
-
 fn all_cases() -> Vec<Case> {
     let states = [
         (St::Reserved, false),
@@ -212,7 +193,8 @@ fn all_cases() -> Vec<Case> {
         (St::Operator, true),
     ];
     let mut cases = Vec::new();
-    for answers in all_answers() {
+    // One send more than errors are allowed.
+    for answers in answers_up_to(4) {
         for (st, foreign) in states {
             // Nothing was sent exactly while it is reserved; it may also have ended so.
             let never_sent = answers.is_empty();

@@ -41,6 +41,19 @@ fn a_payment_that_we_may_have_made_and_forgotten_needs_a_person() {
     assert_eq!(follows(&attempt(), &look(failed_word())), doubt);
 }
 
+/// RESERVED × a record about another payment: however old that one is, ours may have been made and
+/// forgotten. Taken for "known from before the request", it let a restored request be paid twice.
+#[test]
+fn an_answer_about_another_payment_tells_nothing_about_ours() {
+    let mismatch = OperatorReason::AnswerMismatch;
+    for age in AGES {
+        let word = Word::Contradiction(mismatch, age);
+        for look in [early(word), look(word), too_late(word)] {
+            assert_eq!(follows(&attempt(), &look), Next::Doubt(mismatch), "{age:?}");
+        }
+    }
+}
+
 /// SENDING, `IN_FLIGHT` × succeeded: a proof settles it, whatever else is in doubt.
 #[test]
 fn a_proof_of_payment_settles_an_attempt_that_was_sent() {

@@ -1,0 +1,137 @@
+//! The table as the code has it, printed under the rows of the contract and compared with `table.md`.
+//!
+//! A line names states, words and conditions; what follows is asked of the code, which must say the
+//! same in every circumstance that the line covers. Every circumstance is covered by exactly one line.
+//! `WITHDRAWD_BLESS=1 cargo test --lib printed` writes the file anew.
+
+use std::fmt::Write;
+
+use super::{
+    circumstances::{Circumstance, From, NOTED, Says, When, all},
+    lines::{CONTRACT, LINES, Line},
+    *,
+};
+
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/domain/payment/table.md");
+
+const HEAD: &str = "\
+# The table, as the code has it
+
+Printed by `table_test::printed` under the rows of the contract, in its order. A condition that a line
+does not name makes no difference, and where none is named it is the same by a look-up and on a
+send's own stream. A look-up's words count only from the node that was asked, with its memory intact,
+but for row 18; a proof and \"in flight\" need no memory.
+";
+
+impl Line {
+    fn covers(&self, of: &Circumstance) -> bool {
+        let distrusted = When::OtherNode.holds(of)
+            || When::Forgetful.holds(of)
+                && matches!(of.says(), Says::NotFound | Says::Failed | Says::Refused);
+        let about_trust =
+            self.when.contains(&When::OtherNode) || self.when.contains(&When::Forgetful);
+        about_trust == distrusted
+            && self.from.contains(&of.from)
+            && self.says.contains(&of.says())
+            && self.when.iter().all(|when| when.holds(of))
+    }
+
+    fn print(&self, follows: &str) -> String {
+        let from: Vec<&str> = self.from.iter().map(|from| from.name()).collect();
+        let says: Vec<&str> = self.says.iter().map(|says| says.name()).collect();
+        let says = if says.len() > 6 { "anything".to_owned() } else { says.join("; or ") };
+        let when: Vec<&str> = self.when.iter().map(|when| when.name()).collect();
+        format!("| {} | {says} | {} | {follows} |\n", from.join(", "), when.join("; "))
+    }
+}
+
+/// What follows, with the reason by where it comes from.
+fn follows(of: &Circumstance) -> String {
+    let said = match of.word() {
+        Some(Word::Failed(why, _)) => Some(why),
+        _ => None,
+    };
+    let reason = |why: FailureReason| {
+        if said == Some(why) {
+            "the node's reason".to_owned()
+        } else if why == NOTED {
+            "the noted reason".to_owned()
+        } else {
+            format!("`{}`", why.name())
+        }
+    };
+    match of.next() {
+        Next::Stay => "nothing".to_owned(),
+        Next::Send => "send".to_owned(),
+        Next::Note(why) => format!("note {}", reason(why)),
+        Next::InFlight => "IN_FLIGHT".to_owned(),
+        Next::Pay { .. } => "PAID".to_owned(),
+        Next::Fail(why) => format!("FAILED, {}", reason(why)),
+        Next::Doubt(why) => format!("NEEDS_OPERATOR, `{}`", why.name()),
+        Next::LateSuccess { .. } => "FAILED, marked LATE_SUCCESS".to_owned(),
+    }
+}
+
+/// What the code says for each line. Fails where it says two things, or where no line, or more than
+/// one, is about a circumstance.
+fn outcomes(circumstances: &[Circumstance]) -> Vec<String> {
+    let mut outcomes: Vec<Option<String>> = vec![None; LINES.len()];
+    for of in circumstances {
+        let covering: Vec<usize> = (0..LINES.len()).filter(|at| LINES[*at].covers(of)).collect();
+        let [line] = covering.as_slice() else {
+            panic!("covered by {:?}: {of:?}", covering.iter().map(|at| &LINES[*at]));
+        };
+        let says = follows(of);
+        let known = outcomes[*line].get_or_insert_with(|| says.clone());
+        assert_eq!(*known, says, "{:?} does not tell these apart: {of:?}", LINES[*line]);
+    }
+    let all = LINES.iter().zip(outcomes);
+    all.map(|(line, says)| says.unwrap_or_else(|| panic!("{line:?} is about nothing"))).collect()
+}
+
+fn printed() -> String {
+    let outcomes = outcomes(&all());
+    let mut text = HEAD.to_owned();
+    for (index, row) in CONTRACT.iter().enumerate() {
+        let _ = write!(text, "\n## {}. {}\n\n{}\n\n", index + 1, row.label, row.demands);
+        text.push_str("| state | heard | when | what follows |\n|---|---|---|---|\n");
+        let lines = LINES.iter().zip(&outcomes).filter(|(line, _)| line.row == index + 1);
+        let lines: Vec<String> = lines.map(|(line, says)| line.print(says)).collect();
+        assert!(!lines.is_empty(), "no line for {}", row.label);
+        text.extend(lines);
+    }
+    text
+}
+
+/// The lines that only one of two texts has.
+fn difference(file: &str, code: &str) -> String {
+    let only = |sign: &str, of: &str, not_in: &str| {
+        let others: Vec<&str> = not_in.lines().collect();
+        let lines = of.lines().filter(|line| !others.contains(line));
+        lines.map(|line| format!("{sign} {line}\n")).collect::<String>()
+    };
+    only("-", file, code) + &only("+", code, file)
+}
+
+#[test]
+fn the_table_that_is_checked_in_is_the_codes() {
+    let code = printed();
+    if std::env::var_os("WITHDRAWD_BLESS").is_some() {
+        std::fs::write(FILE, &code).unwrap();
+    }
+    let file = std::fs::read_to_string(FILE).unwrap_or_default();
+    assert!(
+        file == code,
+        "table.md is not what the code does; WITHDRAWD_BLESS=1 writes it anew\n{}",
+        difference(&file, &code)
+    );
+}
+
+/// The states of the lines are those of the code.
+#[test]
+fn every_state_has_its_name() {
+    for of in all() {
+        assert_eq!(of.from.name(), of.payment.state.name());
+    }
+    assert_ne!(From::Paid.name(), From::Failed.name());
+}

@@ -1,0 +1,138 @@
+//! What may go wrong, and what the code is made to do wrong so that it must be noticed.
+
+use super::{pairs::Tampered, state::Budget};
+
+/// What may go wrong. Delay, any order, impatient payers and payers that pause are always there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// The node refuses an invoice at once and stores nothing.
+    Refusal,
+    /// A payer dies between two effects.
+    Crash,
+    /// A request to the node is lost.
+    Loss,
+    /// The answer to COMMIT is lost, applied or not.
+    LostCommit,
+    /// A send's stream breaks with an error, whatever becomes of the request.
+    StreamError,
+    /// The node calls a payment paid and shows a preimage that does not fit.
+    WrongProof,
+    /// The node stores a send some time after it checked its deadline, within its slack.
+    SlowNode,
+    /// With [`Fault::SlowNode`]: and later than that, against the assumption.
+    SlowerThanSlack,
+    /// Wall and monotonic clock disagree.
+    ClocksDisagree,
+    /// The request expires, and its grace runs out.
+    Expiry,
+    /// A look-up is answered with the record of another payment.
+    AnotherPayment,
+    /// Other software pays the first invoice with the same node, once.
+    Foreign,
+    /// The same, twice.
+    ForeignTwice,
+    /// Somebody deletes the record of a failed payment.
+    Deletion,
+    /// Another node answers for a while.
+    OtherNode,
+    /// The node loses its books, and they may be found again.
+    Amnesia,
+    /// The database is restored to a state before the first send, which is over by then.
+    Restore,
+}
+
+/// Faults by name, for the command line and the report.
+pub const FAULTS: [(&str, Fault); 17] = [
+    ("refusal", Fault::Refusal),
+    ("crash", Fault::Crash),
+    ("loss", Fault::Loss),
+    ("lost commit", Fault::LostCommit),
+    ("stream error", Fault::StreamError),
+    ("wrong proof", Fault::WrongProof),
+    ("slow node", Fault::SlowNode),
+    ("slower than slack", Fault::SlowerThanSlack),
+    ("clocks disagree", Fault::ClocksDisagree),
+    ("expiry", Fault::Expiry),
+    ("another payment", Fault::AnotherPayment),
+    ("foreign", Fault::Foreign),
+    ("foreign twice", Fault::ForeignTwice),
+    ("deletion", Fault::Deletion),
+    ("other node", Fault::OtherNode),
+    ("amnesia", Fault::Amnesia),
+    ("restore", Fault::Restore),
+];
+
+/// A set of faults.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Faults(u32);
+
+impl Faults {
+    pub const fn of(faults: &[Fault]) -> Self {
+        let mut set = 0;
+        let mut at = 0;
+        while at < faults.len() {
+            set |= 1 << faults[at] as u32;
+            at += 1;
+        }
+        Self(set)
+    }
+
+    pub const fn and(self, faults: &[Fault]) -> Self {
+        Self(self.0 | Self::of(faults).0)
+    }
+
+    pub fn has(self, fault: Fault) -> bool {
+        self.0 & (1 << fault as u32) != 0
+    }
+
+    pub fn budget(self) -> Budget {
+        let foreign = u8::from(self.has(Fault::Foreign)) + u8::from(self.has(Fault::ForeignTwice));
+        Budget {
+            foreign: if self.has(Fault::ForeignTwice) { 2 } else { foreign },
+            deletions: u8::from(self.has(Fault::Deletion)),
+            node_changes: u8::from(self.has(Fault::OtherNode) || self.has(Fault::Amnesia)),
+            restores: u8::from(self.has(Fault::Restore)),
+        }
+    }
+}
+
+/// What the code is made to do wrong. The real functions stay as they are: what goes into them or
+/// comes out of them is changed, or a step is left out or put before another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mutation {
+    /// An error or a timeout of a send is taken for its failure.
+    ReopensOnTimeout,
+    /// The node is asked before the send's row is committed.
+    SendsBeforeCommit,
+    /// A payer that takes over sends what was sending, without a look.
+    NoLookUpInRecovery,
+    /// A payer that has waited long enough closes the attempt, and the request takes a new invoice.
+    RebindsUnanswered,
+    /// The first failure closes the attempt, whatever else was sent.
+    FirstFailureCloses,
+    /// The same invoice is accepted twice.
+    HashNotUnique,
+    /// A COMMIT that was not answered is taken for undone: nothing was sent, the attempt is closed.
+    LostCommitIsFailure,
+    /// `NOT_FOUND` counts, whoever says it.
+    OtherNodeIsBelieved,
+    /// `NEEDS_OPERATOR` does not hold the request.
+    DoubtIsNotOpen,
+}
+
+impl Mutation {
+    /// What the real functions' callers do otherwise.
+    pub fn tampered(self) -> Tampered {
+        match self {
+            Self::ReopensOnTimeout => Tampered::TimeoutIsFailure,
+            Self::FirstFailureCloses => Tampered::FirstFailureCloses,
+            Self::OtherNodeIsBelieved => Tampered::OtherNodeIsBelieved,
+            Self::NoLookUpInRecovery => Tampered::NotAsked,
+            Self::SendsBeforeCommit
+            | Self::RebindsUnanswered
+            | Self::HashNotUnique
+            | Self::LostCommitIsFailure
+            | Self::DoubtIsNotOpen => Tampered::No,
+        }
+    }
+}

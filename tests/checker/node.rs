@@ -1,0 +1,182 @@
+//! A node with the semantics of lnd: it refuses what comes after its deadline, and a second payment of
+//! a hash that it is paying or has paid; a failed payment can be started anew.
+
+use super::{
+    faults::Fault,
+    invariants::{Broken, Invariant},
+    state::{FOREIGN, Is, Node, Paid, REFUSED, Said, State, Worker},
+    steps::{Label, Steps},
+};
+
+impl Steps<'_> {
+    pub fn nodes(&mut self) {
+        for a in 0..2 {
+            for n in 0..3 {
+                self.arrivals(a, n);
+            }
+        }
+        for invoice in 0..2 {
+            self.ends(invoice);
+            self.deletion(invoice);
+        }
+        self.foreign();
+        self.identity();
+    }
+
+    fn arrivals(&mut self, a: u8, n: u8) {
+        let (i, m) = (usize::from(a), usize::from(n));
+        let send = self.from.attempts[i].sends[m];
+        if send.taken {
+            let mut to = self.from;
+            to.attempts[i].sends[m].taken = false;
+            self.store(to, a, n);
+        }
+        if !send.on_its_way {
+            return;
+        }
+        let mut to = self.from;
+        to.attempts[i].sends[m].on_its_way = false;
+        if self.setting.has(Fault::Loss) {
+            self.fault("{a}'s send {n} is lost", (a, n), to);
+        }
+        if send.age >= REFUSED {
+            let to = to.tell(a, n, Said::Error);
+            self.add("{a}'s send {n} comes too late, the node refuses it", (a, n), to);
+        } else if self.setting.has(Fault::SlowNode) {
+            to.attempts[i].sends[m].taken = true;
+            self.add("{a}'s send {n} arrives, the node checks its deadline", (a, n), to);
+        } else {
+            self.store(to, a, n);
+        }
+    }
+
+    /// The node has accepted a send and looks into its own books.
+    fn store(&mut self, mut to: State, a: u8, n: u8) {
+        let invoice = usize::from(to.attempts[usize::from(a)].invoice);
+        let record = to.records[invoice];
+        if matches!(record.is, Is::InFlight | Is::Succeeded) {
+            let ours = record.is == Is::InFlight && record.owner != FOREIGN
+                || Paid::OURS.contains(&record.paid);
+            let what = "{a}'s send {n} arrives: ALREADY_EXISTS";
+            let label = Label { what, a, n, next: None, fault: false };
+            let broken = Broken::when(Invariant::AskedTwice, ours);
+            return self.push(label, to.tell(a, n, Said::Exists), broken);
+        }
+        if self.setting.has(Fault::Refusal) {
+            let to = to.tell(a, n, Said::Error);
+            self.add("{a}'s send {n} arrives, is refused, nothing is stored", (a, n), to);
+        }
+        let record = &mut to.records[invoice];
+        (record.is, record.owner, record.age) = (Is::InFlight, 4 * a + n, 2);
+        for worker in &mut to.workers {
+            if *worker == (Worker::Listening { a, n, started: false }) {
+                *worker = Worker::Listening { a, n, started: true };
+            }
+        }
+        self.add("{a}'s send {n} arrives, the node starts to pay", (a, n), to);
+    }
+
+    fn ends(&mut self, invoice: usize) {
+        let record = self.from.records[invoice];
+        if !record.is.is_moving() {
+            return;
+        }
+        let listener = self.from.workers.iter().position(|worker| {
+            matches!(*worker, Worker::Listening { a, n, started: true } if 4 * a + n == record.owner)
+        });
+        for (is, said, what) in [
+            (Is::Succeeded, Said::Succeeded, "the payee takes the money of {a}"),
+            (Is::Failed, Said::Failed, "the payment of {a} fails"),
+            (Is::Refused, Said::Refused, "the payee of {a} refuses"),
+        ] {
+            // A payee takes an invoice's money once.
+            if is == Is::Succeeded && record.paid != Paid::ByNobody {
+                continue;
+            }
+            let mut to = self.from;
+            let after = &mut to.records[invoice];
+            after.is = if record.is == Is::Ghost { Is::NotFound } else { is };
+            if is == Is::Succeeded {
+                after.paid = match record.owner {
+                    FOREIGN => Paid::ByOthers,
+                    owner => Paid::OURS[usize::from(owner / 4)],
+                };
+            }
+            if let Some(worker) = listener
+                && let Worker::Listening { a, n, .. } = to.workers[worker]
+            {
+                to.workers[worker] = Worker::Hears { a, n, said };
+            }
+            self.add(what, (u8::from(invoice == 1), 0), to);
+            let wrong = self.setting.has(Fault::WrongProof) && is == Is::Succeeded;
+            if let Some(worker) = listener
+                && let (true, Worker::Hears { a, n, .. }) = (wrong, to.workers[worker])
+            {
+                let to = to.with(worker, Worker::Hears { a, n, said: Said::WrongProof });
+                self.fault("the payee takes the money of {a}, the proof is wrong", (a, n), to);
+            }
+        }
+    }
+
+    fn deletion(&mut self, invoice: usize) {
+        let failed = matches!(self.from.records[invoice].is, Is::Failed | Is::Refused);
+        if failed && self.from.budget.deletions > 0 {
+            let mut to = self.from;
+            to.records[invoice].is = Is::NotFound;
+            to.budget.deletions -= 1;
+            let a = u8::from(invoice == 1);
+            self.fault("the node's failed record of {a} is deleted", (a, 0), to);
+        }
+    }
+
+    /// Another node in its place, or its books gone; and how both are mended.
+    fn identity(&mut self) {
+        let s = self.from;
+        if s.budget.node_changes > 0 {
+            let mut to = s;
+            to.budget.node_changes -= 1;
+            if self.setting.has(Fault::OtherNode) {
+                to.node = Node::Other;
+                self.fault("another node answers from now on", (0, 0), to);
+            }
+            if self.setting.has(Fault::Amnesia) {
+                to.node = Node::Forgetful;
+                for record in &mut to.records {
+                    record.is = if record.is == Is::InFlight { Is::Ghost } else { Is::NotFound };
+                }
+                for worker in &mut to.workers {
+                    if let Worker::Listening { a, n, started: true } = *worker {
+                        *worker = Worker::Hears { a, n, said: Said::Error };
+                    }
+                }
+                self.fault("the node loses its books", (0, 0), to);
+            }
+        }
+        if s.node == Node::Same {
+            return;
+        }
+        let mut to = s;
+        to.node = Node::Same;
+        for record in &mut to.records {
+            match record.is {
+                Is::Ghost => record.is = Is::InFlight,
+                Is::NotFound if record.paid != Paid::ByNobody => record.is = Is::Succeeded,
+                _ => {}
+            }
+        }
+        self.add("the first node is back, with its books", (0, 0), to);
+    }
+}
+
+impl State {
+    /// The last word on a send's own stream, if anybody listens.
+    #[must_use]
+    fn tell(mut self, a: u8, n: u8, said: Said) -> Self {
+        for worker in &mut self.workers {
+            if *worker == (Worker::Listening { a, n, started: false }) {
+                *worker = Worker::Hears { a, n, said };
+            }
+        }
+        self
+    }
+}

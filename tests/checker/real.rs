@@ -1,0 +1,337 @@
+//! The real functions of `withdrawd::domain`, called as the payer and the claim service call them.
+//!
+//! They are pure, so each is called once for each of its inputs and its answer kept. Wherever a state
+//! is kept without something (see [`State::canonical`](super::state::State::canonical)), they are
+//! called with every value of it, and must not see a difference.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, HashMap},
+    hash::Hash,
+};
+
+use withdrawd::domain::{
+    Change, FailureReason, OperatorReason, PaymentHash, Preimage, WithdrawView,
+    payment::{
+        Advance, Answer, Heard, LookedUp, Next, Pace, Payment, PaymentView, Record as Told,
+        RecordState, Trust, Word, heard, looked_up, next_look,
+    },
+};
+
+use super::{
+    hashing::Mixer,
+    pairs::{Asked, Found, Pair, Tampered, Written},
+    rows::{LIMITS, MADE, NOW, REOPENING, Rows, SEND_LIFE, decided_at, epoch},
+    state::{Attempt, Is, Node, Request, Said, Stands, Then},
+};
+
+/// What an answer led to, and what is written of it.
+type Folded = (Next, Option<Written>);
+type Memo<K, V> = RefCell<HashMap<K, V, Mixer>>;
+
+#[derive(Default)]
+struct Memos {
+    looks: Memo<(Pair, Asked), Next>,
+    follows: Memo<(Pair, Then), Written>,
+    hears: Memo<(Pair, u8, Said, Tampered), Folded>,
+    sends: Memo<(Pair, u8), Attempt>,
+    claims: Memo<(Request, Option<Pair>, u8), Option<Request>>,
+    deactivations: Memo<Request, Option<Request>>,
+    ticks: Memo<Request, Option<Request>>,
+    due: Memo<Pair, bool>,
+}
+
+pub struct Real {
+    rows: Rows,
+    memos: Memos,
+}
+
+fn once<K: Hash + Eq + Copy, V: Copy>(memo: &Memo<K, V>, key: K, call: impl FnOnce() -> V) -> V {
+    if let Some(known) = memo.borrow().get(&key) {
+        return *known;
+    }
+    let value = call();
+    memo.borrow_mut().insert(key, value);
+    value
+}
+
+impl Real {
+    pub fn new() -> Self {
+        Self { rows: Rows::new(), memos: Memos::default() }
+    }
+
+    /// `Payer::look` and the first lines of `Payer::attend`.
+    pub fn look(&self, pair: Pair, asked: Asked) -> Next {
+        once(&self.memos.looks, (pair, asked), || {
+            let next = self.look_once(pair, asked);
+            for same in pair.indistinct() {
+                assert_eq!(next, self.look_once(same, asked), "{same:?}: {asked:?}");
+            }
+            for found in pair.indistinct_ages(asked.found) {
+                assert_eq!(next, self.look_once(pair, Asked { found, ..asked }), "{pair:?}");
+            }
+            next
+        })
+    }
+
+    fn look_once(&self, pair: Pair, asked: Asked) -> Next {
+        let payment = self.payment(&pair);
+        let withdraw = self.rows.withdraw(pair.request);
+        let not_asked = asked.tampered == Tampered::NotAsked;
+        let found = if not_asked { Found::Record(Is::NotFound, 0) } else { asked.found };
+        let told = self.told(&payment, pair.attempt.invoice, found);
+        let word = Word::of(told.as_ref(), &payment, LIMITS.clock_skew);
+        let looked = LookedUp {
+            word,
+            over: payment.all_over(NOW, &LIMITS) && !asked.early || not_asked,
+            too_late: payment.too_late(NOW),
+            trust: match asked.node {
+                Node::Other if asked.tampered == Tampered::OtherNodeIsBelieved => Trust::Same,
+                Node::Other => Trust::OtherNode,
+                // Only these two words need a memory.
+                Node::Forgetful if matches!(word, Word::NotFound | Word::Failed(..)) => {
+                    Trust::Forgetful
+                }
+                Node::Same | Node::Forgetful => Trust::Same,
+            },
+            node_dedupes: true,
+            max_errors: LIMITS.max_errors,
+        };
+        match looked_up(&payment, &looked, payment.beside(&withdraw)) {
+            Next::Send if withdraw.late_success => Next::Fail(FailureReason::NotSent),
+            Next::Note(why) if asked.tampered == Tampered::FirstFailureCloses => Next::Fail(why),
+            next => next,
+        }
+    }
+
+    /// `Payer::conclude`, up to the store.
+    pub fn follow(&self, pair: Pair, then: Then) -> Written {
+        once(&self.memos.follows, (pair, then), || {
+            let payment = self.payment(&pair);
+            let withdraw = self.rows.withdraw(pair.request);
+            let next = self.next(then, pair.attempt.invoice);
+            self.written(&pair, &payment.follow(next, withdraw, &REOPENING, NOW))
+        })
+    }
+
+    /// `Payer::understand` and `Payer::try_fold`, up to the store. None: there is nothing to write.
+    pub fn hear(&self, pair: Pair, n: u8, said: Said, tampered: Tampered) -> Folded {
+        once(&self.memos.hears, (pair, n, said, tampered), || {
+            let heard = self.hear_once(pair, n, said, tampered);
+            for same in pair.indistinct() {
+                assert_eq!(heard.0, self.hear_once(same, n, said, tampered).0, "{same:?}");
+            }
+            heard
+        })
+    }
+
+    fn hear_once(&self, pair: Pair, n: u8, said: Said, tampered: Tampered) -> Folded {
+        let before = self.payment(&pair);
+        let withdraw = self.rows.withdraw(pair.request);
+        let record = |found| {
+            let told = self.told(&before, pair.attempt.invoice, found);
+            Heard::Word(Word::of(told.as_ref(), &before, LIMITS.clock_skew))
+        };
+        let last = |is| (Some(Answer::Final), record(Found::Record(is, 2)));
+        let (answer, says) = match said {
+            Said::InFlight => (None, record(Found::Record(Is::InFlight, 2))),
+            Said::Succeeded => last(Is::Succeeded),
+            Said::Failed => last(Is::Failed),
+            Said::Refused => last(Is::Refused),
+            Said::WrongProof => (Some(Answer::Final), record(Found::WrongProof(2))),
+            Said::Exists => (Some(Answer::AlreadyExists), Heard::AlreadyExists),
+            Said::Error => (Some(Answer::Error), Heard::Nothing),
+        };
+        let number = i64::from(n) + 1;
+        let payment = match answer {
+            Some(answer) => before.clone().answered(number, epoch(number), answer),
+            None => before.clone(),
+        };
+        let followed = pair.attempt.stands.is_followed();
+        let next = match heard(&payment, says, payment.beside(&withdraw)) {
+            Next::Fail(why) if tampered == Tampered::ClocksDisagree => Next::Note(why),
+            Next::Note(why) if tampered == Tampered::FirstFailureCloses => Next::Fail(why),
+            _ if tampered == Tampered::TimeoutIsFailure && said == Said::Error && followed => {
+                Next::Fail(FailureReason::Timeout)
+            }
+            next => next,
+        };
+        if next == Next::Stay && payment == before {
+            return (next, None);
+        }
+        let advance = payment.follow(next, withdraw, &REOPENING, NOW);
+        (next, Some(self.written(&pair, &advance)))
+    }
+
+    /// `Payer::commit_send`, up to the store. The clocks were read so long ago that the send is of
+    /// this age already.
+    pub fn send(&self, pair: Pair, age: u8) -> Attempt {
+        once(&self.memos.sends, (pair, age), || {
+            let payment = self.payment(&pair);
+            let withdraw = self.rows.withdraw(pair.request);
+            let now = decided_at(age);
+            let deadline = REOPENING.send_deadline(&payment, now, SEND_LIFE);
+            let number = payment.sends.next_number();
+            let node = self.rows.node.clone();
+            let advance = payment.send(&withdraw, epoch(number), node, now, deadline);
+            let row = advance.new_send.as_ref().expect("a send to commit");
+            assert_eq!(number, i64::from(pair.attempt.count) + 1, "sends are numbered in order");
+            assert_eq!((row.number, row.epoch), (number, epoch(number)));
+            assert_eq!(advance.send_on_version, Some(withdraw.version));
+            self.written(&pair, &advance).attempt
+        })
+    }
+
+    /// `ClaimService::decide`, up to the store. None: refused.
+    pub fn claim(
+        &self,
+        request: Request,
+        last: Option<Pair>,
+        a: u8,
+        invoice: u8,
+    ) -> Option<Request> {
+        once(&self.memos.claims, (request, last, 2 * a + invoice), || {
+            let withdraw = self.rows.withdraw(request);
+            let payment = last.map(|last| shown(self.payment(&last)));
+            let presented = &self.rows.presented[usize::from(invoice)];
+            let view = WithdrawView { withdraw, payment };
+            let claim = presented.claim(
+                view,
+                &self.rows.rules,
+                Some(&self.rows.node),
+                self.rows.id(a),
+                NOW,
+            );
+            let claim = claim.ok()?;
+            assert!(claim.payment.sends.is_empty() && claim.payment.state.is_open());
+            let next = self.changed(&claim.change, request);
+            // A COMMIT whose answer was lost: the wallet is told OK when it is read back.
+            let again =
+                WithdrawView { withdraw: claim.change.next, payment: Some(shown(claim.payment)) };
+            assert!(presented.is_retap(&again), "an accepted claim is told OK again");
+            Some(next)
+        })
+    }
+
+    /// `WithdrawService::try_deactivate`, up to the store.
+    pub fn deactivate(&self, request: Request) -> Option<Request> {
+        once(&self.memos.deactivations, request, || {
+            let change = self.rows.withdraw(request).deactivate(NOW).ok()??;
+            Some(self.changed(&change, request))
+        })
+    }
+
+    /// The expiry pass.
+    pub fn tick(&self, request: Request) -> Option<Request> {
+        once(&self.memos.ticks, request, || {
+            let change = self.rows.withdraw(request).tick(NOW)?;
+            Some(self.changed(&change, request))
+        })
+    }
+
+    /// Whether any payer will ever look at this attempt (again).
+    pub fn is_due(&self, pair: Pair) -> bool {
+        once(&self.memos.due, pair, || {
+            next_look(&self.payment(&pair), 0, NOW, 0, &Pace::default(), &LIMITS).is_some()
+        })
+    }
+
+    /// Whether every send is over, as an operator is asked to wait for.
+    pub fn all_over(&self, pair: Pair) -> bool {
+        self.payment(&pair).all_over(NOW, &LIMITS)
+    }
+
+    /// What the table said, in which state: so that nobody takes a search for whole that never came to
+    /// some row of it.
+    pub fn taken(&self) -> BTreeSet<(Stands, Then)> {
+        let looks = self.memos.looks.borrow();
+        let looks = looks.iter().map(|((pair, _), next)| (pair.attempt.stands, *next));
+        let hears = self.memos.hears.borrow();
+        let hears = hears.iter().map(|((pair, ..), (next, _))| (pair.attempt.stands, *next));
+        looks.chain(hears).filter_map(|(stands, next)| Some((stands, then(next)?))).collect()
+    }
+
+    fn payment(&self, pair: &Pair) -> Payment {
+        self.rows.payment(pair.a, &pair.attempt)
+    }
+
+    fn told(&self, payment: &Payment, invoice: u8, found: Found) -> Option<Told> {
+        let (is, age) = match found {
+            Found::Record(is, age) => (is, age),
+            Found::WrongProof(age) | Found::AnotherPayment(age) => (Is::Succeeded, age),
+        };
+        let preimage = match found {
+            Found::WrongProof(_) => Preimage::from_bytes([0; 32]),
+            Found::Record(..) | Found::AnotherPayment(_) => self.rows.preimage(invoice),
+        };
+        let state = match is {
+            Is::NotFound | Is::Ghost => return None,
+            Is::InFlight => RecordState::InFlight,
+            Is::Succeeded => RecordState::Succeeded { preimage, fee: self.rows.fee() },
+            Is::Failed => RecordState::Failed(FailureReason::NoRoute),
+            Is::Refused => RecordState::Failed(FailureReason::IncorrectPaymentDetails),
+        };
+        let payment_hash = match found {
+            Found::AnotherPayment(_) => PaymentHash::from_bytes([5; 32]),
+            Found::Record(..) | Found::WrongProof(_) => payment.payment_hash,
+        };
+        let past = LIMITS.clock_skew.plus(LIMITS.clock_skew);
+        let created = match age {
+            0 => MADE.minus(past),
+            1 => payment.id.created().minus(past),
+            _ => payment.id.created(),
+        };
+        Some(Told { payment_hash, amount: payment.amount, created, state })
+    }
+
+    fn next(&self, then: Then, invoice: u8) -> Next {
+        let (preimage, fee) = (self.rows.preimage(invoice), self.rows.fee());
+        match then {
+            Then::Send => Next::Send,
+            Then::Note => Next::Note(FailureReason::NoRoute),
+            Then::InFlight => Next::InFlight,
+            Then::Pay => Next::Pay { preimage, fee },
+            Then::Fail => Next::Fail(FailureReason::NoRoute),
+            Then::Doubt => Next::Doubt(OperatorReason::Vanished),
+            Then::LateSuccess => Next::LateSuccess { preimage, fee },
+        }
+    }
+
+    fn written(&self, pair: &Pair, advance: &Advance) -> Written {
+        assert_eq!(advance.payment.version, 2, "a step raises the version by one");
+        let request = advance.change.as_ref().map(|change| self.changed(change, pair.request));
+        Written { attempt: Rows::read_payment(&advance.payment, &pair.attempt), request }
+    }
+
+    fn changed(&self, change: &Change, before: Request) -> Request {
+        assert_eq!(change.next.version, 2, "a change raises the version by one");
+        assert_eq!(change.event.version, 2, "its event has the same");
+        self.rows.read_withdraw(&change.next, before)
+    }
+}
+
+/// What a look-up led to, without its reasons; none for nothing.
+pub fn then(next: Next) -> Option<Then> {
+    Some(match next {
+        Next::Stay => return None,
+        Next::Send => Then::Send,
+        Next::Note(_) => Then::Note,
+        Next::InFlight => Then::InFlight,
+        Next::Pay { .. } => Then::Pay,
+        Next::Fail(_) => Then::Fail,
+        Next::Doubt(_) => Then::Doubt,
+        Next::LateSuccess { .. } => Then::LateSuccess,
+    })
+}
+
+fn shown(payment: Payment) -> PaymentView {
+    PaymentView {
+        id: payment.id,
+        withdraw: payment.withdraw,
+        invoice: payment.invoice,
+        payment_hash: payment.payment_hash,
+        amount: payment.amount,
+        fee_limit: payment.fee_limit,
+        state: payment.state,
+    }
+}

@@ -1,0 +1,379 @@
+//! What exists in a history: the request and its attempts as the database has them, the node's records
+//! and the payee's truth, and two payers. Small enough for one number, which is how it is stored.
+
+use withdrawd::domain::Status;
+
+/// Before the node refuses it.
+pub const VALID: u8 = 0;
+/// The node's clock has passed its deadline.
+pub const REFUSED: u8 = 1;
+/// Its deadline, the skew and the node's slack have passed.
+pub const OVER: u8 = 2;
+/// The most sends of one attempt.
+pub const SENDS: usize = 3;
+/// A record that nobody of ours has started.
+pub const FOREIGN: u8 = 8;
+/// Nobody listens to this one any more.
+pub const UNHEARD: u8 = 3;
+
+/// Where an attempt stands. The reasons are left out, but for the one that a decision reads.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Stands {
+    Unclaimed,
+    Reserved,
+    Sending,
+    InFlight,
+    Paid,
+    Failed,
+    LateSuccess,
+    NeedsOperator,
+    Foreign,
+}
+
+impl Stands {
+    pub const ALL: [Self; 9] = [
+        Self::Unclaimed,
+        Self::Reserved,
+        Self::Sending,
+        Self::InFlight,
+        Self::Paid,
+        Self::Failed,
+        Self::LateSuccess,
+        Self::NeedsOperator,
+        Self::Foreign,
+    ];
+
+    /// A payer is to bring it to its end.
+    pub fn is_followed(self) -> bool {
+        matches!(self, Self::Reserved | Self::Sending | Self::InFlight)
+    }
+
+    /// A person is.
+    pub fn is_in_doubt(self) -> bool {
+        matches!(self, Self::NeedsOperator | Self::Foreign)
+    }
+
+    pub fn is_open(self) -> bool {
+        self.is_followed() || self.is_in_doubt()
+    }
+
+    pub fn is_failed(self) -> bool {
+        matches!(self, Self::Failed | Self::LateSuccess)
+    }
+}
+
+/// How a send was answered, as its row has it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Answered {
+    Not,
+    Error,
+    Exists,
+    Final,
+}
+
+impl Answered {
+    pub const ALL: [Self; 4] = [Self::Not, Self::Error, Self::Exists, Self::Final];
+}
+
+/// A send: its row, and the request to the node that belongs to it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Sent {
+    /// [`VALID`], [`REFUSED`] or [`OVER`].
+    pub age: u8,
+    pub answered: Answered,
+    /// It was emitted and has not arrived.
+    pub on_its_way: bool,
+    /// The node has checked its deadline and not stored it yet.
+    pub taken: bool,
+}
+
+impl Sent {
+    pub const NEW: Self =
+        Self { age: VALID, answered: Answered::Not, on_its_way: false, taken: false };
+    /// One of which nothing more can come.
+    pub const DONE: Self = Self { age: OVER, answered: Answered::Final, ..Self::NEW };
+
+    /// The node may still act on it.
+    pub fn may_arrive(self) -> bool {
+        self.on_its_way && self.age == VALID || self.taken && self.age < OVER
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Attempt {
+    pub stands: Stands,
+    /// Which invoice: its own, unless uniqueness of the hash is taken away.
+    pub invoice: u8,
+    pub noted: bool,
+    /// `send_until` has passed.
+    pub too_late: bool,
+    /// Committed sends.
+    pub count: u8,
+    pub sends: [Sent; SENDS],
+}
+
+/// Where the request stands in time.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Life {
+    /// Before its expiry.
+    Fresh,
+    /// The same, and a failure has promised more time after it.
+    Prolonged,
+    /// After its expiry, in that time.
+    Grace,
+    /// No claim any more.
+    Over,
+}
+
+impl Life {
+    pub const ALL: [Self; 4] = [Self::Fresh, Self::Prolonged, Self::Grace, Self::Over];
+}
+
+/// How an attempt holds the request.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Held {
+    Never,
+    Released,
+    Open,
+    InDoubt,
+}
+
+impl Held {
+    pub const ALL: [Self; 4] = [Self::Never, Self::Released, Self::Open, Self::InDoubt];
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Request {
+    pub status: Status,
+    pub life: Life,
+    pub held: Held,
+    /// The open or last attempt, if there was one.
+    pub attempt: u8,
+    pub late_success: bool,
+    /// The mark for the index.
+    pub claimable: bool,
+    /// The second attempt was claimed in the grace after the expiry.
+    pub claimed_late: bool,
+}
+
+/// What the node's books say of an invoice.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Is {
+    NotFound,
+    InFlight,
+    Succeeded,
+    Failed,
+    /// Failed with `INCORRECT_PAYMENT_DETAILS`.
+    Refused,
+    /// The books were lost, the money is still on its way.
+    Ghost,
+}
+
+impl Is {
+    pub const ALL: [Self; 6] =
+        [Self::NotFound, Self::InFlight, Self::Succeeded, Self::Failed, Self::Refused, Self::Ghost];
+
+    pub fn is_moving(self) -> bool {
+        matches!(self, Self::InFlight | Self::Ghost)
+    }
+}
+
+/// A record of the node, and the truth at the payee's.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Record {
+    pub is: Is,
+    /// Who started what is moving: 4 × attempt + send, [`UNHEARD`] for the send, or [`FOREIGN`].
+    pub owner: u8,
+    /// 0 older than the request, 1 older than the attempt, 2 younger.
+    pub age: u8,
+    /// Who has paid the payee.
+    pub paid: Paid,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Paid {
+    ByNobody,
+    ByA,
+    ByB,
+    ByOthers,
+}
+
+impl Paid {
+    pub const ALL: [Self; 4] = [Self::ByNobody, Self::ByA, Self::ByB, Self::ByOthers];
+    pub const OURS: [Self; 2] = [Self::ByA, Self::ByB];
+}
+
+/// Which node answers.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Node {
+    Same,
+    /// Another one. The first goes on with what it has.
+    Other,
+    /// The same without its memory.
+    Forgetful,
+}
+
+impl Node {
+    pub const ALL: [Self; 3] = [Self::Same, Self::Other, Self::Forgetful];
+}
+
+/// What a look-up led to, without reasons.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Then {
+    Send,
+    Note,
+    InFlight,
+    Pay,
+    Fail,
+    Doubt,
+    LateSuccess,
+}
+
+impl Then {
+    pub const ALL: [Self; 7] = [
+        Self::Send,
+        Self::Note,
+        Self::InFlight,
+        Self::Pay,
+        Self::Fail,
+        Self::Doubt,
+        Self::LateSuccess,
+    ];
+}
+
+/// What comes up a send's own stream.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Said {
+    InFlight,
+    Succeeded,
+    WrongProof,
+    Failed,
+    Refused,
+    Exists,
+    Error,
+}
+
+impl Said {
+    pub const ALL: [Self; 7] = [
+        Self::InFlight,
+        Self::Succeeded,
+        Self::WrongProof,
+        Self::Failed,
+        Self::Refused,
+        Self::Exists,
+        Self::Error,
+    ];
+}
+
+/// A payer between two effects. It holds no version: as soon as another one writes a row that its own
+/// write names, that write would touch nothing, and it is [`Worker::Idle`].
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Worker {
+    Idle,
+    /// It has looked an attempt up and read the table.
+    Decided {
+        a: u8,
+        then: Then,
+    },
+    /// The COMMIT of its send was not answered.
+    Unsure {
+        a: u8,
+        n: u8,
+        applied: bool,
+    },
+    /// Its send is committed.
+    Committed {
+        a: u8,
+        n: u8,
+    },
+    /// The node was asked; `started` once the node pays for this send.
+    Listening {
+        a: u8,
+        n: u8,
+        started: bool,
+    },
+    /// The last word of the stream is there and not yet folded into the rows.
+    Hears {
+        a: u8,
+        n: u8,
+        said: Said,
+    },
+    /// A mutation: the node was asked before the send was committed.
+    Ahead {
+        a: u8,
+        n: u8,
+    },
+}
+
+impl Worker {
+    /// The send that it is busy with.
+    pub fn send(self) -> Option<(u8, u8)> {
+        match self {
+            Self::Idle | Self::Decided { .. } => None,
+            Self::Unsure { a, n, .. }
+            | Self::Committed { a, n }
+            | Self::Listening { a, n, .. }
+            | Self::Hears { a, n, .. }
+            | Self::Ahead { a, n } => Some((a, n)),
+        }
+    }
+}
+
+/// How often rare things may still happen.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Budget {
+    pub foreign: u8,
+    pub deletions: u8,
+    pub node_changes: u8,
+    pub restores: u8,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct State {
+    pub request: Request,
+    pub attempts: [Attempt; 2],
+    pub records: [Record; 2],
+    pub node: Node,
+    pub workers: [Worker; 2],
+    pub budget: Budget,
+}
+
+impl State {
+    pub fn new(budget: Budget) -> Self {
+        let attempt = |invoice| Attempt {
+            stands: Stands::Unclaimed,
+            invoice,
+            noted: false,
+            too_late: false,
+            count: 0,
+            sends: [Sent::NEW; SENDS],
+        };
+        let record = Record { is: Is::NotFound, owner: 0, age: 0, paid: Paid::ByNobody };
+        Self {
+            request: Request {
+                status: Status::Active,
+                life: Life::Fresh,
+                held: Held::Never,
+                attempt: 0,
+                late_success: false,
+                claimable: true,
+                claimed_late: false,
+            },
+            attempts: [attempt(0), attempt(1)],
+            records: [record; 2],
+            node: Node::Same,
+            workers: [Worker::Idle; 2],
+            budget,
+        }
+    }
+
+    /// The node's record of an attempt's invoice.
+    pub fn record_of(&self, a: u8) -> Record {
+        self.records[usize::from(self.attempts[usize::from(a)].invoice)]
+    }
+
+    /// Every attempt is PAID, FAILED (the request is open) or waits for a person.
+    pub fn has_ended(&self) -> bool {
+        self.attempts.iter().all(|attempt| !attempt.stands.is_followed())
+    }
+}

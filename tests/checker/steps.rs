@@ -1,0 +1,161 @@
+//! Every step that can be taken from a state. A step is one atomic effect: a transaction, a message
+//! that arrives, a clock that moves on, a payer that dies.
+
+use std::fmt;
+
+use withdrawd::domain::payment::Next;
+
+use super::{
+    faults::{Fault, Faults, Mutation},
+    invariants::{self, Broken},
+    pairs::{Pair, Tampered, Written},
+    real::Real,
+    state::{State, Then, Worker},
+};
+
+/// What is searched.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    pub faults: Faults,
+    /// The most sends of each attempt: a bound of the search.
+    pub sends: [u8; 2],
+    pub mutation: Option<Mutation>,
+}
+
+impl Setting {
+    pub fn has(self, fault: Fault) -> bool {
+        self.faults.has(fault)
+    }
+
+    pub fn does(self, mutation: Mutation) -> bool {
+        self.mutation == Some(mutation)
+    }
+
+    pub fn tampered(self) -> Tampered {
+        self.mutation.map_or(Tampered::No, Mutation::tampered)
+    }
+}
+
+/// A step in words.
+#[derive(Clone, Copy, Debug)]
+pub struct Label {
+    /// With `{a}` for the attempt and `{n}` for the send.
+    pub what: &'static str,
+    pub a: u8,
+    pub n: u8,
+    pub next: Option<Next>,
+    /// It is a fault: nobody may rest on its happening.
+    pub fault: bool,
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = self.what.replace("{a}", ["A", "B"][usize::from(self.a & 1)]);
+        f.write_str(&what.replace("{n}", &(self.n + 1).to_string()))?;
+        match self.next {
+            None => Ok(()),
+            Some(Next::Stay) => f.write_str(" → nothing"),
+            Some(Next::Send) => f.write_str(" → send"),
+            Some(Next::Note(why)) => write!(f, " → note {}", why.name()),
+            Some(Next::InFlight) => f.write_str(" → IN_FLIGHT"),
+            Some(Next::Pay { .. }) => f.write_str(" → PAID"),
+            Some(Next::Fail(why)) => write!(f, " → FAILED {}", why.name()),
+            Some(Next::Doubt(why)) => write!(f, " → NEEDS_OPERATOR {}", why.name()),
+            Some(Next::LateSuccess { .. }) => f.write_str(" → LATE_SUCCESS"),
+        }
+    }
+}
+
+/// Where a step leads, and what it breaks.
+#[derive(Clone, Copy, Debug)]
+pub struct Leads {
+    pub to: State,
+    pub label: Label,
+    pub broken: Broken,
+}
+
+/// Collects steps.
+pub struct Steps<'a> {
+    pub setting: Setting,
+    pub real: &'a Real,
+    pub from: State,
+    list: &'a mut Vec<Leads>,
+}
+
+/// Fills `list` with all steps from a state.
+pub fn all(setting: Setting, real: &Real, from: State, list: &mut Vec<Leads>) {
+    list.clear();
+    let mut steps = Steps { setting, real, from, list };
+    steps.wallets_and_people();
+    steps.time();
+    steps.nodes();
+    for worker in 0..steps.from.workers.len() {
+        // Two payers in the same place would do the same.
+        if worker == 0 || from.workers[worker] != from.workers[worker - 1] {
+            steps.worker(worker);
+        }
+    }
+}
+
+impl Steps<'_> {
+    pub fn add(&mut self, what: &'static str, (a, n): (u8, u8), to: State) {
+        self.push(Label { what, a, n, next: None, fault: false }, to, Broken::default());
+    }
+
+    pub fn fault(&mut self, what: &'static str, (a, n): (u8, u8), to: State) {
+        self.push(Label { what, a, n, next: None, fault: true }, to, Broken::default());
+    }
+
+    /// A step that may break an invariant by itself.
+    pub fn push(&mut self, label: Label, to: State, broken: Broken) {
+        let broken = broken.and(invariants::broken(&self.from, &to));
+        self.list.push(Leads { to: to.canonical(), label, broken });
+    }
+
+    pub fn pair(&self, a: u8) -> Pair {
+        Pair::new(a, self.from.attempts[usize::from(a)], self.from.request)
+    }
+}
+
+impl State {
+    /// The rows of attempt `a` and of its request are written: whoever had read them, and names them
+    /// in what it is about to write, is too late.
+    #[must_use]
+    pub fn write(mut self, a: u8, written: Written) -> Self {
+        let rpcs = self.attempts[usize::from(a)].sends;
+        let attempt = &mut self.attempts[usize::from(a)];
+        *attempt = written.attempt;
+        for (send, rpc) in attempt.sends.iter_mut().zip(rpcs) {
+            (send.on_its_way, send.taken) = (rpc.on_its_way, rpc.taken);
+        }
+        self.outdate(|of, _| of == a);
+        match written.request {
+            Some(request) => self.write_request(request),
+            None => self,
+        }
+    }
+
+    #[must_use]
+    pub fn write_request(mut self, request: super::state::Request) -> Self {
+        self.request = request;
+        // These write nothing but the attempt.
+        self.outdate(|_, then| !matches!(then, Then::Note | Then::InFlight));
+        self
+    }
+
+    fn outdate(&mut self, is_outdated: impl Fn(u8, Then) -> bool) {
+        for worker in &mut self.workers {
+            if let Worker::Decided { a, then } = *worker
+                && is_outdated(a, then)
+            {
+                *worker = Worker::Idle;
+            }
+        }
+    }
+
+    #[must_use]
+    pub fn with(mut self, worker: usize, becomes: Worker) -> Self {
+        self.workers[worker] = becomes;
+        self
+    }
+}
