@@ -1,0 +1,140 @@
+//! The network and the Postgres that the rounds may break: nobody else's. tests/run names the place
+//! and stops what was started there.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+};
+
+use serde_json::Value;
+
+use crate::{
+    binary::given,
+    lab::{Lab, eventually},
+};
+
+/// All that a round does not own itself.
+pub struct Grounds {
+    pub lab: Lab,
+    dir: PathBuf,
+    /// Two test processes in one place would kill each other's nodes.
+    _mine: File,
+}
+
+/// A node's newest entries begin after these.
+#[derive(Clone)]
+pub struct Marks {
+    invoices: String,
+    payments: String,
+}
+
+impl Grounds {
+    /// None, loudly, where there is no place for them.
+    pub async fn open() -> Option<Arc<Self>> {
+        let dir = PathBuf::from(given("WITHDRAWD_TEST_CHAOS")?);
+        let grounds = tokio::task::spawn_blocking(move || {
+            let mine = File::create(dir.join("lock")).unwrap();
+            mine.lock().unwrap();
+            let (network, postgres) = (dir.join("ln"), dir.join("pg"));
+            if !network.join("lab.json").exists() {
+                script("lab/lab", "start", &network);
+            }
+            if !postgres.join("url").exists() {
+                script("postgres", "start", &postgres);
+            }
+            Self { lab: Lab::at(&network.join("lab.json")), dir, _mine: mine }
+        });
+        let grounds = Arc::new(grounds.await.unwrap());
+        grounds.heal().await;
+        Some(grounds)
+    }
+
+    pub fn postgres_url(&self) -> String {
+        fs::read_to_string(self.dir.join("pg/url")).unwrap().trim().to_owned()
+    }
+
+    /// `pg_ctl stop -m immediate`: no checkpoint, no farewell.
+    pub async fn crash_postgres(self: &Arc<Self>) {
+        self.blocking(|grounds| script("postgres", "crash", &grounds.dir.join("pg"))).await;
+    }
+
+    pub async fn resume_postgres(self: &Arc<Self>) {
+        self.blocking(|grounds| script("postgres", "resume", &grounds.dir.join("pg"))).await;
+    }
+
+    /// Everything is up, and the payer can pay the payee.
+    pub async fn heal(self: &Arc<Self>) {
+        self.resume_postgres().await;
+        for node in ["payer", "payee", "stranger"] {
+            if self.lab.pids(node).is_empty() {
+                self.lab.start(node);
+            }
+        }
+        eventually("the payer finds a route", async || {
+            self.blocking(|grounds| {
+                let lab = &grounds.lab;
+                let payee = format!("{}@{}", lab.fact("payee", "pubkey"), lab.fact("payee", "p2p"));
+                // lnd waits longer and longer before it dials a lost peer; refused when connected.
+                let _ = lab.try_ask("payer", &["connect", &payee]);
+                let up = |node| lab.try_ask(node, &["getinfo"]).is_ok();
+                (lab.finds_route() && up("payee") && up("stranger")).then_some(())
+            })
+            .await
+        })
+        .await;
+        // What failed while the payee was away would keep lnd from trying that way for a minute.
+        self.blocking(|grounds| grounds.lab.try_ask("payer", &["resetmc"]).unwrap()).await;
+    }
+
+    pub async fn marks(self: &Arc<Self>) -> Marks {
+        self.blocking(|grounds| {
+            let last = |node, args: &[&str]| {
+                grounds.lab.ask(node, args)["last_index_offset"].as_str().unwrap().to_owned()
+            };
+            let newest_payment = ["listpayments", "--include_incomplete", "--max_payments=1"];
+            Marks {
+                invoices: last("payee", &["listinvoices", "--max_invoices=1"]),
+                payments: last("payer", &newest_payment),
+            }
+        })
+        .await
+    }
+
+    /// The payee's invoices since the marks; None while it is down.
+    pub fn payees_book(&self, since: &Marks) -> Option<Vec<Value>> {
+        let offset = format!("--index_offset={}", since.invoices);
+        let list = ["listinvoices", "--paginate-forwards", "--max_invoices=10000", &offset];
+        self.book("payee", &list, "invoices")
+    }
+
+    /// The payer's payments since the marks; None while it is down.
+    pub fn payers_book(&self, since: &Marks) -> Option<Vec<Value>> {
+        let offset = format!("--index_offset={}", since.payments);
+        let list = ["listpayments", "--include_incomplete", "--paginate_forwards", &offset];
+        self.book("payer", &list, "payments")
+    }
+
+    fn book(&self, node: &str, list: &[&str], key: &str) -> Option<Vec<Value>> {
+        let answer = self.lab.try_ask(node, list).ok()?;
+        let mut book: Value = serde_json::from_str(&answer).ok()?;
+        let Value::Array(entries) = book[key].take() else { panic!("{node}: {answer}") };
+        Some(entries)
+    }
+
+    /// lncli and the scripts block: not on the thread that drives the wallets.
+    pub async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> T {
+        let grounds = Arc::clone(self);
+        tokio::task::spawn_blocking(move || work(&grounds)).await.unwrap()
+    }
+}
+
+fn script(name: &str, verb: &str, dir: &Path) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name);
+    let done = Command::new(path).arg(verb).arg(dir).output().unwrap();
+    assert!(done.status.success(), "{name} {verb}: {}", String::from_utf8_lossy(&done.stderr));
+}

@@ -1,0 +1,281 @@
+//! One round: requests are made and claimed while things are killed; then all is up again, and
+//! everything that was accepted is followed to its end.
+
+use std::{
+    convert::Infallible,
+    fmt::Display,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use tokio::sync::watch;
+use tonic::Code;
+use withdrawd::pb::{CreateWithdrawRequest, GetWithdrawRequest, Withdraw, payment::State};
+
+use super::{
+    grounds::{Grounds, Marks},
+    offers::{Bill, Offer, prepare},
+    plan::{Fate, InvoicePlan, Kill, OfferPlan, Plan, Tap, Victim},
+    service::{Doors, Replica, replicas},
+    wallets::{Told, tap, tap_and_leave},
+};
+use crate::lab::{eventually, let_pass};
+
+/// How often the payee looks whether money hangs on its hold invoices.
+const PAYEE_LOOKS: Duration = Duration::from_millis(200);
+/// Between two tries of the same thing.
+const PAUSE: Duration = Duration::from_millis(50);
+
+pub struct Round {
+    pub grounds: Arc<Grounds>,
+    pub plan: Plan,
+    pub replicas: Vec<Replica>,
+    /// Empty is SQLite.
+    pub database_url: String,
+    pub marks: Marks,
+    pub offers: Vec<Offer>,
+    began: Instant,
+    chronicle: Mutex<Vec<String>>,
+    progress: watch::Sender<Progress>,
+}
+
+/// What kills wait for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    oks: usize,
+    all_gone: bool,
+}
+
+impl Round {
+    pub async fn new(grounds: Arc<Grounds>, seed: u64) -> Self {
+        let plan = Plan::draw(seed);
+        let marks = grounds.marks().await;
+        let (replicas, database_url) = replicas(&grounds, plan.stage).await;
+        let offers = prepare(&grounds, &plan).await;
+        join_all(replicas.iter().map(Replica::start)).await;
+        Self {
+            grounds,
+            plan,
+            replicas,
+            database_url,
+            marks,
+            offers,
+            began: Instant::now(),
+            chronicle: Mutex::default(),
+            progress: watch::Sender::default(),
+        }
+    }
+
+    /// What was done when.
+    pub fn chronicle(&self) -> String {
+        self.chronicle.lock().unwrap().join("\n")
+    }
+
+    pub fn took(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    pub fn note(&self, what: impl Display) {
+        let line = format!("{:>6} ms  {what}", self.began.elapsed().as_millis());
+        self.chronicle.lock().unwrap().push(line);
+    }
+
+    /// To the end of all that was accepted.
+    pub async fn run(&self) {
+        let story = async {
+            let customers = async {
+                let offers = self.plan.offers.iter().zip(&self.offers).enumerate();
+                join_all(offers.map(|(number, (plan, offer))| self.serve(number, plan, offer)))
+                    .await;
+                self.progress.send_modify(|progress| progress.all_gone = true);
+            };
+            let kills = join_all(self.plan.kills.iter().map(|kill| self.kill(kill)));
+            tokio::join!(customers, kills);
+            self.note("all wallets are gone, and nothing is killed any more");
+            self.grounds.heal().await;
+            self.note("all is up");
+            for offer in &self.offers {
+                self.end_of(offer.withdraw()).await;
+            }
+            self.note("every payment has ended");
+            join_all(self.offers.iter().enumerate().map(|(number, offer)| self.pay(number, offer)))
+                .await;
+        };
+        tokio::select! {
+            biased;
+            never = self.payee() => match never {},
+            () = story => {}
+        }
+    }
+
+    async fn kill(&self, kill: &Kill) {
+        let due = |progress: &Progress| progress.all_gone || progress.oks >= kill.after_oks;
+        let _ = self.progress.subscribe().wait_for(due).await;
+        let_pass(Duration::from_millis(kill.then_ms)).await;
+        let (down, name) = (Duration::from_millis(kill.down_ms), format!("{:?}", kill.victim));
+        self.note(format!("kill {name} {}", kill.replica));
+        let lab = &self.grounds.lab;
+        match kill.victim {
+            Victim::Service => self.replicas[kill.replica].die_and_live_again(down).await,
+            Victim::Payer | Victim::Payee => {
+                let node = if kill.victim == Victim::Payer { "payer" } else { "payee" };
+                lab.kill9(node).await;
+                let_pass(down).await;
+                lab.start(node);
+            }
+            Victim::Postgres => {
+                self.grounds.crash_postgres().await;
+                let_pass(down).await;
+                self.grounds.resume_postgres().await;
+            }
+        }
+        self.note(format!("{name} {} is started again", kill.replica));
+    }
+
+    /// The customer and the customer's wallets.
+    async fn serve(&self, number: usize, plan: &OfferPlan, offer: &Offer) {
+        let_pass(Duration::from_millis(plan.created_after_ms)).await;
+        let withdraw = offer.withdraw.get_or_init({
+            let made = self.create(number, plan).await;
+            || made
+        });
+        let wallets = plan.wallets.iter().zip(&offer.wallets).enumerate();
+        join_all(wallets.map(async |(wallet, (plan, bills))| {
+            for tap in &plan.taps {
+                let_pass(Duration::from_millis(tap.after_ms)).await;
+                let bill = &bills[tap.invoice];
+                let told = self.tap(withdraw, bill, tap).await;
+                let (hash, fate) = (&bill.hash()[..8], bill.fate);
+                self.note(format!("{number}.{wallet} claims with {hash} {fate:?}: {told:?}"));
+            }
+        }))
+        .await;
+    }
+
+    /// Until it is made, by whichever replica, and once, since it carries a request id.
+    async fn create(&self, number: usize, plan: &OfferPlan) -> Withdraw {
+        let request = CreateWithdrawRequest {
+            request_id: format!("offer-{number}"),
+            min_amount: plan.min_sat.to_string(),
+            max_amount: plan.max_sat.to_string(),
+            ..CreateWithdrawRequest::default()
+        };
+        let mut tries = (number..).map(|at| &self.replicas[at % self.replicas.len()]);
+        eventually("the request is made", async || {
+            let mut doors = tries.next()?.doors()?;
+            match doors.client.create_withdraw(request.clone()).await {
+                Ok(made) => Some(made.into_inner()),
+                Err(status) => {
+                    self.note(format!("{number} is not created: {:?}", status.code()));
+                    let unsound = [Code::InvalidArgument, Code::AlreadyExists];
+                    assert!(!unsound.contains(&status.code()), "{status}");
+                    None
+                }
+            }
+        })
+        .await
+    }
+
+    async fn tap(&self, withdraw: &Withdraw, bill: &Bill, how: &Tap) -> Told {
+        let Some(doors) = self.replicas[how.replica].doors() else { return Told::Nothing };
+        let invoice = &bill.invoice().text;
+        if how.hangs_up {
+            return tap_and_leave(doors.lnurl, &withdraw.ott, invoice).await;
+        }
+        let told = tap(doors.lnurl, &withdraw.ott, invoice).await;
+        if told == Told::Ok {
+            bill.note_ok();
+            self.progress.send_modify(|progress| progress.oks += 1);
+        }
+        told
+    }
+
+    /// The payee decides on its hold invoices, whether they are paid during the round or after it.
+    async fn payee(&self) -> Infallible {
+        let mut held = Vec::new();
+        for bill in self.offers.iter().flat_map(Offer::bills) {
+            if matches!(bill.fate, Fate::SettlesAfter { .. } | Fate::CancelsAfter { .. }) {
+                held.push(bill);
+            }
+        }
+        let held = Arc::new(held);
+        loop {
+            let (bills, since) = (Arc::clone(&held), self.marks.clone());
+            let decided = self.grounds.blocking(move |grounds| {
+                let book = grounds.payees_book(&since).unwrap_or_default();
+                let waiting = book.iter().filter(|invoice| invoice["state"] == "ACCEPTED");
+                let mut decided = Vec::new();
+                for invoice in waiting {
+                    let bill = bills.iter().find(|bill| invoice["r_hash"] == bill.hash());
+                    let bill = bill.expect("only hold invoices wait for the payee");
+                    let what = bill.decide(grounds);
+                    decided.extend(what.map(|what| format!("{} is {what}", &bill.hash()[..8])));
+                }
+                decided
+            });
+            for line in decided.await {
+                self.note(line);
+            }
+            let_pass(PAYEE_LOOKS).await;
+        }
+    }
+
+    /// The request, once no payment of it is under way; one in doubt has ended too.
+    async fn end_of(&self, withdraw: &Withdraw) -> Withdraw {
+        eventually("every payment ends", async || {
+            let now = self.look(withdraw).await?;
+            let open = now.payment.as_ref().is_some_and(|payment| {
+                matches!(payment.state(), State::Reserved | State::Sending | State::InFlight)
+            });
+            (!open).then_some(now)
+        })
+        .await
+    }
+
+    /// None while the service cannot tell.
+    pub async fn look(&self, withdraw: &Withdraw) -> Option<Withdraw> {
+        let mut doors = self.open_doors();
+        let id = withdraw.id.clone();
+        let found = doors.client.get_withdraw(GetWithdrawRequest { id }).await;
+        found.ok().map(tonic::Response::into_inner)
+    }
+
+    fn open_doors(&self) -> Doors {
+        self.replicas[0].doors().expect("all is up")
+    }
+
+    /// Whatever happened to it, a request that is not in doubt can be paid, and is told OK again.
+    async fn pay(&self, number: usize, offer: &Offer) {
+        let withdraw = offer.withdraw();
+        let paid = eventually("the rest is paid", async || {
+            let now = self.end_of(withdraw).await;
+            match now.payment.as_ref().map(withdrawd::pb::Payment::state) {
+                Some(State::Paid) => return Some(Some(now)),
+                // The books say whether the table has a reason for it.
+                Some(State::NeedsOperator) => return Some(None),
+                _ => {}
+            }
+            let sat = now.target_max_amount.parse().unwrap();
+            let bill = Bill::make(&self.grounds, InvoicePlan { sat, fate: Fate::Plain }).await;
+            let bill = Arc::new(bill);
+            offer.later.lock().unwrap().push(Arc::clone(&bill));
+            let told = tap(self.open_doors().lnurl, &withdraw.ott, &bill.invoice().text).await;
+            let hash = &bill.hash()[..8];
+            self.note(format!("{number} is claimed once more with {hash}: {told:?}"));
+            if told == Told::Ok {
+                bill.note_ok();
+            }
+            let_pass(PAUSE).await;
+            None
+        });
+        if let Some(paid) = paid.await {
+            let invoice = paid.payment.unwrap().invoice;
+            for replica in &self.replicas {
+                let door = replica.doors().expect("all is up").lnurl;
+                let told = tap(door, &withdraw.ott, &invoice).await;
+                assert_eq!(told, Told::Ok, "a wallet that was paid taps again");
+            }
+        }
+    }
+}
