@@ -8,6 +8,7 @@
 //! when, and leaves the logs and the books of everybody in target/tmp/chaos.
 
 mod books;
+mod ending;
 mod grounds;
 mod offers;
 mod plan;

@@ -1,7 +1,7 @@
 //! The books of everybody who took part in a round: the payee's lnd, the payer's, the service's
 //! database, and what the service tells.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
 use serde_json::Value;
@@ -28,6 +28,8 @@ pub struct Books {
     /// The truth.
     pub payee: Book<Value>,
     pub payer: Book<Value>,
+    /// Of them, those that will be in flight for ever.
+    pub stranded: BTreeSet<String>,
     pub attempts: Book<Attempt>,
     /// How many requests the database has.
     pub requests: i64,
@@ -58,11 +60,13 @@ impl Books {
             .grounds
             .blocking(move |grounds| grounds.payees_book(&since).zip(grounds.payers_book(&since)));
         let (payee, payer) = nodes.await?;
+        let stranded = round.stranded().await?;
         let (requests, attempts) = database(round).await.ok()?;
         let shown = round.offers.iter().map(|offer| round.look(offer.withdraw()));
         Some(Self {
             payee: by_hash(payee, "r_hash"),
             payer: by_hash(payer, "payment_hash"),
+            stranded,
             attempts: attempts.into_iter().map(|attempt| (attempt.hash.clone(), attempt)).collect(),
             requests,
             shown: join_all(shown).await.into_iter().collect::<Option<_>>()?,

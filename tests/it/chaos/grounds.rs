@@ -2,6 +2,7 @@
 //! and stops what was started there.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
@@ -116,6 +117,35 @@ impl Grounds {
         self.book("payer", &list, "payments")
     }
 
+    /// Payments that the payer's lnd itself has lost: it was killed after it had stored an HTLC's
+    /// circuit and before the HTLC was on the channel. It never puts it there afterwards, and calls
+    /// it in flight for ever, through all restarts (lnd #5152; ran). None while it is down.
+    ///
+    /// An HTLC that is being locked in anew looks the same for a moment.
+    pub fn stranded(&self, since: &Marks, died_at_ns: u64) -> Option<BTreeSet<String>> {
+        let payments = self.payers_book(since)?;
+        let channels: Value =
+            serde_json::from_str(&self.lab.try_ask("payer", &["listchannels"]).ok()?).ok()?;
+        let channels = channels["channels"].as_array()?;
+        let on_channels = |hash: &Value| {
+            let mut pending = channels.iter().flat_map(|channel| array(&channel["pending_htlcs"]));
+            pending.any(|htlc| htlc["hash_lock"] == *hash)
+        };
+        let of_an_earlier_life = |htlc: &Value| {
+            let begun = htlc["attempt_time_ns"].as_str().and_then(|ns| ns.parse().ok());
+            begun.is_some_and(|begun: u64| begun < died_at_ns)
+        };
+        let stranded = payments.iter().filter(|payment| {
+            let mut open = array(&payment["htlcs"]).filter(|htlc| htlc["status"] == "IN_FLIGHT");
+            payment["status"] == "IN_FLIGHT"
+                && channels.iter().all(|channel| channel["active"] == true)
+                && open.next().is_some_and(of_an_earlier_life)
+                && open.all(of_an_earlier_life)
+                && !on_channels(&payment["payment_hash"])
+        });
+        Some(stranded.map(|payment| payment["payment_hash"].as_str().unwrap().to_owned()).collect())
+    }
+
     fn book(&self, node: &str, list: &[&str], key: &str) -> Option<Vec<Value>> {
         let answer = self.lab.try_ask(node, list).ok()?;
         let mut book: Value = serde_json::from_str(&answer).ok()?;
@@ -131,6 +161,10 @@ impl Grounds {
         let grounds = Arc::clone(self);
         tokio::task::spawn_blocking(move || work(&grounds)).await.unwrap()
     }
+}
+
+fn array(value: &Value) -> std::slice::Iter<'_, Value> {
+    value.as_array().unwrap().iter()
 }
 
 fn script(name: &str, verb: &str, dir: &Path) {

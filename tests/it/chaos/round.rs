@@ -4,28 +4,29 @@
 use std::{
     convert::Infallible,
     fmt::Display,
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
 };
 
 use futures_util::future::join_all;
 use tokio::sync::watch;
 use tonic::Code;
-use withdrawd::pb::{CreateWithdrawRequest, GetWithdrawRequest, Withdraw, payment::State};
+use withdrawd::pb::{CreateWithdrawRequest, Withdraw};
 
 use super::{
     grounds::{Grounds, Marks},
     offers::{Bill, Offer, prepare},
-    plan::{Fate, InvoicePlan, Kill, OfferPlan, Plan, Tap, Victim},
-    service::{Doors, Replica, replicas},
+    plan::{Fate, Kill, OfferPlan, Plan, Tap, Victim},
+    service::{Replica, replicas},
     wallets::{Told, tap, tap_and_leave},
 };
 use crate::lab::{eventually, let_pass};
 
 /// How often the payee looks whether money hangs on its hold invoices.
 const PAYEE_LOOKS: Duration = Duration::from_millis(200);
-/// Between two tries of the same thing.
-const PAUSE: Duration = Duration::from_millis(50);
 
 pub struct Round {
     pub grounds: Arc<Grounds>,
@@ -35,6 +36,8 @@ pub struct Round {
     pub database_url: String,
     pub marks: Marks,
     pub offers: Vec<Offer>,
+    /// When the payer's lnd was last killed, since the Unix epoch; 0 is never.
+    payer_died_at_ns: AtomicU64,
     began: Instant,
     chronicle: Mutex<Vec<String>>,
     progress: watch::Sender<Progress>,
@@ -61,6 +64,7 @@ impl Round {
             database_url,
             marks,
             offers,
+            payer_died_at_ns: AtomicU64::new(0),
             began: Instant::now(),
             chronicle: Mutex::default(),
             progress: watch::Sender::default(),
@@ -95,12 +99,7 @@ impl Round {
             self.note("all wallets are gone, and nothing is killed any more");
             self.grounds.heal().await;
             self.note("all is up");
-            for offer in &self.offers {
-                self.end_of(offer.withdraw()).await;
-            }
-            self.note("every payment has ended");
-            join_all(self.offers.iter().enumerate().map(|(number, offer)| self.pay(number, offer)))
-                .await;
+            self.end().await;
         };
         tokio::select! {
             biased;
@@ -121,6 +120,10 @@ impl Round {
             Victim::Payer | Victim::Payee => {
                 let node = if kill.victim == Victim::Payer { "payer" } else { "payee" };
                 lab.kill9(node).await;
+                if kill.victim == Victim::Payer {
+                    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos();
+                    self.payer_died_at_ns.store(now.try_into().unwrap(), Ordering::SeqCst);
+                }
                 let_pass(down).await;
                 lab.start(node);
             }
@@ -221,61 +224,9 @@ impl Round {
         }
     }
 
-    /// The request, once no payment of it is under way; one in doubt has ended too.
-    async fn end_of(&self, withdraw: &Withdraw) -> Withdraw {
-        eventually("every payment ends", async || {
-            let now = self.look(withdraw).await?;
-            let open = now.payment.as_ref().is_some_and(|payment| {
-                matches!(payment.state(), State::Reserved | State::Sending | State::InFlight)
-            });
-            (!open).then_some(now)
-        })
-        .await
-    }
-
-    /// None while the service cannot tell.
-    pub async fn look(&self, withdraw: &Withdraw) -> Option<Withdraw> {
-        let mut doors = self.open_doors();
-        let id = withdraw.id.clone();
-        let found = doors.client.get_withdraw(GetWithdrawRequest { id }).await;
-        found.ok().map(tonic::Response::into_inner)
-    }
-
-    fn open_doors(&self) -> Doors {
-        self.replicas[0].doors().expect("all is up")
-    }
-
-    /// Whatever happened to it, a request that is not in doubt can be paid, and is told OK again.
-    async fn pay(&self, number: usize, offer: &Offer) {
-        let withdraw = offer.withdraw();
-        let paid = eventually("the rest is paid", async || {
-            let now = self.end_of(withdraw).await;
-            match now.payment.as_ref().map(withdrawd::pb::Payment::state) {
-                Some(State::Paid) => return Some(Some(now)),
-                // The books say whether the table has a reason for it.
-                Some(State::NeedsOperator) => return Some(None),
-                _ => {}
-            }
-            let sat = now.target_max_amount.parse().unwrap();
-            let bill = Bill::make(&self.grounds, InvoicePlan { sat, fate: Fate::Plain }).await;
-            let bill = Arc::new(bill);
-            offer.later.lock().unwrap().push(Arc::clone(&bill));
-            let told = tap(self.open_doors().lnurl, &withdraw.ott, &bill.invoice().text).await;
-            let hash = &bill.hash()[..8];
-            self.note(format!("{number} is claimed once more with {hash}: {told:?}"));
-            if told == Told::Ok {
-                bill.note_ok();
-            }
-            let_pass(PAUSE).await;
-            None
-        });
-        if let Some(paid) = paid.await {
-            let invoice = paid.payment.unwrap().invoice;
-            for replica in &self.replicas {
-                let door = replica.doors().expect("all is up").lnurl;
-                let told = tap(door, &withdraw.ott, &invoice).await;
-                assert_eq!(told, Told::Ok, "a wallet that was paid taps again");
-            }
-        }
+    /// None before the payer's lnd was killed.
+    pub fn payer_died_at_ns(&self) -> Option<u64> {
+        let at = self.payer_died_at_ns.load(Ordering::SeqCst);
+        (at > 0).then_some(at)
     }
 }

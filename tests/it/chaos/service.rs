@@ -46,6 +46,8 @@ pub async fn replicas(grounds: &Arc<Grounds>, stage: Stage) -> (Vec<Replica>, St
     let home = Home::new(Kind::Sqlite, &grounds.lab).await.with(&[
         ("store.database_url", &database_url),
         ("keys.master", &master),
+        // A send that comes too late is refused, and costs a repeat.
+        ("payments.send_life_ms", "1500"),
         // lnd takes milliseconds for this; a stalled machine may take a thousand times longer.
         ("payments.node_slack_ms", "3000"),
         ("log.level", "info,withdrawd=debug"),

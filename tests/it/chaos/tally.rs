@@ -15,6 +15,8 @@ pub struct Tally {
     paid: usize,
     failed: usize,
     in_doubt: usize,
+    /// In flight for ever, since lnd lost them.
+    stranded: usize,
     sends: i64,
     repeats: i64,
     kills: BTreeMap<Victim, usize>,
@@ -37,6 +39,7 @@ impl Tally {
             match attempt.state.as_str() {
                 "PAID" => self.paid += 1,
                 "FAILED" => self.failed += 1,
+                "IN_FLIGHT" => self.stranded += 1,
                 _ => self.in_doubt += 1,
             }
             if let Some(reason) = &attempt.reason {
@@ -50,7 +53,7 @@ impl Tally {
         for victim in [Victim::Service, Victim::Payer, Victim::Payee, Victim::Postgres] {
             assert!(self.kills.contains_key(&victim), "no kill of {victim:?}: {self}");
         }
-        assert_eq!(self.paid + self.in_doubt, self.requests, "{self}");
+        assert_eq!(self.paid + self.in_doubt + self.stranded, self.requests, "{self}");
         for reason in ["NO_ROUTE", "INCORRECT_PAYMENT_DETAILS"] {
             assert!(self.reasons.contains_key(reason), "no {reason}: {self}");
         }
@@ -59,11 +62,22 @@ impl Tally {
 
 impl Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rounds, requests, accepted, paid, failed, in_doubt, sends, repeats, .. } = self;
+        let Self {
+            rounds,
+            requests,
+            accepted,
+            paid,
+            failed,
+            in_doubt,
+            stranded,
+            sends,
+            repeats,
+            ..
+        } = self;
         write!(
             f,
             "{rounds} rounds, kills {:?}, {requests} requests, {accepted} claims accepted, \
-             {paid} paid, {failed} failed, {in_doubt} in doubt, {sends} sends ({repeats} repeats), \
+             {paid} paid, {failed} failed, {in_doubt} in doubt, {stranded} stranded at lnd, {sends} sends ({repeats} repeats), \
              reasons {:?}",
             self.kills, self.reasons
         )

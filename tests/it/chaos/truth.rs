@@ -57,8 +57,8 @@ fn faults(round: &Round, books: &Books) -> Vec<String> {
         let agreed = match payment["status"].as_str().unwrap() {
             "SUCCEEDED" => known == Some("PAID"),
             "FAILED" => matches!(known, Some("FAILED" | "NEEDS_OPERATOR")),
-            // In flight, though every attempt has ended.
-            _ => false,
+            // Though every attempt has ended, but for these.
+            _ => known == Some("IN_FLIGHT") && books.stranded.contains(hash),
         };
         if !agreed {
             faults.push(format!("the payer has {payment}, the service {known:?}"));
@@ -78,6 +78,8 @@ fn fault_of_bill(bill: &Bill, books: &Books) -> Option<String> {
     match (attempt.state.as_str(), settled) {
         ("PAID", Some(invoice)) => fault_of_proof(bill, attempt, invoice),
         ("FAILED", None) => None,
+        // "IN_FLIGHT never ages out."
+        ("IN_FLIGHT", None) if books.stranded.contains(bill.hash()) => None,
         ("NEEDS_OPERATOR", None) if is_explained(bill, attempt) => None,
         _ => Some(format!("{attempt:?}, and at the payee {settled:?}")),
     }
