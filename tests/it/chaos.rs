@@ -28,7 +28,10 @@ use std::{
 
 use futures_util::FutureExt;
 
-use self::{grounds::Grounds, round::Round, tally::Tally, truth::agreed_books};
+use self::{
+    books::database, grounds::Grounds, round::Round, service::drop_database, tally::Tally,
+    truth::agreed_books,
+};
 
 const USUAL_ROUNDS: u64 = 20;
 const USUAL_SEED: u64 = 1;
@@ -49,7 +52,7 @@ async fn chaos() {
         };
         let ended = AssertUnwindSafe(story).catch_unwind().await;
         let Ok(books) = ended else {
-            let kept = keep(&round);
+            let kept = keep(&round).await;
             drop(round);
             panic!(
                 "the round of seed {seed} failed, see above; its logs and books: {}; again: \
@@ -59,6 +62,9 @@ async fn chaos() {
         };
         tally.add(&round, &books);
         eprintln!("seed {seed}: {:?}, {:.1?}; {tally}", round.plan.stage, round.took());
+        let database_url = round.database_url.clone();
+        drop(round);
+        drop_database(&grounds, &database_url).await;
     }
     eprintln!("{:.1?}: {tally}", began.elapsed());
     if first == USUAL_SEED && rounds >= USUAL_ROUNDS {
@@ -72,7 +78,7 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 /// Prints what was done when, and copies everything that may tell why it ended so.
-fn keep(round: &Round) -> PathBuf {
+async fn keep(round: &Round) -> PathBuf {
     let dir =
         Path::new(env!("CARGO_TARGET_TMPDIR")).join("chaos").join(round.plan.seed.to_string());
     let _ = fs::remove_dir_all(&dir);
@@ -83,6 +89,8 @@ fn keep(round: &Round) -> PathBuf {
     for (number, replica) in round.replicas.iter().enumerate() {
         copy(replica.path(), &dir.join(format!("replica-{number}")));
     }
+    let attempts = format!("{:#?}", database(round).await);
+    fs::write(dir.join("attempts"), attempts).unwrap();
     let books = [
         ("payee.json", round.grounds.payees_book(&round.marks)),
         ("payer.json", round.grounds.payers_book(&round.marks)),

@@ -14,7 +14,7 @@ use std::{
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
 use withdrawd::pb::{
     self, CreateWithdrawRequest, Withdraw, payment::State,
     withdraw_service_client::WithdrawServiceClient,
@@ -148,12 +148,14 @@ impl Home {
         let listening = listening.await?;
         let address = |key: &str| listening[key].as_str().unwrap().to_owned();
         let server = format!("http://{}", address("grpc"));
+        // Connected by the first call, since it may be killed before that.
+        let channel = Endpoint::from_shared(server).unwrap().connect_lazy();
         Ok(Daemon {
             child,
             log,
             _dir: Arc::clone(&self.dir),
             lnurl: address("lnurl").parse().unwrap(),
-            client: WithdrawServiceClient::connect(server).await.unwrap(),
+            client: WithdrawServiceClient::new(channel),
         })
     }
 

@@ -59,13 +59,13 @@ impl Books {
         let nodes = round
             .grounds
             .blocking(move |grounds| grounds.payees_book(&since).zip(grounds.payers_book(&since)));
-        let (payee, payer) = nodes.await?;
+        let (invoices, payments) = nodes.await?;
         let stranded = round.stranded().await?;
         let (requests, attempts) = database(round).await.ok()?;
         let shown = round.offers.iter().map(|offer| round.look(offer.withdraw()));
         Some(Self {
-            payee: by_hash(payee, "r_hash"),
-            payer: by_hash(payer, "payment_hash"),
+            payee: by_hash(invoices, "r_hash"),
+            payer: by_hash(payments, "payment_hash"),
             stranded,
             attempts: attempts.into_iter().map(|attempt| (attempt.hash.clone(), attempt)).collect(),
             requests,
@@ -78,7 +78,8 @@ fn by_hash(entries: Vec<Value>, key: &str) -> Book<Value> {
     entries.into_iter().map(|entry| (entry[key].as_str().unwrap().to_owned(), entry)).collect()
 }
 
-async fn database(round: &Round) -> sqlx::Result<(i64, Vec<Attempt>)> {
+/// The number of requests, and all attempts.
+pub async fn database(round: &Round) -> sqlx::Result<(i64, Vec<Attempt>)> {
     if round.database_url.is_empty() {
         let file = round.replicas[0].path().join("data/withdrawd.sqlite");
         let options = SqliteConnectOptions::new().filename(file).read_only(true);

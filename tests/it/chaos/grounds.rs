@@ -16,6 +16,8 @@ use crate::{
     lab::{Lab, eventually},
 };
 
+const NODES: [&str; 3] = ["payer", "payee", "stranger"];
+
 /// All that a round does not own itself.
 pub struct Grounds {
     pub lab: Lab,
@@ -68,7 +70,7 @@ impl Grounds {
     /// Everything is up, and the payer can pay the payee.
     pub async fn heal(self: &Arc<Self>) {
         self.resume_postgres().await;
-        for node in ["payer", "payee", "stranger"] {
+        for node in NODES {
             if self.lab.pids(node).is_empty() {
                 self.lab.start(node);
             }
@@ -79,8 +81,8 @@ impl Grounds {
                 let payee = format!("{}@{}", lab.fact("payee", "pubkey"), lab.fact("payee", "p2p"));
                 // lnd waits longer and longer before it dials a lost peer; refused when connected.
                 let _ = lab.try_ask("payer", &["connect", &payee]);
-                let up = |node| lab.try_ask(node, &["getinfo"]).is_ok();
-                (lab.finds_route() && up("payee") && up("stranger")).then_some(())
+                let up = |node: &&str| lab.try_ask(node, &["getinfo"]).is_ok();
+                (lab.finds_route() && NODES.iter().all(up)).then_some(())
             })
             .await
         })

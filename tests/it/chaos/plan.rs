@@ -75,11 +75,20 @@ pub enum Victim {
 pub struct Kill {
     pub victim: Victim,
     pub replica: usize,
-    /// When wallets were told OK so often (or have all gone), since a payment takes a tenth of a
-    /// second after that: a moment drawn from the whole round would miss most of them.
+    /// Not before wallets were told OK so often (or have all gone).
     pub after_oks: usize,
+    pub moment: Moment,
     pub then_ms: u64,
     pub down_ms: u64,
+}
+
+/// Which windows a kill aims at. A moment drawn from the whole round would miss most of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// A payment takes a tenth of a second after the OK; later, the round is in recovery.
+    AtOk,
+    /// From the log's line to the answer of the node it is ten milliseconds.
+    AtSend,
 }
 
 const OFFERS: usize = 6;
@@ -117,13 +126,20 @@ fn draw_kills(rng: &mut StdRng, stage: Stage) -> Vec<Kill> {
     if stage == Stage::TwoOnPostgres && rng.gen_bool(0.6) {
         victims.push(Victim::Postgres);
     }
-    let mut kill = |victim| Kill {
-        victim,
-        replica: rng.gen_range(0..stage.replicas()),
-        after_oks: rng.gen_range(0..=OFFERS),
-        // Half within a payment's own time, half anywhere, the recovery included.
-        then_ms: if rng.gen_bool(0.5) { rng.gen_range(0..120) } else { rng.gen_range(0..2500) },
-        down_ms: rng.gen_range(0..700),
+    let mut kill = |victim| {
+        let moment = if rng.gen_bool(0.4) { Moment::AtSend } else { Moment::AtOk };
+        Kill {
+            victim,
+            replica: rng.gen_range(0..stage.replicas()),
+            after_oks: rng.gen_range(0..=OFFERS),
+            moment,
+            then_ms: match moment {
+                Moment::AtSend => rng.gen_range(0..6),
+                Moment::AtOk if rng.gen_bool(0.5) => rng.gen_range(0..120),
+                Moment::AtOk => rng.gen_range(0..2500),
+            },
+            down_ms: rng.gen_range(0..700),
+        }
     };
     victims.into_iter().map(&mut kill).collect()
 }

@@ -19,7 +19,7 @@ use withdrawd::pb::{CreateWithdrawRequest, Withdraw};
 use super::{
     grounds::{Grounds, Marks},
     offers::{Bill, Offer, prepare},
-    plan::{Fate, Kill, OfferPlan, Plan, Tap, Victim},
+    plan::{Fate, Kill, Moment, OfferPlan, Plan, Tap, Victim},
     service::{Replica, replicas},
     wallets::{Told, tap, tap_and_leave},
 };
@@ -27,6 +27,9 @@ use crate::lab::{eventually, let_pass};
 
 /// How often the payee looks whether money hangs on its hold invoices.
 const PAYEE_LOOKS: Duration = Duration::from_millis(200);
+
+/// Between two looks into the log of a replica that is to be killed as it sends.
+const SENDS_LOOKED_FOR: Duration = Duration::from_millis(1);
 
 pub struct Round {
     pub grounds: Arc<Grounds>,
@@ -111,9 +114,12 @@ impl Round {
     async fn kill(&self, kill: &Kill) {
         let due = |progress: &Progress| progress.all_gone || progress.oks >= kill.after_oks;
         let _ = self.progress.subscribe().wait_for(due).await;
+        if kill.moment == Moment::AtSend {
+            self.next_send(&self.replicas[kill.replica]).await;
+        }
         let_pass(Duration::from_millis(kill.then_ms)).await;
         let (down, name) = (Duration::from_millis(kill.down_ms), format!("{:?}", kill.victim));
-        self.note(format!("kill {name} {}", kill.replica));
+        self.note(format!("kill {name} {} {:?}", kill.replica, kill.moment));
         let lab = &self.grounds.lab;
         match kill.victim {
             Victim::Service => self.replicas[kill.replica].die_and_live_again(down).await,
@@ -134,6 +140,20 @@ impl Round {
             }
         }
         self.note(format!("{name} {} is started again", kill.replica));
+    }
+
+    /// Waits until this replica sends, for as long as anybody claims.
+    async fn next_send(&self, replica: &Replica) {
+        let mut before = replica.sends();
+        while !self.progress.borrow().all_gone {
+            let now = replica.sends();
+            if now > before {
+                return;
+            }
+            // A new life counts anew.
+            before = now;
+            let_pass(SENDS_LOOKED_FOR).await;
+        }
     }
 
     /// The customer and the customer's wallets.
@@ -211,9 +231,8 @@ impl Round {
                 let mut decided = Vec::new();
                 for invoice in waiting {
                     let bill = bills.iter().find(|bill| invoice["r_hash"] == bill.hash());
-                    let bill = bill.expect("only hold invoices wait for the payee");
-                    let what = bill.decide(grounds);
-                    decided.extend(what.map(|what| format!("{} is {what}", &bill.hash()[..8])));
+                    let what = bill.and_then(|bill| bill.decide(grounds));
+                    decided.extend(what.map(|what| format!("{} is {what}", invoice["r_hash"])));
                 }
                 decided
             });

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use sqlx::{Connection, PgConnection};
 use tonic::transport::Channel;
 use withdrawd::pb::withdraw_service_client::WithdrawServiceClient;
 
@@ -47,7 +48,7 @@ pub async fn replicas(grounds: &Arc<Grounds>, stage: Stage) -> (Vec<Replica>, St
         ("store.database_url", &database_url),
         ("keys.master", &master),
         // A send that comes too late is refused, and costs a repeat.
-        ("payments.send_life_ms", "1500"),
+        ("payments.send_life_ms", "1000"),
         // lnd takes milliseconds for this; a stalled machine may take a thousand times longer.
         ("payments.node_slack_ms", "3000"),
         ("log.level", "info,withdrawd=debug"),
@@ -57,6 +58,15 @@ pub async fn replicas(grounds: &Arc<Grounds>, stage: Stage) -> (Vec<Replica>, St
         homes.push(homes[0].replica());
     }
     (homes.into_iter().map(Replica::of).collect(), database_url)
+}
+
+/// Thousands of rounds would fill the disk.
+pub async fn drop_database(grounds: &Grounds, database_url: &str) {
+    let Some((path, _)) = database_url.split_once('?') else { return };
+    let (_, name) = path.rsplit_once('/').unwrap();
+    let mut connection = PgConnection::connect(&grounds.postgres_url()).await.unwrap();
+    let statement = sqlx::AssertSqlSafe(format!("drop database {name} with (force)"));
+    sqlx::query(statement).execute(&mut connection).await.unwrap();
 }
 
 impl Replica {
@@ -71,6 +81,12 @@ impl Replica {
     /// None while it is down.
     pub fn doors(&self) -> Option<Doors> {
         self.doors.lock().unwrap().clone()
+    }
+
+    /// How often this life of it has asked its node to pay; 0 while it is down.
+    pub fn sends(&self) -> usize {
+        let life = self.life.try_lock();
+        life.ok().and_then(|life| life.as_ref().map(Daemon::sends)).unwrap_or(0)
     }
 
     /// As a supervisor does: without its database it ends, and is started again.

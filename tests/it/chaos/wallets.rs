@@ -7,8 +7,8 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::http;
 
-/// Longer than the service takes for any answer.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// Far longer than the service takes for any answer.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a wallet knows after a tap.
 #[derive(Debug, PartialEq, Eq)]
