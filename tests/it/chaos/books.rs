@@ -30,6 +30,7 @@ pub struct Books {
     pub payer: Book<Value>,
     /// Of them, those that will be in flight for ever.
     pub stranded: BTreeSet<String>,
+    pub wedged: bool,
     pub attempts: Book<Attempt>,
     /// How many requests the database has.
     pub requests: i64,
@@ -67,6 +68,7 @@ impl Books {
             payee: by_hash(invoices, "r_hash"),
             payer: by_hash(payments, "payment_hash"),
             stranded,
+            wedged: round.is_wedged().await,
             attempts: attempts.into_iter().map(|attempt| (attempt.hash.clone(), attempt)).collect(),
             requests,
             shown: join_all(shown).await.into_iter().collect::<Option<_>>()?,

@@ -37,9 +37,15 @@ impl Round {
 
     /// The payments that lnd will call in flight for ever. None while it is down.
     pub async fn stranded(&self) -> Option<BTreeSet<String>> {
-        let Some(died_at_ns) = self.payer_died_at_ns() else { return Some(BTreeSet::new()) };
+        // Without a kill nothing is lost.
+        let died_at_ns = self.payer_died_at_ns().unwrap_or(0);
         let since = self.marks.clone();
         self.grounds.blocking(move |grounds| grounds.stranded(&since, died_at_ns)).await
+    }
+
+    pub async fn is_wedged(&self) -> bool {
+        let since = self.marks.clone();
+        self.grounds.blocking(move |grounds| grounds.is_wedged(&since)).await
     }
 
     /// The request, once no payment of it is under way. One in doubt, or lost by lnd, has ended: the
@@ -72,6 +78,7 @@ impl Round {
             let held = match state(&now) {
                 Some(State::Paid) => return Some(now),
                 Some(State::NeedsOperator | State::InFlight) => true,
+                _ if self.is_wedged().await => return Some(now),
                 _ => false,
             };
             let told = self.claim_once_more(number, offer, &now).await;

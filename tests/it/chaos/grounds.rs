@@ -31,26 +31,31 @@ pub struct Grounds {
 pub struct Marks {
     invoices: String,
     payments: String,
+    /// Bytes of the payee's log.
+    log: usize,
 }
 
 impl Grounds {
-    /// None, loudly, where there is no place for them.
+    /// A new network. None, loudly, where there is no place for it.
     pub async fn open() -> Option<Arc<Self>> {
         let dir = PathBuf::from(given("WITHDRAWD_TEST_CHAOS")?);
         let grounds = tokio::task::spawn_blocking(move || {
             let mine = File::create(dir.join("lock")).unwrap();
             mine.lock().unwrap();
             let (network, postgres) = (dir.join("ln"), dir.join("pg"));
-            if !network.join("lab.json").exists() {
-                script("lab/lab", "start", &network);
+            // An earlier one may be wedged.
+            if network.exists() {
+                script("lab/lab", "stop", &network);
+                fs::remove_dir_all(&network).unwrap();
             }
+            script("lab/lab", "start", &network);
             if !postgres.join("url").exists() {
                 script("postgres", "start", &postgres);
             }
             Self { lab: Lab::at(&network.join("lab.json")), dir, _mine: mine }
         });
         let grounds = Arc::new(grounds.await.unwrap());
-        grounds.heal().await;
+        grounds.resume_postgres().await;
         Some(grounds)
     }
 
@@ -67,8 +72,8 @@ impl Grounds {
         self.blocking(|grounds| script("postgres", "resume", &grounds.dir.join("pg"))).await;
     }
 
-    /// Everything is up, and the payer can pay the payee.
-    pub async fn heal(self: &Arc<Self>) {
+    /// Everything is up, and the payer can pay the payee, unless their channel is wedged.
+    pub async fn heal(self: &Arc<Self>, since: &Marks) {
         self.resume_postgres().await;
         for node in NODES {
             if self.lab.pids(node).is_empty() {
@@ -76,13 +81,15 @@ impl Grounds {
             }
         }
         eventually("the payer finds a route", async || {
-            self.blocking(|grounds| {
+            let since = since.clone();
+            self.blocking(move |grounds| {
                 let lab = &grounds.lab;
                 let payee = format!("{}@{}", lab.fact("payee", "pubkey"), lab.fact("payee", "p2p"));
                 // lnd waits longer and longer before it dials a lost peer; refused when connected.
                 let _ = lab.try_ask("payer", &["connect", &payee]);
                 let up = |node: &&str| lab.try_ask(node, &["getinfo"]).is_ok();
-                (lab.finds_route() && NODES.iter().all(up)).then_some(())
+                let pays = || lab.finds_route() || grounds.is_wedged(&since);
+                (NODES.iter().all(up) && pays()).then_some(())
             })
             .await
         })
@@ -100,6 +107,7 @@ impl Grounds {
             Marks {
                 invoices: last("payee", &["listinvoices", "--max_invoices=1"]),
                 payments: last("payer", &newest_payment),
+                log: grounds.payees_log().len(),
             }
         })
         .await
@@ -119,11 +127,24 @@ impl Grounds {
         self.book("payer", &list, "payments")
     }
 
+    /// Whether the payee's lnd has given the channel up, for ever: it was killed, and begins anew by
+    /// settling an HTLC that it had settled before (compare lnd #1642; ran). What is on the channel
+    /// stays there until somebody closes it, and nothing else can be paid.
+    pub fn is_wedged(&self, since: &Marks) -> bool {
+        let log = self.payees_log();
+        String::from_utf8_lossy(&log[since.log..]).contains("failing link: unable to settle htlc")
+    }
+
+    fn payees_log(&self) -> Vec<u8> {
+        fs::read(self.lab.fact("payee", "log")).unwrap()
+    }
+
     /// Payments that the payer's lnd itself has lost: it was killed after it had stored an HTLC's
     /// circuit and before the HTLC was on the channel. It never puts it there afterwards, and calls
     /// it in flight for ever, through all restarts (lnd #5152; ran). None while it is down.
     ///
-    /// An HTLC that is being locked in anew looks the same for a moment.
+    /// An HTLC that is being locked in anew looks the same for a moment. And all that is in flight
+    /// when the channel is wedged.
     pub fn stranded(&self, since: &Marks, died_at_ns: u64) -> Option<BTreeSet<String>> {
         let payments = self.payers_book(since)?;
         let channels: Value =
@@ -138,6 +159,9 @@ impl Grounds {
             begun.is_some_and(|begun: u64| begun < died_at_ns)
         };
         let stranded = payments.iter().filter(|payment| {
+            if self.is_wedged(since) {
+                return payment["status"] == "IN_FLIGHT";
+            }
             let mut open = array(&payment["htlcs"]).filter(|htlc| htlc["status"] == "IN_FLIGHT");
             payment["status"] == "IN_FLIGHT"
                 && channels.iter().all(|channel| channel["active"] == true)

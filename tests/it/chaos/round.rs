@@ -100,7 +100,7 @@ impl Round {
             let kills = join_all(self.plan.kills.iter().map(|kill| self.kill(kill)));
             tokio::join!(customers, kills);
             self.note("all wallets are gone, and nothing is killed any more");
-            self.grounds.heal().await;
+            self.grounds.heal(&self.marks).await;
             self.note("all is up");
             self.end().await;
         };

@@ -80,9 +80,15 @@ fn fault_of_bill(bill: &Bill, books: &Books) -> Option<String> {
         ("FAILED", None) => None,
         // "IN_FLIGHT never ages out."
         ("IN_FLIGHT", None) if books.stranded.contains(bill.hash()) => None,
+        // The payee has taken it, and its channel cannot say so.
+        ("IN_FLIGHT", Some(_)) if is_stuck(bill, books) => None,
         ("NEEDS_OPERATOR", None) if is_explained(bill, attempt) => None,
         _ => Some(format!("{attempt:?}, and at the payee {settled:?}")),
     }
+}
+
+fn is_stuck(bill: &Bill, books: &Books) -> bool {
+    books.wedged && books.stranded.contains(bill.hash())
 }
 
 /// The one doubt that these rounds can lead to: a payee that refuses after a second send may have
@@ -109,6 +115,7 @@ fn fault_of_offer(offer: &Offer, shown: &Withdraw, books: &Books) -> Option<Stri
     let shown_as_paid = shown.status() == Status::Paid;
     match settled.as_slice() {
         [] if !shown_as_paid => None,
+        [bill] if !shown_as_paid && is_stuck(bill, books) => None,
         [bill] if shown_as_paid => {
             let proof = &books.attempts.get(bill.hash())?.preimage;
             let payment = shown.payment.as_ref()?;
