@@ -83,8 +83,16 @@ impl Bill {
                 Paper::Held(grounds.lab.hold(sat))
             }
         });
-        let paper = paper.await;
+        Self::of(plan, paper.await)
+    }
+
+    fn of(InvoicePlan { sat, fate }: InvoicePlan, paper: Paper) -> Self {
         Self { sat, fate, paper, told_ok: AtomicBool::new(false), money_since: OnceLock::new() }
+    }
+
+    /// An invoice that is made already.
+    pub fn plain(plan: InvoicePlan, invoice: Invoice) -> Self {
+        Self::of(plan, Paper::Plain(invoice))
     }
 
     pub fn invoice(&self) -> &Invoice {

@@ -23,7 +23,7 @@ pub async fn agreed_books(round: &Round) -> Books {
     loop {
         let books = Books::read(round).await;
         let faults = match &books {
-            Some(books) => faults(round, books),
+            Some(books) => faults(&round.offers, books),
             None => vec!["the books cannot be read".to_owned()],
         };
         match books {
@@ -34,12 +34,12 @@ pub async fn agreed_books(round: &Round) -> Books {
     }
 }
 
-fn faults(round: &Round, books: &Books) -> Vec<String> {
+fn faults(offers: &[Offer], books: &Books) -> Vec<String> {
     let mut faults = Vec::new();
-    if usize::try_from(books.requests).unwrap() != round.offers.len() {
+    if usize::try_from(books.requests).unwrap() != offers.len() {
         faults.push(format!("{} requests were made", books.requests));
     }
-    let bills: Vec<_> = round.offers.iter().flat_map(Offer::bills).collect();
+    let bills: Vec<_> = offers.iter().flat_map(Offer::bills).collect();
     for attempt in books.attempts.values() {
         if !bills.iter().any(|bill| bill.hash() == attempt.hash) {
             faults.push(format!("nobody claimed with it: {attempt:?}"));
@@ -49,7 +49,7 @@ fn faults(round: &Round, books: &Books) -> Vec<String> {
         let broken = fault_of_bill(bill, books);
         faults.extend(broken.map(|fault| format!("{} {:?}: {fault}", bill.hash(), bill.fate)));
     }
-    for (offer, shown) in round.offers.iter().zip(&books.shown) {
+    for (offer, shown) in offers.iter().zip(&books.shown) {
         faults.extend(fault_of_offer(offer, shown, books));
     }
     for (hash, payment) in &books.payer {
@@ -133,3 +133,6 @@ fn fault_of_offer(offer: &Offer, shown: &Withdraw, books: &Books) -> Option<Stri
 fn settled<'a>(bill: &Bill, books: &'a Books) -> Option<&'a Value> {
     books.payee.get(bill.hash()).filter(|invoice| invoice["state"] == "SETTLED")
 }
+
+#[path = "truth_test.rs"]
+mod truth_test;
