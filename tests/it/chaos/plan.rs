@@ -89,6 +89,8 @@ pub enum Moment {
     AtOk,
     /// From the log's line to the answer of the node it is ten milliseconds.
     AtSend,
+    /// The money hangs on a hold invoice: what is taken for failed now is paid twice later.
+    AtHold,
 }
 
 const OFFERS: usize = 6;
@@ -117,17 +119,18 @@ impl Stage {
 
 fn draw_kills(rng: &mut StdRng, stage: Stage) -> Vec<Kill> {
     let mut victims = vec![Victim::Service; rng.gen_range(1..=3)];
-    if rng.gen_bool(0.3) {
+    if rng.gen_bool(0.4) {
         victims.push(Victim::Payer);
     }
-    if rng.gen_bool(0.3) {
+    if rng.gen_bool(0.25) {
         victims.push(Victim::Payee);
     }
     if stage == Stage::TwoOnPostgres && rng.gen_bool(0.6) {
         victims.push(Victim::Postgres);
     }
     let mut kill = |victim| {
-        let moment = if rng.gen_bool(0.4) { Moment::AtSend } else { Moment::AtOk };
+        let moments = [Moment::AtOk, Moment::AtSend, Moment::AtHold];
+        let moment = *moments.choose(rng).unwrap();
         Kill {
             victim,
             replica: rng.gen_range(0..stage.replicas()),
@@ -135,6 +138,7 @@ fn draw_kills(rng: &mut StdRng, stage: Stage) -> Vec<Kill> {
             moment,
             then_ms: match moment {
                 Moment::AtSend => rng.gen_range(0..6),
+                Moment::AtHold => rng.gen_range(0..300),
                 Moment::AtOk if rng.gen_bool(0.5) => rng.gen_range(0..120),
                 Moment::AtOk => rng.gen_range(0..2500),
             },
@@ -181,9 +185,9 @@ impl WalletPlan {
 impl Fate {
     fn draw(rng: &mut StdRng) -> Self {
         match rng.gen_range(0..10) {
-            0..=4 => Self::Plain,
-            5 | 6 => Self::SettlesAfter { ms: rng.gen_range(0..1500) },
-            7 | 8 => Self::CancelsAfter { ms: rng.gen_range(0..1500) },
+            0..=3 => Self::Plain,
+            4..=6 => Self::SettlesAfter { ms: rng.gen_range(0..2500) },
+            7 | 8 => Self::CancelsAfter { ms: rng.gen_range(0..2500) },
             _ => Self::Unroutable,
         }
     }

@@ -50,6 +50,8 @@ pub struct Round {
 #[derive(Clone, Copy, Debug, Default)]
 struct Progress {
     oks: usize,
+    /// Hold invoices on which money hangs.
+    holds: usize,
     all_gone: bool,
 }
 
@@ -114,8 +116,13 @@ impl Round {
     async fn kill(&self, kill: &Kill) {
         let due = |progress: &Progress| progress.all_gone || progress.oks >= kill.after_oks;
         let _ = self.progress.subscribe().wait_for(due).await;
-        if kill.moment == Moment::AtSend {
-            self.next_send(&self.replicas[kill.replica]).await;
+        match kill.moment {
+            Moment::AtOk => {}
+            Moment::AtSend => self.next_send(&self.replicas[kill.replica]).await,
+            Moment::AtHold => {
+                let due = |progress: &Progress| progress.all_gone || progress.holds > 0;
+                let _ = self.progress.subscribe().wait_for(due).await;
+            }
         }
         let_pass(Duration::from_millis(kill.then_ms)).await;
         let (down, name) = (Duration::from_millis(kill.down_ms), format!("{:?}", kill.victim));
@@ -228,17 +235,20 @@ impl Round {
             let decided = self.grounds.blocking(move |grounds| {
                 let book = grounds.payees_book(&since).unwrap_or_default();
                 let waiting = book.iter().filter(|invoice| invoice["state"] == "ACCEPTED");
-                let mut decided = Vec::new();
+                let (mut decided, mut holds) = (Vec::new(), 0);
                 for invoice in waiting {
+                    holds += 1;
                     let bill = bills.iter().find(|bill| invoice["r_hash"] == bill.hash());
                     let what = bill.and_then(|bill| bill.decide(grounds));
                     decided.extend(what.map(|what| format!("{} is {what}", invoice["r_hash"])));
                 }
-                decided
+                (decided, holds)
             });
-            for line in decided.await {
+            let (decided, holds) = decided.await;
+            for line in decided {
                 self.note(line);
             }
+            self.progress.send_modify(|progress| progress.holds = holds);
             let_pass(PAYEE_LOOKS).await;
         }
     }

@@ -47,6 +47,9 @@ pub async fn replicas(grounds: &Arc<Grounds>, stage: Stage) -> (Vec<Replica>, St
     let home = Home::new(Kind::Sqlite, &grounds.lab).await.with(&[
         ("store.database_url", &database_url),
         ("keys.master", &master),
+        // Long enough to be killed while it listens to the node.
+        ("payments.fresh_for_s", "3"),
+        ("payments.lease_ms", "3500"),
         // A send that comes too late is refused, and costs a repeat.
         ("payments.send_life_ms", "1000"),
         // lnd takes milliseconds for this; a stalled machine may take a thousand times longer.
