@@ -86,11 +86,11 @@ pub struct Kill {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
     /// A payment takes a tenth of a second after the OK; later, the round is in recovery.
-    AtOk,
+    Ok,
     /// From the log's line to the answer of the node it is ten milliseconds.
-    AtSend,
+    Send,
     /// The money hangs on a hold invoice: what is taken for failed now is paid twice later.
-    AtHold,
+    Hold,
 }
 
 const OFFERS: usize = 6;
@@ -129,7 +129,7 @@ fn draw_kills(rng: &mut StdRng, stage: Stage) -> Vec<Kill> {
         victims.push(Victim::Postgres);
     }
     let mut kill = |victim| {
-        let moments = [Moment::AtOk, Moment::AtSend, Moment::AtHold];
+        let moments = [Moment::Ok, Moment::Send, Moment::Hold];
         let moment = *moments.choose(rng).unwrap();
         Kill {
             victim,
@@ -137,10 +137,10 @@ fn draw_kills(rng: &mut StdRng, stage: Stage) -> Vec<Kill> {
             after_oks: rng.gen_range(0..=OFFERS),
             moment,
             then_ms: match moment {
-                Moment::AtSend => rng.gen_range(0..6),
-                Moment::AtHold => rng.gen_range(0..300),
-                Moment::AtOk if rng.gen_bool(0.5) => rng.gen_range(0..120),
-                Moment::AtOk => rng.gen_range(0..2500),
+                Moment::Send => rng.gen_range(0..6),
+                Moment::Hold => rng.gen_range(0..300),
+                Moment::Ok if rng.gen_bool(0.5) => rng.gen_range(0..120),
+                Moment::Ok => rng.gen_range(0..2500),
             },
             down_ms: rng.gen_range(0..700),
         }

@@ -117,9 +117,9 @@ impl Round {
         let due = |progress: &Progress| progress.all_gone || progress.oks >= kill.after_oks;
         let _ = self.progress.subscribe().wait_for(due).await;
         match kill.moment {
-            Moment::AtOk => {}
-            Moment::AtSend => self.next_send(&self.replicas[kill.replica]).await,
-            Moment::AtHold => {
+            Moment::Ok => {}
+            Moment::Send => self.next_send(&self.replicas[kill.replica]).await,
+            Moment::Hold => {
                 let due = |progress: &Progress| progress.all_gone || progress.holds > 0;
                 let _ = self.progress.subscribe().wait_for(due).await;
             }
