@@ -94,10 +94,14 @@ struct Life {
 
 /// A fresh database of this test on the tests' Postgres.
 pub async fn new_postgres_database() -> String {
+    new_database_at(&postgres_url().unwrap()).await
+}
+
+/// A fresh database on this Postgres.
+pub async fn new_database_at(admin: &str) -> String {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
-    let admin = postgres_url().unwrap();
     let name = format!("t{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
-    let options = PgConnectOptions::from_str(&admin).unwrap();
+    let options = PgConnectOptions::from_str(admin).unwrap();
     let mut connection = PgConnection::connect_with(&options).await.unwrap();
     let create = sqlx::AssertSqlSafe(format!("create database {name}"));
     sqlx::query(create).execute(&mut connection).await.unwrap();

@@ -4,7 +4,7 @@
 use std::{
     fs::{self, File},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
         Arc,
@@ -14,7 +14,7 @@ use std::{
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
 use withdrawd::pb::{
     self, CreateWithdrawRequest, Withdraw, payment::State,
     withdraw_service_client::WithdrawServiceClient,
@@ -116,9 +116,14 @@ impl Home {
 
     /// Starts the binary, and waits until it serves.
     pub async fn start(&self) -> Daemon {
+        self.try_start().await.unwrap_or_else(|ended| panic!("{ended}"))
+    }
+
+    /// Starts the binary, and waits until it serves, or ends with what it logged.
+    pub async fn try_start(&self) -> Result<Daemon, String> {
         let life = self.lives.fetch_add(1, Ordering::SeqCst) + 1;
-        let log = self.dir.path().join(format!("log.{life}"));
-        let data_dir = self.dir.path().join("data");
+        let log = self.path().join(format!("log.{life}"));
+        let data_dir = self.path().join("data");
         let listen = data_dir.join("listen.json");
         let _ = fs::remove_file(&listen);
         let environment = self.settings.iter().map(|(key, value)| {
@@ -135,22 +140,30 @@ impl Home {
             .stderr(File::create(&log).unwrap())
             .spawn()
             .unwrap();
-        let listening: Value = eventually("it listens", async || {
+        let listening = eventually("it listens", async || {
             if let Some(ended) = child.try_wait().unwrap() {
-                panic!("{ended}: {}", fs::read_to_string(&log).unwrap());
+                return Some(Err(format!("{ended}: {}", fs::read_to_string(&log).unwrap())));
             }
-            serde_json::from_slice(&fs::read(&listen).ok()?).ok()
-        })
-        .await;
+            let listening: Value = serde_json::from_slice(&fs::read(&listen).ok()?).ok()?;
+            Some(Ok(listening))
+        });
+        let listening = listening.await?;
         let address = |key: &str| listening[key].as_str().unwrap().to_owned();
         let server = format!("http://{}", address("grpc"));
-        Daemon {
+        // Connected by the first call, since it may be killed before that.
+        let channel = Endpoint::from_shared(server).unwrap().connect_lazy();
+        Ok(Daemon {
             child,
             log,
             _dir: Arc::clone(&self.dir),
             lnurl: address("lnurl").parse().unwrap(),
-            client: WithdrawServiceClient::connect(server).await.unwrap(),
-        }
+            client: WithdrawServiceClient::new(channel),
+        })
+    }
+
+    /// Where its data and the logs of its lives are.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
     }
 }
 

@@ -7,6 +7,7 @@
 
 use std::{
     fs,
+    path::Path,
     process::Command,
     sync::{
         Arc,
@@ -26,7 +27,7 @@ use withdrawd::domain::Preimage;
 static NODES: RwLock<()> = RwLock::const_new(());
 
 /// How long anything may take. Far more than it does: two cores carry all of it.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A network that is up.
@@ -54,7 +55,12 @@ impl Lab {
             eprintln!("SKIPPED: WITHDRAWD_TEST_LAB is not set (see tests/run)");
             return None;
         };
-        Some(Self(serde_json::from_slice(&fs::read(path).unwrap()).unwrap()))
+        Some(Self::at(path.as_ref()))
+    }
+
+    /// The network that this file describes.
+    pub fn at(lab_json: &Path) -> Self {
+        Self(serde_json::from_slice(&fs::read(lab_json).unwrap()).unwrap())
     }
 
     /// While this is held, every node is up.
@@ -117,12 +123,22 @@ impl Lab {
     }
 
     pub fn settle(&self, held: &Held) {
-        let preimage = hex::encode(held.preimage.as_bytes());
-        self.try_ask("payee", &["settleinvoice", &preimage]).unwrap();
+        self.try_settle(held).unwrap();
     }
 
     pub fn cancel(&self, held: &Held) {
-        self.try_ask("payee", &["cancelinvoice", &held.invoice.hash]).unwrap();
+        self.try_cancel(held).unwrap();
+    }
+
+    /// Refused while the payee is down.
+    pub fn try_settle(&self, held: &Held) -> Result<String, String> {
+        let preimage = hex::encode(held.preimage.as_bytes());
+        self.try_ask("payee", &["settleinvoice", &preimage])
+    }
+
+    /// Refused while the payee is down.
+    pub fn try_cancel(&self, held: &Held) -> Result<String, String> {
+        self.try_ask("payee", &["cancelinvoice", &held.invoice.hash])
     }
 
     /// Waits for a state in the payee's own books, which trail a payment's success by a moment.
@@ -158,6 +174,12 @@ impl Lab {
         all.iter().find(|payment| payment["payment_hash"] == hash).cloned()
     }
 
+    /// Whether the payer can pay the payee.
+    pub fn finds_route(&self) -> bool {
+        let dest = format!("--dest={}", self.fact("payee", "pubkey"));
+        self.try_ask("payer", &["queryroutes", &dest, "--amt=1000"]).is_ok()
+    }
+
     /// Pays from the payer's lnd behind the service's back.
     pub fn pay_by_hand(&self, invoice: &Invoice) {
         self.try_ask("payer", &["payinvoice", "--force", "--json", &invoice.text]).unwrap();
@@ -165,17 +187,22 @@ impl Lab {
 
     /// Kills a node's lnd with -9. It is started again at the latest when the answer is dropped.
     pub async fn kill<'a>(&'a self, node: &'a str, _alone: &RwLockWriteGuard<'_, ()>) -> Down<'a> {
+        self.kill9(node).await;
+        Down { lab: self, node }
+    }
+
+    /// On a network that nobody else uses: whoever calls this starts it again.
+    pub async fn kill9(&self, node: &str) {
         for pid in self.pids(node) {
             let killed = Command::new("kill").args(["-9", &pid]).status().unwrap();
             assert!(killed.success());
         }
         // Its ports and its database are free only once it is gone.
         eventually("gone", async || self.pids(node).is_empty().then_some(())).await;
-        Down { lab: self, node }
     }
 
     /// By its command line, since an earlier test may have started it anew.
-    fn pids(&self, node: &str) -> Vec<String> {
+    pub fn pids(&self, node: &str) -> Vec<String> {
         let wanted = self.command(node, "argv").join("\0") + "\0";
         let processes = fs::read_dir("/proc").unwrap().flatten();
         processes
@@ -187,7 +214,7 @@ impl Lab {
             .collect()
     }
 
-    fn start(&self, node: &str) {
+    pub fn start(&self, node: &str) {
         let log = fs::File::options().append(true).open(self.fact(node, "log")).unwrap();
         // In a session of its own and nobody's child: it outlives the test, as it did before.
         let started = Command::new("setsid")
@@ -214,9 +241,7 @@ impl Down<'_> {
     pub async fn restart(self) {
         let (lab, node) = (self.lab, self.node);
         drop(self);
-        let dest = format!("--dest={}", lab.fact("payee", "pubkey"));
-        let route = ["queryroutes", &dest, "--amt=1000"];
-        eventually(node, async || lab.try_ask("payer", &route).ok()).await;
+        eventually(node, async || lab.finds_route().then_some(())).await;
     }
 }
 

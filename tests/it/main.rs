@@ -11,6 +11,7 @@ mod architecture;
 mod attacks;
 mod bench;
 mod binary;
+mod chaos;
 mod cli;
 mod cli_payments;
 mod clients;
