@@ -198,7 +198,7 @@ impl Real {
             let claim = presented.claim(
                 view,
                 &self.rows.rules,
-                Some(&self.rows.node),
+                &self.rows.standing(),
                 self.rows.id(a),
                 NOW,
             );

@@ -11,9 +11,10 @@ use bitcoin::{
 };
 use lightning_invoice::{Currency, InvoiceBuilder, PaymentSecret};
 use withdrawd::domain::{
-    Amount, Attempt as Holder, ClaimRules, FailureReason, FeePolicy, Hold, InvoiceRules, MasterKey,
-    Millis, Msat, Network, NodeId, OperatorReason, Payment, PaymentId, Preimage, Presented, Sat,
-    SecretHash, Sends, State as Standing, Terms, Timestamp, Withdraw, WithdrawId,
+    Amount, Attempt as Holder, ClaimRules, FailureReason, FeePolicy, Heartbeat, Hold, InvoiceRules,
+    MasterKey, Millis, Msat, Network, NodeId, OperatorReason, PayingLimits, Payment, PaymentId,
+    Preimage, Presented, Sat, SecretHash, Sends, State as Standing, Terms, Timestamp, Withdraw,
+    WithdrawId,
     payment::{Answer, LateSuccess, Reopening, Send, SendLimits},
 };
 
@@ -83,9 +84,40 @@ impl Rows {
                 fees: FeePolicy { ppm: 5000, floor: msat(1000) },
                 send_for: Millis::from_secs(3600),
                 min_life_at_send: Millis::from_secs(60),
+                paying: PayingLimits {
+                    heartbeat_stale: Millis::from_secs(15),
+                    clock_skew: Millis::from_secs(5),
+                    max_amount: None,
+                    rolling_24h: None,
+                    max_in_flight_per_channel: 400,
+                },
             },
             node: NodeId::parse(&"02".repeat(33)).expect("66 digits"),
             fee: msat(3),
+        }
+    }
+
+    /// An instance that can pay anything: what it cannot is no matter of one request.
+    pub fn standing(&self) -> withdrawd::domain::Standing {
+        let nothing = msat(0);
+        withdrawd::domain::Standing {
+            paused: None,
+            fenced: None,
+            verified: true,
+            node: Some(self.node.clone()),
+            heartbeat: Some(Heartbeat {
+                node: self.node.clone(),
+                alias: String::new(),
+                network: Network::Regtest,
+                at: NOW,
+                synced: true,
+                can_send: Msat::MAX,
+                active_channels: 1,
+                busiest_channel_htlcs: 0,
+            }),
+            unseen: nothing,
+            in_flight: 0,
+            spent_24h: nothing,
         }
     }
 
