@@ -9,8 +9,8 @@ use crate::{
     domain::PublicUrl,
     grpc::Services,
     service::{
-        ClaimService, Guard, NodeTrust, OperationsService, Payer, PaymentService, RestoreService,
-        Waker, WithdrawService,
+        ClaimService, Guard, NodeTrust, OperationsService, Payer, PaymentService, ReconcileService,
+        RestoreService, Waker, WithdrawService,
     },
 };
 
@@ -75,6 +75,7 @@ pub fn services(
         withdraws: WithdrawService::new(store(), keyring, public_url, most, runtime()),
         payments: PaymentService::new(store(), payer.inquiry(), runtime()),
         operations: OperationsService::new(store(), rules, runtime()),
+        reconcile: ReconcileService::new(store(), Arc::clone(&node), Arc::clone(&trust), runtime()),
         restore: RestoreService::new(store(), node, trust, delays, runtime()),
     })
 }

@@ -13,6 +13,7 @@ mod decode;
 mod fetch;
 mod operations;
 mod payments;
+mod reconcile;
 mod requests;
 mod serve;
 mod wallet;
@@ -62,6 +63,8 @@ enum Command {
     Payment(payments::PaymentArgs),
     /// End a payment that needs an operator.
     Resolve(payments::ResolveArgs),
+    /// Lay the node's payments of a time beside ours.
+    Reconcile(reconcile::ReconcileArgs),
     /// Play a wallet (regtest): claim an LNURL with an invoice that the simulated node can pay.
     Claim(wallet::ClaimArgs),
     /// Show what an LNURL or an invoice says.
@@ -93,6 +96,7 @@ impl Cli {
             Some(Command::Payments(args)) => payments::list(args).await,
             Some(Command::Payment(args)) => payments::get(args).await,
             Some(Command::Resolve(args)) => payments::resolve(args).await,
+            Some(Command::Reconcile(args)) => reconcile::reconcile(args).await,
             Some(Command::Claim(args)) => wallet::claim(args).await,
             Some(Command::Decode(args)) => decode::decode(&args),
         }

@@ -3,6 +3,7 @@
 mod json;
 mod operations;
 mod payments;
+mod reconcile;
 
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ pub use operations::{
     instance_to_json, node_payment_time, node_payment_to_json,
 };
 pub use payments::{Ending, PaymentClient, PaymentPage, Resolving, ShownPayment};
+pub use reconcile::{HEADER, Instant, LineShown, line_to_json};
 
 /// A withdraw request as the command line shows it.
 pub type Shown = Withdraw;

@@ -38,7 +38,7 @@ pub struct Signed {
 
 /// A connection to a running service, for operators.
 #[derive(Clone, Debug)]
-pub struct Operations(OperationsServiceClient<Channel>);
+pub struct Operations(pub(super) OperationsServiceClient<Channel>);
 
 impl Operations {
     /// Connects to `http://HOST:PORT`.

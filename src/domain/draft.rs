@@ -98,6 +98,10 @@ pub enum Field {
     Reason,
     /// `ids`
     Ids,
+    /// `from`
+    From,
+    /// `to`
+    To,
     /// `paid`: pairs of a withdraw id and a payment hash.
     Paid,
     /// How a payment ended.

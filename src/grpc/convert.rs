@@ -69,7 +69,7 @@ pub(super) fn read_bound(
 
 /// Rounds up to whole milliseconds, in which everything here was made: right for an inclusive lower
 /// and for an exclusive upper bound.
-fn read_time(time: &WireTime) -> Result<Timestamp, &'static str> {
+pub(super) fn read_time(time: &WireTime) -> Result<Timestamp, &'static str> {
     const RULE: &str = "must be a valid timestamp of the years 1 to 9999";
     let in_range = (-62_135_596_800..=253_402_300_799).contains(&time.seconds)
         && (0..1_000_000_000).contains(&time.nanos);

@@ -2,12 +2,19 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{convert::wire_time, observe::observed};
+use super::{
+    convert::{read_time, wire_time},
+    convert_payment,
+    observe::observed,
+};
 use crate::{
-    domain::{FenceReason, Halt, Heartbeat, Millis, Standing, payment::RecordState},
+    domain::{
+        FenceReason, Field, Halt, Heartbeat, Millis, Standing, Timestamp, Verdict, Violation,
+        payment::RecordState,
+    },
     pb::{self, instance, operations_service_server::OperationsService},
     runtime::Runtime,
-    service::{self, Asked, InstanceView, ListedPayment, Pair, Which},
+    service::{self, Asked, InstanceView, Line, ListedPayment, Pair, ServiceError, Which},
 };
 
 /// The service on the wire.
@@ -15,19 +22,23 @@ use crate::{
 pub struct Operations {
     service: service::OperationsService,
     restore: service::RestoreService,
+    reconcile: service::ReconcileService,
     runtime: Runtime,
     timeout: Millis,
 }
 
 impl Operations {
     /// Over these use cases.
-    pub const fn new(
-        service: service::OperationsService,
-        restore: service::RestoreService,
+    pub fn new(
+        (service, restore, reconcile): (
+            service::OperationsService,
+            service::RestoreService,
+            service::ReconcileService,
+        ),
         runtime: Runtime,
         timeout: Millis,
     ) -> Self {
-        Self { service, restore, runtime, timeout }
+        Self { service, restore, reconcile, runtime, timeout }
     }
 }
 
@@ -121,6 +132,67 @@ impl OperationsService for Operations {
             Ok(pb::ReleaseWithdrawsResponse { released })
         };
         observed(&self.runtime, "ReleaseWithdraws", &metadata, self.timeout, work).await
+    }
+
+    async fn reconcile(
+        &self,
+        request: Request<pb::ReconcileRequest>,
+    ) -> Result<Response<pb::ReconcileResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let work = Box::pin(async {
+            let now = self.runtime.clock.now();
+            let (from, to) = range(&message, now).map_err(ServiceError::Invalid)?;
+            let lines = self.reconcile.reconcile(from, to).await?;
+            let wanted = |line: &Line| !(message.only_differences && line.verdict.is_fine());
+            let lines = lines.into_iter().filter(wanted).map(reconcile_line).collect();
+            Ok(pb::ReconcileResponse { lines })
+        });
+        observed(&self.runtime, "Reconcile", &metadata, self.timeout, work).await
+    }
+}
+
+fn range(
+    message: &pb::ReconcileRequest,
+    now: Timestamp,
+) -> Result<(Timestamp, Timestamp), Vec<Violation>> {
+    let mut violations = Vec::new();
+    let mut read = |field, given: Option<&prost_types::Timestamp>, absent: Option<Timestamp>| {
+        let time = given.map_or_else(|| absent.ok_or("is required"), read_time);
+        time.unwrap_or_else(|rule| {
+            violations.push(Violation::new(field, rule));
+            Timestamp::MIN
+        })
+    };
+    let from = read(Field::From, message.from.as_ref(), None);
+    let to = read(Field::To, message.to.as_ref(), Some(now));
+    if violations.is_empty() { Ok((from, to)) } else { Err(violations) }
+}
+
+fn reconcile_line(line: Line) -> pb::ReconcileLine {
+    let there = line
+        .there
+        .map(|record| node_payment(ListedPayment { record, invoice: String::new(), index: 0 }));
+    pb::ReconcileLine {
+        payment_hash: line.payment_hash.to_string(),
+        verdict: wire_verdict(line.verdict).into(),
+        explanation: line.verdict.explanation().to_owned(),
+        here: line.here.map(convert_payment::view),
+        there,
+    }
+}
+
+const fn wire_verdict(verdict: Verdict) -> pb::reconcile_line::Verdict {
+    use pb::reconcile_line::Verdict as Wire;
+
+    match verdict {
+        Verdict::Matches => Wire::Matches,
+        Verdict::UnderWay => Wire::UnderWay,
+        Verdict::PaidOnlyThere => Wire::PaidOnlyThere,
+        Verdict::PaidOnlyHere => Wire::PaidOnlyHere,
+        Verdict::FeeDiffers => Wire::FeeDiffers,
+        Verdict::AmountDiffers => Wire::AmountDiffers,
+        Verdict::StillUnderWayThere => Wire::StillUnderWayThere,
+        Verdict::UnknownHere => Wire::UnknownHere,
     }
 }
 

@@ -20,7 +20,9 @@ use crate::{
         withdraw_service_server::WithdrawServiceServer,
     },
     runtime::Runtime,
-    service::{OperationsService, PaymentService, RestoreService, WithdrawService},
+    service::{
+        OperationsService, PaymentService, ReconcileService, RestoreService, WithdrawService,
+    },
 };
 
 /// The health service name of readiness: the database answers.
@@ -100,6 +102,8 @@ pub struct Services {
     pub operations: OperationsService,
     /// The fence's part of it.
     pub restore: RestoreService,
+    /// The comparison's part of it.
+    pub reconcile: ReconcileService,
 }
 
 /// Serves until `stop`.
@@ -111,9 +115,9 @@ pub async fn serve(
     health: HealthServer<impl HealthRpc>,
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
-    let Services { withdraws, payments, operations, restore } = services;
+    let Services { withdraws, payments, operations, restore, reconcile } = services;
     let limit = options.timeout;
-    let operations = Operations::new(operations, restore, runtime.clone(), limit);
+    let operations = Operations::new((operations, restore, reconcile), runtime.clone(), limit);
     let operations = OperationsServiceServer::new(operations)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_ANSWER_BYTES);

@@ -200,6 +200,8 @@ const fn field_name(field: Field) -> &'static str {
         Field::Reason => "reason",
         Field::Ids => "ids",
         Field::Paid => "paid",
+        Field::From => "from",
+        Field::To => "to",
         Field::Outcome => "outcome",
         Field::PaidPreimage => "paid.preimage",
         Field::PaidFee => "paid.fee_msat",

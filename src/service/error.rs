@@ -1,5 +1,6 @@
 //! What a use case answers instead of a result. Adapters map it, exhaustively, to their own wire.
 
+use super::Distrust;
 use crate::{
     domain::{
         NotDeactivatable, NotRestorable, PaymentHash, Violation, WithdrawId, payment::Unresolvable,
@@ -75,6 +76,15 @@ impl From<StoreError> for ServiceError {
             | StoreError::Stale
             | StoreError::Halted(_) => Self::Unavailable(error),
             StoreError::Failed { .. } => Self::Internal(error),
+        }
+    }
+}
+
+impl From<Distrust> for ServiceError {
+    fn from(error: Distrust) -> Self {
+        match error {
+            Distrust::Store(error) => error.into(),
+            Distrust::Node(error) => Self::Node(error),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Asked, Distrust, NodeTrust, ServiceError, list::read_id, unknown::unknown_payments};
+use super::{Asked, NodeTrust, ServiceError, list::read_id, unknown::unknown_payments};
 use crate::{
     domain::{
         Act, Change, FailureReason, FenceReason, Field, Hold, Millis, PaymentHash, PaymentId,
@@ -89,10 +89,7 @@ impl RestoreService {
         let now = self.runtime.clock.now();
         let (store, node) = (&*self.store, &*self.node);
         let found = unknown_payments(store, node, &self.trust, self.commit_delay, now).await;
-        found.map_err(|error| match error {
-            Distrust::Store(error) => error.into(),
-            Distrust::Node(error) => ServiceError::Node(error),
-        })
+        found.map_err(ServiceError::from)
     }
 
     /// Puts back what operators assign, withholds every ACTIVE request made before the fence, and ends

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tonic::transport::{Channel, Endpoint};
 use withdrawd::pb::{
     self, CreateWithdrawRequest, Withdraw, payment::State,
-    withdraw_service_client::WithdrawServiceClient,
+    payment_service_client::PaymentServiceClient, withdraw_service_client::WithdrawServiceClient,
 };
 
 use crate::{
@@ -157,7 +157,8 @@ impl Home {
             log,
             _dir: Arc::clone(&self.dir),
             lnurl: address("lnurl").parse().unwrap(),
-            client: WithdrawServiceClient::new(channel),
+            client: WithdrawServiceClient::new(channel.clone()),
+            payments: PaymentServiceClient::new(channel),
         })
     }
 
@@ -174,6 +175,7 @@ pub struct Daemon {
     _dir: Arc<TempDir>,
     pub lnurl: SocketAddr,
     pub client: WithdrawServiceClient<Channel>,
+    pub payments: PaymentServiceClient<Channel>,
 }
 
 impl Drop for Daemon {
@@ -200,6 +202,13 @@ impl Daemon {
     /// How often it has asked its node to pay.
     pub fn sends(&self) -> usize {
         self.log().matches(r#""message":"sending""#).count()
+    }
+
+    /// How often a payment was sent, as its database has it. (The log tells of a send before it is
+    /// committed, and a worker that lost a race does not commit it.)
+    pub async fn sends_of(&self, payment: &pb::Payment) -> usize {
+        let request = pb::GetPaymentRequest { id: payment.id.clone() };
+        self.payments.clone().get_payment(request).await.unwrap().into_inner().sends.len()
     }
 
     pub async fn create(&self, sat: u64) -> Withdraw {

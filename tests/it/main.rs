@@ -44,6 +44,7 @@ mod payment_lists;
 mod payments;
 mod races;
 mod readme;
+mod reconciling;
 mod replicas;
 mod requests;
 mod scripted_lnd;

@@ -1,0 +1,65 @@
+//! `reconcile`: the node's payments beside ours, as a table, CSV or JSON.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+
+use super::requests::Server;
+use crate::client::{HEADER, Instant, LineShown, Operations, line_to_json};
+
+#[derive(Debug, Args)]
+pub(super) struct ReconcileArgs {
+    /// The first instant that counts, such as 2026-11-21T00:00:00Z.
+    #[arg(long)]
+    from: Instant,
+    /// The first instant that counts no more; now without it.
+    #[arg(long)]
+    to: Option<Instant>,
+    /// Only what somebody has to look at.
+    #[arg(long)]
+    only_differences: bool,
+    /// Print CSV.
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+    #[command(flatten)]
+    server: Server,
+}
+
+pub(super) async fn reconcile(args: ReconcileArgs) -> anyhow::Result<()> {
+    let mut client = Operations::connect(args.server.address()).await?;
+    let lines = client.reconcile(args.from, args.to, args.only_differences).await?;
+    if args.server.json() {
+        let lines: Vec<_> = lines.iter().map(line_to_json).collect();
+        say!("{}", serde_json::json!({ "lines": lines }));
+    } else if args.csv {
+        // Ids, names and numbers: nothing that CSV would have to quote.
+        say!("{}", HEADER.join(","));
+        for line in &lines {
+            say!("{}", line.cells().join(","));
+        }
+    } else {
+        table(&lines);
+    }
+    Ok(())
+}
+
+fn table(lines: &[LineShown]) {
+    let mut counts = BTreeMap::new();
+    for line in lines {
+        *counts.entry(line.verdict().as_str_name()).or_insert(0) += 1;
+        let [hash, verdict, payment, withdraw, here, there, ..] = line.cells();
+        say!("{verdict:<21}  {hash}");
+        if line.is_difference() {
+            say!("  here: {} {payment} {withdraw}", or_none(&here));
+            say!("  node: {}", or_none(&there));
+            say!("  {}", line.explanation);
+        }
+    }
+    let counts: Vec<_> =
+        counts.iter().map(|(verdict, count)| format!("{count} {verdict}")).collect();
+    say!("{} payments: {}", lines.len(), counts.join(", "));
+}
+
+fn or_none(state: &str) -> &str {
+    if state.is_empty() { "nothing" } else { state }
+}
