@@ -105,12 +105,11 @@ fn printed() -> String {
 
 /// The lines that only one of two texts has.
 fn difference(file: &str, code: &str) -> String {
-    let only = |sign: &str, of: &str, not_in: &str| {
-        let others: Vec<&str> = not_in.lines().collect();
-        let lines = of.lines().filter(|line| !others.contains(line));
-        lines.map(|line| format!("{sign} {line}\n")).collect::<String>()
+    let only = |sign: &str, of: &str, other: &str| {
+        let lines = of.lines().filter(|line| !other.lines().any(|known| known == *line));
+        lines.map(|line| format!("{sign} {line}")).collect::<Vec<_>>()
     };
-    only("-", file, code) + &only("+", code, file)
+    [only("-", file, code), only("+", code, file)].concat().join("\n")
 }
 
 #[test]
