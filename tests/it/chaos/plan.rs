@@ -129,8 +129,11 @@ fn draw_kills(rng: &mut StdRng, stage: Stage) -> Vec<Kill> {
         victims.push(Victim::Postgres);
     }
     let mut kill = |victim| {
-        let moments = [Moment::Ok, Moment::Send, Moment::Hold];
-        let moment = *moments.choose(rng).unwrap();
+        let moment = match victim {
+            // Who takes a broken stream for a failure is found out by this kill alone.
+            Victim::Payer if rng.gen_bool(0.6) => Moment::Hold,
+            _ => *[Moment::Ok, Moment::Send, Moment::Hold].choose(rng).unwrap(),
+        };
         Kill {
             victim,
             replica: rng.gen_range(0..stage.replicas()),
