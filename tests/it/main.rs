@@ -36,3 +36,6 @@ mod races;
 mod readme;
 mod replicas;
 mod requests;
+#[path = "../sim/mod.rs"]
+mod sim;
+mod simulation;
