@@ -112,7 +112,9 @@ impl Inner {
         let now = self.node_now();
         let arrives = self.node.requests.iter().any(|request| {
             let in_time = request.checked_ms.is_some() || now <= request.order.send_deadline;
-            request.invoice == invoice && !request.over && in_time
+            // A copy that the contract excludes is none of ours.
+            let excluded = request.copy && self.node.failed.contains(&invoice);
+            request.invoice == invoice && !request.over && in_time && !excluded
         });
         if arrives {
             self.broke("nothing is closed while a send of it may still arrive", &why);

@@ -1,7 +1,7 @@
 //! Draws a history from a seed. Each history has faults of some kinds only, so that rare ones meet
 //! in some of them, and none of those that the contract excludes.
 
-use withdrawd::domain::payment::RecordState;
+use withdrawd::domain::{State, payment::RecordState};
 
 use super::{
     history::{History, fits},
@@ -23,6 +23,8 @@ pub struct Profile {
     replicas: usize,
     withdraws: usize,
     steps: usize,
+    /// How often an actor runs on, in percent.
+    hurry: usize,
     crashes: bool,
     store_faults: bool,
     answers_lost: bool,
@@ -47,6 +49,7 @@ impl Profile {
             replicas: 1 + rng.below(REPLICAS),
             withdraws: 1 + rng.below(3),
             steps: 30 + rng.below(90),
+            hurry: rng.pick(&[5, 20, 40]),
             crashes: rng.chance(often),
             store_faults: rng.chance(often),
             answers_lost: rng.chance(often),
@@ -55,7 +58,7 @@ impl Profile {
             unreachable: rng.chance(30),
             lies: rng.chance(seldom),
             doubles: rng.chance(seldom),
-            foreign: rng.chance(seldom),
+            foreign: rng.chance(25),
             forgets: rng.chance(30),
             wipes: rng.chance(seldom),
             switches: rng.chance(seldom),
@@ -78,6 +81,14 @@ pub fn run(history: &mut History, rng: &mut Rng) {
     if !profile.store_faults {
         history.apply(Step::Drain);
     }
+    if profile.foreign && rng.chance(70) {
+        // Other software has tried before, in vain.
+        history.apply(Step::Tap { replica: 0, withdraw: 9, invoice: 0 });
+        history.apply(Step::Foreign { invoice: 0 });
+        history.apply(Step::Finish { invoice: 0, end: End::NoRoute });
+        history.apply(Step::Advance { ms: 12_000 });
+        history.apply(Step::Tap { replica: 0, withdraw: 0, invoice: 0 });
+    }
     for _ in 0..profile.steps {
         if history.is_broken() {
             return;
@@ -88,7 +99,7 @@ pub fn run(history: &mut History, rng: &mut Rng) {
 }
 
 fn draw(history: &History, profile: &Profile, rng: &mut Rng) -> Step {
-    if rng.chance(60)
+    if rng.chance(65)
         && let Some(step) = somebody_runs(history, profile, rng)
     {
         return step;
@@ -128,7 +139,12 @@ fn somebody_runs(history: &History, profile: &Profile, rng: &mut Rng) -> Option<
     if able.is_empty() {
         return None;
     }
-    let actor = rng.pick(&able);
+    // Mostly one goes on for a while: histories get somewhere.
+    let same = able.contains(&history.last) && rng.chance(55);
+    let actor = if same { history.last } else { rng.pick(&able) };
+    if rng.chance(profile.hurry) && inner.parked.contains_key(&actor) {
+        return Some(Step::RunOn { actor });
+    }
     let how = inner.parked.get(&actor).map_or(How::Done, |parked| how(parked, profile, rng));
     Some(Step::Run { actor, how })
 }
@@ -150,7 +166,7 @@ fn how(parked: &Parked, profile: &Profile, rng: &mut Rng) -> How {
         _ => {}
     }
     if kind == Kind::Send && profile.slow_sends {
-        may.push((40, How::OnItsWay));
+        may.extend([(30, How::OnItsWay), (50, How::Adrift)]);
     }
     if kind == Kind::Ask {
         may.push((3, How::Flap));
@@ -172,18 +188,25 @@ fn how(parked: &Parked, profile: &Profile, rng: &mut Rng) -> How {
 fn people(history: &History, profile: &Profile, rng: &mut Rng, from: &mut Weighted) {
     let replica = rng.below(profile.replicas);
     let created = history.created.lock().unwrap().len();
-    let invoices = history.world.lock().node.invoices.len();
+    let inner = history.world.lock();
+    let invoices = inner.node.invoices.len();
     let withdraw = rng.below(created);
     // A new invoice, or one that was seen before: a re-tap, a race, or a thief's copy.
-    let invoice = if invoices > 0 && rng.chance(45) { rng.below(invoices) } else { invoices };
-    from.add(if invoices < 6 { 14 } else { 3 }, Step::Tap { replica, withdraw, invoice });
+    let invoice = if invoices > 0 && rng.chance(35) { rng.below(invoices) } else { invoices };
+    let busy = inner.parked.len() > 4;
+    let free = inner.books.withdraws.values().any(|withdraw| withdraw.claimable);
+    let open: Vec<_> = inner.books.payments.values().map(|payment| payment.state).collect();
+    let open = open.iter().any(State::is_open);
+    from.add(if free && !busy { 14 } else { 2 }, Step::Tap { replica, withdraw, invoice });
     from.add(1, Step::Offer { replica, withdraw });
-    from.add(2, Step::Deactivate { replica, withdraw });
-    from.add(16, Step::Pass { replica });
+    from.add(1, Step::Deactivate { replica, withdraw });
+    from.add(if open && !busy { 22 } else { 1 }, Step::Pass { replica });
     from.add(1, Step::Expire { replica });
-    let spans = [300, 700, 2_000, 6_000, 16_000, 31_000, 61_000, 85_000, 100_000];
-    from.add(12, Step::Advance { ms: rng.pick(&spans) });
-    from.add(1, Step::Advance { ms: rng.pick(&[600_000, 3_700_000, 90_000_000]) });
+    let spans = [700, 700, 700, 2_000, 6_000, 16_000, 31_000, 61_000, 90_000, 100_000];
+    from.add(if open { 10 } else { 2 }, Step::Advance { ms: rng.pick(&spans) });
+    if rng.chance(30) {
+        from.add(1, Step::Advance { ms: rng.pick(&[600_000, 3_700_000, 90_000_000]) });
+    }
     if profile.pauses {
         from.add(2, Step::Pause { ms: rng.pick(&[900, 20_000, 90_000, 7_200_000]) });
     }

@@ -43,7 +43,8 @@ pub struct History {
     pub(super) database: Arc<Database>,
     mutation: Option<Mutation>,
     seed: u64,
-    last: ActorId,
+    /// Who went on last.
+    pub(super) last: ActorId,
 }
 
 impl History {
@@ -106,6 +107,7 @@ impl History {
             Step::Pass { replica } => self.pass(replica),
             Step::Expire { replica } => self.expire(replica),
             Step::Run { actor, how } => self.run(actor, how),
+            Step::RunOn { actor } => self.run_on(actor),
             Step::Drain => self.drain(),
             Step::Arm { call, how } => {
                 self.armed.push((call, how));
@@ -153,8 +155,8 @@ impl History {
     }
 
     fn tap(&mut self, replica: usize, withdraw: usize, invoice: usize) -> bool {
-        let Some((id, secret)) = self.known(withdraw) else { return false };
         let text = self.invoice(invoice);
+        let Some((id, secret)) = self.known(withdraw) else { return false };
         let Some(process) = &self.replicas[replica] else { return false };
         let (claims, world) = (process.claims.clone(), Arc::clone(&self.world));
         let task = async move {
@@ -223,6 +225,7 @@ impl History {
 
     /// Lets one actor go on: its call is made, its late answer arrives, or it wakes.
     fn run(&mut self, actor: ActorId, how: How) -> bool {
+        self.last = actor;
         let (parked, rested) = {
             let inner = self.world.lock();
             (inner.parked.get(&actor).copied(), inner.is_rested(actor))
@@ -252,6 +255,25 @@ impl History {
         true
     }
 
+    /// One actor's calls, and those of whatever it starts, up to where it waits, or is about to ask
+    /// the node to pay: that is a moment of its own.
+    fn run_on(&mut self, actor: ActorId) -> bool {
+        let mut ran = false;
+        for made in 0..200 {
+            let next = {
+                let inner = self.world.lock();
+                let theirs =
+                    |other: &ActorId| *other == actor || inner.parents.get(other) == Some(&actor);
+                let mut parked = inner.parked.iter().filter(|(other, _)| theirs(other));
+                let next = parked.next().map(|(other, parked)| (*other, parked.call.kind));
+                next.filter(|(_, kind)| made == 0 || *kind != Kind::Send).map(|(other, _)| other)
+            };
+            let Some(next) = next.filter(|_| !self.is_broken()) else { break };
+            ran |= self.run(next, How::Done);
+        }
+        ran
+    }
+
     /// Everything goes on in turn, until nothing can; what was told on streams is heard.
     fn drain(&mut self) -> bool {
         for _ in 0..3000 {
@@ -265,7 +287,6 @@ impl History {
                 self.actors.settle(&self.world);
                 continue;
             };
-            self.last = actor;
             let how = self.armed_for(actor);
             self.run(actor, how);
         }
@@ -326,7 +347,7 @@ pub fn fits(how: How, kind: Kind) -> bool {
         How::Done | How::Late | How::NotDone | How::Die => true,
         How::LostBefore => kind == Kind::Write,
         How::LostAfter => kind != Kind::Read,
-        How::OnItsWay => kind == Kind::Send,
+        How::OnItsWay | How::Adrift => kind == Kind::Send,
         How::Zeros | How::OtherAmount | How::Flap => kind == Kind::Ask,
     }
 }

@@ -156,10 +156,10 @@ impl Inner {
         let request =
             Request { order, invoice, to, stream, checked_ms: None, over: false, copy: false };
         self.node.requests.push(request);
-        if how != How::OnItsWay {
+        if !matches!(how, How::OnItsWay | How::Adrift) {
             self.arrive(self.node.requests.len() - 1, false);
         }
-        if how == How::LostAfter {
+        if matches!(how, How::LostAfter | How::Adrift) {
             self.node.cut(wire, true);
         }
         Ok(wire)

@@ -41,6 +41,8 @@ pub enum How {
     Die,
     /// A request to pay that stays on its way.
     OnItsWay,
+    /// A request to pay that stays on its way, while its caller hears of an error at once.
+    Adrift,
     /// A look-up that calls a payment paid, with 64 zeros for a preimage.
     Zeros,
     /// A look-up that tells of another amount.
@@ -91,6 +93,10 @@ pub enum Step {
     Run {
         actor: ActorId,
         how: How,
+    },
+    /// An actor, and all that it starts, runs on until it waits for something.
+    RunOn {
+        actor: ActorId,
     },
     /// Everything runs on until nothing can: the benign order.
     Drain,
