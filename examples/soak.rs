@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --example soak -- --seeds 100000 [--from 0] [--threads 2]
+//! cargo run --release --example soak -- --stories                  a crash at every call
 //! cargo run --release --example soak -- --seed 42 --trace          one history, step by step
 //! cargo run --release --example soak -- --seeds 1000 --postgres postgres://user@host/an_empty_database
 //! cargo run --release --example soak -- --seeds 1000 --mutation NoLookUp
@@ -26,15 +27,17 @@ mod sim;
 
 use std::{
     process::ExitCode,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use clap::Parser;
-use sim::{database::Database, mutation::Mutation, run};
+use sim::{
+    database::Database,
+    many::{self, Progress},
+    mutation::Mutation,
+    run, stories,
+};
 
 /// How often progress is told.
 const EVERY: Duration = Duration::from_secs(10);
@@ -59,18 +62,12 @@ struct Options {
     /// A rule that is taken back; the run must then fail.
     #[arg(long, value_parser = |name: &str| Mutation::parse(name).ok_or("no such mutation"))]
     mutation: Option<Mutation>,
+    /// A crash before and after every call of each story, instead of random histories.
+    #[arg(long)]
+    stories: bool,
     /// As many as there are cores.
     #[arg(long)]
     threads: Option<usize>,
-}
-
-/// What all threads share.
-struct Progress {
-    next: AtomicU64,
-    done: AtomicU64,
-    calls: AtomicU64,
-    failed: AtomicBool,
-    report: Mutex<String>,
 }
 
 fn main() -> ExitCode {
@@ -78,58 +75,72 @@ fn main() -> ExitCode {
     if let Some(seed) = options.seed {
         return one(&options, seed);
     }
+    if options.stories {
+        return crashes(&options);
+    }
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads =
         if options.postgres.is_some() { 1 } else { options.threads.unwrap_or(cores).max(1) };
-    let progress = Progress {
-        next: AtomicU64::new(options.from),
-        done: AtomicU64::new(0),
-        calls: AtomicU64::new(0),
-        failed: AtomicBool::new(false),
-        report: Mutex::default(),
-    };
-    let began = Instant::now();
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| many(&options, &progress));
-        }
-        let mut told = Instant::now();
-        while progress.done.load(Ordering::SeqCst) < options.seeds
-            && !progress.failed.load(Ordering::SeqCst)
-        {
-            std::thread::park_timeout(Duration::from_millis(100));
-            if told.elapsed() >= EVERY {
-                told = Instant::now();
-                tell(&progress, began, threads);
-            }
-        }
+    let (began, progress) = (Instant::now(), Progress::default());
+    let seeds = options.from..options.from + options.seeds;
+    let failed = std::thread::scope(|scope| {
+        scope.spawn(|| watch(&progress, began, threads));
+        many::run(|| open(&options), seeds, threads, options.mutation, &progress)
     });
     tell(&progress, began, threads);
-    if progress.failed.load(Ordering::SeqCst) {
-        println!("{}", progress.report.lock().unwrap());
-        return ExitCode::FAILURE;
+    match failed {
+        None => ExitCode::SUCCESS,
+        Some((_, report)) => {
+            println!("{report}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn watch(progress: &Progress, began: Instant, threads: usize) {
+    let mut told = Instant::now();
+    while !progress.is_over() {
+        std::thread::park_timeout(Duration::from_millis(100));
+        if told.elapsed() >= EVERY {
+            told = Instant::now();
+            tell(progress, began, threads);
+        }
+    }
+}
+
+fn tell(progress: &Progress, began: Instant, threads: usize) {
+    let (done, calls, paid) = progress.so_far();
+    let per_s = u128::from(done) * 1000 / began.elapsed().as_millis().max(1);
+    let took = began.elapsed().as_secs();
+    println!(
+        "{done} histories, {calls} calls, {paid} paid, in {took} s: {per_s}/s on {threads} threads"
+    );
+}
+
+fn open(options: &Options) -> Arc<Database> {
+    options.postgres.as_deref().map_or_else(Database::sqlite, Database::postgres)
+}
+
+/// The enumerated crash points.
+fn crashes(options: &Options) -> ExitCode {
+    let database = open(options);
+    for story in stories::all() {
+        match story.with_every_crash(&database) {
+            Ok(points) => println!("{}: {points} crash points {:?}", story.name, story.tell(&database).ends),
+            Err(broken) => {
+                println!("{broken}");
+                return ExitCode::FAILURE;
+            }
+        }
     }
     ExitCode::SUCCESS
 }
 
-fn tell(progress: &Progress, began: Instant, threads: usize) {
-    let (done, calls) =
-        (progress.done.load(Ordering::SeqCst), progress.calls.load(Ordering::SeqCst));
-    let per_s = u128::from(done) * 1000 / began.elapsed().as_millis().max(1);
-    let took = began.elapsed().as_secs();
-    println!("{done} histories, {calls} calls in {took} s: {per_s}/s on {threads} threads");
-}
-
-fn open(options: &Options) -> Arc<Database> {
-    let database = options.postgres.as_deref().map_or_else(Database::sqlite, Database::postgres);
+fn one(options: &Options, seed: u64) -> ExitCode {
+    let database = open(options);
     if let Some(mutation) = options.mutation {
         mutation.prepare(&database);
     }
-    database
-}
-
-fn one(options: &Options, seed: u64) -> ExitCode {
-    let database = open(options);
     let outcome = run::of_seed(&database, seed, options.mutation, true);
     if options.trace {
         println!("{}\n", outcome.log.join("\n"));
@@ -140,20 +151,4 @@ fn one(options: &Options, seed: u64) -> ExitCode {
     }
     println!("{}", run::report(&database, &outcome, options.mutation));
     ExitCode::FAILURE
-}
-
-fn many(options: &Options, progress: &Progress) {
-    let database = open(options);
-    while !progress.failed.load(Ordering::SeqCst) {
-        let seed = progress.next.fetch_add(1, Ordering::SeqCst);
-        if seed >= options.from + options.seeds {
-            return;
-        }
-        let outcome = run::of_seed(&database, seed, options.mutation, false);
-        progress.calls.fetch_add(outcome.calls as u64, Ordering::SeqCst);
-        progress.done.fetch_add(1, Ordering::SeqCst);
-        if outcome.broken.is_some() && !progress.failed.swap(true, Ordering::SeqCst) {
-            *progress.report.lock().unwrap() = run::report(&database, &outcome, options.mutation);
-        }
-    }
 }

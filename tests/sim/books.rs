@@ -222,6 +222,13 @@ impl Inner {
 
     /// The node has healed, and there was time enough.
     pub fn check_end(&mut self) {
+        for withdraw in self.books.withdraws.values().cloned().collect::<Vec<_>>() {
+            let held = withdraw.attempt.is_some_and(|attempt| attempt.hold != Hold::Released);
+            let waits = withdraw.reopens_at.is_some() || withdraw.late_success;
+            if withdraw.status == Status::Active && !held && waits && !self.outside {
+                self.broke("a request that is not paid opens again", &withdraw.id.to_string());
+            }
+        }
         for payment in self.books.payments.values().cloned().collect::<Vec<_>>() {
             let Some(invoice) = self.node.invoice_of(payment.payment_hash) else { continue };
             let name = format!("invoice {invoice} is {:?}", payment.state);

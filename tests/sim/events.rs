@@ -102,6 +102,7 @@ impl Inner {
                 }
                 forgets
             }
+            Step::LeaveContract => !std::mem::replace(&mut self.outside, true),
             Step::Foreign { invoice } => {
                 let pays = invoice < self.node.invoices.len() && self.pay_from_elsewhere(invoice);
                 if pays {
@@ -126,7 +127,8 @@ impl Inner {
     /// proxy before the node).
     fn may_arrive(&self, request: usize) -> bool {
         self.node.requests.get(request).is_some_and(|asked| {
-            let after_failure = asked.copy && self.node.failed.contains(&asked.invoice);
+            let after_failure =
+                !self.outside && asked.copy && self.node.failed.contains(&asked.invoice);
             !asked.over && asked.checked_ms.is_none() && !after_failure
         })
     }

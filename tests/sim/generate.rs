@@ -202,8 +202,14 @@ fn people(history: &History, profile: &Profile, rng: &mut Rng, from: &mut Weight
     from.add(1, Step::Deactivate { replica, withdraw });
     from.add(if open && !busy { 22 } else { 1 }, Step::Pass { replica });
     from.add(1, Step::Expire { replica });
-    let spans = [700, 700, 700, 2_000, 6_000, 16_000, 31_000, 61_000, 90_000, 100_000];
-    from.add(if open { 10 } else { 2 }, Step::Advance { ms: rng.pick(&spans) });
+    // While a request is on its way, the next seconds matter most.
+    let soon = rng.chance(60) && inner.node.requests.iter().any(|request| !request.over);
+    let spans: &[i64] = if soon {
+        &[700, 700, 2_000, 6_000]
+    } else {
+        &[700, 700, 700, 2_000, 6_000, 16_000, 31_000, 61_000, 90_000, 100_000]
+    };
+    from.add(if open { 10 } else { 2 }, Step::Advance { ms: rng.pick(spans) });
     if rng.chance(30) {
         from.add(1, Step::Advance { ms: rng.pick(&[600_000, 3_700_000, 90_000_000]) });
     }

@@ -37,7 +37,7 @@ pub struct History {
     /// All that was asked of it, for a replay.
     pub steps: Vec<Step>,
     /// A crash at this call, counted from 1, before or after its effect.
-    pub crash_at: Option<(usize, bool)>,
+    pub crash_at: Option<(u64, bool)>,
     /// How the next calls go when everything runs on.
     pub(super) armed: Vec<(&'static str, How)>,
     pub(super) database: Arc<Database>,

@@ -11,7 +11,8 @@
 //! the database's and the node's are set apart.
 //!
 //! * [`history`]: makes steps; [`events`]: those of the world; [`heal`]: the end of each history.
-//! * [`generate`]: draws steps; [`stories`]: enumerates crashes; [`run`]: runs, shortens, reports.
+//! * [`generate`]: draws steps; [`stories`]: enumerates crashes; [`run`], [`many`]: run, shorten,
+//!   report.
 //! * [`node`]: the truth; [`node_port`], [`store`]: the gates before it and before the store.
 //! * [`books`]: the invariants; [`mutation`]: what they must catch.
 
@@ -23,6 +24,7 @@ mod events;
 mod generate;
 mod heal;
 mod history;
+pub mod many;
 pub mod mutation;
 mod node;
 mod node_port;
@@ -31,4 +33,5 @@ mod rng;
 pub mod run;
 mod step;
 mod store;
+pub mod stories;
 mod world;

@@ -12,17 +12,19 @@ use super::{
 };
 
 /// How a history ended.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Outcome {
     pub seed: u64,
     /// The invariant that broke, and where.
     pub broken: Option<String>,
     /// Before the node healed.
     pub steps: Vec<Step>,
-    pub calls: usize,
+    pub calls: u64,
+    /// Of them, before the node healed.
+    pub calls_of_steps: u64,
     pub log: Vec<String>,
     /// What the attempts became.
-    pub ends: BTreeMap<&'static str, usize>,
+    pub ends: BTreeMap<&'static str, u64>,
 }
 
 impl Outcome {
@@ -70,10 +72,11 @@ pub fn play(
     steps: impl FnOnce(&mut History),
 ) -> Outcome {
     let mut history = History::new(database, seed, mutation, logged);
-    let mut made = 0;
+    let (mut made, mut calls_of_steps) = (0, 0);
     let run = AssertUnwindSafe(|| {
         steps(&mut history);
         made = history.steps.len();
+        calls_of_steps = history.world.lock().calls;
         if !history.is_broken() {
             history.heal(&mut Rng::new(seed ^ 0x4ea1));
         }
@@ -84,7 +87,7 @@ pub fn play(
         let steps = history.steps.clone();
         std::mem::forget(history);
         let broken = Some("nothing panics (see above)".to_owned());
-        return Outcome { seed, broken, steps, calls: 0, log: Vec::new(), ends: BTreeMap::new() };
+        return Outcome { seed, broken, steps, ..Outcome::default() };
     }
     history.steps.truncate(made);
     let mut inner = history.world.lock();
@@ -97,6 +100,7 @@ pub fn play(
         broken: inner.broken.clone(),
         steps: std::mem::take(&mut history.steps),
         calls: inner.calls,
+        calls_of_steps,
         log: inner.log.take().unwrap_or_default(),
         ends,
     };

@@ -174,6 +174,8 @@ pub enum Step {
     Forget {
         invoice: usize,
     },
+    /// From here on things may happen that the contract excludes.
+    LeaveContract,
     /// Other software pays an invoice from the same node.
     Foreign {
         invoice: usize,

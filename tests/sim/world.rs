@@ -38,7 +38,6 @@ pub enum Fault {
     Forgotten,
     Switched,
     Wiped,
-    Jumped,
 }
 
 /// A process's clocks.
@@ -79,8 +78,10 @@ pub struct Inner {
     pub node: Node,
     pub books: Books,
     pub faults: BTreeSet<Fault>,
+    /// The contract was left.
+    pub outside: bool,
     /// Calls that were made so far.
-    pub calls: usize,
+    pub calls: u64,
     /// The first invariant that broke.
     pub broken: Option<String>,
     /// What happened, for people; none where nobody reads it.
@@ -105,6 +106,7 @@ impl World {
             node: Node::new(),
             books: Books::default(),
             faults: BTreeSet::new(),
+            outside: false,
             calls: 0,
             broken: None,
             log: logged.then(Vec::new),
