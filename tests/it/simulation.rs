@@ -9,7 +9,7 @@ use crate::{
         database::Database,
         many::{self, Progress},
         mutation::Mutation,
-        stories,
+        run, stories,
     },
 };
 
@@ -29,6 +29,17 @@ fn random_histories_keep_every_invariant() {
     assert_eq!(histories, SEEDS);
     // A simulation in which little is paid finds little.
     assert!(paid > SEEDS / 2, "{paid} paid");
+}
+
+/// The same seed is the same history, call by call: else no seed could be replayed.
+#[test]
+fn a_seed_is_replayed_to_the_letter() {
+    let database = Database::sqlite();
+    for seed in 0..30 {
+        let [first, second] = [(); 2].map(|()| run::of_seed(&database, seed, None, true));
+        assert!(first.log.len() > 100, "seed {seed}: {:?}", first.log);
+        assert_eq!(first.log, second.log, "seed {seed}");
+    }
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use withdrawd::{
     domain::{
-        Claim, FailureReason, Hold, OperatorReason, Payment, PaymentHash, PaymentId, State, Status,
-        Withdraw, WithdrawId,
+        Claim, Event, FailureReason, Hold, OperatorReason, Payment, PaymentHash, PaymentId, State,
+        Status, Withdraw, WithdrawId,
     },
     ports::SendOrder,
 };
@@ -159,6 +159,27 @@ impl Inner {
         });
         if !committed {
             self.broke("a send is committed before the node is asked", &format!("{hash:?}"));
+        }
+    }
+
+    /// The node starts to pay.
+    pub fn check_started(&mut self, invoice: usize) {
+        let hash = self.node.invoices[invoice].hash;
+        let mut all = self.books.payments.values();
+        let closed = |state: &State| matches!(state, State::Failed { .. });
+        let late = all.any(|payment| payment.payment_hash == hash && closed(&payment.state));
+        if late && !self.outside {
+            self.broke("nothing is paid after it was closed", &format!("invoice {invoice}"));
+        }
+    }
+
+    /// Every change of a request has its event.
+    pub fn check_events(&mut self, id: WithdrawId, events: &[Event]) {
+        let Some(version) = self.books.withdraws.get(&id).map(|withdraw| withdraw.version) else {
+            return;
+        };
+        if !events.iter().map(|event| event.version).eq(1..=version) {
+            self.broke("every change writes its event", &format!("{id}: {events:?}"));
         }
     }
 

@@ -44,6 +44,15 @@ impl History {
         }
         if !self.is_broken() {
             self.world.lock().check_end();
+            self.read_events();
+        }
+    }
+
+    fn read_events(&self) {
+        let ids: Vec<_> = self.world.lock().books.withdraws.keys().copied().collect();
+        for id in ids {
+            let events = self.database.run(self.database.store.events_of(id)).unwrap();
+            self.world.lock().check_events(id, &events);
         }
     }
 

@@ -238,6 +238,7 @@ impl Inner {
             state: RecordState::InFlight,
         };
         let owner = Owner::Ours { stream: asked.stream };
+        self.check_started(asked.invoice);
         self.node.tell(asked.stream, Said::Record(record.clone()));
         self.node.records[asked.to].insert(asked.invoice, Entry { record, owner });
     }

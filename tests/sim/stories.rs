@@ -13,12 +13,18 @@ use super::{
 pub struct Story {
     pub name: &'static str,
     pub steps: Vec<Step>,
+    /// What its attempts become, without a crash.
+    pub ends: &'static [(&'static str, u64)],
     /// Whether the wallet may come with a new invoice in the end: not where the contract was left,
     /// since the old one may still be paid then.
     pub within_contract: bool,
 }
 
 const CREATE: [Step; 2] = [Step::Create { replica: 0 }, Step::Drain];
+/// The first attempt is paid.
+const PAID: &[(&str, u64)] = &[("PAID", 1)];
+/// The first fails, the second is paid.
+const SECOND: &[(&str, u64)] = &[("FAILED", 1), ("PAID", 1)];
 const TAP: Step = Step::Tap { replica: 0, withdraw: 0, invoice: 0 };
 const PASS: [Step; 2] = [Step::Pass { replica: 0 }, Step::Drain];
 
@@ -44,8 +50,8 @@ fn again() -> Vec<Step> {
     [tap, Step::Drain].into_iter().chain(PASS).chain([settle(1), Step::Drain]).collect()
 }
 
-fn story(name: &'static str, parts: &[&[Step]]) -> Story {
-    Story { name, steps: parts.concat(), within_contract: true }
+fn story(name: &'static str, ends: &'static [(&'static str, u64)], parts: &[&[Step]]) -> Story {
+    Story { name, steps: parts.concat(), ends, within_contract: true }
 }
 
 /// All of them.
@@ -56,11 +62,12 @@ pub fn all() -> Vec<Story> {
     let (over, look) = (later(90_000), later(700));
     let hold = [later(61_000), later(400_000)].concat();
     vec![
-        story("paid", &[&sent(&[]), &[settle(0), drain]]),
-        story("answer lost", &[&sent(&[How::LostAfter]), &[settle(0)], &look, &over]),
-        story("request lost", &[&sent(&[How::NotDone]), &look, &over, &[settle(0), drain]]),
+        story("paid", PAID, &[&sent(&[]), &[settle(0), drain]]),
+        story("answer lost", PAID, &[&sent(&[How::LostAfter]), &[settle(0)], &look, &over]),
+        story("request lost", PAID, &[&sent(&[How::NotDone]), &look, &over, &[settle(0), drain]]),
         story(
             "request delayed",
+            PAID,
             &[
                 &sent(&[How::Adrift]),
                 &look,
@@ -72,13 +79,15 @@ pub fn all() -> Vec<Story> {
                 &over,
             ],
         ),
-        story("failed, claimed anew", &[&sent(&[]), &[no_route, drain], &again()]),
+        story("failed, claimed anew", SECOND, &[&sent(&[]), &[no_route, drain], &again()]),
         story(
             "failure not heard",
+            SECOND,
             &[&sent(&[How::LostAfter]), &[no_route], &look, &over, &again()],
         ),
         story(
             "errors until it is given up",
+            SECOND,
             &[
                 &sent(&[How::NotDone, How::NotDone, How::NotDone]),
                 &over,
@@ -88,32 +97,26 @@ pub fn all() -> Vec<Story> {
                 &again(),
             ],
         ),
-        story("held, then settled", &[&sent(&[]), &hold, &[settle(0)], &later(400_000)]),
-        story("held, then cancelled", &[&sent(&[]), &hold, &[refused], &later(400_000), &again()]),
+        story("held, then settled", PAID, &[&sent(&[]), &hold, &[settle(0)], &later(400_000)]),
         story(
-            "deactivated and expired beside",
-            &[
-                &CREATE,
-                &[
-                    TAP,
-                    Step::Deactivate { replica: 1, withdraw: 0 },
-                    Step::Expire { replica: 0 },
-                    drain,
-                ],
-                &PASS,
-                &[
-                    settle(0),
-                    drain,
-                    Step::Advance { ms: 1_300_000 },
-                    Step::Expire { replica: 0 },
-                    drain,
-                ],
-            ],
+            "held, then cancelled",
+            SECOND,
+            &[&sent(&[]), &hold, &[refused], &later(400_000), &again()],
         ),
+        deactivated_beside(&[], &[Step::Deactivate { replica: 1, withdraw: 0 }, TAP]),
+        deactivated_beside(PAID, &[TAP, drain, Step::Deactivate { replica: 1, withdraw: 0 }]),
         commits_lost(),
         two_replicas(),
         late_success(),
     ]
+}
+
+/// A claim, a deactivation and the expiry pass beside each other.
+fn deactivated_beside(ends: &'static [(&'static str, u64)], first: &[Step]) -> Story {
+    let expires = [Step::Expire { replica: 0 }, Step::Drain];
+    let paid = [settle(0), Step::Drain, Step::Advance { ms: 1_300_000 }];
+    let name = "deactivated and expired beside";
+    story(name, ends, &[&CREATE, first, &expires, &PASS, &paid, &expires])
 }
 
 /// Every kind of commit, once lost after it was made and once before.
@@ -123,9 +126,10 @@ fn commits_lost() -> Story {
         .map(|call| [lost(call, How::LostAfter), lost(call, How::LostBefore)]);
     let tap = [TAP, Step::Drain];
     let twice = [CREATE, CREATE, tap, tap].concat();
-    let looks = [PASS.to_vec(), later(700).to_vec(), later(90_000).to_vec()].concat();
-    let looks = [&looks[..], &later(90_000), &[settle(0), Step::Drain]].concat();
-    story("commits whose answers are lost", &[armed.as_flattened(), &twice, &looks])
+    // One pass for each answer that is lost before the claim is leased and sent.
+    let looks = [later(700), later(700), later(90_000), later(90_000), later(90_000)];
+    let looks = [looks.as_flattened(), &[settle(0)], &later(90_000)].concat();
+    story("commits whose answers are lost", PAID, &[armed.as_flattened(), &twice, &looks])
 }
 
 /// Two wallets and two payers at once; a worker that sleeps for longer than its lease.
@@ -144,7 +148,7 @@ fn two_replicas() -> Story {
         settle(1),
         Step::Drain,
     ];
-    story("two replicas", &[&CREATE, &race])
+    story("two replicas", PAID, &[&CREATE, &race])
 }
 
 /// Outside of the contract: a doubled request restarts a payment that has failed and was closed.
@@ -158,7 +162,7 @@ fn late_success() -> Story {
         settle(0),
     ];
     let steps = [&sent(&[])[..], &doubled, &later(3_700_000)].concat();
-    Story { name: "late success", steps, within_contract: false }
+    Story { name: "late success", steps, ends: PAID, within_contract: false }
 }
 
 impl Story {
@@ -189,7 +193,9 @@ impl Story {
     /// A crash before and after every call that the story makes. Returns how many there were.
     pub fn with_every_crash(&self, database: &Arc<Database>) -> Result<usize, String> {
         let calls = self.tell(database);
-        if let Some(broken) = calls.broken {
+        let ends: Vec<_> = calls.ends.iter().map(|(name, count)| (*name, *count)).collect();
+        let other = (ends != self.ends).then(|| format!("it ends as {ends:?}"));
+        if let Some(broken) = calls.broken.or(other) {
             let log = self.with_crash(database, None, true).log.join("\n");
             return Err(format!("{}: {broken}\n{log}", self.name));
         }
