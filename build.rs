@@ -8,15 +8,16 @@ use protox::prost::Message;
 const BEARER: &str = ".withdraw.v1.Withdraw";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    compile("withdraw", "proto", "withdraw/v1/withdraw.proto")?;
-    compile("lnd", "src/node/lnd/proto", "router.proto")
+    let files = ["withdraw/v1/withdraw.proto", "withdraw/v1/payment.proto", "withdraw/v1/operations.proto"];
+    compile("withdraw", "proto", &files)?;
+    compile("lnd", "src/node/lnd/proto", &["router.proto"])
 }
 
-/// Compiles `file` under `root` with all that it imports, and writes `NAME_descriptor.bin` for
+/// Compiles `files` under `root` with all that they import, and writes `NAME_descriptor.bin` for
 /// whoever serves reflection.
-fn compile(name: &str, root: &str, file: &str) -> Result<(), Box<dyn Error>> {
+fn compile(name: &str, root: &str, files: &[&str]) -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={root}");
-    let files = protox::compile([file], [root])?;
+    let files = protox::compile(files, [root])?;
     let descriptor = Path::new(&env::var("OUT_DIR")?).join(format!("{name}_descriptor.bin"));
     fs::write(descriptor, files.encode_to_vec())?;
     tonic_prost_build::configure()

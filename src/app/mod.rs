@@ -4,6 +4,7 @@ mod error;
 mod keys;
 mod parts;
 mod running;
+mod wiring;
 
 pub use error::StartError;
 pub use parts::{Parts, migrate, open};

@@ -6,22 +6,24 @@ use serde::Serialize;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Parts, StartError};
+use super::{Parts, StartError, wiring};
 use crate::{
-    background::{self, Expiry},
+    background::{self, Expiry, Heartbeats},
     config::Config,
     domain::{Millis, PublicUrl},
-    grpc::{self, Health},
+    grpc::{self, Health, Services},
     ports::Store,
     report::chain,
     runtime::{Runtime, Task},
-    service::{ClaimService, NodeTrust, Payer, Waker, WithdrawService},
+    service::{Guard, Payer, Waker},
     sidecar,
 };
 
 /// Connections that wait to be accepted: the system resets those that do not fit, and the usual 128
 /// are fewer than the wallets that scan one code at the same moment.
 const BACKLOG: u32 = 4096;
+/// How long serving waits for the node's first heartbeat.
+const FIRST_HEARTBEAT: Millis = Millis::from_ms(500);
 /// How often readiness is looked at.
 const READINESS_EVERY: Millis = Millis::from_secs(1);
 
@@ -43,6 +45,8 @@ pub struct Running {
     pub listening: Listening,
     parts: Parts,
     payer: Arc<Payer>,
+    heartbeats: Arc<Heartbeats>,
+    guard: Arc<Guard>,
     health: Health,
     closing: CancellationToken,
     halting: CancellationToken,
@@ -81,7 +85,18 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     write_listening(config, &listening)?;
 
     let waker = Waker::default();
-    let payer = Arc::new(payer(config, &parts)?);
+    let trust = Arc::new(wiring::trust(config, &parts)?);
+    let payer = Arc::new(wiring::payer(config, &parts, &trust)?);
+    let heartbeats = Arc::new(wiring::heartbeats(config, &parts, &trust)?);
+    // So that the first wallet is not turned away. A node that is silent keeps nobody waiting.
+    let guard = Arc::new(wiring::guard(config, &parts, &trust)?);
+    let first = async {
+        guard.run_once().await?;
+        heartbeats.run_once().await
+    };
+    if let Some(Err(error)) = parts.runtime.within(FIRST_HEARTBEAT, first).await {
+        tracing::warn!(error = %chain(&error), "the node has not been heard of yet");
+    }
     let (closing, halting) = (CancellationToken::new(), CancellationToken::new());
     let broken = CancellationToken::new();
     let (servers, passes) = (TaskTracker::new(), TaskTracker::new());
@@ -89,16 +104,18 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
 
     let sidecar = sidecar::serve(
         lnurl,
-        claims(config, &parts, &public_url, &waker)?,
+        wiring::claims(config, &parts, &public_url, &waker)?,
         public_url.path().to_owned(),
         parts.runtime.clone(),
         config.sidecar_options()?,
         closing.clone(),
     );
     spawner.spawn(Box::pin(servers.track_future(sidecar)));
-    let (task, health) = serve_grpc(config, &parts, grpc, public_url, closing.clone()).await?;
+    let services = wiring::services(config, &parts, public_url, &payer, &trust)?;
+    let (task, health) = serve_grpc(config, &parts, grpc, services, closing.clone()).await?;
     spawner.spawn(Box::pin(servers.track_future(task)));
-    for pass in background_passes(config, &parts, &payer, &waker, &health, &halting)? {
+    let passes_of = (Arc::clone(&payer), Arc::clone(&heartbeats), Arc::clone(&guard));
+    for pass in background_passes(config, &parts, passes_of, &waker, &health, &halting)? {
         let alarm = Alarm { halting: halting.clone(), broken: broken.clone() };
         spawner.spawn(Box::pin(passes.track_future(async move {
             let _alarm = alarm;
@@ -109,7 +126,19 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     passes.close();
     health.ready(true).await;
     health.started(true).await;
-    Ok(Running { listening, parts, payer, health, closing, halting, broken, servers, passes })
+    Ok(Running {
+        listening,
+        parts,
+        payer,
+        heartbeats,
+        guard,
+        health,
+        closing,
+        halting,
+        broken,
+        servers,
+        passes,
+    })
 }
 
 fn bind(option: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -134,44 +163,19 @@ fn write_listening(config: &Config, listening: &Listening) -> Result<(), StartEr
     written.map_err(|source| StartError::File { doing: "write the addresses", path, source })
 }
 
-fn payer(config: &Config, parts: &Parts) -> Result<Payer, StartError> {
-    let (store, node) = (Arc::clone(&parts.store), Arc::clone(&parts.node));
-    let trust = NodeTrust::new(
-        Arc::clone(&store),
-        Arc::clone(&node),
-        Arc::clone(&parts.runtime.clock),
-        config.expected_identity()?,
-    );
-    Ok(Payer::new(store, node, parts.runtime.clone(), trust, config.payer_options()?))
-}
-
-fn claims(
-    config: &Config,
-    parts: &Parts,
-    public_url: &PublicUrl,
-    waker: &Waker,
-) -> Result<ClaimService, StartError> {
-    let store = Arc::clone(&parts.store);
-    let runtime = parts.runtime.clone();
-    Ok(ClaimService::new(store, config.claim_rules()?, public_url.clone(), runtime, waker.clone()))
-}
-
 /// The gRPC server's task, and what its probes are told through.
 async fn serve_grpc(
     config: &Config,
     parts: &Parts,
     listener: TcpListener,
-    public_url: PublicUrl,
+    services: Services,
     stop: CancellationToken,
 ) -> Result<(Task, Health), StartError> {
     let runtime = parts.runtime.clone();
-    let keyring = parts.keyring.clone();
-    let service =
-        WithdrawService::new(Arc::clone(&parts.store), keyring, public_url, runtime.clone());
     let (health, health_service) = Health::new().await;
     let options = config.grpc_options()?;
     let task: Task = Box::pin(async move {
-        let served = grpc::serve(listener, service, runtime, options, health_service, stop).await;
+        let served = grpc::serve(listener, services, runtime, options, health_service, stop).await;
         if let Err(error) = served {
             tracing::error!(error = %chain(&error), "the gRPC server ended");
         }
@@ -182,23 +186,30 @@ async fn serve_grpc(
 fn background_passes(
     config: &Config,
     parts: &Parts,
-    payer: &Arc<Payer>,
+    (payer, heartbeats, guard): (Arc<Payer>, Arc<Heartbeats>, Arc<Guard>),
     waker: &Waker,
     health: &Health,
     stop: &CancellationToken,
-) -> Result<[Task; 3], StartError> {
+) -> Result<[Task; 5], StartError> {
     let schedule = config.schedule()?;
     let runtime = || parts.runtime.clone();
     let expiry = Expiry::new(Arc::clone(&parts.store), runtime(), schedule.reach);
     Ok([
         Box::pin(background::run_payer(
-            Arc::clone(payer),
+            payer,
             runtime(),
             waker.clone(),
             schedule.payer_poll,
             stop.clone(),
         )),
         Box::pin(background::run_expiry(expiry, runtime(), schedule.expiry, stop.clone())),
+        Box::pin(background::run_guard(guard, runtime(), stop.clone())),
+        Box::pin(background::run_heartbeats(
+            heartbeats,
+            runtime(),
+            schedule.heartbeat,
+            stop.clone(),
+        )),
         Box::pin(watch_readiness(
             Arc::clone(&parts.store),
             health.clone(),
@@ -241,6 +252,16 @@ impl Running {
     /// The payer of this process.
     pub const fn payer(&self) -> &Arc<Payer> {
         &self.payer
+    }
+
+    /// Its heartbeat pass.
+    pub const fn heartbeats(&self) -> &Arc<Heartbeats> {
+        &self.heartbeats
+    }
+
+    /// Its guard.
+    pub const fn guard(&self) -> &Arc<Guard> {
+        &self.guard
     }
 
     /// Resolves if a part of the service ended that must not: the process is better started anew.

@@ -2,7 +2,9 @@
 //! the second, and running it twice is as good as once.
 
 mod expiry;
+mod heartbeat;
 mod run;
 
 pub use expiry::Expiry;
-pub use run::{Schedule, run_expiry, run_payer};
+pub use heartbeat::Heartbeats;
+pub use run::{Schedule, run_expiry, run_guard, run_heartbeats, run_payer};

@@ -4,16 +4,20 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Expiry;
+use super::{Expiry, Heartbeats};
 use crate::{
     domain::Millis,
     report::chain,
     runtime::Runtime,
-    service::{Payer, Waker},
+    service::{Guard, Payer, Waker},
 };
 
 /// How long a pass that failed makes the next one wait.
 const AFTER_AN_ERROR: Millis = Millis::from_secs(1);
+
+/// How often the guard asks which server answers. Until it has made sure of a new one nothing is
+/// claimed.
+const GUARD_EVERY: Millis = Millis::from_ms(500);
 
 /// How often the passes run.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +26,8 @@ pub struct Schedule {
     pub payer_poll: Millis,
     /// How often expiries are marked.
     pub expiry: Millis,
+    /// How often the node is asked what it can pay.
+    pub heartbeat: Millis,
     /// No plan for an open attempt reaches further into the future.
     pub reach: Millis,
 }
@@ -62,6 +68,49 @@ pub async fn run_expiry(expiry: Expiry, runtime: Runtime, every: Millis, stop: C
                 every
             }
             Err(error) => report("expiry", &error, &mut last),
+        };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = runtime.clock.sleep(wait) => {}
+        }
+    }
+}
+
+/// Writes heartbeats until `stop`.
+pub async fn run_heartbeats(
+    heartbeats: Arc<Heartbeats>,
+    runtime: Runtime,
+    every: Millis,
+    stop: CancellationToken,
+) {
+    let mut last = String::new();
+    loop {
+        let wait = match heartbeats.run_once().await {
+            Ok(()) => {
+                last.clear();
+                every
+            }
+            Err(error) => report("heartbeat", &error, &mut last),
+        };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = runtime.clock.sleep(wait) => {}
+        }
+    }
+}
+
+/// Makes sure of the database until `stop`, whenever another server answers.
+pub async fn run_guard(guard: Arc<Guard>, runtime: Runtime, stop: CancellationToken) {
+    let mut last = String::new();
+    loop {
+        let wait = match guard.run_once().await {
+            Ok(()) => {
+                last.clear();
+                GUARD_EVERY
+            }
+            Err(error) => report("guard", &error, &mut last),
         };
         tokio::select! {
             biased;

@@ -11,6 +11,7 @@ macro_rules! say {
 
 mod decode;
 mod fetch;
+mod operations;
 mod requests;
 mod serve;
 mod wallet;
@@ -41,6 +42,19 @@ enum Command {
     List(requests::ListArgs),
     /// End a withdraw request.
     Deactivate(requests::OneArgs),
+    /// Show whether the instance accepts claims, and why not.
+    Instance(operations::InstanceArgs),
+    /// Stop claims and sends of all replicas; what is in flight is followed.
+    Pause(operations::TurnArgs),
+    /// End a pause.
+    Resume(operations::TurnArgs),
+    /// Stop the instance because the database has lost commits; ended by acknowledge-restore alone.
+    Fence(operations::TurnArgs),
+    /// End a fence: lists the node's payments that the database does not know, and with --operator
+    /// marks the requests that they paid and withholds all older ones.
+    AcknowledgeRestore(operations::AcknowledgeArgs),
+    /// Let withheld requests be claimed again.
+    Release(operations::ReleaseArgs),
     /// Play a wallet (regtest): claim an LNURL with an invoice that the simulated node can pay.
     Claim(wallet::ClaimArgs),
     /// Show what an LNURL or an invoice says.
@@ -63,6 +77,12 @@ impl Cli {
             Some(Command::Get(args)) => requests::get(args).await,
             Some(Command::List(args)) => requests::list(args).await,
             Some(Command::Deactivate(args)) => requests::deactivate(args).await,
+            Some(Command::Instance(args)) => operations::instance(args).await,
+            Some(Command::Pause(args)) => operations::pause(args).await,
+            Some(Command::Resume(args)) => operations::resume(args).await,
+            Some(Command::Fence(args)) => operations::fence(args).await,
+            Some(Command::AcknowledgeRestore(args)) => operations::acknowledge(args).await,
+            Some(Command::Release(args)) => operations::release(args).await,
             Some(Command::Claim(args)) => wallet::claim(args).await,
             Some(Command::Decode(args)) => decode::decode(&args),
         }

@@ -16,6 +16,16 @@ pub(super) struct Server {
     json: bool,
 }
 
+impl Server {
+    pub(super) fn address(&self) -> &str {
+        &self.server
+    }
+
+    pub(super) const fn json(&self) -> bool {
+        self.json
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct CreateArgs {
     /// The most that can be withdrawn, in SATS.

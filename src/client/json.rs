@@ -64,7 +64,7 @@ fn unless_default(default: bool, text: &str) -> Value {
     if default { Value::Null } else { Value::String(text.to_owned()) }
 }
 
-fn time(time: &Timestamp) -> String {
+pub(super) fn time(time: &Timestamp) -> String {
     let nanos = i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
     let time = OffsetDateTime::from_unix_timestamp_nanos(nanos).ok();
     time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
@@ -87,7 +87,7 @@ fn value(field: prost_types::Value) -> Value {
 }
 
 /// Absent is left out, as everywhere in JSON that people read.
-fn without_nulls(value: Value) -> Value {
+pub(super) fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
             let kept = fields.into_iter().filter(|(_, field)| !field.is_null());

@@ -1,6 +1,7 @@
 //! The gRPC client that the command line uses.
 
 mod json;
+mod operations;
 
 use std::time::Duration;
 
@@ -16,6 +17,10 @@ use crate::pb::{
 };
 
 pub use json::to_json;
+pub use operations::{
+    InstanceShown, NodePaymentShown, Operations, Pair, Signed, acknowledged_to_json,
+    instance_to_json, node_payment_time, node_payment_to_json,
+};
 
 /// A withdraw request as the command line shows it.
 pub type Shown = Withdraw;
@@ -87,14 +92,7 @@ pub struct Client(WithdrawServiceClient<Channel>);
 impl Client {
     /// Connects to `http://HOST:PORT`.
     pub async fn connect(server: &str) -> Result<Self, ClientError> {
-        // As the banner and grpcurl write it.
-        let server =
-            &if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
-        let endpoint = Endpoint::from_shared(server.clone()).map_err(|_| ClientError::Server)?;
-        let endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT).timeout(CALL_TIMEOUT);
-        let unreachable = |_| ClientError::Unreachable { server: server.clone() };
-        let channel = endpoint.connect().await.map_err(unreachable)?;
-        Ok(Self(WithdrawServiceClient::new(channel)))
+        Ok(Self(WithdrawServiceClient::new(channel(server).await?)))
     }
 
     /// Makes one.
@@ -142,6 +140,16 @@ impl Client {
         let page = answer(self.0.list_withdraws(request).await)?;
         Ok((page.withdraws, page.next_page_token))
     }
+}
+
+async fn channel(server: &str) -> Result<Channel, ClientError> {
+    // As the banner and grpcurl write it.
+    let server =
+        &if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
+    let endpoint = Endpoint::from_shared(server.clone()).map_err(|_| ClientError::Server)?;
+    let endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT).timeout(CALL_TIMEOUT);
+    let unreachable = |_| ClientError::Unreachable { server: server.clone() };
+    endpoint.connect().await.map_err(unreachable)
 }
 
 fn answer<T>(answer: Result<tonic::Response<T>, Status>) -> Result<T, ClientError> {

@@ -23,6 +23,7 @@ pub struct Config {
     pub grpc: Grpc,
     pub lnurl: Lnurl,
     pub node: Node,
+    pub limits: Limits,
     pub lnd: Lnd,
     pub payments: Payments,
     pub shutdown: Shutdown,
@@ -80,6 +81,18 @@ pub struct Lnurl {
 pub struct Node {
     pub backend: String,
     pub expected_identity: String,
+    pub heartbeat_ms: i64,
+    pub heartbeat_stale_ms: i64,
+    pub shared: bool,
+}
+
+/// `[limits]`
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file documents every key")]
+pub struct Limits {
+    pub max_amount_sat: i64,
+    pub rolling_24h_sat: i64,
 }
 
 /// `[lnd]`
@@ -114,6 +127,7 @@ pub struct Payments {
     pub max_send_errors: usize,
     pub max_sending: usize,
     pub max_following: usize,
+    pub max_in_flight_per_channel: i64,
     pub lease_ms: i64,
     pub poll_ms: i64,
     pub first_look_ms: i64,
@@ -257,12 +271,13 @@ mod tests {
             ("payments.fee_floor_msat", "-1"),
             ("payments.max_sending", "0"),
             ("payments.poll_ms", "0"),
+            ("payments.max_in_flight_per_channel", "0"),
+            ("limits.max_amount_sat", "-1"),
+            ("limits.rolling_24h_sat", "2100000000000001"),
+            ("node.heartbeat_stale_ms", "1000"),
         ] {
             let config = Config::defaults(&[(key, value.into())]).unwrap();
-            assert_eq!(
-                config.payer_options().err().or(config.claim_rules().err()).unwrap().option,
-                key
-            );
+            assert_eq!(config.schedule().err().or(config.claim_rules().err()).unwrap().option, key);
         }
     }
 }

@@ -8,12 +8,13 @@ use super::{BadOption, Config};
 use crate::{
     background::Schedule,
     domain::{
-        ClaimRules, FeePolicy, InvoiceRules, Millis, Msat, Network, NodeId, PublicUrl,
+        ClaimRules, FeePolicy, InvoiceRules, Millis, Msat, Network, NodeId, PayingLimits,
+        PublicUrl, Sat,
         payment::{Pace, SendLimits},
     },
     grpc::GrpcOptions,
     node::lnd::{LndOptions, Macaroon},
-    service::PayerOptions,
+    service::{GuardOptions, PayerOptions},
     sidecar::SidecarOptions,
     store::{PostgresOptions, SqliteOptions},
 };
@@ -24,6 +25,9 @@ const SQLITE_READERS: u32 = 4;
 /// Pings of a silent connection to the node while calls are open.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How much later than it was made an attempt may be committed: far above every timeout of a claim.
+const COMMIT_DELAY: Millis = Millis::from_secs(120);
 
 type Checked<T> = Result<T, BadOption>;
 
@@ -53,6 +57,12 @@ fn some(option: &'static str, value: usize) -> Checked<usize> {
     } else {
         Err(BadOption::new(option, "must be from 1 to 1000000"))
     }
+}
+
+/// 0 stands for no limit.
+fn limit(option: &'static str, value: i64) -> Checked<Option<Sat>> {
+    let sat = within(option, value, 0, Sat::MAX.get())?;
+    Ok(Sat::new(sat).filter(|sat| sat.get() > 0))
 }
 
 impl Config {
@@ -165,6 +175,30 @@ impl Config {
                 "payments.min_invoice_life_at_send_s",
                 payments.min_invoice_life_at_send_s,
             )?,
+            paying: self.paying_limits()?,
+        })
+    }
+
+    /// What the whole instance may pay.
+    pub fn paying_limits(&self) -> Checked<PayingLimits> {
+        let (limits, payments) = (&self.limits, &self.payments);
+        let stale = ms("node.heartbeat_stale_ms", self.node.heartbeat_stale_ms)?;
+        if stale <= ms("node.heartbeat_ms", self.node.heartbeat_ms)? {
+            let rule = "must be longer than node.heartbeat_ms";
+            return Err(BadOption::new("node.heartbeat_stale_ms", rule));
+        }
+        let per_channel = "payments.max_in_flight_per_channel";
+        Ok(PayingLimits {
+            heartbeat_stale: stale,
+            clock_skew: ms("payments.clock_skew_ms", payments.clock_skew_ms)?,
+            max_amount: limit("limits.max_amount_sat", limits.max_amount_sat)?,
+            rolling_24h: limit("limits.rolling_24h_sat", limits.rolling_24h_sat)?,
+            max_in_flight_per_channel: within(
+                per_channel,
+                payments.max_in_flight_per_channel,
+                1,
+                483,
+            )?,
         })
     }
 
@@ -201,6 +235,17 @@ impl Config {
             max_sending: some("payments.max_sending", payments.max_sending)?,
             max_following: some("payments.max_following", payments.max_following)?,
             claim_grace: s("payments.claim_grace_s", payments.claim_grace_s)?,
+            paying: self.paying_limits()?,
+        })
+    }
+
+    /// For the guard.
+    pub fn guard_options(&self) -> Checked<GuardOptions> {
+        let PayerOptions { limits, send_life, .. } = self.payer_options()?;
+        Ok(GuardOptions {
+            node_is_shared: self.node.shared,
+            commit_delay: COMMIT_DELAY.plus(limits.clock_skew),
+            hold: send_life.plus(limits.clock_skew).plus(limits.node_slack),
         })
     }
 
@@ -219,6 +264,7 @@ impl Config {
             reach: longest.plus(longest).plus(payer.limits.clock_skew),
             payer_poll: ms("payments.poll_ms", self.payments.poll_ms)?,
             expiry: ms("payments.expiry_poll_ms", self.payments.expiry_poll_ms)?,
+            heartbeat: ms("node.heartbeat_ms", self.node.heartbeat_ms)?,
         })
     }
 

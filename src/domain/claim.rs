@@ -3,8 +3,9 @@
 //! Whoever holds the secret may claim, so every refusal is a sentence for a person with a phone.
 
 use super::{
-    Change, FeePolicy, Invoice, InvoiceFault, InvoiceRules, Millis, NodeId, Payment, PaymentHash,
-    PaymentId, Sends, State, Timestamp, Unclaimable, WithdrawView, invoice,
+    Change, FeePolicy, Halt, Invoice, InvoiceFault, InvoiceRules, Millis, Msat, PayingLimits,
+    Payment, PaymentHash, PaymentId, Sat, Sends, Standing, State, Timestamp, Unclaimable,
+    WithdrawView, invoice,
 };
 use lightning_invoice::Bolt11Invoice;
 
@@ -19,7 +20,12 @@ pub struct ClaimRules {
     pub send_for: Millis,
     /// No send with less than this left until the invoice expires.
     pub min_life_at_send: Millis,
+    /// What the instance may pay.
+    pub paying: PayingLimits,
 }
+
+/// A limit on amounts over time counts back so far.
+const LIMIT_SPAN: Millis = Millis::from_secs(24 * 3600);
 
 /// A claim: every row of its transaction.
 #[derive(Clone, Debug)]
@@ -28,6 +34,17 @@ pub struct Claim {
     pub change: Change,
     /// RESERVED.
     pub payment: Payment,
+    /// What may be accepted beside it, if there is a limit on that: judged by the database.
+    pub allowance: Option<Allowance>,
+}
+
+/// A limit on what is accepted over time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Allowance {
+    /// Counted from here on.
+    pub since: Timestamp,
+    /// The most, this claim included.
+    pub most: Msat,
 }
 
 /// Why a claim is refused.
@@ -45,6 +62,12 @@ pub enum Refusal {
     /// Its payment hash was claimed with before.
     #[error("this invoice was already used, please make a new one")]
     InvoiceUsed,
+    /// The instance accepts nothing, or not even the least of this request. Why is not for the public.
+    #[error("cannot pay at the moment, please try again later")]
+    CannotPay(Halt),
+    /// The request allows more than can be paid now.
+    #[error("at most {0} sat can be paid at the moment")]
+    OnlyLess(Sat),
 }
 
 /// A reason and the present instant as a sentence.
@@ -99,7 +122,7 @@ impl Presented {
         &self,
         view: WithdrawView,
         rules: &ClaimRules,
-        own_node: Option<&NodeId>,
+        standing: &Standing,
         payment: PaymentId,
         now: Timestamp,
     ) -> Result<Claim, Refusal> {
@@ -107,19 +130,43 @@ impl Presented {
         let bounds = (withdraw.terms.target_min, withdraw.terms.target_max);
         let id = withdraw.id;
         let change = withdraw.claim(payment, now).map_err(|why| Refusal::Unclaimable(why, now))?;
+        let most = rules.most_now(standing, bounds, now)?;
         // Said before anything else about the invoice: it takes a new one in any case. Invoices of
         // other attempts and requests are known to the store.
         if last.is_some_and(|last| last.payment_hash == self.hash) {
             return Err(Refusal::InvoiceUsed);
         }
         let text = self.text.clone();
+        let own_node = standing.node.as_ref();
         let invoice = rules.invoice.check_parsed(text, &self.parsed, bounds, own_node, now);
         let invoice = invoice.map_err(Refusal::Invoice)?;
-        Ok(Claim { change, payment: rules.reserve(payment, id, invoice, now) })
+        if invoice.amount > most.to_msat() {
+            return Err(Refusal::OnlyLess(most));
+        }
+        let payment = rules.reserve(payment, id, invoice, now);
+        let allowance = rules.allowance_since(now).zip(rules.paying.rolling_24h);
+        let allowance = allowance.map(|(since, most)| Allowance { since, most: most.to_msat() });
+        Ok(Claim { change, payment, allowance })
     }
 }
 
 impl ClaimRules {
+    /// The most that can be claimed of a request with these bounds now.
+    pub fn most_now(
+        &self,
+        standing: &Standing,
+        (min, max): (Sat, Sat),
+        now: Timestamp,
+    ) -> Result<Sat, Refusal> {
+        let room = standing.room(&self.paying, &self.fees, now).map_err(Refusal::CannotPay)?;
+        if room.most < min { Err(Refusal::CannotPay(room.bound)) } else { Ok(max.min(room.most)) }
+    }
+
+    /// Since when what was accepted counts, if there is a limit on it.
+    pub fn allowance_since(&self, now: Timestamp) -> Option<Timestamp> {
+        self.paying.rolling_24h.map(|_| now.minus(LIMIT_SPAN))
+    }
+
     fn reserve(
         &self,
         id: PaymentId,

@@ -82,6 +82,30 @@ pub enum Field {
     CreatedAfter,
     /// `created_before`
     CreatedBefore,
+    /// `state`
+    State,
+    /// `withdraw_id`
+    WithdrawId,
+    /// `payment_hash`
+    PaymentHash,
+    /// `invoice`
+    Invoice,
+    /// `open_longer_than`
+    OpenLongerThan,
+    /// `operator`
+    Operator,
+    /// `reason`
+    Reason,
+    /// `ids`
+    Ids,
+    /// `paid`: pairs of a withdraw id and a payment hash.
+    Paid,
+    /// How a payment ended.
+    Outcome,
+    /// The proof that it was paid.
+    PaidPreimage,
+    /// What its routing cost.
+    PaidFee,
 }
 
 /// A rule that a field breaks.
@@ -118,14 +142,14 @@ pub struct Valid {
 }
 
 impl Draft {
-    /// Checks every field and reports every violation.
-    pub fn validate(self) -> Result<Valid, Vec<Violation>> {
+    /// Checks every field and reports every violation. `most` is what one request may pay out here.
+    pub fn validate(self, most: Sat) -> Result<Valid, Vec<Violation>> {
         let mut found = Findings(Vec::new());
         let request_id = found.keep(Field::RequestId, request_id(self.request_id));
         let currency = found.keep(Field::Currency, currency(self.currency));
         // Whether an amount must be whole is known only where the currency is.
         let amounts = if currency.is_some() {
-            amounts(&mut found, &self.min_amount, &self.max_amount)
+            amounts(&mut found, &self.min_amount, &self.max_amount, most)
         } else {
             shapes(&mut found, &self.min_amount, &self.max_amount);
             None
@@ -196,10 +220,11 @@ struct Amounts {
     target_max: Sat,
 }
 
-fn amounts(found: &mut Findings, min: &str, max: &str) -> Option<Amounts> {
-    let max_read = if max.is_empty() { Err("is required".to_owned()) } else { sats(max) };
+fn amounts(found: &mut Findings, min: &str, max: &str, most: Sat) -> Option<Amounts> {
+    let max_read = if max.is_empty() { Err("is required".to_owned()) } else { sats(max, most) };
     let max_read = found.keep(Field::MaxAmount, max_read);
-    let min_read = if min.is_empty() { max_read } else { found.keep(Field::MinAmount, sats(min)) };
+    let min_read =
+        if min.is_empty() { max_read } else { found.keep(Field::MinAmount, sats(min, most)) };
     let ((max, target_max), (min, target_min)) = (max_read?, min_read?);
     if min > max {
         found.keep::<()>(Field::MinAmount, Err("must not be above max_amount".to_owned()));
@@ -209,11 +234,11 @@ fn amounts(found: &mut Findings, min: &str, max: &str) -> Option<Amounts> {
 }
 
 /// An amount in SATS: whole, above nothing, below everything.
-fn sats(text: &str) -> Result<(Amount, Sat), String> {
+fn sats(text: &str, most: Sat) -> Result<(Amount, Sat), String> {
     let amount = Amount::parse(text).map_err(|fault| fault.to_string())?;
     let whole = amount.as_whole().ok_or("must be whole: SATS have no decimals")?;
-    let sat = Sat::new(whole).filter(|sat| sat.get() > 0);
-    let sat = sat.ok_or_else(|| format!("must be from 1 to {}", Sat::MAX))?;
+    let sat = Sat::new(whole).filter(|sat| sat.get() > 0 && *sat <= most);
+    let sat = sat.ok_or_else(|| format!("must be from 1 to {most}"))?;
     Ok((amount, sat))
 }
 
@@ -280,7 +305,7 @@ mod tests {
 
     #[test]
     fn defaults_are_filled_in() {
-        let valid = draft().validate().unwrap();
+        let valid = draft().validate(Sat::MAX).unwrap();
         assert_eq!(valid.request_id, None);
         assert_eq!(valid.terms.min_amount, valid.terms.max_amount);
         assert_eq!((valid.terms.currency.as_str(), valid.terms.ttl_s), ("SATS", 600));
@@ -289,9 +314,9 @@ mod tests {
 
     #[test]
     fn equal_amounts_are_the_same_content_however_written() {
-        let a = draft().validate().unwrap();
+        let a = draft().validate(Sat::MAX).unwrap();
         let b = Draft { max_amount: "20.0".into(), min_amount: "20.00".into(), ..draft() };
-        assert!(a.terms.same_content(&b.validate().unwrap().terms));
+        assert!(a.terms.same_content(&b.validate(Sat::MAX).unwrap().terms));
     }
 
     #[test]
@@ -306,7 +331,8 @@ mod tests {
             statement_descriptor: "\u{7}".into(),
             pass_thru: Some(Err(PassThruFault::NotFinite)),
         };
-        let fields: Vec<Field> = bad.validate().unwrap_err().iter().map(|v| v.field).collect();
+        let fields: Vec<Field> =
+            bad.validate(Sat::MAX).unwrap_err().iter().map(|v| v.field).collect();
         for field in [
             Field::RequestId,
             Field::MinAmount,
@@ -324,13 +350,15 @@ mod tests {
     #[test]
     fn bounds_hold_at_their_edges() {
         let with = |ttl: i64| Draft { ttl: Some(DraftTtl { seconds: ttl, nanos: 0 }), ..draft() };
-        assert!(with(180).validate().is_ok() && with(31_536_000).validate().is_ok());
-        assert!(with(31_536_001).validate().is_err());
+        assert!(
+            with(180).validate(Sat::MAX).is_ok() && with(31_536_000).validate(Sat::MAX).is_ok()
+        );
+        assert!(with(31_536_001).validate(Sat::MAX).is_err());
         let nanos = Draft { ttl: Some(DraftTtl { seconds: 200, nanos: 1 }), ..draft() };
-        assert!(nanos.validate().is_err());
-        let most = |max: &str| Draft { max_amount: max.into(), ..draft() }.validate();
+        assert!(nanos.validate(Sat::MAX).is_err());
+        let most = |max: &str| Draft { max_amount: max.into(), ..draft() }.validate(Sat::MAX);
         assert!(most("2100000000000000").is_ok() && most("2100000000000001").is_err());
-        let over = Draft { min_amount: "21".into(), ..draft() }.validate().unwrap_err();
+        let over = Draft { min_amount: "21".into(), ..draft() }.validate(Sat::MAX).unwrap_err();
         assert_eq!(over[0].field, Field::MinAmount);
     }
 }

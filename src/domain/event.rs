@@ -1,6 +1,6 @@
 //! Events: what happened to a withdraw request, appended in the transaction that made it so.
 
-use super::{PaymentId, Timestamp, WithdrawId};
+use super::{Operator, PaymentId, Timestamp, WithdrawId};
 
 /// One change of a withdraw request. Keyed by request and version; carries no secret.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,6 +17,8 @@ pub struct Event {
     pub detail: Option<&'static str>,
     /// When.
     pub at: Timestamp,
+    /// Who decided it, where a person did.
+    pub by: Option<Operator>,
 }
 
 /// What happened.
@@ -40,11 +42,15 @@ pub enum EventKind {
     Expired,
     /// It can be claimed again after waiting for an old invoice.
     Reopened,
+    /// The database was restored: it cannot be claimed until an operator has looked.
+    Withheld,
+    /// An operator has looked.
+    Released,
 }
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Created,
         Self::Claimed,
         Self::Paid,
@@ -54,6 +60,8 @@ impl EventKind {
         Self::Deactivated,
         Self::Expired,
         Self::Reopened,
+        Self::Withheld,
+        Self::Released,
     ];
 
     /// The name that SQL and docs use.
@@ -68,6 +76,8 @@ impl EventKind {
             Self::Deactivated => "deactivated",
             Self::Expired => "expired",
             Self::Reopened => "reopened",
+            Self::Withheld => "withheld",
+            Self::Released => "released",
         }
     }
 

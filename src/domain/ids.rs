@@ -45,6 +45,11 @@ fn new_uuid(at: Timestamp, random: &[u8; 10]) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(ms, random).into_uuid()
 }
 
+fn first_uuid(at: Timestamp) -> Uuid {
+    let ms = u128::try_from(at.as_ms()).unwrap_or(0).min((1 << 48) - 1);
+    Uuid::from_u128(ms << 80)
+}
+
 fn time_of(uuid: Uuid) -> Timestamp {
     let ms = uuid.as_u128() >> 80;
     // 48 bits always fit.
@@ -93,8 +98,7 @@ impl WithdrawId {
 
     /// The least id of this instant, for ranges of time.
     pub fn first_at(at: Timestamp) -> Self {
-        let ms = u128::try_from(at.as_ms()).unwrap_or(0).min((1 << 48) - 1);
-        Self(Uuid::from_u128(ms << 80))
+        Self(first_uuid(at))
     }
 
     /// Reads the text form.
@@ -124,6 +128,11 @@ impl PaymentId {
     /// When the invoice was accepted.
     pub fn created(self) -> Timestamp {
         time_of(self.0)
+    }
+
+    /// The least id of this instant, for ranges of time.
+    pub fn first_at(at: Timestamp) -> Self {
+        Self(first_uuid(at))
     }
 
     /// Reads the text form.

@@ -251,7 +251,18 @@ pub fn payment_hash(invoice: &Bolt11Invoice) -> PaymentHash {
     PaymentHash(*AsRef::<[u8; 32]>::as_ref(invoice.payment_hash()))
 }
 
+/// Reads 32 bytes in hex.
+fn bytes32(hex: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(hex, &mut bytes).ok().map(|()| bytes)
+}
+
 impl PaymentHash {
+    /// Reads the hex form.
+    pub fn parse(hex: &str) -> Option<Self> {
+        bytes32(hex).map(Self)
+    }
+
     /// The hash that a row or a node holds.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
@@ -264,6 +275,11 @@ impl PaymentHash {
 }
 
 impl Preimage {
+    /// Reads the hex form.
+    pub fn parse(hex: &str) -> Option<Self> {
+        bytes32(hex).map(Self)
+    }
+
     /// The preimage that a row or a node holds.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
@@ -278,6 +294,11 @@ impl Preimage {
     pub fn hash(&self) -> PaymentHash {
         PaymentHash(Sha256::digest(self.0).into())
     }
+}
+
+fn read_hex(hex: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(hex, &mut bytes).ok().map(|()| bytes)
 }
 
 impl fmt::Display for PaymentHash {

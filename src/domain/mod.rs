@@ -13,16 +13,19 @@ mod invoice_test;
 pub mod lnurl;
 mod money;
 mod network;
+mod operator;
 mod page;
 mod pass_thru;
 pub mod payment;
+mod restore;
 mod secret;
+mod standing;
 mod time;
 mod withdraw;
 #[cfg(test)]
 mod withdraw_test;
 
-pub use claim::{Claim, ClaimRules, Presented, Refusal};
+pub use claim::{Allowance, Claim, ClaimRules, Presented, Refusal};
 pub use draft::{Draft, DraftTtl, Field, REQUEST_ID_RULE, Valid, Violation, is_request_id};
 pub use event::{Event, EventKind};
 pub use ids::{InvalidId, PaymentId, WithdrawId};
@@ -30,10 +33,13 @@ pub use invoice::{Invoice, InvoiceFault, InvoiceRules, PaymentHash, Preimage};
 pub use lnurl::{InvalidLnurl, PublicUrl};
 pub use money::{Amount, FeePolicy, Msat, Sat};
 pub use network::{Network, NodeId};
-pub use page::{Cursor, Filter, InvalidToken, ListQuery, PageToken};
+pub use operator::{Operator, read_operator_name, read_operator_reason};
+pub use page::{Cursor, Filter, Fingerprint, InvalidToken, ListQuery, PageToken};
 pub use pass_thru::{PassThru, PassThruFault};
 pub use payment::{FailureReason, OperatorReason, Payment, Sends, State};
+pub use restore::{NotRestorable, Restored, can_be_ours};
 pub use secret::{InvalidKey, KeyId, Keyring, MasterKey, Secret, SecretHash};
+pub use standing::{Act, FenceReason, Halt, Heartbeat, PayingLimits, Room, Standing, Turn};
 pub use time::{Millis, Timestamp};
 pub use withdraw::{Attempt, Change, Hold, NotDeactivatable, Status, Terms, Unclaimable, Withdraw};
 

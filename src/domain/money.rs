@@ -117,6 +117,8 @@ impl Sat {
 }
 
 impl Msat {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
     /// All that there will ever be.
     pub const MAX: Self = Sat::MAX.to_msat();
 
@@ -159,6 +161,24 @@ impl FeePolicy {
         let share = i128::from(amount.0) * i128::from(self.ppm) / 1_000_000;
         let share = i64::try_from(share).unwrap_or(Msat::MAX.0).min(Msat::MAX.0);
         Msat(share.max(self.floor.0))
+    }
+
+    /// The most whole satoshis that can be paid out of `available` with their fee limit.
+    pub fn largest_within(&self, available: Msat) -> Sat {
+        let fits = |sat: Sat| {
+            let amount = sat.to_msat();
+            amount.0.saturating_add(self.limit_for(amount).0) <= available.0
+        };
+        // A first guess by division, at most a few steps off by rounding.
+        let by_share =
+            i128::from(available.0) * 1_000_000 / (1_000_000 + i128::from(self.ppm)) / 1000;
+        let by_floor = i128::from(available.0.saturating_sub(self.floor.0)) / 1000;
+        let guess = by_share.min(by_floor).max(0) + 1;
+        let mut most = i64::try_from(guess).ok().and_then(Sat::new).unwrap_or(Sat::MAX);
+        while most.0 > 0 && !fits(most) {
+            most = Sat(most.0 - 1);
+        }
+        most
     }
 }
 
@@ -223,5 +243,18 @@ mod tests {
     fn people_read_satoshis() {
         assert_eq!(Msat(10_000).to_string(), "10");
         assert_eq!(Msat(10_500).to_string(), "10.5");
+    }
+
+    #[test]
+    fn the_largest_amount_fits_with_its_fee_limit_and_the_next_does_not() {
+        for (ppm, floor) in [(0, 0), (5000, 10_000), (1_000_000, 1), (333, 999), (4_000_000, 0)] {
+            let fees = FeePolicy { ppm, floor: Msat::new(floor).unwrap() };
+            for available in [0, 1, 999, 1000, 10_999, 11_000, 20_000, 123_456_789, Msat::MAX.0] {
+                let most = fees.largest_within(Msat::new(available).unwrap());
+                let cost = |sat: i64| sat * 1000 + fees.limit_for(Msat(sat * 1000)).0;
+                assert!(most.0 == 0 || cost(most.0) <= available, "{ppm} {floor} {available}");
+                assert!(cost(most.0 + 1) > available, "{ppm} {floor} {available}: {most}");
+            }
+        }
     }
 }

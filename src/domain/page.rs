@@ -61,11 +61,15 @@ impl ListQuery {
     }
 }
 
+/// Tells the conditions of lists apart; no secret is in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fingerprint([u8; 8]);
+
 /// Continues a list. Opaque to callers, bound to its filter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PageToken {
-    filter: [u8; 8],
-    last: WithdrawId,
+    filter: Fingerprint,
+    last: Uuid,
 }
 
 /// Why a page token cannot be used.
@@ -81,39 +85,46 @@ pub enum InvalidToken {
 
 impl PageToken {
     /// The token of the page after `last`.
-    pub fn new(filter: &Filter, last: WithdrawId) -> Self {
-        Self { filter: fingerprint(filter), last }
+    pub const fn new(filter: Fingerprint, last: Uuid) -> Self {
+        Self { filter, last }
     }
 
-    /// Reads a token of a list with this filter.
-    pub fn parse(text: &str, filter: &Filter) -> Result<Cursor, InvalidToken> {
+    /// Reads a token of a list with this filter: after which id it goes on.
+    pub fn parse(text: &str, filter: Fingerprint) -> Result<Uuid, InvalidToken> {
         let mut bytes = [0; 24];
         hex::decode_to_slice(text, &mut bytes).map_err(|_| InvalidToken::Malformed)?;
         let (print, id) = bytes.split_at(8);
-        if print != fingerprint(filter) {
+        if print != filter.0 {
             return Err(InvalidToken::OtherFilter);
         }
-        let uuid = Uuid::from_slice(id).map_err(|_| InvalidToken::Malformed)?;
-        Ok(WithdrawId::from_uuid(uuid))
+        Uuid::from_slice(id).map_err(|_| InvalidToken::Malformed)
     }
 }
 
 impl std::fmt::Display for PageToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}{}", hex::encode(self.filter), self.last.as_uuid().simple())
+        write!(f, "{}{}", hex::encode(self.filter.0), self.last.simple())
     }
 }
 
-/// Tells filters apart; no secret is in it.
-fn fingerprint(filter: &Filter) -> [u8; 8] {
-    let Filter { status, claimable, request_id, created_after, created_before } = filter;
-    let text = format!(
-        "{:?}|{claimable:?}|{request_id:?}|{created_after:?}|{created_before:?}",
-        status.map(Status::name),
-    );
-    let mut print = [0; 8];
-    print.copy_from_slice(&Sha256::digest(text)[..8]);
-    print
+impl Fingerprint {
+    /// Of the name of a list and all of its conditions.
+    pub fn of(conditions: &str) -> Self {
+        let mut print = [0; 8];
+        print.copy_from_slice(&Sha256::digest(conditions)[..8]);
+        Self(print)
+    }
+}
+
+impl Filter {
+    /// What a page token is bound to.
+    pub fn fingerprint(&self) -> Fingerprint {
+        let Self { status, claimable, request_id, created_after, created_before } = self;
+        Fingerprint::of(&format!(
+            "withdraws|{:?}|{claimable:?}|{request_id:?}|{created_after:?}|{created_before:?}",
+            status.map(Status::name),
+        ))
+    }
 }
 
 #[cfg(test)]
@@ -122,15 +133,16 @@ mod tests {
 
     #[test]
     fn tokens_are_bound_to_their_filter() {
-        let id = WithdrawId::new(Timestamp::from_ms(1_702_627_908_583), &[3; 10]);
+        let id = WithdrawId::new(Timestamp::from_ms(1_702_627_908_583), &[3; 10]).as_uuid();
         let filter = Filter { claimable: Some(true), ..Filter::default() };
-        let token = PageToken::new(&filter, id).to_string();
+        let filter = filter.fingerprint();
+        let token = PageToken::new(filter, id).to_string();
 
-        assert_eq!(PageToken::parse(&token, &filter), Ok(id));
-        let other = Filter::default();
-        assert_eq!(PageToken::parse(&token, &other), Err(InvalidToken::OtherFilter));
+        assert_eq!(PageToken::parse(&token, filter), Ok(id));
+        let other = Filter::default().fingerprint();
+        assert_eq!(PageToken::parse(&token, other), Err(InvalidToken::OtherFilter));
         for bad in ["", "zz", &token[1..], "é"] {
-            assert_eq!(PageToken::parse(bad, &filter), Err(InvalidToken::Malformed));
+            assert_eq!(PageToken::parse(bad, filter), Err(InvalidToken::Malformed));
         }
     }
 }

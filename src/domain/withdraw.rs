@@ -145,6 +145,9 @@ pub struct Withdraw {
     /// An attempt that was closed as failed turned out to be paid while another one was open. As
     /// long as that one is not paid as well, this request is not free: it was paid.
     pub late_success: bool,
+    /// Made before the database was restored, which may have forgotten that it was paid: nothing is
+    /// claimed or sent until an operator releases it.
+    pub withheld: bool,
     /// When it last changed.
     pub modified: Timestamp,
 }
@@ -210,6 +213,7 @@ impl Withdraw {
             claimable: true,
             attempt: None,
             late_success: false,
+            withheld: false,
             modified: id.created(),
         }
     }
@@ -223,6 +227,7 @@ impl Withdraw {
             payment: None,
             detail: None,
             at: self.modified,
+            by: None,
         }
     }
 
@@ -238,6 +243,9 @@ impl Withdraw {
             Some(Hold::InDoubt) => return Some(Unclaimable::NeedsOperator),
             // Paid, but not yet by an attempt that says so: the payer is about to settle it.
             Some(Hold::Released) | None if self.late_success => {
+                return Some(Unclaimable::NeedsOperator);
+            }
+            Some(Hold::Released) | None if self.withheld => {
                 return Some(Unclaimable::NeedsOperator);
             }
             Some(Hold::Released) | None => {}
@@ -309,8 +317,28 @@ impl Withdraw {
         )
     }
 
+    /// The database was restored: it may have been paid in what was lost. None if nothing changes.
+    pub fn withhold(self, now: Timestamp) -> Option<Change> {
+        if self.status != Status::Active || self.withheld {
+            return None;
+        }
+        let next = Self { withheld: true, ..self };
+        Some(next.changed(EventKind::Withheld, None, None, now))
+    }
+
+    /// An operator has looked: it was not paid. None if nothing changes.
+    pub fn release(self, now: Timestamp) -> Option<Change> {
+        if !self.withheld {
+            return None;
+        }
+        let next = Self { withheld: false, ..self };
+        Some(next.changed(EventKind::Released, None, None, now))
+    }
+
     /// Ended by its creator, also when expired. None if it is deactivated already.
-    pub fn deactivate(self, now: Timestamp) -> Result<Option<Change>, NotDeactivatable> {
+    pub fn deactivate(mut self, now: Timestamp) -> Result<Option<Change>, NotDeactivatable> {
+        // Ending what is withheld only makes sure that it is not paid (again).
+        self.withheld = false;
         match self.unclaimable(now) {
             Some(Unclaimable::AlreadyPaid) => Err(NotDeactivatable::AlreadyPaid),
             Some(Unclaimable::PaymentInFlight) => Err(NotDeactivatable::PaymentInFlight),
@@ -351,7 +379,8 @@ impl Withdraw {
         // A clock that stepped back does not make a change older than what it changed.
         self.modified = self.modified.max(now);
         let at = self.modified;
-        let event = Event { withdraw: self.id, version: self.version, kind, payment, detail, at };
+        let (withdraw, version) = (self.id, self.version);
+        let event = Event { withdraw, version, kind, payment, detail, at, by: None };
         Change { next: self, event }
     }
 }

@@ -2,12 +2,9 @@
 
 use prost_types::Timestamp as WireTime;
 
-use super::json;
+use super::{convert_payment, json};
 use crate::{
-    domain::{
-        Draft, DraftTtl, Field, Filter, State, Status, Timestamp, Unclaimable, Violation,
-        payment::{FailureReason, OperatorReason, PaymentView},
-    },
+    domain::{Draft, DraftTtl, Field, Filter, Status, Timestamp, Unclaimable, Violation},
     pb,
     service::{PageRequest, Shown},
 };
@@ -40,13 +37,7 @@ pub fn page(request: pb::ListWithdrawsRequest) -> (PageRequest, Vec<Violation>) 
             None
         }
     };
-    let mut time = |field: Field, given: Option<WireTime>| {
-        let read = given.map(|time| read_time(&time)).transpose();
-        read.unwrap_or_else(|rule| {
-            violations.push(Violation::new(field, rule));
-            None
-        })
-    };
+    let mut time = |field, given| read_bound(field, given, &mut violations);
     let created_after = time(Field::CreatedAfter, request.created_after);
     let created_before = time(Field::CreatedBefore, request.created_before);
     let page = PageRequest {
@@ -61,6 +52,19 @@ pub fn page(request: pb::ListWithdrawsRequest) -> (PageRequest, Vec<Violation>) 
         },
     };
     (page, violations)
+}
+
+/// A bound of a list; one that is none is a violation.
+pub(super) fn read_bound(
+    field: Field,
+    given: Option<WireTime>,
+    violations: &mut Vec<Violation>,
+) -> Option<Timestamp> {
+    let read = given.map(|time| read_time(&time)).transpose();
+    read.unwrap_or_else(|rule| {
+        violations.push(Violation::new(field, rule));
+        None
+    })
 }
 
 /// Rounds up to whole milliseconds, in which everything here was made: right for an inclusive lower
@@ -78,7 +82,7 @@ fn read_time(time: &WireTime) -> Result<Timestamp, &'static str> {
     Ok(Timestamp::from_ms(ms.max(0)))
 }
 
-fn wire_time(time: Timestamp) -> WireTime {
+pub(super) fn wire_time(time: Timestamp) -> WireTime {
     let ms = time.as_ms();
     // Below 1,000, so below 1,000,000,000.
     let nanos = i32::try_from(ms.rem_euclid(1000) * 1_000_000).unwrap_or_default();
@@ -119,7 +123,7 @@ pub fn withdraw(shown: Shown) -> pb::Withdraw {
         lnurlw,
         claimable: shown.unclaimable.is_none(),
         unclaimable_reason: unclaimable_reason(shown.unclaimable).into(),
-        payment: shown.view.payment.map(payment),
+        payment: shown.view.payment.map(convert_payment::view),
     }
 }
 
@@ -141,73 +145,5 @@ const fn unclaimable_reason(why: Option<Unclaimable>) -> pb::withdraw::Unclaimab
         Some(Unclaimable::AlreadyDeactivated) => Wire::AlreadyDeactivated,
         Some(Unclaimable::ReopensLater(_)) => Wire::ReopensLater,
         Some(Unclaimable::NeedsOperator) => Wire::NeedsOperator,
-    }
-}
-
-fn payment(payment: PaymentView) -> pb::Payment {
-    use pb::payment::{FailureReason as WireFailure, OperatorReason as WireDoubt, State as Wire};
-
-    let mut wire = pb::Payment {
-        id: payment.id.to_string(),
-        withdraw_id: payment.withdraw.to_string(),
-        payment_hash: payment.payment_hash.to_string(),
-        amount_msat: payment.amount.get(),
-        fee_limit_msat: payment.fee_limit.get(),
-        created: Some(wire_time(payment.id.created())),
-        finished: payment.finished().map(wire_time),
-        invoice: payment.invoice,
-        failure_reason: WireFailure::Unspecified.into(),
-        operator_reason: WireDoubt::Unspecified.into(),
-        ..pb::Payment::default()
-    };
-    let state = match payment.state {
-        State::Reserved => Wire::Reserved,
-        State::Sending => Wire::Sending,
-        State::InFlight => Wire::InFlight,
-        State::Paid { preimage, fee, .. } => {
-            wire.preimage = preimage.to_string();
-            wire.fee_msat = Some(fee.get());
-            Wire::Paid
-        }
-        State::Failed { reason, .. } => {
-            wire.failure_reason = failure_reason(reason).into();
-            Wire::Failed
-        }
-        State::NeedsOperator { reason, .. } => {
-            wire.operator_reason = operator_reason(reason).into();
-            Wire::NeedsOperator
-        }
-    };
-    wire.state = state.into();
-    wire
-}
-
-const fn failure_reason(reason: FailureReason) -> pb::payment::FailureReason {
-    use pb::payment::FailureReason as Wire;
-    match reason {
-        FailureReason::NoRoute => Wire::NoRoute,
-        FailureReason::Timeout => Wire::Timeout,
-        FailureReason::InsufficientBalance => Wire::InsufficientBalance,
-        FailureReason::IncorrectPaymentDetails => Wire::IncorrectPaymentDetails,
-        FailureReason::NodeError => Wire::NodeError,
-        FailureReason::Canceled => Wire::Canceled,
-        FailureReason::InvoiceKnownToNode => Wire::InvoiceKnownToNode,
-        FailureReason::NodeRefused => Wire::NodeRefused,
-        FailureReason::NotSent => Wire::NotSent,
-        FailureReason::ResolvedByOperator => Wire::ResolvedByOperator,
-    }
-}
-
-const fn operator_reason(reason: OperatorReason) -> pb::payment::OperatorReason {
-    use pb::payment::OperatorReason as Wire;
-    match reason {
-        OperatorReason::KnownBeforeSend => Wire::KnownBeforeSend,
-        OperatorReason::Foreign => Wire::Foreign,
-        OperatorReason::WrongPreimage => Wire::WrongPreimage,
-        OperatorReason::AnswerMismatch => Wire::AnswerMismatch,
-        OperatorReason::RefusedAfterRepeats => Wire::RefusedAfterRepeats,
-        OperatorReason::Vanished => Wire::Vanished,
-        OperatorReason::NodeChanged => Wire::NodeChanged,
-        OperatorReason::NodeForgot => Wire::NodeForgot,
     }
 }

@@ -1,10 +1,14 @@
-//! The gRPC side: `withdraw.v1.WithdrawService`, health and reflection.
+//! The gRPC side: `withdraw.v1` services, health and reflection.
 
 mod convert;
+mod convert_payment;
+mod fit;
 mod json;
 mod observe;
+mod operations;
+mod payments;
 mod server;
 mod status;
 mod withdraws;
 
-pub use server::{GrpcOptions, Health, LIVENESS, READINESS, serve};
+pub use server::{GrpcOptions, Health, LIVENESS, READINESS, Services, serve};

@@ -11,12 +11,16 @@ use tonic_health::{
     server::HealthReporter,
 };
 
-use super::withdraws::Withdraws;
+use super::{operations::Operations, payments::Payments, withdraws::Withdraws};
 use crate::{
     domain::Millis,
-    pb::{self, withdraw_service_server::WithdrawServiceServer},
+    pb::{
+        self, operations_service_server::OperationsServiceServer,
+        payment_service_server::PaymentServiceServer,
+        withdraw_service_server::WithdrawServiceServer,
+    },
     runtime::Runtime,
-    service::WithdrawService,
+    service::{OperationsService, PaymentService, RestoreService, WithdrawService},
 };
 
 /// The health service name of readiness: the database answers.
@@ -85,18 +89,40 @@ impl Health {
     }
 }
 
+/// The use cases that are served.
+#[derive(Clone, Debug)]
+pub struct Services {
+    /// `WithdrawService`.
+    pub withdraws: WithdrawService,
+    /// `PaymentService`.
+    pub payments: PaymentService,
+    /// `OperationsService`.
+    pub operations: OperationsService,
+    /// The fence's part of it.
+    pub restore: RestoreService,
+}
+
 /// Serves until `stop`.
 pub async fn serve(
     listener: TcpListener,
-    service: WithdrawService,
+    services: Services,
     runtime: Runtime,
     options: GrpcOptions,
     health: HealthServer<impl HealthRpc>,
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
-    let withdraws = WithdrawServiceServer::new(Withdraws::new(service, runtime, options.timeout))
+    let Services { withdraws, payments, operations, restore } = services;
+    let limit = options.timeout;
+    let operations = Operations::new(operations, restore, runtime.clone(), limit);
+    let operations = OperationsServiceServer::new(operations)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_ANSWER_BYTES);
+    let withdraws = Withdraws::new(withdraws, runtime.clone(), limit);
+    let withdraws = WithdrawServiceServer::new(withdraws)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_ANSWER_BYTES);
+    let payments = PaymentServiceServer::new(Payments::new(payments, runtime, options.timeout))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES);
     let (reflection_v1, reflection_v1alpha) = reflection();
     Server::builder()
         // A backstop: the limit itself is kept where it is answered with a reason.
@@ -107,6 +133,8 @@ pub async fn serve(
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
         .http2_max_header_list_size(16 * 1024)
         .add_service(withdraws)
+        .add_service(operations)
+        .add_service(payments)
         .add_service(health)
         .add_service(reflection_v1)
         .add_service(reflection_v1alpha)

@@ -4,11 +4,12 @@
 
 use std::collections::HashMap;
 
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use crate::{
-    domain::{Field, NotDeactivatable, Violation},
+    domain::{Field, NotDeactivatable, Timestamp, Violation, payment::Unresolvable},
     service::ServiceError,
 };
 
@@ -22,6 +23,10 @@ pub fn from_error(error: &ServiceError) -> Status {
         ServiceError::NotFound => {
             plain(Code::NotFound, "WITHDRAW_NOT_FOUND", "there is no such withdraw request")
         }
+        ServiceError::PaymentNotFound => {
+            plain(Code::NotFound, "PAYMENT_NOT_FOUND", "there is no such payment")
+        }
+        ServiceError::Unresolvable(why) => unresolvable(*why),
         ServiceError::RequestIdConflict { index } => {
             let metadata = [("index".to_owned(), index.to_string())];
             status(
@@ -33,6 +38,30 @@ pub fn from_error(error: &ServiceError) -> Status {
             )
         }
         ServiceError::NotDeactivatable(why) => not_deactivatable(*why),
+        ServiceError::NotFenced => {
+            plain(Code::FailedPrecondition, "NOT_FENCED", "the instance is not fenced")
+        }
+        ServiceError::NotUnknown { payment_hash } => {
+            let metadata = [("payment_hash".to_owned(), payment_hash.to_string())];
+            status(
+                Code::FailedPrecondition,
+                "NOT_UNKNOWN",
+                "the node made no such payment that the database does not know",
+                metadata.into(),
+                ErrorDetails::new(),
+            )
+        }
+        ServiceError::NotRestorable { withdraw, why } => {
+            let metadata = [("withdraw_id".to_owned(), withdraw.to_string())];
+            let text = format!("{withdraw} cannot be marked as paid: {why}");
+            let details = ErrorDetails::new();
+            status(Code::FailedPrecondition, why.name(), &text, metadata.into(), details)
+        }
+        ServiceError::Node(_) => plain(
+            Code::Unavailable,
+            "NODE_UNAVAILABLE",
+            "the node cannot be asked at the moment, please try again",
+        ),
         ServiceError::Unavailable(_) => plain(
             Code::Unavailable,
             "STORE_UNAVAILABLE",
@@ -61,6 +90,59 @@ fn not_deactivatable(why: NotDeactivatable) -> Status {
     plain(Code::FailedPrecondition, reason, text)
 }
 
+fn unresolvable(why: Unresolvable) -> Status {
+    let refused = |reason: &str, text: &str, metadata: HashMap<String, String>| {
+        status(Code::FailedPrecondition, reason, text, metadata, ErrorDetails::new())
+    };
+    let none = HashMap::new();
+    match why {
+        Unresolvable::NotInDoubt(state) => {
+            let text = format!("the payment is {} and not NEEDS_OPERATOR", state.name());
+            refused("NOT_IN_DOUBT", &text, [("state".to_owned(), state.name().to_owned())].into())
+        }
+        Unresolvable::SendMayStillArrive(Some(at)) => {
+            let at = rfc3339(at);
+            let text = format!("the node may still receive what was sent, until {at}; wait");
+            refused("SEND_MAY_STILL_ARRIVE", &text, [("over_at".to_owned(), at)].into())
+        }
+        Unresolvable::SendMayStillArrive(None) => {
+            let text = "a clock has jumped, so that it is not known whether the node may still \
+                        receive what was sent; try again in a few minutes";
+            refused("SEND_MAY_STILL_ARRIVE", text, none)
+        }
+        Unresolvable::NodeSaysInFlight => {
+            let text = "the node says that the payment is on its way; wait for its end";
+            refused("NODE_SAYS_IN_FLIGHT", text, none)
+        }
+        Unresolvable::NodeSaysPaid => {
+            let text = "the node says that the payment is paid; resolve it as paid";
+            refused("NODE_SAYS_PAID", text, none)
+        }
+        Unresolvable::Unconfirmed { said, node_unreachable, payee_unpaid } => {
+            let missing = [
+                (node_unreachable, "confirm_node_unreachable"),
+                (payee_unpaid, "confirm_payee_unpaid"),
+            ];
+            let missing = missing.into_iter().filter_map(|(is, name)| is.then_some(name));
+            let missing = missing.collect::<Vec<_>>().join(",");
+            let said = said.name();
+            let text = format!("the node said {said}: this takes {missing}");
+            let metadata = [("missing".to_owned(), missing), ("node".to_owned(), said.to_owned())];
+            refused("CONFIRMATION_REQUIRED", &text, metadata.into())
+        }
+        Unresolvable::WrongPreimage => {
+            let rule = "must hash (SHA-256) to the payment hash";
+            bad_request(&[Violation::new(Field::PaidPreimage, rule)])
+        }
+    }
+}
+
+/// For people, and for programs that read times.
+fn rfc3339(at: Timestamp) -> String {
+    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.as_ms()) * 1_000_000).ok();
+    at.and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_default()
+}
+
 fn bad_request(violations: &[Violation]) -> Status {
     let listed: Vec<FieldViolation> = violations
         .iter()
@@ -85,7 +167,11 @@ fn bad_request(violations: &[Violation]) -> Status {
 /// The field in this wire: `max_amount`, or `requests[3].max_amount` in a batch.
 fn path(violation: &Violation) -> String {
     let name = field_name(violation.field);
-    violation.entry.map_or_else(|| name.to_owned(), |index| format!("requests[{index}].{name}"))
+    match (violation.entry, violation.field) {
+        (None, _) => name.to_owned(),
+        (Some(index), Field::Paid) => format!("paid[{index}]"),
+        (Some(index), _) => format!("requests[{index}].{name}"),
+    }
 }
 
 const fn field_name(field: Field) -> &'static str {
@@ -105,6 +191,18 @@ const fn field_name(field: Field) -> &'static str {
         Field::Status => "status",
         Field::CreatedAfter => "created_after",
         Field::CreatedBefore => "created_before",
+        Field::State => "state",
+        Field::WithdrawId => "withdraw_id",
+        Field::PaymentHash => "payment_hash",
+        Field::Invoice => "invoice",
+        Field::OpenLongerThan => "open_longer_than",
+        Field::Operator => "operator",
+        Field::Reason => "reason",
+        Field::Ids => "ids",
+        Field::Paid => "paid",
+        Field::Outcome => "outcome",
+        Field::PaidPreimage => "paid.preimage",
+        Field::PaidFee => "paid.fee_msat",
     }
 }
 

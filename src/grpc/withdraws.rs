@@ -3,16 +3,14 @@
 use prost::Message;
 use tonic::{Request, Response, Status, metadata::MetadataMap};
 
-use super::{convert, observe::observed};
+use super::{convert, fit::fit, observe::observed};
 use crate::{
-    domain::{Field, Millis, PageToken, Violation, WithdrawId},
+    domain::{Field, Millis, Violation},
     pb::{self, withdraw_service_server::WithdrawService},
     runtime::Runtime,
-    service::{self, Page, PageRequest, ServiceError},
+    service::{self, ServiceError},
 };
 
-/// A page ends here, well below the 4 MiB that clients take.
-const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
 /// A larger batch could not be answered in one message of 4 MiB.
 const MAX_BATCH_BYTES: usize = 5 * 512 * 1024;
 
@@ -76,7 +74,13 @@ impl WithdrawService for Withdraws {
         let (metadata, _, message) = request.into_parts();
         let work = async {
             let (request, unread) = convert::page(message);
-            Ok(fit(self.service.list(&request, unread).await?, &request))
+            let page = self.service.list(&request, unread).await?;
+            let withdraws = page.withdraws.into_iter();
+            let withdraws =
+                withdraws.map(|shown| (shown.view.withdraw.id.as_uuid(), convert::withdraw(shown)));
+            let (withdraws, next_page_token) =
+                fit(withdraws, page.more, request.filter.fingerprint());
+            Ok(pb::ListWithdrawsResponse { withdraws, next_page_token })
         };
         self.observed("ListWithdraws", &metadata, work).await
     }
@@ -105,23 +109,4 @@ impl Withdraws {
         let withdraws = shown.into_iter().map(convert::withdraw).collect();
         Ok(pb::BatchCreateWithdrawsResponse { withdraws })
     }
-}
-
-/// Cuts a page at [`MAX_PAGE_BYTES`], never below one entry.
-fn fit(page: Page, request: &PageRequest) -> pb::ListWithdrawsResponse {
-    let (mut bytes, mut more, mut last) = (0, page.more, None::<WithdrawId>);
-    let mut withdraws = Vec::with_capacity(page.withdraws.len());
-    for shown in page.withdraws {
-        let id = shown.view.withdraw.id;
-        let withdraw = convert::withdraw(shown);
-        bytes += withdraw.encoded_len();
-        if bytes > MAX_PAGE_BYTES && last.is_some() {
-            more = true;
-            break;
-        }
-        withdraws.push(withdraw);
-        last = Some(id);
-    }
-    let next = last.filter(|_| more).map(|last| PageToken::new(&request.filter, last).to_string());
-    pb::ListWithdrawsResponse { withdraws, next_page_token: next.unwrap_or_default() }
 }

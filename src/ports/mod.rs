@@ -4,10 +4,10 @@ mod node;
 mod store;
 
 pub use node::{
-    Connection, Introduction, LightningNode, LookUp, NodeError, NodeTraits, SendOrder, SendStream,
-    SendUpdate,
+    Connection, Introduction, LightningNode, ListedPayment, LookUp, NodeError, NodeHealth,
+    NodeTraits, PaymentsPage, PaymentsQuery, SendOrder, SendStream, SendUpdate,
 };
 pub use store::{
-    BoxError, ClaimOutcome, Claims, CreateOutcome, Events, Lane, Leased, Nodes, Payments, Store,
-    StoreError, Upkeep, Withdraws,
+    BoxError, ClaimOutcome, Claims, CreateOutcome, Events, Instance, Integrity, Lane, Leased,
+    Nodes, Payments, Server, Store, StoreError, Upkeep, Withdraws,
 };

@@ -44,6 +44,58 @@ pub struct Introduction {
     pub connection: Connection,
 }
 
+/// What the node can do now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeHealth {
+    /// Who it is.
+    pub introduction: Introduction,
+    /// Whether it has followed the chain to the tip (lnd: `synced_to_chain`).
+    pub synced: bool,
+    /// What its active channels can send, by the node's own numbers: their balances less what must
+    /// stay in them. Whether the network beyond them can carry it is not known.
+    pub can_send: Msat,
+    /// How many HTLCs the node has out in the channel that has the most. A channel has slots for
+    /// 483.
+    pub busiest_channel_htlcs: u32,
+    /// The channels whose peer is there.
+    pub active_channels: u32,
+}
+
+/// One payment as the node lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedPayment {
+    /// Where it stands. Where the node tells no time of creation, that is [`Timestamp::MAX`].
+    pub record: Record,
+    /// BOLT11; empty if there was none (keysend).
+    pub invoice: String,
+    /// The node's own order. A payment that is tried anew may move to the end.
+    pub index: u64,
+}
+
+/// Which payments to list, in the node's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PaymentsQuery {
+    /// Made at this instant or later.
+    pub created_from: Timestamp,
+    /// Made at this instant or earlier.
+    pub created_to: Timestamp,
+    /// After the payment of this index; 0: from the beginning.
+    pub after_index: u64,
+    /// The most that a page holds; 0 counts as 1.
+    pub limit: u32,
+}
+
+/// A page of payments; empty at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaymentsPage {
+    /// By their index.
+    pub payments: Vec<ListedPayment>,
+    /// The identity shown on the connection that carried the answer.
+    pub node: NodeId,
+    /// That connection.
+    pub connection: Connection,
+}
+
 /// A look-up's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LookUp {
@@ -116,6 +168,9 @@ pub enum NodeError {
     /// The node answered with an error.
     #[error("the node answered with an error: {0}")]
     Refused(String),
+    /// The credentials do not permit this call.
+    #[error("the node's credentials do not permit {0}")]
+    NotPermitted(&'static str),
     /// The node's answer makes no sense.
     #[error("the node's answer is not understood: {0}")]
     Garbled(String),
@@ -132,6 +187,12 @@ pub trait LightningNode: Send + Sync {
 
     /// Asks what the node knows of a payment.
     async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError>;
+
+    /// Whether it can pay, and how much.
+    async fn health(&self) -> Result<NodeHealth, NodeError>;
+
+    /// A page of the node's payments, those that failed included.
+    async fn payments(&self, query: PaymentsQuery) -> Result<PaymentsPage, NodeError>;
 
     /// Asks the node to pay. Call it only after the send's row is committed.
     async fn send(&self, order: SendOrder) -> SendStream;

@@ -7,8 +7,9 @@
 use async_trait::async_trait;
 
 use crate::domain::{
-    Change, Claim, Event, KeyId, ListQuery, NodeId, Payment, PaymentHash, PaymentId, SecretHash,
-    Timestamp, Withdraw, WithdrawId, WithdrawView, payment::Advance,
+    Change, Claim, Event, Halt, Heartbeat, KeyId, ListQuery, Millis, NodeId, Payment, PaymentHash,
+    PaymentId, Restored, SecretHash, Standing, Timestamp, Turn, Withdraw, WithdrawId, WithdrawView,
+    payment::{Advance, PaymentEntry, PaymentQuery},
 };
 
 use super::Introduction;
@@ -22,6 +23,9 @@ pub enum StoreError {
     /// The row has moved since it was read. Nothing was written.
     #[error("the row has changed since it was read")]
     Stale,
+    /// The instance is paused or fenced: nothing is sent. Nothing was written.
+    #[error("the instance is halted: {}", .0.name())]
+    Halted(Halt),
     /// The answer to COMMIT was lost: it may or may not have been written. Read it back.
     #[error("it is not known whether the change was committed")]
     Unknown(#[source] BoxError),
@@ -65,6 +69,8 @@ pub enum ClaimOutcome {
     Stale,
     /// The payment hash was claimed with before.
     HashUsed,
+    /// The instance accepts nothing.
+    Halted(Halt),
 }
 
 /// Withdraw requests.
@@ -134,6 +140,9 @@ pub trait Payments: Send + Sync {
     /// One by its id, with its request.
     async fn payment(&self, id: PaymentId) -> Result<Option<Leased>, StoreError>;
 
+    /// A page, newest first.
+    async fn list_payments(&self, query: &PaymentQuery) -> Result<Vec<PaymentEntry>, StoreError>;
+
     /// Writes one step; fails with [`StoreError::Stale`] if a row has moved.
     async fn advance(&self, advance: &Advance) -> Result<(), StoreError>;
 
@@ -168,6 +177,63 @@ pub trait Payments: Send + Sync {
 pub trait Events: Send + Sync {
     /// All of one request, in order.
     async fn events_of(&self, id: WithdrawId) -> Result<Vec<Event>, StoreError>;
+}
+
+/// The whole instance: every replica at once.
+#[async_trait]
+pub trait Instance: Send + Sync {
+    /// What holds now. Replicas' clocks may be `clock_skew` apart. With `spent_since`, what was
+    /// accepted since then is added up.
+    async fn standing(
+        &self,
+        clock_skew: Millis,
+        spent_since: Option<Timestamp>,
+    ) -> Result<Standing, StoreError>;
+
+    /// Writes what the node said, unless it is not the one that pays.
+    async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError>;
+
+    /// Turns the instance's switches; when this returns, no claim and no send is committed that the
+    /// turn forbids. False if it stood like that already.
+    async fn turn(&self, turn: &Turn) -> Result<bool, StoreError>;
+}
+
+/// One life of a database server: another number after its restart, a failover or a restore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Server(pub i64);
+
+/// Whether the database still holds what this process was told it holds, and putting back what it lost.
+#[async_trait]
+pub trait Integrity: Send + Sync {
+    /// The server that answers now. While it is not the trusted one, no claim and no send is committed.
+    async fn server(&self) -> Result<Server, StoreError>;
+
+    /// Whether a send that this process was told is durable is not there.
+    async fn has_lost_a_send(&self) -> Result<bool, StoreError>;
+
+    /// Whether claims and sends are accepted by this server.
+    fn trusts(&self, server: Server) -> bool;
+
+    /// From here on claims and sends are accepted by this server.
+    fn trust(&self, server: Server);
+
+    /// When the instance first started (now, if it never did), when an operator last acknowledged a
+    /// restore, and when the newest attempt was accepted.
+    async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError>;
+
+    /// Whether an attempt of this payment hash is there.
+    async fn knows(&self, hash: PaymentHash) -> Result<bool, StoreError>;
+
+    /// Writes a payment that was lost, and its request as PAID; fails with [`StoreError::Stale`] if
+    /// the request has moved or the hash is known.
+    async fn restore(&self, restored: &Restored) -> Result<(), StoreError>;
+
+    /// ACTIVE requests made before `before` that are not withheld yet, newest first.
+    async fn to_withhold(&self, before: Timestamp, limit: i64)
+    -> Result<Vec<Withdraw>, StoreError>;
+
+    /// Requests that are withheld, oldest first.
+    async fn withheld(&self, limit: i64) -> Result<Vec<Withdraw>, StoreError>;
 }
 
 /// The nodes that were seen.
@@ -207,6 +273,12 @@ pub trait Upkeep: Send + Sync {
 }
 
 /// All of it.
-pub trait Store: Withdraws + Claims + Payments + Events + Nodes + Upkeep {}
+pub trait Store:
+    Withdraws + Claims + Payments + Events + Instance + Integrity + Nodes + Upkeep
+{
+}
 
-impl<S: Withdraws + Claims + Payments + Events + Nodes + Upkeep> Store for S {}
+impl<S: Withdraws + Claims + Payments + Events + Instance + Integrity + Nodes + Upkeep> Store
+    for S
+{
+}

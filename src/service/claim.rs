@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::{ServiceError, Waker};
 use crate::{
     domain::{
-        Claim, ClaimRules, PaymentId, Presented, PublicUrl, Refusal, Sat, Secret, WithdrawView,
+        Claim, ClaimRules, PaymentId, Presented, PublicUrl, Refusal, Sat, Secret, Standing,
+        Timestamp, WithdrawView,
     },
     ports::{ClaimOutcome, Store, StoreError},
     runtime::Runtime,
@@ -25,7 +26,7 @@ pub struct Offer {
     pub default_description: String,
     /// The least that can be withdrawn.
     pub min: Sat,
-    /// The most.
+    /// The most: of the request, or what can be paid now if that is less.
     pub max: Sat,
 }
 
@@ -70,12 +71,18 @@ impl ClaimService {
             return Ok(Err(Refusal::Unclaimable(why, now)));
         }
         let terms = view.withdraw.terms;
+        let standing = self.standing(now).await?;
+        let bounds = (terms.target_min, terms.target_max);
+        let most = match self.rules.most_now(&standing, bounds, now) {
+            Ok(most) => most,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
         Ok(Ok(Offer {
             callback: self.public_url.callback(),
             k1,
             default_description: terms.memo,
             min: terms.target_min,
-            max: terms.target_max,
+            max: most,
         }))
     }
 
@@ -126,6 +133,7 @@ impl ClaimService {
                     return Ok(Ok(()));
                 }
                 Ok(ClaimOutcome::HashUsed) => return Ok(Err(Refusal::InvoiceUsed)),
+                Ok(ClaimOutcome::Halted(halt)) => return Ok(Err(Refusal::CannotPay(halt))),
                 // Read it again: whoever was faster may have come with the same invoice, and a
                 // COMMIT whose answer was lost may have been made.
                 Ok(ClaimOutcome::Stale) | Err(StoreError::Unknown(_)) => {}
@@ -140,10 +148,14 @@ impl ClaimService {
         view: WithdrawView,
         presented: &Presented,
     ) -> Result<Result<Claim, Refusal>, ServiceError> {
-        let own_node = self.store.current_node().await?;
         let now = self.runtime.clock.now();
+        let standing = self.standing(now).await?;
         let payment = PaymentId::new(now, &self.runtime.id_bits());
-        Ok(presented.claim(view, &self.rules, own_node.as_ref(), payment, now))
+        Ok(presented.claim(view, &self.rules, &standing, payment, now))
+    }
+
+    async fn standing(&self, now: Timestamp) -> Result<Standing, StoreError> {
+        self.store.standing(self.rules.paying.clock_skew, self.rules.allowance_since(now)).await
     }
 
     fn accepted(&self, claim: &Claim) {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{ServiceError, Shown, WithdrawService};
 use crate::{
-    domain::{Draft, Field, Valid, Violation, Withdraw, WithdrawId, WithdrawView},
+    domain::{Draft, Field, Sat, Valid, Violation, Withdraw, WithdrawId, WithdrawView},
     ports::{BoxError, CreateOutcome, StoreError},
 };
 
@@ -13,7 +13,7 @@ const MAX_BATCH: usize = 1000;
 impl WithdrawService {
     /// Makes one. Runs to its end even if the caller goes away.
     pub async fn create(&self, draft: Draft) -> Result<Shown, ServiceError> {
-        let valid = draft.validate().map_err(ServiceError::Invalid)?;
+        let valid = draft.validate(self.max_amount).map_err(ServiceError::Invalid)?;
         let mut shown = self.create_valid(vec![valid]).await?;
         // One went in.
         shown.pop().ok_or(ServiceError::Stopping)
@@ -28,7 +28,7 @@ impl WithdrawService {
             let rule = format!("must have 1 to {MAX_BATCH} entries");
             return Err(ServiceError::Invalid(vec![Violation::new(Field::Requests, rule)]));
         }
-        self.create_valid(validate_all(drafts)?).await
+        self.create_valid(validate_all(drafts, self.max_amount)?).await
     }
 
     async fn create_valid(&self, valid: Vec<Valid>) -> Result<Vec<Shown>, ServiceError> {
@@ -84,12 +84,15 @@ impl WithdrawService {
 }
 
 /// All violations of all entries at once, equal request ids included.
-fn validate_all(drafts: impl ExactSizeIterator<Item = Draft>) -> Result<Vec<Valid>, ServiceError> {
+fn validate_all(
+    drafts: impl ExactSizeIterator<Item = Draft>,
+    most: Sat,
+) -> Result<Vec<Valid>, ServiceError> {
     let mut violations = Vec::new();
     let mut seen = HashSet::new();
     let mut all = Vec::with_capacity(drafts.len());
     for (index, draft) in drafts.enumerate() {
-        match draft.validate() {
+        match draft.validate(most) {
             Ok(valid) => {
                 let id = valid.request_id.as_ref();
                 if id.is_some_and(|id| !seen.insert(id.clone())) {

@@ -1,8 +1,10 @@
 //! What a use case answers instead of a result. Adapters map it, exhaustively, to their own wire.
 
 use crate::{
-    domain::{NotDeactivatable, Violation},
-    ports::StoreError,
+    domain::{
+        NotDeactivatable, NotRestorable, PaymentHash, Violation, WithdrawId, payment::Unresolvable,
+    },
+    ports::{NodeError, StoreError},
 };
 
 /// Why a use case did not do what it was asked.
@@ -14,6 +16,12 @@ pub enum ServiceError {
     /// There is no such request.
     #[error("no such withdraw request")]
     NotFound,
+    /// There is no such payment.
+    #[error("no such payment")]
+    PaymentNotFound,
+    /// The payment cannot be resolved so.
+    #[error("the payment cannot be resolved so")]
+    Unresolvable(Unresolvable),
     /// The request id was used for other content; in a batch, by which entry.
     #[error("the request id was used with other content")]
     RequestIdConflict {
@@ -23,6 +31,27 @@ pub enum ServiceError {
     /// It cannot be deactivated.
     #[error("the withdraw request cannot be deactivated")]
     NotDeactivatable(NotDeactivatable),
+    /// There is no fence to end.
+    #[error("the instance is not fenced")]
+    NotFenced,
+    /// Not among the payments that the database does not know.
+    #[error("the node made no such payment that the database does not know")]
+    NotUnknown {
+        /// Which.
+        payment_hash: PaymentHash,
+    },
+    /// It cannot be what the request was paid with.
+    #[error("{withdraw} cannot be marked as paid")]
+    NotRestorable {
+        /// The request.
+        withdraw: WithdrawId,
+        /// Why not.
+        #[source]
+        why: NotRestorable,
+    },
+    /// The node cannot be asked.
+    #[error("the node cannot be asked")]
+    Node(#[source] NodeError),
     /// The store cannot be reached, or its answer was lost: try again.
     #[error("the store is unavailable")]
     Unavailable(#[source] StoreError),
@@ -41,9 +70,10 @@ impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         match error {
             // A row that moves each time that it is read is a matter of load, not a defect.
-            StoreError::Unavailable { .. } | StoreError::Unknown(_) | StoreError::Stale => {
-                Self::Unavailable(error)
-            }
+            StoreError::Unavailable { .. }
+            | StoreError::Unknown(_)
+            | StoreError::Stale
+            | StoreError::Halted(_) => Self::Unavailable(error),
             StoreError::Failed { .. } => Self::Internal(error),
         }
     }

@@ -1,8 +1,11 @@
 //! Reading withdraw requests: one, or pages of them.
 
+use uuid::Uuid;
+
 use super::{ServiceError, Shown, WithdrawService};
 use crate::domain::{
-    Field, Filter, ListQuery, PageToken, REQUEST_ID_RULE, Violation, WithdrawId, is_request_id,
+    Field, Filter, Fingerprint, ListQuery, PageToken, REQUEST_ID_RULE, Violation, WithdrawId,
+    is_request_id,
 };
 
 const DEFAULT_PAGE_SIZE: i64 = 50;
@@ -61,30 +64,43 @@ impl WithdrawService {
         mut violations: Vec<Violation>,
     ) -> Result<ListQuery, Vec<Violation>> {
         let filter_is_read = violations.is_empty();
-        if request.page_size < 0 {
-            violations.push(Violation::new(Field::PageSize, "must not be negative"));
-        }
+        let limit = page_limit(request.page_size, &mut violations);
         let request_id = request.filter.request_id.as_deref();
         if request_id.is_some_and(|id| !is_request_id(id)) {
             violations.push(Violation::new(Field::RequestId, REQUEST_ID_RULE));
         }
-        let mut after = None;
-        if !request.page_token.is_empty() && filter_is_read {
-            match PageToken::parse(&request.page_token, &request.filter) {
-                Ok(cursor) => after = Some(cursor),
-                Err(fault) => violations.push(Violation::new(Field::PageToken, fault)),
-            }
-        }
+        let print = filter_is_read.then(|| request.filter.fingerprint());
+        let after = page_start(&request.page_token, print, &mut violations);
         if !violations.is_empty() {
             return Err(violations);
         }
-        let limit = match i64::from(request.page_size) {
-            0 => DEFAULT_PAGE_SIZE,
-            size => size.min(MAX_PAGE_SIZE),
-        };
+        let after = after.map(WithdrawId::from_uuid);
         let now = self.runtime.clock.now();
         Ok(ListQuery { filter: request.filter.clone(), after, limit, now })
     }
+}
+
+/// How many are wanted on a page.
+pub(super) fn page_limit(page_size: i32, violations: &mut Vec<Violation>) -> i64 {
+    if page_size < 0 {
+        violations.push(Violation::new(Field::PageSize, "must not be negative"));
+    }
+    match i64::from(page_size) {
+        0 => DEFAULT_PAGE_SIZE,
+        size => size.min(MAX_PAGE_SIZE),
+    }
+}
+
+/// After which id a page begins. `filter` is none where it could not be read: then no token can be
+/// judged by it.
+pub(super) fn page_start(
+    token: &str,
+    filter: Option<Fingerprint>,
+    violations: &mut Vec<Violation>,
+) -> Option<Uuid> {
+    let filter = filter.filter(|_| !token.is_empty())?;
+    let start = PageToken::parse(token, filter);
+    start.map_err(|fault| violations.push(Violation::new(Field::PageToken, fault))).ok()
 }
 
 /// Reads an id, or says what one looks like.

@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex};
 
 use crate::{
-    domain::{NodeId, Payment, payment::Trust},
+    domain::{NodeId, Payment, State, payment::Trust},
     ports::{Connection, Introduction, LightningNode, LookUp, NodeError, Store, StoreError},
     runtime::Clock,
 };
@@ -30,11 +30,11 @@ pub struct NodeTrust {
     clock: Arc<dyn Clock>,
     /// The operator's word: this node pays from now on.
     expected: Option<NodeId>,
-    state: Mutex<State>,
+    seen: Mutex<Seen>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Seen {
     /// The node that pays, as found on this connection.
     paying: Option<(Connection, NodeId)>,
     /// The connection on which the node knew its newest payment.
@@ -55,13 +55,13 @@ impl NodeTrust {
         clock: Arc<dyn Clock>,
         expected: Option<NodeId>,
     ) -> Self {
-        Self { store, node, clock, expected, state: Mutex::default() }
+        Self { store, node, clock, expected, seen: Mutex::default() }
     }
 
     /// The node that pays, as the store has it; makes itself known to the node if need be.
     pub async fn paying_node(&self) -> Result<NodeId, Distrust> {
         let seen = self.node.introduce().await?;
-        let known = self.locked(|state| state.paying.clone());
+        let known = self.locked(|seen| seen.paying.clone());
         if let Some((connection, id)) = known
             && connection == seen.connection
         {
@@ -76,7 +76,7 @@ impl NodeTrust {
             }
         };
         self.tell(&seen, &paying);
-        self.locked(|state| state.paying = Some((seen.connection, paying.clone())));
+        self.locked(|known| known.paying = Some((seen.connection, paying.clone())));
         Ok(paying)
     }
 
@@ -106,7 +106,7 @@ impl NodeTrust {
     /// Whether the node still knows the newest payment that it was seen to know. Asked once per
     /// connection: a node loses its memory no faster than its process.
     async fn remembers(&self, payment: &Payment, look: &LookUp) -> Result<bool, Distrust> {
-        if self.locked(|state| state.remembers) == Some(look.connection) {
+        if self.locked(|seen| seen.remembers) == Some(look.connection) {
             return Ok(true);
         }
         let newest = self.store.newest_known(&look.node, payment.id).await?;
@@ -117,8 +117,11 @@ impl NodeTrust {
             return Err(NodeError::Unreachable("it was connected anew in between".into()).into());
         }
         let remembers = witness.record.is_some();
-        if remembers {
-            self.locked(|state| state.remembers = Some(look.connection));
+        // One that may itself be the newest that the node knew was left out as its own witness: what
+        // an older one says counts for it alone.
+        let was_never_known = matches!(payment.state, State::Reserved | State::Sending);
+        if remembers && was_never_known {
+            self.locked(|seen| seen.remembers = Some(look.connection));
         }
         Ok(remembers)
     }
@@ -135,9 +138,9 @@ impl NodeTrust {
         }
     }
 
-    fn locked<T>(&self, with: impl FnOnce(&mut State) -> T) -> T {
-        match self.state.lock() {
-            Ok(mut state) => with(&mut state),
+    fn locked<T>(&self, with: impl FnOnce(&mut Seen) -> T) -> T {
+        match self.seen.lock() {
+            Ok(mut seen) => with(&mut seen),
             Err(poisoned) => with(&mut poisoned.into_inner()),
         }
     }

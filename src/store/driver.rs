@@ -97,6 +97,10 @@ pub struct Dialect {
     pub lease_follow: Sql,
     /// Reads a request of a version, and keeps it so until the transaction ends.
     pub hold_withdraw: Sql,
+    /// Reads the instance's switches, and keeps them so until the transaction ends.
+    pub hold_instance: Sql,
+    /// The same, for one transaction at a time.
+    pub lock_instance: Sql,
 }
 
 /// A database.

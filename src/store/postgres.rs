@@ -99,6 +99,22 @@ static DIALECT: Dialect = Dialect {
         text: "-- withdraw.hold
                select id from withdraws where id = $1 and version = $2 for share",
     },
+    hold_instance: Sql {
+        doing: "read whether the instance is halted",
+        text: "-- instance.hold
+               select paused_at_ms, fenced_at_ms,
+                      cast(extract(epoch from pg_postmaster_start_time()) * 1000000 as bigint)
+                          as server
+                 from instance for share",
+    },
+    lock_instance: Sql {
+        doing: "lock the instance",
+        text: "-- instance.lock
+               select paused_at_ms, fenced_at_ms,
+                      cast(extract(epoch from pg_postmaster_start_time()) * 1000000 as bigint)
+                          as server
+                 from instance for update",
+    },
 };
 
 #[async_trait]

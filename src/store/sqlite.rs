@@ -197,6 +197,21 @@ static DIALECT: Dialect = Dialect {
         text: "-- withdraw.hold
                select id from withdraws where id = $1 and version = $2",
     },
+    hold_instance: Sql {
+        doing: "read whether the instance is halted",
+        // The one writer has the whole database.
+        text: "-- instance.hold
+               select paused_at_ms, fenced_at_ms,
+                      1 as server
+                 from instance",
+    },
+    lock_instance: Sql {
+        doing: "lock the instance",
+        text: "-- instance.lock
+               select paused_at_ms, fenced_at_ms,
+                      1 as server
+                 from instance",
+    },
 };
 
 #[async_trait]

@@ -15,7 +15,10 @@ use std::{
 };
 
 use serde_json::Value;
-use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
+use sqlx::{
+    Connection, PgConnection, SqliteConnection, postgres::PgConnectOptions,
+    sqlite::SqliteConnectOptions,
+};
 use tempfile::TempDir;
 use tonic::transport::Channel;
 use withdrawd::{
@@ -23,8 +26,12 @@ use withdrawd::{
     background::Expiry,
     config::Config,
     domain::{Event, Keyring, MasterKey, Millis, WithdrawId},
-    pb::{self, CreateWithdrawRequest, Withdraw, withdraw_service_client::WithdrawServiceClient},
-    ports::{LightningNode, Store},
+    pb::{
+        self, CreateWithdrawRequest, Withdraw, operations_service_client::OperationsServiceClient,
+        payment_service_client::PaymentServiceClient,
+        withdraw_service_client::WithdrawServiceClient,
+    },
+    ports::{LightningNode, Server, Store},
     runtime::{Clock, Runtime, SystemEntropy, TokioSpawner},
     store::{PostgresStore, SqliteStore},
 };
@@ -79,7 +86,7 @@ struct Life {
     running: Running,
     store: Arc<dyn Store>,
     tokio: tokio::runtime::Runtime,
-    client: WithdrawServiceClient<Channel>,
+    channel: Channel,
 }
 
 /// A fresh database of this test on the tests' Postgres.
@@ -112,6 +119,8 @@ impl Bench {
             ("store.database_url", database_url),
             ("grpc.listen", "127.0.0.1:0".to_owned()),
             ("lnurl.listen", "127.0.0.1:0".to_owned()),
+            // Hours pass in a moment here: stories about silence set it themselves.
+            ("node.heartbeat_stale_ms", "31536000000".to_owned()),
         ];
         overrides.extend(settings.iter().map(|(key, value)| (*key, (*value).to_owned())));
         let config = Config::defaults(&overrides).unwrap();
@@ -156,17 +165,17 @@ impl Bench {
         });
         let (running, store) = started.await.unwrap();
         let server = format!("http://{}", running.listening.grpc);
-        let client = WithdrawServiceClient::connect(server).await.unwrap();
-        self.life = Some(Life { running, store, tokio, client });
+        let channel = Channel::from_shared(server).unwrap().connect().await.unwrap();
+        self.life = Some(Life { running, store, tokio, channel });
     }
 
     /// The end of a life, wherever its tasks stand.
     pub fn die(&mut self) {
-        let Life { running, store, tokio, client } = self.life.take().unwrap();
+        let Life { running, store, tokio, channel } = self.life.take().unwrap();
         // Its tasks are dropped before anything else of it: nothing has an effect any more.
         std::thread::spawn(move || {
             tokio.shutdown_timeout(Duration::from_secs(10));
-            drop((running, store, client));
+            drop((running, store, channel));
         })
         .join()
         .unwrap();
@@ -188,7 +197,12 @@ impl Bench {
     }
 
     pub fn client(&self) -> WithdrawServiceClient<Channel> {
-        self.life().client.clone()
+        WithdrawServiceClient::new(self.life().channel.clone())
+    }
+
+    /// What operators call.
+    pub fn payments(&self) -> PaymentServiceClient<Channel> {
+        PaymentServiceClient::new(self.life().channel.clone())
     }
 
     pub fn lnurl(&self) -> SocketAddr {
@@ -252,6 +266,48 @@ impl Bench {
         }
     }
 
+    /// The node is asked how it is.
+    pub async fn beat(&self) {
+        let heartbeats = Arc::clone(self.life().running.heartbeats());
+        // A node that is silent leaves its last word.
+        let _ = self.inside(async move { heartbeats.run_once().await }).await;
+    }
+
+    /// The database is made sure of, if another server answers.
+    pub async fn guard(&self) {
+        let guard = Arc::clone(self.life().running.guard());
+        self.inside(async move { guard.run_once().await.unwrap() }).await;
+    }
+
+    /// As after a restart of the database: a server answers that nobody has looked at.
+    pub async fn another_server(&self) {
+        let store = self.store();
+        store.trust(Server(-1));
+        store.server().await.unwrap();
+    }
+
+    /// A hand with psql.
+    pub async fn sql(&self, statement: &'static str) {
+        match self.kind {
+            Kind::Sqlite => {
+                let file = self.data_dir().join("withdrawd.sqlite");
+                let options = SqliteConnectOptions::new().filename(file);
+                let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+                sqlx::query(statement).execute(&mut connection).await.unwrap();
+            }
+            Kind::Postgres => {
+                let url = &self.config.store.database_url;
+                let options = PgConnectOptions::from_str(url).unwrap();
+                let mut connection = PgConnection::connect_with(&options).await.unwrap();
+                sqlx::query(statement).execute(&mut connection).await.unwrap();
+            }
+        }
+    }
+
+    pub fn operations(&self) -> OperationsServiceClient<Channel> {
+        OperationsServiceClient::new(self.life().channel.clone())
+    }
+
     /// Marks what has expired.
     pub async fn expire(&self) -> usize {
         let runtime = Runtime {
@@ -288,12 +344,16 @@ impl Bench {
         self.client().deactivate_withdraw(request).await.map(tonic::Response::into_inner)
     }
 
-    /// The names of all that happened to a request, in order.
-    pub async fn events_of(&self, id: &str) -> Vec<&'static str> {
+    /// All that happened to a request, in order.
+    pub async fn history_of(&self, id: &str) -> Vec<Event> {
         let store = self.store();
         let id = WithdrawId::parse(id).unwrap();
-        let events: Vec<Event> =
-            self.inside(async move { store.events_of(id).await.unwrap() }).await;
+        self.inside(async move { store.events_of(id).await.unwrap() }).await
+    }
+
+    /// The names of it.
+    pub async fn events_of(&self, id: &str) -> Vec<&'static str> {
+        let events = self.history_of(id).await;
         events.iter().map(|event| event.kind.name()).collect()
     }
 

@@ -17,13 +17,13 @@ use crate::{
 };
 
 /// A hand on the database, past the program.
-enum Hand {
+pub enum Hand {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
 }
 
 impl Hand {
-    async fn on(bench: &Bench) -> Self {
+    pub async fn on(bench: &Bench) -> Self {
         match bench.kind {
             Kind::Sqlite => {
                 let file = bench.data_dir().join("withdrawd.sqlite");
@@ -39,7 +39,7 @@ impl Hand {
         }
     }
 
-    async fn run(&mut self, sql: &str) -> Result<u64, sqlx::Error> {
+    pub async fn run(&mut self, sql: &str) -> Result<u64, sqlx::Error> {
         let query = AssertSqlSafe(sql.to_owned());
         match self {
             Self::Sqlite(hand) => sqlx::query(query).execute(hand).await.map(|d| d.rows_affected()),
@@ -50,7 +50,7 @@ impl Hand {
     }
 
     /// A plan as text.
-    async fn lines(&mut self, sql: &str, column: usize) -> String {
+    pub async fn lines(&mut self, sql: &str, column: usize) -> String {
         let query = AssertSqlSafe(sql.to_owned());
         let lines: Vec<String> = match self {
             Self::Sqlite(hand) => {
@@ -93,7 +93,7 @@ fn forbidden(kind: Kind) -> Vec<Forbidden> {
     let set = |what: &str, which: &str| format!("update payments set {what} where {which}");
     let own = |text: &str| text.to_owned();
     let proof = ", state_at_ms, preimage, fee_msat, node_id";
-    let event = format!("insert into events values ({id}, 1, 'paid', null, null, 0)");
+    let event = format!("insert into events values ({id}, 1, 'paid', null, null, 0, null, null)");
     let nodes =
         "insert into nodes select 'x', alias, network, backend, first_seen_at_ms, is_current
                  from nodes";
@@ -118,6 +118,7 @@ fn forbidden(kind: Kind) -> Vec<Forbidden> {
         ("one secret for two", own(secret), "withdraws_secret_unique", "withdraws.secret_sha256"),
         ("an event of nothing", event, "events_withdraw_id_fkey", "FOREIGN KEY"),
         ("an event told twice", own("insert into events select * from events"), "events_pkey", "events.withdraw_id"),
+        ("a decision without a word", own("update events set operator = 'somebody'"), "events_operator_says_why", "events_operator_says_why"),
         ("a send told twice", own("insert into sends select * from sends"), "sends_pkey", "sends.payment_id"),
         ("two nodes that pay", own(nodes), "nodes_one_current", "nodes.is_current"),
     ]
@@ -218,7 +219,7 @@ async fn generic_plan(hand: &mut Hand, name: &str, text: &str) -> String {
 }
 
 /// 20,000 rows, all of them claimed or expired long ago.
-async fn fill(hand: &mut Hand, kind: Kind) {
+pub async fn fill(hand: &mut Hand, kind: Kind) {
     let (numbers, id, hash, one, no) = match kind {
         Kind::Sqlite => (
             "with recursive n (i) as (select 1 union all select i + 1 from n where i < 20000)",

@@ -79,6 +79,8 @@ impl Home {
                 ("grpc.listen", "127.0.0.1:0"),
                 ("lnurl.listen", "127.0.0.1:0"),
                 ("node.backend", "lnd"),
+                // Each story has a store of its own, and all of them one payer.
+                ("node.shared", "true"),
             ])
             .paying_from(lab, "payer", "payer_macaroon")
     }

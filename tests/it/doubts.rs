@@ -59,7 +59,7 @@ async fn a_success_without_proof_needs_an_operator() {
     .await;
 }
 
-fn proof_of(invoice: &str) -> Preimage {
+pub fn proof_of(invoice: &str) -> Preimage {
     let parsed = withdrawd::domain::invoice::parse(invoice).unwrap();
     withdrawd::node::simulated::preimage_of(&parsed.payment_secret().0)
 }
@@ -140,6 +140,34 @@ async fn a_payment_that_vanishes_needs_an_operator() {
             bench.work().await;
         }
         assert_eq!(doubt(&bench.get(&withdraw.id).await), OperatorReason::Vanished);
+    })
+    .await;
+}
+
+/// A node restored from a backup that knows older payments and not the newest: that one is looked up
+/// first, with an older one as its witness, and nothing else is believed for it.
+#[tokio::test]
+async fn a_node_that_forgot_its_newest_payment_is_asked_to_pay_no_other() {
+    on_every_store(async |bench| {
+        claimed(&bench, []).await;
+        let withdraw = bench.create(10, 10).await;
+        let invoice = bench.invoice(10);
+        bench.node.next([Fate::Hold]);
+        bench.claim_ok(&withdraw, &invoice).await;
+        bench.work_until(&withdraw.id, State::InFlight).await;
+        bench.node.forget(hash_of(&invoice));
+        bench.node.restart();
+        for _ in 0..4 {
+            bench.pass(MINUTE).await;
+        }
+        assert_eq!(doubt(&bench.get(&withdraw.id).await), OperatorReason::Vanished);
+
+        let asked = bench.node.sends().len();
+        let (waiting, _) = claimed(&bench, []).await;
+        bench.pass(MINUTE).await;
+        let found = bench.get(&waiting.id).await;
+        assert_eq!(found.payment.unwrap().state(), State::Reserved);
+        assert_eq!(bench.node.sends().len(), asked, "a node without memory was asked to pay");
     })
     .await;
 }

@@ -12,13 +12,15 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 use withdrawd::{
     domain::{
-        Change, Claim, Event, KeyId, ListQuery, NodeId, PaymentHash, PaymentId, SecretHash,
-        Timestamp, Withdraw, WithdrawId, WithdrawView, payment::Advance,
+        Change, Claim, Event, Heartbeat, KeyId, ListQuery, Millis, NodeId, PaymentHash, PaymentId,
+        Restored, SecretHash, Standing, Timestamp, Turn, Withdraw, WithdrawId, WithdrawView,
+        payment::{Advance, PaymentEntry, PaymentQuery},
     },
     ports::{
-        ClaimOutcome, Claims, CreateOutcome, Events, Introduction, Lane, Leased, LightningNode,
-        LookUp, NodeError, NodeTraits, Nodes, Payments, SendOrder, SendStream, Store, StoreError,
-        Upkeep, Withdraws,
+        ClaimOutcome, Claims, CreateOutcome, Events, Instance, Integrity, Introduction, Lane,
+        Leased, LightningNode, LookUp, NodeError, NodeHealth, NodeTraits, Nodes, Payments,
+        PaymentsPage, PaymentsQuery, SendOrder, SendStream, Server, Store, StoreError, Upkeep,
+        Withdraws,
     },
     runtime::Clock,
 };
@@ -167,6 +169,10 @@ impl Payments for FaultyStore {
         self.faults.gate(self.inner.payment(id)).await
     }
 
+    async fn list_payments(&self, query: &PaymentQuery) -> Result<Vec<PaymentEntry>, StoreError> {
+        self.faults.gate(self.inner.list_payments(query)).await
+    }
+
     async fn advance(&self, advance: &Advance) -> Result<(), StoreError> {
         self.faults.write("advance", self.inner.advance(advance)).await
     }
@@ -206,6 +212,69 @@ impl Payments for FaultyStore {
 impl Events for FaultyStore {
     async fn events_of(&self, id: WithdrawId) -> Result<Vec<Event>, StoreError> {
         self.inner.events_of(id).await
+    }
+}
+
+/// Advice, and turns that their callers repeat: no crash point of a withdrawal.
+#[async_trait]
+impl Instance for FaultyStore {
+    async fn standing(
+        &self,
+        clock_skew: Millis,
+        spent_since: Option<Timestamp>,
+    ) -> Result<Standing, StoreError> {
+        self.inner.standing(clock_skew, spent_since).await
+    }
+
+    async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError> {
+        self.inner.beat(beat).await
+    }
+
+    async fn turn(&self, turn: &Turn) -> Result<bool, StoreError> {
+        self.inner.turn(turn).await
+    }
+}
+
+#[async_trait]
+impl Integrity for FaultyStore {
+    async fn server(&self) -> Result<Server, StoreError> {
+        self.inner.server().await
+    }
+
+    async fn has_lost_a_send(&self) -> Result<bool, StoreError> {
+        self.inner.has_lost_a_send().await
+    }
+
+    fn trusts(&self, server: Server) -> bool {
+        self.inner.trusts(server)
+    }
+
+    fn trust(&self, server: Server) {
+        self.inner.trust(server);
+    }
+
+    async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError> {
+        self.inner.known_from(now).await
+    }
+
+    async fn knows(&self, hash: PaymentHash) -> Result<bool, StoreError> {
+        self.inner.knows(hash).await
+    }
+
+    async fn restore(&self, restored: &Restored) -> Result<(), StoreError> {
+        self.inner.restore(restored).await
+    }
+
+    async fn to_withhold(
+        &self,
+        before: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<Withdraw>, StoreError> {
+        self.inner.to_withhold(before, limit).await
+    }
+
+    async fn withheld(&self, limit: i64) -> Result<Vec<Withdraw>, StoreError> {
+        self.inner.withheld(limit).await
     }
 }
 
@@ -269,6 +338,14 @@ impl LightningNode for FaultyNode {
 
     async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError> {
         self.faults.gate(self.inner.look_up(hash)).await
+    }
+
+    async fn health(&self) -> Result<NodeHealth, NodeError> {
+        self.inner.health().await
+    }
+
+    async fn payments(&self, query: PaymentsQuery) -> Result<PaymentsPage, NodeError> {
+        self.inner.payments(query).await
     }
 
     async fn send(&self, order: SendOrder) -> SendStream {

@@ -6,7 +6,7 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
 };
 
@@ -20,8 +20,8 @@ use withdrawd::{
     },
     node::simulated::preimage_of,
     ports::{
-        Connection, Introduction, LightningNode, LookUp, NodeError, NodeTraits, SendOrder,
-        SendStream, SendUpdate,
+        Connection, Introduction, LightningNode, ListedPayment, LookUp, NodeError, NodeHealth,
+        NodeTraits, PaymentsPage, PaymentsQuery, SendOrder, SendStream, SendUpdate,
     },
     runtime::Clock,
 };
@@ -45,6 +45,8 @@ pub enum Fate {
     Refuse,
     /// Calls it paid with a preimage that proves nothing.
     PayWithWrongPreimage,
+    /// Somebody else pays it from this node just before the request arrives.
+    PaidBySomebodyElse,
 }
 
 #[derive(Default)]
@@ -54,6 +56,32 @@ struct Book {
     sends: Vec<SendOrder>,
     settled: Vec<PaymentHash>,
     held: HashMap<PaymentHash, (Preimage, Option<mpsc::UnboundedSender<SendUpdate>>)>,
+    /// In the order in which the records were made, with their invoices.
+    made: Vec<(PaymentHash, String)>,
+}
+
+impl Book {
+    fn keep(&mut self, record: Record, invoice: &str) {
+        self.made.push((record.payment_hash, invoice.to_owned()));
+        self.records.insert(record.payment_hash, record);
+    }
+
+    /// Each payment once, where it was made last.
+    fn list(&self) -> Vec<ListedPayment> {
+        let is_last = |at: usize, hash| !self.made[at + 1..].iter().any(|(later, _)| later == hash);
+        self.made
+            .iter()
+            .enumerate()
+            .filter(|(at, (hash, _))| is_last(*at, hash))
+            .filter_map(|(at, (hash, invoice))| {
+                Some(ListedPayment {
+                    record: self.records.get(hash)?.clone(),
+                    invoice: invoice.clone(),
+                    index: at as u64 + 1,
+                })
+            })
+            .collect()
+    }
 }
 
 pub struct ModelNode {
@@ -63,6 +91,11 @@ pub struct ModelNode {
     pub unreachable: AtomicBool,
     connection: AtomicUsize,
     pub traits: Mutex<NodeTraits>,
+    pub synced: AtomicBool,
+    pub can_send: Mutex<Msat>,
+    pub busiest_channel_htlcs: AtomicU32,
+    /// Whether its credentials let it list its payments.
+    pub lists_payments: AtomicBool,
 }
 
 pub fn node_id(byte: u8) -> NodeId {
@@ -84,6 +117,10 @@ impl ModelNode {
                 refuses_expired_invoices: true,
                 dedupes_by_hash: true,
             }),
+            synced: AtomicBool::new(true),
+            can_send: Mutex::new(Msat::MAX),
+            busiest_channel_htlcs: AtomicU32::new(0),
+            lists_payments: AtomicBool::new(true),
         }
     }
 
@@ -168,7 +205,7 @@ impl ModelNode {
             created: self.clock.now(),
             state,
         };
-        self.book(|book| book.records.insert(record.payment_hash, record));
+        self.book(|book| book.keep(record, invoice));
     }
 
     fn reach(&self) -> Result<(), NodeError> {
@@ -210,7 +247,9 @@ impl ModelNode {
             let fee = Msat::new(1).unwrap();
             let wrong = Preimage::from_bytes([0; 32]);
             let (state, told) = match fate {
-                Fate::Pay => (RecordState::Succeeded { preimage, fee }, true),
+                Fate::Pay | Fate::PaidBySomebodyElse => {
+                    (RecordState::Succeeded { preimage, fee }, true)
+                }
                 Fate::PayAndLoseAnswer => (RecordState::Succeeded { preimage, fee }, false),
                 Fate::PayWithWrongPreimage => {
                     (RecordState::Succeeded { preimage: wrong, fee }, true)
@@ -226,7 +265,7 @@ impl ModelNode {
                 created: now,
                 state,
             };
-            book.records.insert(order.payment_hash, record.clone());
+            book.keep(record.clone(), &order.invoice);
             match state {
                 RecordState::Succeeded { .. } => book.settled.push(order.payment_hash),
                 RecordState::InFlight => {
@@ -234,7 +273,9 @@ impl ModelNode {
                 }
                 RecordState::Failed(_) => {}
             }
-            if told {
+            if fate == Fate::PaidBySomebodyElse {
+                vec![SendUpdate::AlreadyExists]
+            } else if told {
                 vec![SendUpdate::Record(record)]
             } else {
                 vec![SendUpdate::Error(NodeError::Timeout)]
@@ -263,6 +304,30 @@ impl LightningNode for ModelNode {
         self.reach()?;
         let record = self.book(|book| book.records.get(&hash).cloned());
         Ok(LookUp { record, node: self.identity(), connection: self.connection() })
+    }
+
+    async fn health(&self) -> Result<NodeHealth, NodeError> {
+        Ok(NodeHealth {
+            introduction: self.introduce().await?,
+            synced: self.synced.load(Ordering::SeqCst),
+            can_send: *self.can_send.lock().unwrap(),
+            busiest_channel_htlcs: self.busiest_channel_htlcs.load(Ordering::SeqCst),
+            active_channels: 1,
+        })
+    }
+
+    async fn payments(&self, query: PaymentsQuery) -> Result<PaymentsPage, NodeError> {
+        self.reach()?;
+        if !self.lists_payments.load(Ordering::SeqCst) {
+            return Err(NodeError::NotPermitted("ListPayments"));
+        }
+        let asked_for = query.created_from..=query.created_to;
+        let mut payments = self.book(|book| book.list());
+        payments.retain(|listed| {
+            listed.index > query.after_index && asked_for.contains(&listed.record.created)
+        });
+        payments.truncate(query.limit.max(1) as usize);
+        Ok(PaymentsPage { payments, node: self.identity(), connection: self.connection() })
     }
 
     async fn send(&self, order: SendOrder) -> SendStream {

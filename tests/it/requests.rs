@@ -41,7 +41,7 @@ pub async fn batch(
     Ok(made.into_inner().withdraws)
 }
 
-fn reason_of(status: &tonic::Status) -> String {
+pub fn reason_of(status: &tonic::Status) -> String {
     let info = status.get_details_error_info().expect("every error carries ErrorInfo");
     assert_eq!(info.domain, "withdrawd");
     info.reason

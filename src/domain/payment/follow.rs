@@ -23,6 +23,9 @@ pub struct Advance {
     pub looks: i64,
     /// The node was seen to know it, in flight or paid.
     pub known_at: Option<Timestamp>,
+    /// It says nothing about the node's memory any more: an operator ended it without the node's
+    /// word that it was paid.
+    pub no_witness: bool,
     /// For a send: the version that the request must still have.
     pub send_on_version: Option<i64>,
 }
@@ -177,6 +180,7 @@ impl Payment {
             due_at: None,
             looks: 0,
             known_at: None,
+            no_witness: false,
             send_on_version: None,
         }
     }

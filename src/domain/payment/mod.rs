@@ -6,11 +6,19 @@
 //!
 //! * [`word`]: a node's record, checked against the attempt, becomes a [`Word`].
 //! * [`table`]: state × word → [`Next`]. The only place where such a decision is made.
+//! * [`list`]: which of them a list shows.
+//! * [`resolution`]: what an operator asks for, field by field.
+//! * [`resolve`]: what a person may decide when the table leaves a doubt.
 //! * [`sends`]: when a send is over, and how each was answered.
 //! * [`schedule`]: when to look again.
 
 mod follow;
+mod list;
 mod reason;
+mod resolution;
+mod resolve;
+#[cfg(test)]
+mod resolve_test;
 mod schedule;
 mod sends;
 mod table;
@@ -19,7 +27,10 @@ mod table_test;
 mod word;
 
 pub use follow::{Advance, Reopening};
+pub use list::{PaymentFilter, PaymentQuery, Span, StateKind};
 pub use reason::{FailureReason, OperatorReason};
+pub use resolution::{OutcomeDraft, Resolution, ResolutionDraft};
+pub use resolve::{NodeSays, Outcome, Pending, Unresolvable, resolvable, resolve};
 pub use schedule::{Pace, next_look};
 pub use sends::{Answer, Send, SendLimits, Sends};
 pub use table::{Beside, Heard, LookedUp, Next, Trust, heard, looked_up};
@@ -104,21 +115,26 @@ pub struct LateSuccess {
 }
 
 impl State {
+    /// Which of them it is, without what is known of it.
+    pub const fn kind(&self) -> StateKind {
+        match self {
+            Self::Reserved => StateKind::Reserved,
+            Self::Sending => StateKind::Sending,
+            Self::InFlight => StateKind::InFlight,
+            Self::Paid { .. } => StateKind::Paid,
+            Self::Failed { .. } => StateKind::Failed,
+            Self::NeedsOperator { .. } => StateKind::NeedsOperator,
+        }
+    }
+
     /// The name that proto, SQL and docs use.
     pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Reserved => "RESERVED",
-            Self::Sending => "SENDING",
-            Self::InFlight => "IN_FLIGHT",
-            Self::Paid { .. } => "PAID",
-            Self::Failed { .. } => "FAILED",
-            Self::NeedsOperator { .. } => "NEEDS_OPERATOR",
-        }
+        self.kind().name()
     }
 
     /// Whether the attempt still holds its request (and later its reserve).
     pub const fn is_open(&self) -> bool {
-        !matches!(self, Self::Paid { .. } | Self::Failed { .. })
+        self.kind().is_open()
     }
 }
 
@@ -139,6 +155,19 @@ pub struct PaymentView {
     pub fee_limit: Msat,
     /// Where it stands.
     pub state: State,
+}
+
+/// What an operator is shown of an attempt in a list: no sends either.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PaymentEntry {
+    /// What everybody is shown.
+    pub view: PaymentView,
+    /// A failure that was heard of while a send might still have arrived.
+    pub noted: Option<FailureReason>,
+    /// No send from this instant on.
+    pub send_until: Timestamp,
+    /// When the payee stops to accept the invoice.
+    pub invoice_expires_at: Timestamp,
 }
 
 impl PaymentView {
@@ -162,5 +191,25 @@ impl Payment {
     /// The node that was asked to pay; none if none was.
     pub fn node(&self) -> Option<&NodeId> {
         self.sends.last().map(|send| &send.node)
+    }
+
+    /// What an operator is shown of it, and its sends.
+    pub fn into_entry(self) -> (PaymentEntry, Sends) {
+        let view = PaymentView {
+            id: self.id,
+            withdraw: self.withdraw,
+            invoice: self.invoice,
+            payment_hash: self.payment_hash,
+            amount: self.amount,
+            fee_limit: self.fee_limit,
+            state: self.state,
+        };
+        let entry = PaymentEntry {
+            view,
+            noted: self.noted,
+            send_until: self.send_until,
+            invoice_expires_at: self.invoice_expires_at,
+        };
+        (entry, self.sends)
     }
 }

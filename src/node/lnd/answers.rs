@@ -23,6 +23,8 @@ const NS_PER_MS: i64 = 1_000_000;
 /// How an lnd from before the code `ALREADY_EXISTS` says so, with the code `UNKNOWN`.
 const OLD_ALREADY_EXISTS: [&str; 3] =
     ["payment is in transition", "invoice is already paid", "payment already exists"];
+/// How lnd says, with the code `UNKNOWN`, that a macaroon does not reach so far.
+const NOT_PERMITTED: &str = "permission denied";
 
 /// Who the node is, if it is on the network that is `expected`.
 pub(super) fn introduction(
@@ -103,6 +105,20 @@ pub(super) fn error(status: &Status) -> NodeError {
     match status.source() {
         Some(source) => NodeError::Unreachable(chain(source)),
         None => NodeError::Refused(one_line(&format!("{:?}: {}", status.code(), status.message()))),
+    }
+}
+
+/// The same of a call that the macaroon may lack the permission for.
+pub(super) fn call_error(status: &Status, call: &'static str) -> NodeError {
+    match error(status) {
+        // The code is that of a later lnd; today's says so in words, with the code UNKNOWN.
+        NodeError::Refused(_)
+            if status.code() == Code::PermissionDenied
+                || (status.code() == Code::Unknown && status.message().contains(NOT_PERMITTED)) =>
+        {
+            NodeError::NotPermitted(call)
+        }
+        error => error,
     }
 }
 

@@ -17,6 +17,7 @@ fn payment(status: PaymentStatus) -> lnrpc::Payment {
         creation_time_ns: 1_702_627_908_583_999_999,
         htlcs: Vec::new(),
         failure_reason: PaymentFailureReason::FailureReasonNone.into(),
+        ..lnrpc::Payment::default()
     }
 }
 

@@ -19,14 +19,14 @@ use super::{
     macaroon::Macaroon,
     options::Target,
     proto::{
-        lnrpc::{GetInfoRequest, lightning_client::LightningClient},
+        lnrpc::{GetInfoRequest, GetInfoResponse, lightning_client::LightningClient},
         routerrpc::router_client::RouterClient,
     },
     tls,
 };
 use crate::ports::{Connection, Introduction, NodeError};
 
-const MAX_PAYMENT_BYTES: usize = 32 * 1024 * 1024;
+const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
 
 /// A connection whose other end has said who it is.
 pub(super) struct Link {
@@ -68,11 +68,32 @@ impl Link {
         !self.retired.load(Ordering::Relaxed) && !self.http2.is_closed()
     }
 
+    /// For calls about the node.
+    pub(super) fn lightning(&self) -> LightningClient<Http2> {
+        // A page of payments carries every HTLC that was tried.
+        LightningClient::with_origin(self.http2.clone(), self.target.origin.clone())
+            .max_decoding_message_size(MAX_ANSWER_BYTES)
+    }
+
+    /// Who is at the other end by this newer word, which must be the same as before.
+    pub(super) fn introduced_again(
+        &self,
+        info: &GetInfoResponse,
+    ) -> Result<Introduction, NodeError> {
+        let Introduction { id: expected, connection, .. } = self.introduction.clone();
+        let again = answers::introduction(info, self.target.network, connection)?;
+        if again.id == expected {
+            Ok(again)
+        } else {
+            Err(NodeError::OtherNode { found: again.id, expected })
+        }
+    }
+
     /// For calls about payments.
     pub(super) fn router(&self) -> RouterClient<Http2> {
         // A payment carries every HTLC that was tried, with its route.
         RouterClient::with_origin(self.http2.clone(), self.target.origin.clone())
-            .max_decoding_message_size(MAX_PAYMENT_BYTES)
+            .max_decoding_message_size(MAX_ANSWER_BYTES)
     }
 
     /// Passes `error` on, and takes no more calls after one that casts doubt on the connection:
@@ -85,6 +106,7 @@ impl Link {
             NodeError::WrongNetwork { .. }
             | NodeError::OtherNode { .. }
             | NodeError::Refused(_)
+            | NodeError::NotPermitted(_)
             | NodeError::Garbled(_) => {}
         }
         error

@@ -77,6 +77,7 @@ fn again(error: &NodeError) -> NodeError {
             NodeError::OtherNode { found: found.clone(), expected: expected.clone() }
         }
         NodeError::Refused(why) => NodeError::Refused(why.clone()),
+        NodeError::NotPermitted(call) => NodeError::NotPermitted(call),
         NodeError::Garbled(why) => NodeError::Garbled(why.clone()),
     }
 }

@@ -26,7 +26,8 @@ use super::{
     LndNode, LndOptions, Macaroon,
     proto::{
         lnrpc::{
-            Chain, GetInfoRequest, GetInfoResponse, Payment,
+            Chain, Channel, GetInfoRequest, GetInfoResponse, ListChannelsRequest,
+            ListChannelsResponse, ListPaymentsRequest, ListPaymentsResponse, Payment,
             lightning_server::{Lightning, LightningServer},
         },
         routerrpc::{
@@ -62,6 +63,7 @@ pub(super) struct Call {
     pub(super) method: &'static str,
     pub(super) macaroon: String,
     pub(super) send: Option<SendPaymentRequest>,
+    pub(super) list: Option<ListPaymentsRequest>,
 }
 
 pub(super) struct FakeLnd {
@@ -75,6 +77,8 @@ struct Script {
     info: Mutex<GetInfoResponse>,
     refuses_info: Mutex<bool>,
     streams: Mutex<VecDeque<(Vec<Payment>, End)>>,
+    channels: Mutex<Vec<Channel>>,
+    pages: Mutex<VecDeque<Result<Vec<Payment>, Status>>>,
     calls: Mutex<Vec<Call>>,
     connections: Mutex<JoinSet<()>>,
 }
@@ -108,6 +112,17 @@ impl FakeLnd {
     pub(super) fn will_say(&self, messages: impl IntoIterator<Item = Payment>, end: End) {
         let mut streams = self.script.streams.lock().unwrap();
         streams.push_back((messages.into_iter().collect(), end));
+    }
+
+    /// Whether the wallet has followed the chain, and what is in the channels.
+    pub(super) fn stands(&self, synced_to_chain: bool, channels: Vec<Channel>) {
+        self.script.info.lock().unwrap().synced_to_chain = synced_to_chain;
+        *self.script.channels.lock().unwrap() = channels;
+    }
+
+    /// What the next page of payments is.
+    pub(super) fn will_list(&self, page: Result<Vec<Payment>, Status>) {
+        self.script.pages.lock().unwrap().push_back(page);
     }
 
     /// Cuts all connections as a crash would.
@@ -197,11 +212,16 @@ struct OnConnection {
 }
 
 impl OnConnection {
-    fn note<M>(
+    fn note<M>(&self, method: &'static str, request: &Request<M>) {
+        self.note_with(method, request, None, None);
+    }
+
+    fn note_with<M>(
         &self,
         method: &'static str,
         request: &Request<M>,
         send: Option<SendPaymentRequest>,
+        list: Option<ListPaymentsRequest>,
     ) {
         let macaroon = request.metadata().get("macaroon").unwrap();
         self.script.calls.lock().unwrap().push(Call {
@@ -209,6 +229,7 @@ impl OnConnection {
             method,
             macaroon: macaroon.to_str().unwrap().to_owned(),
             send,
+            list,
         });
     }
 
@@ -234,11 +255,31 @@ impl Lightning for OnConnection {
         &self,
         request: Request<GetInfoRequest>,
     ) -> Result<Response<GetInfoResponse>, Status> {
-        self.note("GetInfo", &request, None);
+        self.note("GetInfo", &request);
         if *self.script.refuses_info.lock().unwrap() {
             return Err(Status::unknown("wallet locked, unlock it to enable full RPC access"));
         }
         Ok(Response::new(self.script.info.lock().unwrap().clone()))
+    }
+
+    async fn list_channels(
+        &self,
+        request: Request<ListChannelsRequest>,
+    ) -> Result<Response<ListChannelsResponse>, Status> {
+        self.note("ListChannels", &request);
+        assert!(request.get_ref().active_only);
+        let channels = self.script.channels.lock().unwrap().clone();
+        Ok(Response::new(ListChannelsResponse { channels }))
+    }
+
+    async fn list_payments(
+        &self,
+        request: Request<ListPaymentsRequest>,
+    ) -> Result<Response<ListPaymentsResponse>, Status> {
+        self.note_with("ListPayments", &request, None, Some(*request.get_ref()));
+        let page = self.script.pages.lock().unwrap().pop_front();
+        let payments = page.unwrap_or_else(|| panic!("nothing to list"))?;
+        Ok(Response::new(ListPaymentsResponse { payments }))
     }
 }
 
@@ -251,7 +292,7 @@ impl Router for OnConnection {
         &self,
         request: Request<SendPaymentRequest>,
     ) -> Result<Response<Payments>, Status> {
-        self.note("SendPaymentV2", &request, Some(request.get_ref().clone()));
+        self.note_with("SendPaymentV2", &request, Some(request.get_ref().clone()), None);
         Ok(self.next_stream())
     }
 
@@ -259,7 +300,7 @@ impl Router for OnConnection {
         &self,
         request: Request<TrackPaymentRequest>,
     ) -> Result<Response<Payments>, Status> {
-        self.note("TrackPaymentV2", &request, None);
+        self.note("TrackPaymentV2", &request);
         Ok(self.next_stream())
     }
 }

@@ -6,7 +6,7 @@
 
 use std::{
     fs,
-    process::Command,
+    process::{Command, Output},
     time::{Duration, SystemTime},
 };
 
@@ -18,7 +18,7 @@ use crate::{
     domain::{
         FailureReason, Millis, Msat, Network, NodeId, PaymentHash, Timestamp, payment::RecordState,
     },
-    ports::{LightningNode, NodeError, SendOrder, SendUpdate},
+    ports::{LightningNode, NodeError, PaymentsQuery, SendOrder, SendUpdate},
 };
 
 struct Lab(Value);
@@ -57,15 +57,30 @@ impl Lab {
     }
 
     fn lncli(&self, node: &str, args: &[&str]) -> Value {
+        let done = self.try_lncli(node, args);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        serde_json::from_slice(&done.stdout).unwrap()
+    }
+
+    /// A client whose macaroon has these permissions on the payer.
+    fn permitted(&self, calls: &[&str]) -> LndNode {
+        let calls: Vec<_> = calls.iter().map(|call| format!("uri:/{call}")).collect();
+        let mut args = vec!["bakemacaroon"];
+        args.extend(calls.iter().map(String::as_str));
+        let baked = self.try_lncli("payer", &args);
+        assert!(baked.status.success(), "{}", String::from_utf8_lossy(&baked.stderr));
+        let macaroon = Macaroon::parse(&baked.stdout).unwrap();
+        LndNode::new(LndOptions { macaroon, ..self.options() }).unwrap()
+    }
+
+    fn try_lncli(&self, node: &str, args: &[&str]) -> Output {
         let command: Vec<&str> = self.0["nodes"][node]["lncli"]
             .as_array()
             .unwrap()
             .iter()
             .filter_map(Value::as_str)
             .collect();
-        let done = Command::new(command[0]).args(&command[1..]).args(args).output().unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-        serde_json::from_slice(&done.stdout).unwrap()
+        Command::new(command[0]).args(&command[1..]).args(args).output().unwrap()
     }
 
     /// An order for a new invoice of 21 sat, which lnd takes for `life_ms` from now.
@@ -228,4 +243,75 @@ async fn the_wrong_credentials_are_refused() {
     options.network = Network::Bitcoin;
     let refused = LndNode::new(options).unwrap().introduce().await;
     assert!(matches!(refused, Err(NodeError::WrongNetwork { .. })), "{refused:?}");
+}
+
+/// What can be sent is lnd's own measure: one satoshi more and it finds no route.
+#[tokio::test]
+async fn what_can_be_sent_is_what_lnd_finds_a_route_for() {
+    let Some(lab) = Lab::open() else { return };
+    let node = lab.permitted(&["lnrpc.Lightning/GetInfo", "lnrpc.Lightning/ListChannels"]);
+    let payee = lab.text("payee", "pubkey");
+    let finds = |sat: i64| {
+        let found = lab.try_lncli("payer", &["queryroutes", payee, &sat.to_string()]);
+        found.status.success()
+    };
+    for _ in 0..50 {
+        let health = node.health().await.unwrap();
+        assert_eq!(health.introduction.id.as_str(), lab.text("payer", "pubkey"));
+        assert!(health.synced && health.active_channels > 0);
+        let all = health.can_send.get() / 1_000;
+        let (reaches, exceeds) = (finds(all), finds(all + 1));
+        // Others pay from the same channel meanwhile.
+        if node.health().await.unwrap() == health {
+            assert!(reaches && !exceeds, "{health:?}: {reaches} {exceeds}");
+            return;
+        }
+    }
+    panic!("the channel was never at rest");
+}
+
+#[tokio::test]
+async fn payments_are_listed_where_the_macaroon_permits_it() {
+    let Some(lab) = Lab::open() else { return };
+    let began = now();
+    let paid = lab.order("payee", 15_000);
+    let unroutable = lab.order("stranger", 15_000);
+    let node = LndNode::new(lab.options()).unwrap();
+    send(&node, &paid).await;
+    send(&node, &unroutable).await;
+    let done = now();
+
+    let query = PaymentsQuery { created_from: began, created_to: done, after_index: 0, limit: 1 };
+    let refused = lab.permitted(&["lnrpc.Lightning/GetInfo"]).payments(query).await;
+    assert!(matches!(refused, Err(NodeError::NotPermitted("ListPayments"))), "{refused:?}");
+
+    // A page at a time; others pay from the same node meanwhile.
+    let node = lab.permitted(&["lnrpc.Lightning/GetInfo", "lnrpc.Lightning/ListPayments"]);
+    let (mut listed, mut after_index) = (Vec::new(), 0);
+    loop {
+        let page = node.payments(PaymentsQuery { after_index, ..query }).await.unwrap();
+        assert_eq!(page.node, paid.node);
+        let Some(last) = page.payments.last() else { break };
+        assert!(last.index > after_index && page.payments.len() == 1);
+        after_index = last.index;
+        listed.extend(page.payments);
+    }
+    for (order, failed) in [(&paid, false), (&unroutable, true)] {
+        let here: Vec<_> =
+            listed.iter().filter(|l| l.record.payment_hash == order.payment_hash).collect();
+        let [one] = here[..] else { panic!("{here:?}") };
+        assert_eq!((&one.invoice, one.record.amount), (&order.invoice, order.amount));
+        let state = one.record.state;
+        assert_eq!(matches!(state, RecordState::Failed(FailureReason::NoRoute)), failed);
+        assert_eq!(matches!(state, RecordState::Succeeded { .. }), !failed);
+        assert!(one.record.created >= began && one.record.created <= done);
+    }
+    let earlier = PaymentsQuery {
+        created_from: Timestamp::MIN,
+        created_to: began.minus(Millis::from_ms(1)),
+        limit: 1_000,
+        ..query
+    };
+    let earlier = node.payments(earlier).await.unwrap().payments;
+    assert!(earlier.iter().all(|l| l.record.payment_hash != paid.payment_hash));
 }

@@ -12,7 +12,9 @@ mod answers;
 mod connection;
 mod connector;
 mod gather;
+mod health;
 mod http2;
+mod listing;
 mod macaroon;
 mod options;
 mod proto;
@@ -22,6 +24,8 @@ mod tls;
 mod fake_test;
 #[cfg(test)]
 mod lab_test;
+#[cfg(test)]
+mod listing_test;
 #[cfg(test)]
 mod node_test;
 
@@ -36,7 +40,7 @@ use self::{
     connector::Connector,
     options::PaymentTerms,
     proto::{
-        lnrpc::Payment,
+        lnrpc::{GetInfoRequest, ListChannelsRequest, Payment},
         routerrpc::{SendPaymentRequest, TrackPaymentRequest},
     },
 };
@@ -47,8 +51,8 @@ pub use self::{
 use crate::{
     domain::PaymentHash,
     ports::{
-        Introduction, LightningNode, LookUp, NodeError, NodeTraits, SendOrder, SendStream,
-        SendUpdate,
+        Introduction, LightningNode, LookUp, NodeError, NodeHealth, NodeTraits, PaymentsPage,
+        PaymentsQuery, SendOrder, SendStream, SendUpdate,
     },
 };
 
@@ -79,6 +83,19 @@ impl LndNode {
     ) -> Result<Option<Payment>, tonic::Status> {
         let mut messages = link.router().track_payment_v2(request).await?.into_inner();
         messages.message().await
+    }
+
+    /// The answer to a call that says nothing of a payment under way.
+    async fn answer<T>(
+        &self,
+        link: &Link,
+        name: &'static str,
+        call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
+    ) -> Result<T, NodeError> {
+        let answer = within(self.call_timeout, call).await.map_err(|error| link.heed(error))?;
+        answer
+            .map(tonic::Response::into_inner)
+            .map_err(|status| link.heed(answers::call_error(&status, name)))
     }
 
     /// Sends the request, unless another node is at the other end.
@@ -146,6 +163,40 @@ impl LightningNode for LndNode {
         };
         let Introduction { id, connection, .. } = link.introduction().clone();
         Ok(LookUp { record, node: id, connection })
+    }
+
+    async fn health(&self) -> Result<NodeHealth, NodeError> {
+        let link = self.connector.link().await?;
+        let mut node = link.lightning();
+        let ask = authorised(GetInfoRequest {}, &self.macaroon)?;
+        let info = self.answer(&link, "GetInfo", node.get_info(ask)).await?;
+        let ask = authorised(ListChannelsRequest { active_only: true }, &self.macaroon)?;
+        let channels = self.answer(&link, "ListChannels", node.list_channels(ask)).await?.channels;
+        Ok(health::of(link.introduced_again(&info)?, info.synced_to_chain, &channels))
+    }
+
+    async fn payments(&self, query: PaymentsQuery) -> Result<PaymentsPage, NodeError> {
+        let link = self.connector.link().await?;
+        let mut node = link.lightning();
+        let mut after_index = query.after_index;
+        let payments = loop {
+            // lnd calls that an error.
+            if query.created_from > query.created_to {
+                break Vec::new();
+            }
+            let ask = authorised(listing::request(&query, after_index), &self.macaroon)?;
+            let listed =
+                self.answer(&link, "ListPayments", node.list_payments(ask)).await?.payments;
+            let Some(last) = listed.last() else { break Vec::new() };
+            after_index = listing::next_after(after_index, last)?;
+            let payments = listing::within(&query, &listed)?;
+            // lnd counts in seconds: a page may hold nothing that was asked for, and not be the last.
+            if !payments.is_empty() {
+                break payments;
+            }
+        };
+        let Introduction { id, connection, .. } = link.introduction().clone();
+        Ok(PaymentsPage { payments, node: id, connection })
     }
 
     async fn send(&self, order: SendOrder) -> SendStream {

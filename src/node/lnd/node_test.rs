@@ -42,6 +42,7 @@ fn payment(status: PaymentStatus) -> Payment {
         creation_time_ns: 1_702_627_908_000_000_000,
         htlcs: Vec::new(),
         failure_reason: PaymentFailureReason::FailureReasonNone.into(),
+        ..Payment::default()
     }
 }
 

@@ -27,20 +27,36 @@ struct Line {
     fee_msat: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<String>,
+    /// Absent in what an earlier version wrote.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    invoice: String,
+}
+
+/// A payment as the ledger holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Of its line: a payment that is tried anew gets another.
+    pub number: u64,
+    /// What became of it.
+    pub record: Record,
+    /// BOLT11.
+    pub invoice: String,
 }
 
 /// All payments, in a file and in memory.
 #[derive(Debug)]
 pub struct Ledger {
     file: File,
-    records: HashMap<PaymentHash, Record>,
+    entries: HashMap<PaymentHash, Entry>,
+    lines: u64,
 }
 
 impl Ledger {
     /// Reads the file. A last line that a crash cut short was never told to anybody: it is dropped.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
-        let mut records = HashMap::new();
+        let mut entries = HashMap::new();
+        let mut lines = 0;
         let mut reader = BufReader::new(&file);
         let (mut text, mut whole) = (String::new(), 0_u64);
         loop {
@@ -49,26 +65,34 @@ impl Ledger {
             if read == 0 || !text.ends_with('\n') {
                 break;
             }
-            let record = parse(&text).ok_or_else(|| {
+            let (record, invoice) = parse(&text).ok_or_else(|| {
                 let what = format!("{}: a line is damaged", path.display());
                 io::Error::new(io::ErrorKind::InvalidData, what)
             })?;
-            records.insert(record.payment_hash, record);
+            lines += 1;
+            entries.insert(record.payment_hash, Entry { number: lines, record, invoice });
             whole += read as u64;
         }
         file.set_len(whole)?;
         (&file).seek(SeekFrom::End(0))?;
-        Ok(Self { file, records })
+        Ok(Self { file, entries, lines })
     }
 
     /// What is known of a payment.
     pub fn find(&self, hash: PaymentHash) -> Option<&Record> {
-        self.records.get(&hash)
+        self.entries.get(&hash).map(|entry| &entry.record)
+    }
+
+    /// All payments, the oldest first.
+    pub fn list(&self) -> Vec<&Entry> {
+        let mut list: Vec<_> = self.entries.values().collect();
+        list.sort_unstable_by_key(|entry| entry.number);
+        list
     }
 
     /// Writes a payment, durably, before anybody hears of it.
-    pub fn append(&mut self, record: &Record) -> io::Result<()> {
-        let mut line = serde_json::to_string(&line(record))?;
+    pub fn append(&mut self, record: &Record, invoice: &str) -> io::Result<()> {
+        let mut line = serde_json::to_string(&line(record, invoice))?;
         line.push('\n');
         let whole = self.file.metadata()?.len();
         let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
@@ -77,12 +101,15 @@ impl Ledger {
             self.file.set_len(whole)?;
             return Err(error);
         }
-        self.records.insert(record.payment_hash, record.clone());
+        self.lines += 1;
+        let (record, invoice) = (record.clone(), invoice.to_owned());
+        let entry = Entry { number: self.lines, record, invoice };
+        self.entries.insert(entry.record.payment_hash, entry);
         Ok(())
     }
 }
 
-fn line(record: &Record) -> Line {
+fn line(record: &Record, invoice: &str) -> Line {
     let (preimage, fee, failure) = match record.state {
         RecordState::Succeeded { preimage, fee } => {
             (Some(preimage.to_string()), Some(fee.get()), None)
@@ -97,10 +124,11 @@ fn line(record: &Record) -> Line {
         preimage,
         fee_msat: fee,
         failure,
+        invoice: invoice.to_owned(),
     }
 }
 
-fn parse(text: &str) -> Option<Record> {
+fn parse(text: &str) -> Option<(Record, String)> {
     let line: Line = serde_json::from_str(text).ok()?;
     let state = match (line.preimage, line.failure) {
         (Some(preimage), None) => RecordState::Succeeded {
@@ -111,12 +139,13 @@ fn parse(text: &str) -> Option<Record> {
         (None, None) => RecordState::InFlight,
         (Some(_), Some(_)) => return None,
     };
-    Some(Record {
+    let record = Record {
         payment_hash: PaymentHash::from_bytes(bytes32(&line.payment_hash)?),
         amount: Msat::new(line.amount_msat)?,
         created: Timestamp::from_ms(line.created_ms),
         state,
-    })
+    };
+    Some((record, line.invoice))
 }
 
 fn bytes32(text: &str) -> Option<[u8; 32]> {
@@ -146,16 +175,23 @@ mod tests {
         let paid = record(1, RecordState::Succeeded { preimage, fee: Msat::new(1).unwrap() });
         let failed = record(2, RecordState::Failed(FailureReason::NoRoute));
         let mut ledger = Ledger::open(&path).unwrap();
-        ledger.append(&paid).unwrap();
-        ledger.append(&failed).unwrap();
+        ledger.append(&paid, "lnbcrt1").unwrap();
+        ledger.append(&failed, "").unwrap();
         ledger.file.write_all(b"{\"payment_hash\":\"03").unwrap();
         drop(ledger);
 
         let mut again = Ledger::open(&path).unwrap();
         assert_eq!(again.find(paid.payment_hash), Some(&paid));
         assert_eq!(again.find(failed.payment_hash), Some(&failed));
-        again.append(&record(4, RecordState::Failed(FailureReason::Timeout))).unwrap();
-        assert_eq!(Ledger::open(&path).unwrap().records.len(), 3);
+        again.append(&failed, "lnbcrt2").unwrap();
+        again.append(&record(4, RecordState::Failed(FailureReason::Timeout)), "").unwrap();
+        let whole = Ledger::open(&path).unwrap();
+        let listed: Vec<_> = whole
+            .list()
+            .into_iter()
+            .map(|entry| (entry.number, entry.record.payment_hash.as_bytes()[0], &*entry.invoice))
+            .collect();
+        assert_eq!(listed, [(1, 1, "lnbcrt1"), (3, 2, "lnbcrt2"), (4, 4, "")]);
     }
 
     #[test]

@@ -18,8 +18,8 @@ use crate::{
         payment::{FailureReason, Record, RecordState},
     },
     ports::{
-        Connection, Introduction, LightningNode, LookUp, NodeError, NodeTraits, SendOrder,
-        SendStream, SendUpdate,
+        Connection, Introduction, LightningNode, ListedPayment, LookUp, NodeError, NodeHealth,
+        NodeTraits, PaymentsPage, PaymentsQuery, SendOrder, SendStream, SendUpdate,
     },
     runtime::Clock,
 };
@@ -97,7 +97,7 @@ impl SimulatedNode {
             created: now,
             state: Self::outcome(order, now),
         };
-        match ledger.append(&record) {
+        match ledger.append(&record, &order.invoice) {
             Ok(()) => SendUpdate::Record(record),
             Err(error) => SendUpdate::Error(NodeError::Refused(error.to_string())),
         }
@@ -142,8 +142,42 @@ impl LightningNode for SimulatedNode {
         Ok(LookUp { record, node: self.id.clone(), connection: CONNECTION })
     }
 
+    /// Its money is not real and has no end: it can send all that there will ever be.
+    async fn health(&self) -> Result<NodeHealth, NodeError> {
+        Ok(NodeHealth {
+            introduction: self.introduce().await?,
+            synced: true,
+            can_send: Msat::MAX,
+            busiest_channel_htlcs: 0,
+            active_channels: 1,
+        })
+    }
+
+    async fn payments(&self, query: PaymentsQuery) -> Result<PaymentsPage, NodeError> {
+        let ledger = self.ledger.lock().await;
+        let asked_for = query.created_from..=query.created_to;
+        let payments = ledger
+            .list()
+            .into_iter()
+            .filter(|entry| {
+                entry.number > query.after_index && asked_for.contains(&entry.record.created)
+            })
+            .take(usize::try_from(query.limit.max(1)).unwrap_or(usize::MAX))
+            .map(|entry| ListedPayment {
+                record: entry.record.clone(),
+                invoice: entry.invoice.clone(),
+                index: entry.number,
+            })
+            .collect();
+        Ok(PaymentsPage { payments, node: self.id.clone(), connection: CONNECTION })
+    }
+
     async fn send(&self, order: SendOrder) -> SendStream {
         let update = self.pay(&order).await;
         Box::pin(futures_util::stream::iter([update]))
     }
 }
+
+#[cfg(test)]
+#[path = "listing_test.rs"]
+mod tests;

@@ -3,20 +3,13 @@
 use super::Payer;
 use crate::{
     domain::{
-        FailureReason, NodeId, State, Status,
-        payment::{Advance, LookedUp, Next, Trust, Word, looked_up},
+        FailureReason, State, Status,
+        payment::{Advance, Next, Trust, Word, looked_up},
     },
-    ports::{Leased, LookUp, StoreError},
+    ports::{Leased, StoreError},
     report::chain,
-    service::{Distrust, clocks::Reading},
+    service::{Distrust, clocks::Reading, inquiry::Look},
 };
-
-/// What a look-up told, and when it was begun.
-struct Look {
-    looked: LookedUp,
-    paying: NodeId,
-    clocks: Reading,
-}
 
 impl Payer {
     /// One attempt, from its look-up to whatever follows. Errors leave it as it is.
@@ -50,36 +43,38 @@ impl Payer {
                 let next = Next::Fail(FailureReason::NotSent);
                 self.conclude(leased, next, &look.clocks).await;
             }
+            Next::Send if self.is_halted(&leased).await => self.postpone(&leased).await,
             Next::Send => self.send(leased, look.paying, &look.clocks).await,
             Next::Stay => self.postpone(&leased).await,
             next => self.conclude(leased, next, &look.clocks).await,
         }
     }
 
-    /// Asks the node. Whether every send is over is judged by clocks that were read *before*: an
-    /// earlier look-up's answer changes nothing.
+    /// Whether nothing is sent now: a pause, a fence, channels full of payments in flight, or a request
+    /// that a restored database may have forgotten to be paid. Those who
+    /// wait are looked up meanwhile, so that whoever waits too long is told. Pause and fence are judged
+    /// once more, by the database, when the send is committed.
+    async fn is_halted(&self, leased: &Leased) -> bool {
+        let paying = &self.options.paying;
+        if leased.withdraw.withheld {
+            return true;
+        }
+        match self.store.standing(paying.clock_skew, None).await {
+            Ok(standing) => {
+                let full = standing.channels_full(paying);
+                full || standing.paused.is_some() || standing.fenced.is_some() || !standing.verified
+            }
+            Err(error) => {
+                let payment = leased.payment.id;
+                tracing::warn!(%payment, error = %chain(&error), "did not send");
+                true
+            }
+        }
+    }
+
     async fn look(&self, leased: &Leased) -> Result<Look, Distrust> {
-        let payment = &leased.payment;
-        let clocks = self.clocks.read(&*self.runtime.clock, &*self.store).await?;
-        let over = payment.all_over(clocks.earlier, &self.options.limits);
-        let paying = self.trust.paying_node().await?;
-        let found: LookUp = self.node.look_up(payment.payment_hash).await?;
-        let word = Word::of(found.record.as_ref(), payment, self.options.limits.clock_skew);
-        let tells_nothing = matches!(word, Word::NotFound | Word::Failed(..));
-        let trust = self.trust.judge(payment, &paying, &found, tells_nothing).await?;
-        // Too late is judged after the answer, by the later clock.
-        let late = self.clocks.read(&*self.runtime.clock, &*self.store).await?;
-        let looked = LookedUp {
-            word,
-            over,
-            too_late: payment.too_late(late.later),
-            trust,
-            node_dedupes: self.node.traits().dedupes_by_hash,
-            max_errors: self.options.limits.max_errors,
-        };
-        let settled = clocks.settled && late.settled;
-        // A node that is not trusted is not asked to pay either.
-        Ok(Look { looked, paying, clocks: Reading { settled, ..late } })
+        let began = self.inquiry.clocks().await?;
+        self.inquiry.look(&leased.payment, &began).await
     }
 
     /// Writes what follows from a look-up. A row that moved meanwhile is somebody else's: what the
@@ -89,10 +84,10 @@ impl Payer {
         let advance = leased.payment.clone().follow(
             next,
             leased.withdraw.clone(),
-            &self.reopening(),
+            &self.inquiry.reopening(),
             clocks.now,
         );
-        let advance = self.scheduled(advance, clocks);
+        let advance = self.inquiry.scheduled(advance, clocks.now);
         match self.store.advance(&advance).await {
             Ok(()) => told(&advance, &before),
             // Another worker, or a change of the request: it is looked up anew, soon.
@@ -106,12 +101,6 @@ impl Payer {
                 self.ask_again(&leased).await;
             }
         }
-    }
-
-    /// Adds when to look again.
-    pub(super) fn scheduled(&self, advance: Advance, clocks: &Reading) -> Advance {
-        let due_at = self.next_look(&advance.payment, 0, clocks.now);
-        Advance { due_at, ..advance }
     }
 }
 

@@ -13,11 +13,11 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{ClockGuard, Distrust, NodeTrust};
+use super::{Distrust, Inquiry, NodeTrust};
 use crate::{
     domain::{
-        Millis, Timestamp,
-        payment::{Pace, Payment, Reopening, SendLimits, next_look},
+        Millis, PayingLimits, Timestamp,
+        payment::{Pace, SendLimits},
     },
     ports::{Lane, Leased, LightningNode, Store, StoreError},
     report::chain,
@@ -42,6 +42,8 @@ pub struct PayerOptions {
     pub max_following: usize,
     /// How long a request stays claimable after a failure.
     pub claim_grace: Millis,
+    /// What the whole instance may pay.
+    pub paying: PayingLimits,
 }
 
 /// Follows attempts.
@@ -50,8 +52,7 @@ pub struct Payer {
     node: Arc<dyn LightningNode>,
     runtime: Runtime,
     options: PayerOptions,
-    trust: NodeTrust,
-    clocks: ClockGuard,
+    inquiry: Arc<Inquiry>,
     sending: Arc<Semaphore>,
     following: Arc<Semaphore>,
     /// All that is worked on.
@@ -72,11 +73,11 @@ impl Payer {
         store: Arc<dyn Store>,
         node: Arc<dyn LightningNode>,
         runtime: Runtime,
-        trust: NodeTrust,
+        trust: Arc<NodeTrust>,
         options: PayerOptions,
     ) -> Self {
-        let SendLimits { clock_skew, node_slack, .. } = options.limits;
-        let hold = options.send_life.plus(clock_skew).plus(node_slack);
+        let (its_store, its_node) = (Arc::clone(&store), Arc::clone(&node));
+        let inquiry = Inquiry::new(its_store, its_node, runtime.clone(), trust, options);
         let work = TaskTracker::new();
         // A closed tracker takes tasks all the same; it can be waited for.
         work.close();
@@ -86,12 +87,17 @@ impl Payer {
             store,
             node,
             runtime,
-            trust,
-            clocks: ClockGuard::new(clock_skew, hold),
+            inquiry: Arc::new(inquiry),
             sending: Arc::new(Semaphore::new(options.max_sending)),
             following: Arc::new(Semaphore::new(options.max_following)),
             options,
         }
+    }
+
+    /// How it asks about payments: what the operators' service asks with, so that both believe the
+    /// same node and the same clocks.
+    pub fn inquiry(&self) -> Arc<Inquiry> {
+        Arc::clone(&self.inquiry)
     }
 
     /// One pass: leases what is due, as much as there is room for, and starts to work on it.
@@ -100,7 +106,7 @@ impl Payer {
     /// While the node is silent nothing is leased: whoever reaches it finds the work untouched.
     pub async fn run_once(self: &Arc<Self>) -> Result<usize, Distrust> {
         let _pass = self.work.token();
-        self.trust.paying_node().await?;
+        self.inquiry.paying_node().await?;
         let fresh = self.take(Lane::Fresh, &self.sending).await?;
         let follow = self.take(Lane::Follow, &self.following).await?;
         Ok(fresh + follow)
@@ -137,25 +143,10 @@ impl Payer {
         Ok(taken)
     }
 
-    fn reopening(&self) -> Reopening {
-        let traits = self.node.traits();
-        Reopening {
-            node_refuses_late_sends: traits.refuses_late_sends,
-            node_refuses_expired_invoices: traits.refuses_expired_invoices,
-            clock_skew: self.options.limits.clock_skew,
-            claim_grace: self.options.claim_grace,
-        }
-    }
-
-    fn next_look(&self, payment: &Payment, looks: i64, now: Timestamp) -> Option<Timestamp> {
-        let jitter = self.runtime.jitter();
-        next_look(payment, looks, now, jitter, &self.options.pace, &self.options.limits)
-    }
-
     /// Nothing was learned: somebody looks again later.
     async fn postpone(&self, leased: &Leased) {
         let now = self.runtime.clock.now();
-        let due_at = self.next_look(&leased.payment, leased.looks, now);
+        let due_at = self.inquiry.next_look(&leased.payment, leased.looks, now);
         self.set_due(leased, due_at).await;
     }
 
@@ -163,7 +154,7 @@ impl Payer {
     async fn ask_again(&self, leased: &Leased) {
         let now = self.runtime.clock.now();
         let due_at = if leased.payment.state.is_open() {
-            self.next_look(&leased.payment, leased.looks, now)
+            self.inquiry.next_look(&leased.payment, leased.looks, now)
         } else {
             Some(now.plus(self.options.pace.slow))
         };

@@ -51,7 +51,8 @@ impl Payer {
     ) -> Option<(Leased, SendOrder, Sent)> {
         let Leased { payment, withdraw, epoch, .. } = leased.clone();
         let now = clocks.now;
-        let deadline = self.reopening().send_deadline(&payment, now, self.options.send_life);
+        let deadline =
+            self.inquiry.reopening().send_deadline(&payment, now, self.options.send_life);
         let mut advance = payment.send(&withdraw, epoch, paying, now, deadline);
         // Until then it is this worker's; afterwards anybody looks it up.
         advance.due_at = Some(now.plus(self.options.lease));
@@ -187,7 +188,7 @@ impl Payer {
             Some(answer) => before.clone().answered(sent.number, sent.epoch, answer),
             None => before.clone(),
         };
-        let clocks = self.clocks.read(&*self.runtime.clock, &*self.store).await?;
+        let clocks = self.inquiry.clocks().await?;
         let next = match heard(&payment, said, payment.beside(&leased.withdraw)) {
             // Closed by a look-up, once the clocks agree.
             Next::Fail(reason) if !clocks.settled => Next::Note(reason),
@@ -197,10 +198,10 @@ impl Payer {
             return Ok(None);
         }
         let withdraw = leased.withdraw.clone();
-        let mut advance = payment.follow(next, withdraw, &self.reopening(), clocks.now);
+        let mut advance = payment.follow(next, withdraw, &self.inquiry.reopening(), clocks.now);
         advance.answered = answer.map(|answer| (sent.number, sent.epoch, answer));
         let ended = !advance.payment.state.is_open();
-        let mut advance = self.scheduled(advance, &clocks);
+        let mut advance = self.inquiry.scheduled(advance, clocks.now);
         if !ended && answer.is_none() {
             // Still listening: it stays this worker's.
             advance.due_at = Some(clocks.now.plus(self.options.lease));

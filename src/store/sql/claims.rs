@@ -19,6 +19,9 @@ impl<D: Driver> Claims for SqlStore<D> {
 impl<D: Driver> SqlStore<D> {
     async fn claim_once(&self, claim: &Claim) -> Result<ClaimOutcome, Fault> {
         let mut tx = self.driver().begin().await?;
+        if let Some(halt) = self.refused(&mut tx, claim).await? {
+            return Ok(ClaimOutcome::Halted(halt));
+        }
         // The request's row first: whoever comes second waits here and then finds it moved.
         if !withdraws::write_change(&mut tx, &claim.change).await? {
             return Ok(ClaimOutcome::Stale);

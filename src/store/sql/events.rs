@@ -26,6 +26,8 @@ pub async fn append<T: Tx>(tx: &mut T, event: &Event) -> Result<(), Fault> {
         Value::Uuid(event.payment.map(PaymentId::as_uuid)),
         opt_text(event.detail),
         int(event.at.as_ms()),
+        opt_text(event.by.as_ref().map(|by| by.name.as_str())),
+        opt_text(event.by.as_ref().map(|by| by.note.as_str())),
     ];
     tx.execute(statements::NEW_EVENT, values).await?;
     Ok(())

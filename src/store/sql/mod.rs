@@ -2,8 +2,12 @@
 
 mod claims;
 mod events;
+mod instance;
+mod integrity;
 mod lists;
+mod memory;
 mod nodes;
+mod payment_lists;
 mod payments;
 mod retry;
 mod rows;
@@ -13,17 +17,21 @@ mod withdraws;
 
 use super::driver::{Driver, Sql, Value};
 
+use memory::Memory;
+
 pub use lists::list_statements;
+pub use payment_lists::payment_list_statements;
 
 /// The store over one of the databases.
 #[derive(Debug)]
 pub struct SqlStore<D> {
     driver: D,
+    memory: Memory,
 }
 
 impl<D: Driver> SqlStore<D> {
-    pub(super) const fn over(driver: D) -> Self {
-        Self { driver }
+    pub(super) fn over(driver: D) -> Self {
+        Self { driver, memory: Memory::default() }
     }
 
     pub(super) const fn driver(&self) -> &D {

@@ -2,11 +2,13 @@
 
 use async_trait::async_trait;
 
-use super::{SqlStore, int, retry::retrying, rows, statements, text, uuid, withdraws};
+use super::{
+    SqlStore, int, payment_lists, retry::retrying, rows, statements, text, uuid, withdraws,
+};
 use crate::{
     domain::{
         NodeId, PaymentHash, PaymentId, Sends, Timestamp,
-        payment::{Advance, Answer, Send},
+        payment::{Advance, Answer, PaymentEntry, PaymentQuery, Send},
     },
     ports::{Lane, Leased, Payments, StoreError},
     store::driver::{Cells, Driver, Fault, Sql, Tx, Value},
@@ -46,6 +48,10 @@ impl<D: Driver> Payments for SqlStore<D> {
         leased(row, &sends).map(Some)
     }
 
+    async fn list_payments(&self, query: &PaymentQuery) -> Result<Vec<PaymentEntry>, StoreError> {
+        payment_lists::list(self.driver(), query).await
+    }
+
     async fn advance(&self, advance: &Advance) -> Result<(), StoreError> {
         retrying(|| self.advance_once(advance)).await
     }
@@ -57,7 +63,11 @@ impl<D: Driver> Payments for SqlStore<D> {
         epoch: i64,
     ) -> Result<bool, StoreError> {
         let values = vec![uuid(id.as_uuid()), int(number), int(epoch)];
-        Ok(!self.driver().fetch(statements::SEND_EXISTS, values).await?.is_empty())
+        let exists = !self.driver().fetch(statements::SEND_EXISTS, values).await?.is_empty();
+        if exists {
+            self.memory.keep((id, number, epoch));
+        }
+        Ok(exists)
     }
 
     async fn postpone(
@@ -123,6 +133,9 @@ impl<D: Driver> SqlStore<D> {
             return Err(StoreError::Stale.into());
         }
         if let Some(version) = advance.send_on_version {
+            if let Some(halt) = self.halted(&mut tx).await? {
+                return Err(StoreError::Halted(halt).into());
+            }
             // A send goes out only while the request is as it was when it was decided.
             let request = vec![uuid(payment.withdraw.as_uuid()), int(version)];
             let hold = self.driver().dialect().hold_withdraw;
@@ -132,6 +145,7 @@ impl<D: Driver> SqlStore<D> {
         }
         let mut values = rows::payment_standing(payment);
         values.extend([
+            Value::Bool(advance.no_witness),
             Value::Int(advance.known_at.map(Timestamp::as_ms)),
             Value::Int(advance.due_at.map(Timestamp::as_ms)),
             int(advance.looks),
@@ -148,11 +162,15 @@ impl<D: Driver> SqlStore<D> {
             tx.execute(statements::ANSWER_SEND, answered(payment.id, number, epoch, answer))
                 .await?;
         }
-        tx.commit().await
+        tx.commit().await?;
+        if let Some(send) = &advance.new_send {
+            self.memory.keep((payment.id, send.number, send.epoch));
+        }
+        Ok(())
     }
 
     /// One statement in a transaction of its own.
-    async fn write(&self, statement: Sql, values: Vec<Value>) -> Result<u64, Fault> {
+    pub(super) async fn write(&self, statement: Sql, values: Vec<Value>) -> Result<u64, Fault> {
         let mut tx = self.driver().begin().await?;
         let written = tx.execute(statement, values).await?;
         tx.commit().await?;

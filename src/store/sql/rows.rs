@@ -5,10 +5,11 @@ use uuid::Uuid;
 use super::{Value, int, opt_bytes, opt_text, text, uuid};
 use crate::{
     domain::{
-        Amount, Attempt, Event, EventKind, FailureReason, Hold, KeyId, Msat, NodeId,
-        OperatorReason, PassThru, Payment, PaymentHash, PaymentId, Preimage, Sat, SecretHash,
-        Sends, State, Status, Terms, Timestamp, Withdraw, WithdrawId, WithdrawView,
-        payment::{Answer, LateSuccess, PaymentView, Send},
+        Act, Amount, Attempt, Event, EventKind, FailureReason, FenceReason, Halt, Heartbeat, Hold,
+        KeyId, Msat, NodeId, Operator, OperatorReason, PassThru, Payment, PaymentHash, PaymentId,
+        Preimage, Sat, SecretHash, Sends, Standing, State, Status, Terms, Timestamp, Withdraw,
+        WithdrawId, WithdrawView,
+        payment::{Answer, LateSuccess, PaymentEntry, PaymentView, Send},
     },
     ports::{BoxError, StoreError},
     store::driver::Cells,
@@ -135,6 +136,7 @@ pub fn withdraw(row: &impl Cells) -> Parsed<Withdraw> {
         claimable: row.bool("w_claimable")?,
         attempt,
         late_success: row.bool("w_late_success")?,
+        withheld: row.bool("w_withheld")?,
         modified: row.time("w_modified_at_ms")?,
     })
 }
@@ -169,7 +171,7 @@ fn payment_view(row: &impl Cells) -> Parsed<PaymentView> {
     let row = Reader(row);
     Ok(PaymentView {
         id: PaymentId::from_uuid(row.uuid("p_id")?),
-        withdraw: WithdrawId::from_uuid(row.uuid("w_id")?),
+        withdraw: WithdrawId::from_uuid(row.uuid("p_withdraw_id")?),
         invoice: row.text("p_invoice")?,
         payment_hash: PaymentHash::from_bytes(row.bytes32("p_payment_hash")?),
         amount: row.msat("p_amount_msat")?,
@@ -178,9 +180,21 @@ fn payment_view(row: &impl Cells) -> Parsed<PaymentView> {
     })
 }
 
+/// An attempt as an operator's list shows it.
+pub fn payment_entry(row: &impl Cells) -> Parsed<PaymentEntry> {
+    let view = payment_view(row)?;
+    let row = Reader(row);
+    Ok(PaymentEntry {
+        view,
+        noted: row.opt_named("p_noted_reason", FailureReason::parse)?,
+        send_until: row.time("p_send_until_ms")?,
+        invoice_expires_at: row.time("p_invoice_expires_at_ms")?,
+    })
+}
+
 /// An attempt with the sends that were read for it.
 pub fn payment(row: &impl Cells, sends: Sends) -> Parsed<Payment> {
-    let view = payment_view(row)?;
+    let PaymentEntry { view, noted, send_until, invoice_expires_at } = payment_entry(row)?;
     let row = Reader(row);
     Ok(Payment {
         id: view.id,
@@ -190,10 +204,10 @@ pub fn payment(row: &impl Cells, sends: Sends) -> Parsed<Payment> {
         payment_hash: view.payment_hash,
         amount: view.amount,
         fee_limit: view.fee_limit,
-        invoice_expires_at: row.time("p_invoice_expires_at_ms")?,
-        send_until: row.time("p_send_until_ms")?,
+        invoice_expires_at,
+        send_until,
         state: view.state,
-        noted: row.opt_named("p_noted_reason", FailureReason::parse)?,
+        noted,
         sends,
     })
 }
@@ -267,7 +281,15 @@ pub fn event(row: &impl Cells) -> Parsed<Event> {
         payment: row.opt_uuid("payment_id")?.map(PaymentId::from_uuid),
         detail,
         at: row.time("at_ms")?,
+        by: operator(&row)?,
     })
+}
+
+fn operator<R: Cells>(row: &Reader<'_, R>) -> Parsed<Option<Operator>> {
+    let Some(name) = row.opt_text("operator")? else {
+        return Ok(None);
+    };
+    Ok(Some(Operator { name, note: row.text("note")? }))
 }
 
 fn reason_name(name: &str) -> Option<&'static str> {
@@ -306,6 +328,7 @@ pub fn withdraw_standing(withdraw: &Withdraw) -> Vec<Value> {
         Value::Uuid(withdraw.attempt.map(|attempt| attempt.id.as_uuid())),
         opt_text(withdraw.attempt.map(|attempt| attempt.hold.name())),
         Value::Bool(withdraw.late_success),
+        Value::Bool(withdraw.withheld),
         int(withdraw.modified.as_ms()),
     ]
 }
@@ -363,4 +386,70 @@ pub fn payment_standing(payment: &Payment) -> Vec<Value> {
         Value::Int(late.map(|late| late.at.as_ms())),
         opt_text(payment.node().map(NodeId::as_str)),
     ]
+}
+
+/// The instance's standing, from `instance.standing`, and from `payment.spent_since` if that was asked.
+pub fn standing<R: Cells>(row: Option<&R>, spent: Option<&R>, verified: bool) -> Parsed<Standing> {
+    let row = Reader(known("only_row", row)?);
+    let paused = match row.opt_time("paused_at_ms")? {
+        None => None,
+        Some(at) => {
+            Some(Act { operator: row.text("paused_by")?, reason: row.text("pause_reason")?, at })
+        }
+    };
+    let fenced = match row.opt_time("fenced_at_ms")? {
+        None => None,
+        Some(at) => Some((at, row.named("fence_reason", FenceReason::parse)?)),
+    };
+    let node = row.opt_named("node_id", |id| NodeId::parse(id).ok())?;
+    let heartbeat = match (&node, row.opt_time("heartbeat_at_ms")?) {
+        (Some(node), Some(at)) => Some(heartbeat(&row, node.clone(), at)?),
+        (None, _) | (_, None) => None,
+    };
+    let unseen = row.int("not_out_msat")?.saturating_add(row.int("just_out_msat")?);
+    Ok(Standing {
+        paused,
+        fenced,
+        verified,
+        node,
+        heartbeat,
+        unseen: Msat::new(unseen).unwrap_or(Msat::MAX),
+        in_flight: row.int("in_flight")?,
+        spent_24h: self::spent(spent)?,
+    })
+}
+
+fn heartbeat(row: &Reader<'_, impl Cells>, node: NodeId, at: Timestamp) -> Parsed<Heartbeat> {
+    Ok(Heartbeat {
+        node,
+        alias: row.text("alias")?,
+        network: row.named("network", |name| name.parse().ok())?,
+        at,
+        synced: row.bool("synced")?,
+        can_send: row.msat("can_send_msat")?,
+        active_channels: row.int("active_channels")?,
+        busiest_channel_htlcs: row.int("busiest_channel_htlcs")?,
+    })
+}
+
+/// What `payment.spent_since` added up; nothing if it was not asked.
+pub fn spent<R: Cells>(row: Option<&R>) -> Parsed<Msat> {
+    let spent = row.map_or(Ok(0), |row| Reader(row).int("spent_msat"))?;
+    Ok(Msat::new(spent).unwrap_or(Msat::MAX))
+}
+
+/// Why nothing is accepted or sent, from the instance's switches, and the server that says so.
+pub fn halt<R: Cells>(row: Option<&R>) -> Parsed<(Option<Halt>, i64)> {
+    let row = Reader(known("only_row", row)?);
+    let fenced = row.opt_int("fenced_at_ms")?.map(|_| Halt::Fenced);
+    let paused = row.opt_int("paused_at_ms")?.map(|_| Halt::Paused);
+    Ok((fenced.or(paused), row.int("server")?))
+}
+
+/// Since when the instance knows the node's payments: first start, last acknowledgement, newest
+/// attempt.
+pub fn known_from<R: Cells>(row: Option<&R>) -> Parsed<[Option<Timestamp>; 3]> {
+    let row = Reader(known("only_row", row)?);
+    let newest = row.opt_uuid("newest_id")?.map(|id| PaymentId::from_uuid(id).created());
+    Ok([row.opt_time("first_started_at_ms")?, row.opt_time("acknowledged_at_ms")?, newest])
 }

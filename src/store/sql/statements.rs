@@ -19,7 +19,7 @@ macro_rules! withdraw_columns {
          w.expires_at_ms as w_expires_at_ms, w.claimable_until_ms as w_claimable_until_ms,
          w.reopens_at_ms as w_reopens_at_ms, w.claimable as w_claimable,
          w.payment_id as w_payment_id, w.payment_hold as w_payment_hold,
-         w.late_success as w_late_success,
+         w.late_success as w_late_success, w.withheld as w_withheld,
          w.modified_at_ms as w_modified_at_ms"
     };
 }
@@ -27,7 +27,7 @@ macro_rules! withdraw_columns {
 /// The columns that `rows::view` and `rows::payment` read.
 macro_rules! payment_columns {
     () => {
-        "p.id as p_id, p.version as p_version, p.invoice as p_invoice,
+        "p.id as p_id, p.version as p_version, p.withdraw_id as p_withdraw_id, p.invoice as p_invoice,
          p.payment_hash as p_payment_hash, p.amount_msat as p_amount_msat,
          p.fee_limit_msat as p_fee_limit_msat,
          p.invoice_expires_at_ms as p_invoice_expires_at_ms, p.send_until_ms as p_send_until_ms,
@@ -38,6 +38,8 @@ macro_rules! payment_columns {
          p.late_at_ms as p_late_at_ms, p.epoch as p_epoch, p.looks as p_looks"
     };
 }
+
+pub mod payment_lists;
 
 /// `select` of requests with their open or last attempts.
 macro_rules! select_views {
@@ -62,9 +64,10 @@ pub const CREATE: Sql = sql(
          (id, version, request_id, min_amount, max_amount, currency, target_currency,
           exchange_rate, ttl_s, target_min_sat, target_max_sat, memo, statement_descriptor,
           pass_thru, key_id, secret_sha256, expires_at_ms, status, claimable_until_ms,
-          reopens_at_ms, claimable, payment_id, payment_hold, late_success, modified_at_ms)
+          reopens_at_ms, claimable, payment_id, payment_hold, late_success, withheld,
+          modified_at_ms)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-             $20, $21, $22, $23, $24, $25)
+             $20, $21, $22, $23, $24, $25, $26)
      on conflict (caller, request_id) do nothing",
 );
 
@@ -73,9 +76,9 @@ pub const CHANGE: Sql = sql(
     "-- withdraw.change
      update withdraws
         set status = $1, claimable_until_ms = $2, reopens_at_ms = $3, claimable = $4,
-            payment_id = $5, payment_hold = $6, late_success = $7, modified_at_ms = $8,
-            version = version + 1
-      where id = $9 and version = $10",
+            payment_id = $5, payment_hold = $6, late_success = $7, withheld = $8,
+            modified_at_ms = $9, version = version + 1
+      where id = $10 and version = $11",
 );
 
 pub const BY_ID: Sql =
@@ -214,9 +217,10 @@ pub const ADVANCE: Sql = sql(
      update payments
         set state = $1, state_at_ms = $2, noted_reason = $3, preimage = $4, fee_msat = $5,
             failure_reason = $6, operator_reason = $7, late_preimage = $8, late_fee_msat = $9,
-            late_at_ms = $10, node_id = $11, known_at_ms = coalesce(known_at_ms, $12),
-            due_at_ms = $13, looks = $14, version = version + 1
-      where id = $15 and version = $16",
+            late_at_ms = $10, node_id = $11,
+            known_at_ms = case when $12 then null else coalesce(known_at_ms, $13) end,
+            due_at_ms = $14, looks = $15, version = version + 1
+      where id = $16 and version = $17",
 );
 
 pub const POSTPONE: Sql = sql(
@@ -276,14 +280,14 @@ pub const NEWEST_KNOWN: Sql = sql(
 pub const NEW_EVENT: Sql = sql(
     "write an event",
     "-- event.append
-     insert into events (withdraw_id, version, kind, payment_id, detail, at_ms)
-     values ($1, $2, $3, $4, $5, $6)",
+     insert into events (withdraw_id, version, kind, payment_id, detail, at_ms, operator, note)
+     values ($1, $2, $3, $4, $5, $6, $7, $8)",
 );
 
 pub const EVENTS_OF: Sql = sql(
     "read the events of a withdraw request",
     "-- event.of_withdraw
-     select withdraw_id, version, kind, payment_id, detail, at_ms
+     select withdraw_id, version, kind, payment_id, detail, at_ms, operator, note
        from events where withdraw_id = $1 order by version",
 );
 
@@ -322,3 +326,119 @@ pub const ANY_WITHDRAW: Sql =
 
 pub const PING: Sql =
     sql("reach the database", "-- ping\nselect id from withdraws where id is null limit 1");
+
+/// The sums are of few rows: those that the heartbeat cannot have counted. A payment was out by the
+/// time that it was known to be in flight, so one known before the heartbeat was counted by it.
+pub const STANDING: Sql = sql(
+    "read the instance's standing",
+    "-- instance.standing
+     select i.paused_at_ms, i.paused_by, i.pause_reason, i.fenced_at_ms, i.fence_reason,
+            n.node_id, n.alias, n.network, n.heartbeat_at_ms, n.synced, n.can_send_msat,
+            n.active_channels, n.busiest_channel_htlcs,
+            cast((select coalesce(sum(p.amount_msat + p.fee_limit_msat), 0) from payments p
+                   where p.state in ('RESERVED', 'SENDING')) as bigint) as not_out_msat,
+            cast((select coalesce(sum(p.amount_msat + p.fee_limit_msat), 0) from payments p
+                   where p.known_at_ms is not null and p.state <> 'FAILED' and p.state <> 'SENDING'
+                     and p.node_id = n.node_id
+                     and p.known_at_ms >= n.heartbeat_at_ms - $1) as bigint) as just_out_msat,
+            (select count(*) from payments p where p.state = 'IN_FLIGHT') as in_flight
+       from instance i left join nodes n on n.is_current",
+);
+
+pub const SPENT_SINCE: Sql = sql(
+    "add up what was accepted",
+    "-- payment.spent_since
+     select cast(coalesce(sum(amount_msat), 0) as bigint) as spent_msat from payments
+      where id >= $1 and state <> 'FAILED'",
+);
+
+pub const BEAT: Sql = sql(
+    "write the node's heartbeat",
+    "-- node.beat
+     update nodes set alias = $1, heartbeat_at_ms = $2, synced = $3, can_send_msat = $4,
+                      active_channels = $5, busiest_channel_htlcs = $6
+      where node_id = $7 and is_current",
+);
+
+pub const PAUSE: Sql = sql(
+    "pause",
+    "-- instance.pause
+     update instance set paused_at_ms = $1, paused_by = $2, pause_reason = $3
+      where paused_at_ms is null",
+);
+
+pub const RESUME: Sql = sql(
+    "resume",
+    "-- instance.resume
+     update instance set paused_at_ms = null, paused_by = null, pause_reason = null
+      where paused_at_ms is not null",
+);
+
+pub const FENCE: Sql = sql(
+    "fence",
+    "-- instance.fence
+     update instance set fenced_at_ms = $1, fence_reason = $2 where fenced_at_ms is null",
+);
+
+pub const NEW_ACTION: Sql = sql(
+    "write what an operator did",
+    "-- instance.action
+     insert into operator_actions (at_ms, action, operator, reason) values ($1, $2, $3, $4)",
+);
+
+pub const ACKNOWLEDGE: Sql = sql(
+    "end a fence",
+    "-- instance.acknowledge
+     update instance set fenced_at_ms = null, fence_reason = null, acknowledged_at_ms = $1
+      where fenced_at_ms is not null",
+);
+
+pub const FIRST_START: Sql = sql(
+    "write when the instance first started",
+    "-- instance.first_start
+     update instance set first_started_at_ms = $1 where first_started_at_ms is null",
+);
+
+pub const KNOWN_FROM: Sql = sql(
+    "read since when the instance knows the node's payments",
+    "-- instance.known_from
+     select first_started_at_ms, acknowledged_at_ms,
+            (select p.id from payments p order by p.id desc limit 1) as newest_id
+       from instance",
+);
+
+pub const HASH_EXISTS: Sql = sql(
+    "look for a payment hash",
+    "-- payment.by_hash\nselect id from payments where payment_hash = $1",
+);
+
+/// A payment that the node made and the database lost, as an operator assigned it.
+pub const RESTORE: Sql = sql(
+    "restore a payment",
+    "-- payment.restore
+     insert into payments
+         (id, version, withdraw_id, invoice, payment_hash, amount_msat, fee_limit_msat,
+          invoice_expires_at_ms, send_until_ms, state, state_at_ms, preimage, fee_msat)
+     values ($1, 1, $2, $3, $4, $5, $6, $7, $8, 'PAID', $9, $10, $11)
+     on conflict (payment_hash) do nothing",
+);
+
+pub const TO_WITHHOLD: Sql = sql(
+    "find withdraw requests to withhold",
+    concat!(
+        "-- withdraw.to_withhold\nselect ",
+        withdraw_columns!(),
+        " from withdraws w
+          where w.status = 'ACTIVE' and w.id < $1 and not w.withheld
+          order by w.id desc limit $2"
+    ),
+);
+
+pub const WITHHELD: Sql = sql(
+    "find withheld withdraw requests",
+    concat!(
+        "-- withdraw.withheld\nselect ",
+        withdraw_columns!(),
+        " from withdraws w where w.withheld order by w.id limit $1"
+    ),
+);

@@ -41,6 +41,8 @@ create table withdraws (
     payment_hold         text    check (payment_hold in ('RELEASED', 'OPEN', 'IN_DOUBT')),
     -- A closed attempt turned out to be paid: the request is not free, whatever else fails.
     late_success         integer not null default 0 check (late_success in (0, 1)),
+    -- Made before the database was restored: not claimable until an operator has looked.
+    withheld             integer not null default 0 check (withheld in (0, 1)),
     modified_at_ms       integer  not null,
 
     constraint withdraws_request_id_unique unique (caller, request_id),
@@ -51,6 +53,7 @@ create table withdraws (
     constraint withdraws_paid_by_a_payment check (status <> 'PAID' or payment_id is not null),
     constraint withdraws_claimable_is_free
         check (not claimable or (status = 'ACTIVE' and reopens_at_ms is null and not late_success
+                                 and not withheld
                                  and (payment_hold is null or payment_hold = 'RELEASED')))
 ) strict;
 
@@ -62,6 +65,7 @@ create index withdraws_unclaimable_active on withdraws (id)
     where not claimable and status = 'ACTIVE';
 -- The expiry pass, and the few claimable rows that it has not marked yet.
 create index withdraws_to_expire on withdraws (claimable_until_ms) where claimable;
+create index withdraws_withheld on withdraws (id) where withheld;
 create index withdraws_to_reopen on withdraws (reopens_at_ms) where reopens_at_ms is not null;
 
 -- Which keys must be there to show the LNURLs of open requests; read at start.
@@ -94,8 +98,9 @@ create table payments (
     late_at_ms            integer,
     -- The node that was asked last.
     node_id               text,
-    -- When the node was first seen to know it as in flight or paid. Never cleared: as long as the
-    -- node knows the newest of these, its word that it does not know another one counts.
+    -- When the node was first seen to know it as in flight or paid. As long as the node knows the
+    -- newest of these, its word that it does not know another one counts. Cleared only where an
+    -- operator ends a doubt without the node's word that it was paid.
     known_at_ms           integer,
     -- Of the last lease. Leases save work; correctness rests on `version`.
     epoch                 integer  not null default 0,
@@ -123,10 +128,18 @@ create unique index payments_one_open on payments (withdraw_id)
     where state in ('RESERVED', 'SENDING', 'IN_FLIGHT', 'NEEDS_OPERATOR');
 create unique index payments_one_paid on payments (withdraw_id) where state = 'PAID';
 create index payments_of_withdraw on payments (withdraw_id, id);
+-- ListPayments: one index per combination of filters; the primary key serves the list of all.
+create index payments_by_state on payments (state, id);
+create index payments_open on payments (id)
+    where state in ('RESERVED', 'SENDING', 'IN_FLIGHT', 'NEEDS_OPERATOR');
+create index payments_late on payments (id) where late_at_ms is not null;
 create index payments_due_fresh on payments (due_at_ms)
     where state = 'RESERVED' and due_at_ms is not null;
 create index payments_due_follow on payments (due_at_ms)
     where state <> 'RESERVED' and due_at_ms is not null;
+-- What the node's last heartbeat cannot have counted yet, and what fills its channels for long.
+create index payments_not_out on payments (state) where state in ('RESERVED', 'SENDING');
+create index payments_in_flight on payments (known_at_ms) where state = 'IN_FLIGHT';
 create index payments_newest_known on payments (node_id, known_at_ms)
     where known_at_ms is not null and state <> 'FAILED';
 
@@ -152,7 +165,11 @@ create table events (
     payment_id  blob,
     detail      text,
     at_ms       integer not null,
-    primary key (withdraw_id, version)
+    -- Who decided it, where a person did, and what they said to it.
+    operator    text,
+    note        text,
+    primary key (withdraw_id, version),
+    constraint events_operator_says_why check ((operator is null) = (note is null))
 ) strict;
 
 create table nodes (
@@ -162,7 +179,44 @@ create table nodes (
     network          text    not null,
     backend          text    not null,
     first_seen_at_ms integer  not null,
+    -- What it last said of itself: it is down when this is old, whoever asked.
+    heartbeat_at_ms  integer,
+    synced           integer,
+    -- Over its active channels, less their reserves.
+    can_send_msat    integer check (can_send_msat >= 0),
+    active_channels  integer,
+    -- HTLCs on the channel that has most of ours.
+    busiest_channel_htlcs integer,
     -- The one that pays.
     is_current       integer not null check (is_current in (0, 1))
 ) strict;
 create unique index nodes_one_current on nodes (is_current) where is_current;
+
+-- What holds for every replica at once: one row. Every claim and every send reads it under a lock in its
+-- own transaction, so that nothing is accepted or sent after a pause or a fence was committed.
+create table instance (
+    only_row      integer primary key default 1 check (only_row = 1),
+    paused_at_ms  integer,
+    paused_by     text,
+    pause_reason  text,
+    -- The database may have lost commits: nothing is accepted or sent until an operator has looked.
+    fenced_at_ms  integer,
+    fence_reason  text check (fence_reason in ('MARK_LOST', 'UNKNOWN_PAYMENTS', 'BY_HAND')),
+    -- Payments that the node made before were no business of this database.
+    first_started_at_ms integer,
+    -- What the node made before, an operator has looked at.
+    acknowledged_at_ms integer,
+    constraint instance_pause_is_whole check ((paused_at_ms is null) = (paused_by is null)
+                                              and (paused_at_ms is null) = (pause_reason is null)),
+    constraint instance_fence_is_whole check ((fenced_at_ms is null) = (fence_reason is null))
+) strict;
+insert into instance default values;
+
+-- Append-only: what operators did to the whole instance.
+create table operator_actions (
+    id       integer primary key,
+    at_ms    integer not null,
+    action   text not null,
+    operator text not null,
+    reason   text not null
+) strict;

@@ -1,0 +1,80 @@
+//! The use cases and passes, put together from the parts and the configuration.
+
+use std::sync::Arc;
+
+use super::{Parts, StartError};
+use crate::{
+    background::Heartbeats,
+    config::Config,
+    domain::PublicUrl,
+    grpc::Services,
+    service::{
+        ClaimService, Guard, NodeTrust, OperationsService, Payer, PaymentService, RestoreService,
+        Waker, WithdrawService,
+    },
+};
+
+pub fn trust(config: &Config, parts: &Parts) -> Result<NodeTrust, StartError> {
+    Ok(NodeTrust::new(
+        Arc::clone(&parts.store),
+        Arc::clone(&parts.node),
+        Arc::clone(&parts.runtime.clock),
+        config.expected_identity()?,
+    ))
+}
+
+pub fn payer(config: &Config, parts: &Parts, trust: &Arc<NodeTrust>) -> Result<Payer, StartError> {
+    let (store, node) = (Arc::clone(&parts.store), Arc::clone(&parts.node));
+    let (runtime, options) = (parts.runtime.clone(), config.payer_options()?);
+    Ok(Payer::new(store, node, runtime, Arc::clone(trust), options))
+}
+
+pub fn guard(config: &Config, parts: &Parts, trust: &Arc<NodeTrust>) -> Result<Guard, StartError> {
+    let (store, node) = (Arc::clone(&parts.store), Arc::clone(&parts.node));
+    let (runtime, options) = (parts.runtime.clone(), config.guard_options()?);
+    Ok(Guard::new(store, node, Arc::clone(trust), runtime, options))
+}
+
+pub fn heartbeats(
+    config: &Config,
+    parts: &Parts,
+    trust: &Arc<NodeTrust>,
+) -> Result<Heartbeats, StartError> {
+    let (store, node) = (Arc::clone(&parts.store), Arc::clone(&parts.node));
+    let rules = config.claim_rules()?;
+    let limits = (rules.paying, rules.fees);
+    Ok(Heartbeats::new(store, node, Arc::clone(trust), limits, parts.runtime.clone()))
+}
+
+pub fn claims(
+    config: &Config,
+    parts: &Parts,
+    public_url: &PublicUrl,
+    waker: &Waker,
+) -> Result<ClaimService, StartError> {
+    let store = Arc::clone(&parts.store);
+    let runtime = parts.runtime.clone();
+    Ok(ClaimService::new(store, config.claim_rules()?, public_url.clone(), runtime, waker.clone()))
+}
+
+/// What the gRPC server serves.
+pub fn services(
+    config: &Config,
+    parts: &Parts,
+    public_url: PublicUrl,
+    payer: &Payer,
+    trust: &Arc<NodeTrust>,
+) -> Result<Services, StartError> {
+    let (store, runtime) = (|| Arc::clone(&parts.store), || parts.runtime.clone());
+    let (node, trust) = (Arc::clone(&parts.node), Arc::clone(trust));
+    let rules = config.claim_rules()?;
+    let most = rules.paying.max_amount;
+    let keyring = parts.keyring.clone();
+    let delays = (config.guard_options()?.commit_delay, config.payer_options()?.claim_grace);
+    Ok(Services {
+        withdraws: WithdrawService::new(store(), keyring, public_url, most, runtime()),
+        payments: PaymentService::new(store(), payer.inquiry(), runtime()),
+        operations: OperationsService::new(store(), rules, runtime()),
+        restore: RestoreService::new(store(), node, trust, delays, runtime()),
+    })
+}

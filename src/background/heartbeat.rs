@@ -1,0 +1,102 @@
+//! Asks the node what it can pay, and writes it down for every process, those without any credential
+//! included; and tells when the instance stops to accept claims, and when it accepts them again.
+
+use std::sync::{Arc, Mutex};
+
+use crate::{
+    domain::{FeePolicy, Halt, Heartbeat, PayingLimits, Standing},
+    ports::{LightningNode, Store, StoreError},
+    runtime::Runtime,
+    service::{Distrust, NodeTrust},
+};
+
+/// The heartbeat pass.
+pub struct Heartbeats {
+    store: Arc<dyn Store>,
+    node: Arc<dyn LightningNode>,
+    trust: Arc<NodeTrust>,
+    limits: PayingLimits,
+    fees: FeePolicy,
+    runtime: Runtime,
+    /// What was told last.
+    told: Mutex<Option<Halt>>,
+}
+
+impl std::fmt::Debug for Heartbeats {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Heartbeats").finish_non_exhaustive()
+    }
+}
+
+impl Heartbeats {
+    /// Of this node, into this store.
+    pub fn new(
+        store: Arc<dyn Store>,
+        node: Arc<dyn LightningNode>,
+        trust: Arc<NodeTrust>,
+        (limits, fees): (PayingLimits, FeePolicy),
+        runtime: Runtime,
+    ) -> Self {
+        Self { store, node, trust, limits, fees, runtime, told: Mutex::default() }
+    }
+
+    /// One pass. A node that is silent leaves its last heartbeat to grow old.
+    pub async fn run_once(&self) -> Result<(), Distrust> {
+        let beaten = self.beat().await;
+        self.tell().await?;
+        beaten
+    }
+
+    async fn beat(&self) -> Result<(), Distrust> {
+        // Before the node is asked: what it says holds since then.
+        let at = self.runtime.clock.now();
+        let health = self.node.health().await?;
+        let paying = self.trust.paying_node().await?;
+        let seen = health.introduction;
+        if seen.id != paying {
+            // Told already by whoever keeps the trust.
+            return Ok(());
+        }
+        let beat = Heartbeat {
+            node: seen.id,
+            alias: seen.alias,
+            network: seen.network,
+            at,
+            synced: health.synced,
+            can_send: health.can_send,
+            active_channels: health.active_channels.into(),
+            busiest_channel_htlcs: health.busiest_channel_htlcs.into(),
+        };
+        Ok(self.store.beat(&beat).await?)
+    }
+
+    async fn tell(&self) -> Result<(), StoreError> {
+        let standing = self.store.standing(self.limits.clock_skew, None).await?;
+        let halt = self.halt(&standing);
+        let mut told = match self.told.lock() {
+            Ok(told) => told,
+            Err(poisoned) => poisoned.into_inner(),
+        };
+        if *told == halt {
+            return Ok(());
+        }
+        match halt {
+            Some(halt @ Halt::ChannelsFull) => {
+                let in_flight = standing.in_flight;
+                tracing::error!(in_flight, halt = halt.name(), "too many payments are in flight");
+            }
+            Some(halt) => tracing::warn!(halt = halt.name(), "nothing new is accepted"),
+            None => tracing::info!("claims are accepted again"),
+        }
+        *told = halt;
+        Ok(())
+    }
+
+    fn halt(&self, standing: &Standing) -> Option<Halt> {
+        match standing.room(&self.limits, &self.fees, self.runtime.clock.now()) {
+            Ok(room) if room.most.get() == 0 => Some(room.bound),
+            Ok(_) => None,
+            Err(halt) => Some(halt),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! `instance`, `pause`, `resume`, `fence`, `acknowledge-restore` and `release`: what operators do to all
+//! replicas at once.
+
+use clap::Args;
+
+use super::{printable, requests::Server};
+use crate::client::{
+    InstanceShown, NodePaymentShown, Operations, Pair, Signed, acknowledged_to_json,
+    instance_to_json, node_payment_time, node_payment_to_json,
+};
+
+#[derive(Debug, Args)]
+pub(super) struct InstanceArgs {
+    #[command(flatten)]
+    server: Server,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TurnArgs {
+    /// Your name: it is kept with what you do.
+    #[arg(long)]
+    operator: String,
+    /// Why, in your words: kept as well.
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    server: Server,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AcknowledgeArgs {
+    /// A request and the unknown payment that it was paid with; can be given several times.
+    #[arg(long = "paid", value_name = "WITHDRAW=HASH")]
+    paid: Vec<Pair>,
+    /// Your name: it is kept with what you do. Without it the unknown payments are listed, and nothing
+    /// is changed.
+    #[arg(long, requires = "reason")]
+    operator: Option<String>,
+    /// Why, in your words: kept as well.
+    #[arg(long, requires = "operator")]
+    reason: Option<String>,
+    #[command(flatten)]
+    server: Server,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReleaseArgs {
+    /// wr_…, one or several.
+    #[arg(required_unless_present = "release_all", conflicts_with = "release_all")]
+    ids: Vec<String>,
+    /// Release all that are withheld.
+    #[arg(long)]
+    release_all: bool,
+    /// Your name: it is kept with what you do.
+    #[arg(long)]
+    operator: String,
+    /// Why, in your words: kept as well.
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    server: Server,
+}
+
+pub(super) async fn instance(args: InstanceArgs) -> anyhow::Result<()> {
+    let instance = Operations::connect(args.server.address()).await?.instance().await?;
+    show(&instance, &args.server);
+    Ok(())
+}
+
+pub(super) async fn pause(args: TurnArgs) -> anyhow::Result<()> {
+    let by = Signed { operator: args.operator, reason: args.reason };
+    let instance = Operations::connect(args.server.address()).await?.pause(by).await?;
+    show(&instance, &args.server);
+    Ok(())
+}
+
+pub(super) async fn resume(args: TurnArgs) -> anyhow::Result<()> {
+    let by = Signed { operator: args.operator, reason: args.reason };
+    let instance = Operations::connect(args.server.address()).await?.resume(by).await?;
+    show(&instance, &args.server);
+    Ok(())
+}
+
+pub(super) async fn fence(args: TurnArgs) -> anyhow::Result<()> {
+    let by = Signed { operator: args.operator, reason: args.reason };
+    let instance = Operations::connect(args.server.address()).await?.fence(by).await?;
+    show(&instance, &args.server);
+    Ok(())
+}
+
+pub(super) async fn acknowledge(args: AcknowledgeArgs) -> anyhow::Result<()> {
+    let mut client = Operations::connect(args.server.address()).await?;
+    let (Some(operator), Some(reason)) = (args.operator, args.reason) else {
+        if !args.paid.is_empty() {
+            anyhow::bail!("--paid needs --operator and --reason");
+        }
+        list(&client.unknown().await?, args.server.json());
+        return Ok(());
+    };
+    let done = client.acknowledge(Signed { operator, reason }, args.paid).await?;
+    if args.server.json() {
+        say!("{}", acknowledged_to_json(&done));
+        return Ok(());
+    }
+    list(&done.unknown, false);
+    say!("{} requests are withheld until they are released", done.withheld);
+    if let Some(instance) = &done.instance {
+        show(instance, &args.server);
+    }
+    Ok(())
+}
+
+/// One line each, to lay beside the logs of the lost time.
+fn list(payments: &[NodePaymentShown], json: bool) {
+    if json {
+        let payments: Vec<_> = payments.iter().map(node_payment_to_json).collect();
+        say!("{}", serde_json::json!({ "payments": payments }));
+        return;
+    }
+    say!("{} payments of the node are unknown to the database", payments.len());
+    for payment in payments {
+        say!(
+            "  {}  {:<9}  {} msat  {}",
+            payment.payment_hash,
+            payment.state().as_str_name(),
+            payment.amount_msat,
+            node_payment_time(payment)
+        );
+    }
+}
+
+pub(super) async fn release(args: ReleaseArgs) -> anyhow::Result<()> {
+    let by = Signed { operator: args.operator, reason: args.reason };
+    let mut client = Operations::connect(args.server.address()).await?;
+    let released = client.release(by, args.ids, args.release_all).await?;
+    if args.server.json() {
+        say!("{}", serde_json::json!({ "released": released }));
+    } else {
+        say!("{released} requests were released");
+    }
+    Ok(())
+}
+
+fn show(instance: &InstanceShown, server: &Server) {
+    if server.json() {
+        say!("{}", instance_to_json(instance));
+        return;
+    }
+    match instance.halt_name() {
+        None => say!("accepts claims of up to {} sat", instance.max_withdrawable_sat),
+        Some(halt) => say!("accepts nothing new: {halt}"),
+    }
+    if let Some(act) = &instance.paused {
+        say!("  paused by {}: {}", printable(&act.operator), printable(&act.reason));
+    }
+    if instance.fenced_at.is_some() {
+        say!("  fenced: {}", instance.fence_reason().as_str_name());
+    }
+    if let Some(node) = &instance.node {
+        let synced = if node.synced { "synced" } else { "not synced" };
+        say!("  node {}  {}  {}", node.identity, printable(&node.alias), synced);
+        say!(
+            "  can send {} msat over {} channels, {} HTLCs on the busiest",
+            node.can_send_msat,
+            node.active_channels,
+            node.busiest_channel_htlcs
+        );
+    }
+    say!("  {} payments in flight", instance.in_flight);
+}

@@ -1,0 +1,193 @@
+//! Which payments a list shows: filters become bounds on ids, since ids carry the time of their making.
+
+use uuid::Uuid;
+
+use super::PaymentView;
+use crate::domain::{Fingerprint, Millis, PaymentHash, PaymentId, State, Timestamp, WithdrawId};
+
+/// Where an attempt stands, without what is known of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum StateKind {
+    /// [`State::Reserved`]
+    Reserved,
+    /// [`State::Sending`]
+    Sending,
+    /// [`State::InFlight`]
+    InFlight,
+    /// [`State::Paid`]
+    Paid,
+    /// [`State::Failed`]
+    Failed,
+    /// [`State::NeedsOperator`]
+    NeedsOperator,
+}
+
+impl StateKind {
+    /// The name that proto, SQL and docs use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Reserved => "RESERVED",
+            Self::Sending => "SENDING",
+            Self::InFlight => "IN_FLIGHT",
+            Self::Paid => "PAID",
+            Self::Failed => "FAILED",
+            Self::NeedsOperator => "NEEDS_OPERATOR",
+        }
+    }
+
+    /// Whether such an attempt still holds its request.
+    pub const fn is_open(self) -> bool {
+        match self {
+            Self::Reserved | Self::Sending | Self::InFlight | Self::NeedsOperator => true,
+            Self::Paid | Self::Failed => false,
+        }
+    }
+}
+
+/// Which payments a list shows. All conditions hold together.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PaymentFilter {
+    /// Only in this state.
+    pub state: Option<StateKind>,
+    /// Only attempts to fulfil this request.
+    pub withdraw: Option<WithdrawId>,
+    /// Only the one of this hash.
+    pub payment_hash: Option<PaymentHash>,
+    /// Inclusive.
+    pub created_after: Option<Timestamp>,
+    /// Exclusive.
+    pub created_before: Option<Timestamp>,
+    /// Only open ones that were accepted at least so long ago.
+    pub open_longer_than: Option<Millis>,
+    /// Only failed ones that were paid after all.
+    pub late_success: bool,
+}
+
+/// A list of payments to read, newest first.
+#[derive(Clone, Debug)]
+pub struct PaymentQuery {
+    /// Which.
+    pub filter: PaymentFilter,
+    /// After this one, going back in time.
+    pub after: Option<PaymentId>,
+    /// How many rows at most.
+    pub limit: i64,
+    /// The instant at which `open_longer_than` is judged.
+    pub now: Timestamp,
+}
+
+/// Which states a list shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Span {
+    /// All.
+    Any,
+    /// This one.
+    One(StateKind),
+    /// All that are open.
+    Open,
+    /// FAILED, and paid after all.
+    Late,
+    /// The conditions exclude each other.
+    None,
+}
+
+impl PaymentFilter {
+    /// What a page token is bound to.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&format!("payments|{self:?}"))
+    }
+
+    /// Which states fulfil the conditions.
+    pub fn span(&self) -> Span {
+        match (self.state, self.open_longer_than.is_some(), self.late_success) {
+            (None, false, false) => Span::Any,
+            (None, true, false) => Span::Open,
+            (None | Some(StateKind::Failed), false, true) => Span::Late,
+            (Some(state), false, false) => Span::One(state),
+            (Some(state), true, false) if state.is_open() => Span::One(state),
+            (Some(_), _, _) | (None, true, true) => Span::None,
+        }
+    }
+}
+
+impl PaymentQuery {
+    /// Whether an attempt fulfils the conditions, for lists that the hash has narrowed to it.
+    pub fn admits(&self, payment: &PaymentView) -> bool {
+        let late = matches!(payment.state, State::Failed { late: Some(_), .. });
+        let in_span = match self.filter.span() {
+            Span::Any => true,
+            Span::One(state) => payment.state.kind() == state,
+            Span::Open => payment.state.is_open(),
+            Span::Late => late,
+            Span::None => false,
+        };
+        in_span
+            && payment.id >= self.lowest()
+            && payment.id < self.bound()
+            && self.filter.withdraw.is_none_or(|withdraw| withdraw == payment.withdraw)
+            && self.filter.payment_hash.is_none_or(|hash| hash == payment.payment_hash)
+    }
+
+    /// The least id of the list, inclusive.
+    pub fn lowest(&self) -> PaymentId {
+        PaymentId::first_at(self.filter.created_after.unwrap_or(Timestamp::MIN))
+    }
+
+    /// The upper bound of the list's ids, exclusive.
+    pub fn bound(&self) -> PaymentId {
+        let newest = PaymentId::from_uuid(Uuid::max());
+        let before = self.filter.created_before.map_or(newest, PaymentId::first_at);
+        let aged = self.filter.open_longer_than.map_or(newest, |age| {
+            // Accepted exactly so long ago is long enough.
+            let last = Timestamp::from_ms(self.now.as_ms().saturating_sub(age.as_ms()));
+            PaymentId::first_at(last.plus(Millis::from_ms(1)))
+        });
+        let bound = before.min(aged);
+        self.after.map_or(bound, |after| after.min(bound))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn by(state: Option<StateKind>, open: bool, late_success: bool) -> PaymentFilter {
+        let open_longer_than = open.then_some(Millis::ZERO);
+        PaymentFilter { state, open_longer_than, late_success, ..PaymentFilter::default() }
+    }
+
+    #[test]
+    fn conditions_that_exclude_each_other_find_nothing() {
+        assert_eq!(by(None, false, false).span(), Span::Any);
+        assert_eq!(by(None, true, false).span(), Span::Open);
+        assert_eq!(by(None, false, true).span(), Span::Late);
+        assert_eq!(by(None, true, true).span(), Span::None);
+        for state in
+            [StateKind::Sending, StateKind::NeedsOperator, StateKind::Paid, StateKind::Failed]
+        {
+            let (ended, failed) = (!state.is_open(), state == StateKind::Failed);
+            let (one, none) = (Span::One(state), Span::None);
+            assert_eq!(by(Some(state), false, false).span(), one);
+            assert_eq!(by(Some(state), true, false).span(), if ended { none } else { one });
+            assert_eq!(by(Some(state), false, true).span(), if failed { Span::Late } else { none });
+            assert_eq!(by(Some(state), true, true).span(), none);
+        }
+    }
+
+    #[test]
+    fn an_age_is_a_bound_that_includes_its_edge() {
+        let now = Timestamp::from_ms(1_800_000_000_000);
+        let query = |age_s: i64| PaymentQuery {
+            filter: PaymentFilter {
+                open_longer_than: Some(Millis::from_secs(age_s)),
+                ..PaymentFilter::default()
+            },
+            after: None,
+            limit: 1,
+            now,
+        };
+        let accepted = PaymentId::new(now.minus(Millis::from_secs(10)), &[0xff; 10]);
+        assert!(accepted < query(10).bound() && accepted > query(11).bound());
+        assert_eq!(query(i64::MAX).bound(), PaymentId::first_at(Timestamp::MIN));
+    }
+}

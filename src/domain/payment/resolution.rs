@@ -1,0 +1,94 @@
+//! What an operator asks for, and the rules that it must fulfil: all violations at once, by field.
+
+use super::Outcome;
+use crate::domain::{
+    Field, Msat, PaymentId, Preimage, Violation, read_operator_name, read_operator_reason,
+};
+
+/// What an operator asks for, as it came.
+#[derive(Clone, Debug)]
+pub struct ResolutionDraft {
+    /// Of the payment.
+    pub id: String,
+    /// The operator's name.
+    pub operator: String,
+    /// Why.
+    pub reason: String,
+    /// How it ended.
+    pub outcome: Option<OutcomeDraft>,
+}
+
+/// How a payment ended, as it came.
+#[derive(Clone, Debug)]
+pub enum OutcomeDraft {
+    /// It was paid.
+    Paid {
+        /// In hex.
+        preimage: String,
+        /// In millisatoshis.
+        fee_msat: Option<i64>,
+    },
+    /// It was not.
+    Failed {
+        /// The operator knows that the node cannot be asked.
+        node_unreachable: bool,
+        /// The payee says so too.
+        payee_unpaid: bool,
+    },
+}
+
+/// What a draft becomes when it fulfils all rules.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Resolution {
+    /// Which payment.
+    pub payment: PaymentId,
+    /// Who decides.
+    pub operator: String,
+    /// Why.
+    pub reason: String,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+impl ResolutionDraft {
+    /// Checks every field and reports every violation.
+    pub fn validate(self) -> Result<Resolution, Vec<Violation>> {
+        let mut violations = Vec::new();
+        let mut broken = |field, rule: String| violations.push(Violation::new(field, rule));
+        let payment = PaymentId::parse(&self.id).map_err(|fault| match self.id.as_str() {
+            "" => broken(Field::Id, "is required".to_owned()),
+            _ => broken(Field::Id, fault.to_string()),
+        });
+        let operator = read_operator_name(&self.operator);
+        let operator = operator.map_err(|rule| broken(Field::Operator, rule));
+        let reason = read_operator_reason(&self.reason);
+        let reason = reason.map_err(|rule| broken(Field::Reason, rule));
+        let outcome = match self.outcome {
+            None => {
+                broken(Field::Outcome, "is required: paid or failed".to_owned());
+                None
+            }
+            Some(OutcomeDraft::Failed { node_unreachable, payee_unpaid }) => {
+                Some(Outcome::Failed { node_unreachable, payee_unpaid })
+            }
+            Some(OutcomeDraft::Paid { preimage, fee_msat }) => {
+                let preimage = Preimage::parse(&preimage);
+                if preimage.is_none() {
+                    broken(Field::PaidPreimage, "must be 32 bytes in hex".to_owned());
+                }
+                let fee = fee_msat.map(Msat::new);
+                if fee == Some(None) {
+                    broken(Field::PaidFee, format!("must be from 0 to {}", Msat::MAX.get()));
+                }
+                preimage.map(|preimage| Outcome::Paid { preimage, fee: fee.flatten() })
+            }
+        };
+        match (payment, operator, reason, outcome) {
+            (Ok(payment), Ok(operator), Ok(reason), Some(outcome)) if violations.is_empty() => {
+                let (operator, reason) = (operator.to_owned(), reason.to_owned());
+                Ok(Resolution { payment, operator, reason, outcome })
+            }
+            _ => Err(violations),
+        }
+    }
+}

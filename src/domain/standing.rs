@@ -1,0 +1,334 @@
+//! Whether the instance can pay at this moment, and how much: what holds for all requests at once.
+//!
+//! A request is claimable by itself alone (see [`super::Withdraw::unclaimable`]); this is the other
+//! half. What was accepted before goes on, whatever stands here.
+
+use super::{FeePolicy, Millis, Msat, Network, NodeId, Sat, Timestamp};
+
+/// What a node last said of itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Heartbeat {
+    /// The node that pays.
+    pub node: NodeId,
+    /// Its name for people.
+    pub alias: String,
+    /// The network that it is on.
+    pub network: Network,
+    /// When it was asked. What it says holds at least since then.
+    pub at: Timestamp,
+    /// It has followed the chain to the tip.
+    pub synced: bool,
+    /// What its active channels can send now, less their reserves.
+    pub can_send: Msat,
+    /// How many channels can be used.
+    pub active_channels: i64,
+    /// HTLCs that we have out on the channel that has most of them; channels take 483.
+    pub busiest_channel_htlcs: i64,
+}
+
+/// A person who did something to the instance, and why.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Act {
+    /// The person's name.
+    pub operator: String,
+    /// In the person's words.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Why the instance has fenced itself: the database may have lost commits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum FenceReason {
+    /// A commit that a process had been told was durable is gone.
+    MarkLost,
+    /// The node knows payments that the database does not.
+    UnknownPayments,
+    /// An operator said so.
+    ByHand,
+}
+
+impl FenceReason {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::MarkLost, Self::UnknownPayments, Self::ByHand];
+
+    /// The name that proto, SQL and docs use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MarkLost => "MARK_LOST",
+            Self::UnknownPayments => "UNKNOWN_PAYMENTS",
+            Self::ByHand => "BY_HAND",
+        }
+    }
+
+    /// Reads a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+}
+
+/// What a person, or the instance itself, does to all of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Turn {
+    /// From here on nothing new is claimed or sent; what is in flight is followed.
+    Pause(Act),
+    /// The end of a pause.
+    Resume(Act),
+    /// As a pause, until somebody has looked at what the database may have lost.
+    Fence(FenceReason, Act),
+    /// The end of a fence: somebody has looked.
+    Acknowledge(Act),
+}
+
+impl Turn {
+    /// Who, when and why.
+    pub const fn act(&self) -> &Act {
+        match self {
+            Self::Pause(act) | Self::Resume(act) | Self::Fence(_, act) | Self::Acknowledge(act) => {
+                act
+            }
+        }
+    }
+
+    /// The name that SQL and logs use.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Pause(_) => "PAUSE",
+            Self::Resume(_) => "RESUME",
+            Self::Fence(..) => "FENCE",
+            Self::Acknowledge(_) => "ACKNOWLEDGE",
+        }
+    }
+}
+
+/// What the database knows of the whole instance.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Standing {
+    /// Nothing new is claimed or sent, because a person said so.
+    pub paused: Option<Act>,
+    /// The same, because the database may have lost commits.
+    pub fenced: Option<(Timestamp, FenceReason)>,
+    /// This process has made sure that the database server which answers now has lost nothing.
+    pub verified: bool,
+    /// The node that pays.
+    pub node: Option<NodeId>,
+    /// What that node last said; none before its first word.
+    pub heartbeat: Option<Heartbeat>,
+    /// Amounts and fee limits of open attempts that the heartbeat cannot have counted: they were not
+    /// out yet.
+    pub unseen: Msat,
+    /// Attempts in flight.
+    pub in_flight: i64,
+    /// Amounts accepted within the last 24 hours that did not fail; zero while no limit asks for it.
+    pub spent_24h: Msat,
+}
+
+/// What may be paid. The same in every replica, by configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct PayingLimits {
+    /// A node that has been silent for longer is down.
+    pub heartbeat_stale: Millis,
+    /// How far replicas' clocks may disagree.
+    pub clock_skew: Millis,
+    /// The most of one request.
+    pub max_amount: Option<Sat>,
+    /// The most that is accepted within 24 hours.
+    pub rolling_24h: Option<Sat>,
+    /// So many payments in flight for each active channel, and no more are begun: the rest of its 483
+    /// HTLC slots is for parts, for others and for ending what is out.
+    pub max_in_flight_per_channel: i64,
+}
+
+/// Why nothing new is accepted. Wallets are told no more than that it is so.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Halt {
+    /// An operator has paused the instance.
+    Paused,
+    /// The instance is fenced: the database may have lost commits.
+    Fenced,
+    /// This process has not yet made sure that the database has lost nothing.
+    Unverified,
+    /// The node has not been heard of for too long, or is another one.
+    NodeSilent,
+    /// The node does not follow the chain.
+    NodeUnsynced,
+    /// Too many payments are in flight.
+    ChannelsFull,
+    /// The node cannot send as much.
+    NoLiquidity,
+    /// What may be paid within 24 hours is spent.
+    LimitSpent,
+}
+
+impl Halt {
+    /// The name that proto, logs and docs use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Paused => "PAUSED",
+            Self::Fenced => "FENCED",
+            Self::Unverified => "UNVERIFIED",
+            Self::NodeSilent => "NODE_SILENT",
+            Self::NodeUnsynced => "NODE_UNSYNCED",
+            Self::ChannelsFull => "CHANNELS_FULL",
+            Self::NoLiquidity => "NO_LIQUIDITY",
+            Self::LimitSpent => "LIMIT_SPENT",
+        }
+    }
+}
+
+impl Standing {
+    /// The most that one claim can get now, and what bounds it if anything does. Liquidity beyond our
+    /// own channels is not known: a claim within this room can still fail, and then reopens.
+    pub fn room(
+        &self,
+        limits: &PayingLimits,
+        fees: &FeePolicy,
+        now: Timestamp,
+    ) -> Result<Room, Halt> {
+        if self.paused.is_some() {
+            return Err(Halt::Paused);
+        }
+        if self.fenced.is_some() {
+            return Err(Halt::Fenced);
+        }
+        if !self.verified {
+            return Err(Halt::Unverified);
+        }
+        let Some(beat) = &self.heartbeat else {
+            return Err(Halt::NodeSilent);
+        };
+        // Either way: one from the future is of a clock that has been set back since.
+        if now.since(beat.at).abs() > limits.heartbeat_stale {
+            return Err(Halt::NodeSilent);
+        }
+        if !beat.synced {
+            return Err(Halt::NodeUnsynced);
+        }
+        if self.channels_full(limits) {
+            return Err(Halt::ChannelsFull);
+        }
+        let free = beat.can_send.get().saturating_sub(self.unseen.get()).max(0);
+        let sendable = Msat::new(free).map_or(Sat::MAX, |free| fees.largest_within(free));
+        let mut room = Room { most: sendable, bound: Halt::NoLiquidity };
+        if let Some(limit) = limits.rolling_24h {
+            // Down to whole satoshis.
+            let left = (limit.to_msat().get() - self.spent_24h.get()).max(0) / 1000;
+            room = room.and(Sat::new(left).unwrap_or(Sat::MAX), Halt::LimitSpent);
+        }
+        Ok(limits.max_amount.map_or(room, |most| room.and(most, Halt::LimitSpent)))
+    }
+
+    /// Whether no further payment may be begun because too many are in flight. With no channel at all
+    /// the node says so by what it can send.
+    pub fn channels_full(&self, limits: &PayingLimits) -> bool {
+        let channels = self.heartbeat.as_ref().map_or(1, |beat| beat.active_channels.max(1));
+        self.in_flight >= limits.max_in_flight_per_channel.saturating_mul(channels)
+    }
+}
+
+/// How much one claim can get now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Room {
+    /// The most.
+    pub most: Sat,
+    /// What bounds it.
+    pub bound: Halt,
+}
+
+impl Room {
+    const fn and(self, most: Sat, bound: Halt) -> Self {
+        if most.get() < self.most.get() { Self { most, bound } } else { self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_ms(1_800_000_000_000);
+    const FEES: FeePolicy = FeePolicy { ppm: 10_000, floor: Msat::new(1000).unwrap() };
+    const LIMITS: PayingLimits = PayingLimits {
+        heartbeat_stale: Millis::from_secs(15),
+        clock_skew: Millis::from_secs(5),
+        max_amount: None,
+        rolling_24h: None,
+        max_in_flight_per_channel: 400,
+    };
+
+    fn sat(n: i64) -> Sat {
+        Sat::new(n).unwrap()
+    }
+
+    fn standing() -> Standing {
+        let node = NodeId::parse(&format!("02{}", "ab".repeat(32))).unwrap();
+        Standing {
+            paused: None,
+            fenced: None,
+            verified: true,
+            node: Some(node.clone()),
+            heartbeat: Some(Heartbeat {
+                node,
+                alias: String::new(),
+                network: Network::Regtest,
+                at: NOW,
+                synced: true,
+                can_send: sat(1010).to_msat(),
+                active_channels: 2,
+                busiest_channel_htlcs: 0,
+            }),
+            unseen: Msat::new(0).unwrap(),
+            in_flight: 0,
+            spent_24h: Msat::new(0).unwrap(),
+        }
+    }
+
+    fn room(standing: &Standing, limits: &PayingLimits) -> Result<(i64, Halt), Halt> {
+        standing.room(limits, &FEES, NOW).map(|room| (room.most.get(), room.bound))
+    }
+
+    #[test]
+    fn the_room_is_what_the_node_can_send_with_the_fee_limit() {
+        assert_eq!(room(&standing(), &LIMITS), Ok((1000, Halt::NoLiquidity)));
+        let some_unseen = Standing { unseen: sat(505).to_msat(), ..standing() };
+        assert_eq!(room(&some_unseen, &LIMITS), Ok((500, Halt::NoLiquidity)));
+        let all_unseen = Standing { unseen: sat(5000).to_msat(), ..standing() };
+        assert_eq!(room(&all_unseen, &LIMITS), Ok((0, Halt::NoLiquidity)));
+    }
+
+    #[test]
+    fn limits_bound_the_room() {
+        let limits = PayingLimits { rolling_24h: Some(sat(900)), ..LIMITS };
+        assert_eq!(room(&standing(), &limits), Ok((900, Halt::LimitSpent)));
+        let spent = Standing { spent_24h: Msat::new(600_500).unwrap(), ..standing() };
+        assert_eq!(room(&spent, &limits), Ok((299, Halt::LimitSpent)));
+        let overspent = Standing { spent_24h: sat(1000).to_msat(), ..standing() };
+        assert_eq!(room(&overspent, &limits), Ok((0, Halt::LimitSpent)));
+        let limits = PayingLimits { max_amount: Some(sat(7)), ..limits };
+        assert_eq!(room(&spent, &limits), Ok((7, Halt::LimitSpent)));
+    }
+
+    #[test]
+    fn each_halt_has_its_cause() {
+        let act = Act { operator: "ann".into(), reason: "audit".into(), at: NOW };
+        let beat = |change: fn(&mut Heartbeat)| {
+            let mut standing = standing();
+            standing.heartbeat.as_mut().map(change);
+            standing
+        };
+        let cases = [
+            (Standing { paused: Some(act), ..standing() }, Halt::Paused),
+            (Standing { fenced: Some((NOW, FenceReason::ByHand)), ..standing() }, Halt::Fenced),
+            (Standing { verified: false, ..standing() }, Halt::Unverified),
+            (Standing { heartbeat: None, ..standing() }, Halt::NodeSilent),
+            (beat(|beat| beat.at = NOW.minus(Millis::from_ms(15_001))), Halt::NodeSilent),
+            (beat(|beat| beat.at = NOW.plus(Millis::from_ms(15_001))), Halt::NodeSilent),
+            (beat(|beat| beat.synced = false), Halt::NodeUnsynced),
+            (Standing { in_flight: 800, ..standing() }, Halt::ChannelsFull),
+        ];
+        for (standing, halt) in cases {
+            assert_eq!(room(&standing, &LIMITS), Err(halt));
+        }
+        room(&Standing { in_flight: 799, ..standing() }, &LIMITS).unwrap();
+        room(&beat(|beat| beat.at = NOW.minus(Millis::from_secs(15))), &LIMITS).unwrap();
+    }
+}

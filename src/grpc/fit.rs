@@ -1,0 +1,31 @@
+//! Pages end before they outgrow what clients take.
+
+use prost::Message;
+use uuid::Uuid;
+
+use crate::domain::{Fingerprint, PageToken};
+
+/// A page ends here, well below the 4 MiB that clients take.
+const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
+
+/// Cuts a page at [`MAX_PAGE_BYTES`], never below one entry. Returns it with the token of the next
+/// one, which is empty at the end of the list: when all entries fit and there are no `more`.
+pub fn fit<T: Message>(
+    entries: impl ExactSizeIterator<Item = (Uuid, T)>,
+    mut more: bool,
+    filter: Fingerprint,
+) -> (Vec<T>, String) {
+    let (mut bytes, mut last) = (0, None);
+    let mut page = Vec::with_capacity(entries.len());
+    for (id, entry) in entries {
+        bytes += entry.encoded_len();
+        if bytes > MAX_PAGE_BYTES && last.is_some() {
+            more = true;
+            break;
+        }
+        page.push(entry);
+        last = Some(id);
+    }
+    let next = last.filter(|_| more).map(|last| PageToken::new(filter, last).to_string());
+    (page, next.unwrap_or_default())
+}

@@ -1,0 +1,284 @@
+//! After a restored backup or a failover that lost commits: an operator looks at what the node paid and
+//! the database forgot, says which requests were paid by it, and lets the instance go on.
+
+use std::sync::Arc;
+
+use super::{Asked, Distrust, NodeTrust, ServiceError, list::read_id, unknown::unknown_payments};
+use crate::{
+    domain::{
+        Act, Change, FailureReason, FenceReason, Field, Hold, Millis, PaymentHash, PaymentId,
+        Restored, State, Timestamp, Turn, Violation, Withdraw, WithdrawId, WithdrawView,
+        payment::{Next, Reopening},
+    },
+    ports::{LightningNode, ListedPayment, Store},
+    runtime::Runtime,
+};
+
+/// Requests of one transaction.
+const BATCH: i64 = 500;
+/// Ids of one call.
+const MAX_IDS: usize = 1000;
+
+/// A request, and the payment that it was paid with.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    /// `wr_…`
+    pub withdraw: String,
+    /// Hex.
+    pub payment_hash: String,
+}
+
+/// Which withheld requests to release.
+#[derive(Clone, Debug)]
+pub enum Which {
+    /// These.
+    These(Vec<String>),
+    /// All of them.
+    All,
+}
+
+/// What came of an acknowledgement.
+#[derive(Clone, Debug)]
+pub struct Acknowledged {
+    /// Payments that were assigned to no request.
+    pub unknown: Vec<ListedPayment>,
+    /// Requests that are withheld by it.
+    pub withheld: u64,
+}
+
+/// The use cases.
+#[derive(Clone)]
+pub struct RestoreService {
+    store: Arc<dyn Store>,
+    node: Arc<dyn LightningNode>,
+    trust: Arc<NodeTrust>,
+    commit_delay: Millis,
+    claim_grace: Millis,
+    runtime: Runtime,
+}
+
+impl std::fmt::Debug for RestoreService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RestoreService").finish_non_exhaustive()
+    }
+}
+
+impl RestoreService {
+    /// Use cases over this store and this node. `commit_delay` is how much later than its id's time an
+    /// attempt may have been committed.
+    pub const fn new(
+        store: Arc<dyn Store>,
+        node: Arc<dyn LightningNode>,
+        trust: Arc<NodeTrust>,
+        (commit_delay, claim_grace): (Millis, Millis),
+        runtime: Runtime,
+    ) -> Self {
+        Self { store, node, trust, commit_delay, claim_grace, runtime }
+    }
+
+    /// Fences by hand: after the promotion of a standby, say, where the node is shared.
+    pub async fn fence(&self, asked: Asked) -> Result<(), ServiceError> {
+        let act = asked.act(self.runtime.clock.now()).map_err(ServiceError::Invalid)?;
+        tracing::error!(operator = act.operator, reason = act.reason, "FENCED by an operator");
+        let (service, turn) = (self.clone(), Turn::Fence(FenceReason::ByHand, act));
+        self.whole(async move { Ok(service.store.turn(&turn).await.map(drop)?) }).await
+    }
+
+    /// What the node paid, or is paying, and the database does not know.
+    pub async fn unknown(&self) -> Result<Vec<ListedPayment>, ServiceError> {
+        let now = self.runtime.clock.now();
+        let (store, node) = (&*self.store, &*self.node);
+        let found = unknown_payments(store, node, &self.trust, self.commit_delay, now).await;
+        found.map_err(|error| match error {
+            Distrust::Store(error) => error.into(),
+            Distrust::Node(error) => ServiceError::Node(error),
+        })
+    }
+
+    /// Puts back what operators assign, withholds every ACTIVE request made before the fence, and ends
+    /// the fence. A repeat after an error goes on where that one stopped.
+    pub async fn acknowledge(
+        &self,
+        asked: Asked,
+        pairs: Vec<Pair>,
+    ) -> Result<Acknowledged, ServiceError> {
+        let act = asked.act(self.runtime.clock.now()).map_err(ServiceError::Invalid)?;
+        let pairs = read_pairs(&pairs)?;
+        let service = self.clone();
+        self.whole(async move { service.acknowledge_whole(act, &pairs).await }).await
+    }
+
+    async fn acknowledge_whole(
+        &self,
+        act: Act,
+        pairs: &[(WithdrawId, PaymentHash)],
+    ) -> Result<Acknowledged, ServiceError> {
+        let standing = self.store.standing(Millis::ZERO, None).await?;
+        let Some((fenced_at, _)) = standing.fenced else {
+            return Err(ServiceError::NotFenced);
+        };
+        let mut unknown = self.unknown().await?;
+        for (withdraw, hash) in pairs {
+            self.put_back(*withdraw, *hash, &mut unknown).await?;
+        }
+        let withheld = self.withhold(fenced_at).await?;
+        self.store.turn(&Turn::Acknowledge(act.clone())).await?;
+        let left = unknown.len();
+        tracing::warn!(
+            operator = act.operator,
+            reason = act.reason,
+            withheld,
+            put_back = pairs.len(),
+            left,
+            "the fence was ended by an operator"
+        );
+        Ok(Acknowledged { unknown, withheld })
+    }
+
+    async fn put_back(
+        &self,
+        id: WithdrawId,
+        hash: PaymentHash,
+        unknown: &mut Vec<ListedPayment>,
+    ) -> Result<(), ServiceError> {
+        let view = self.store.withdraw(id).await?.ok_or(ServiceError::NotFound)?;
+        // Done by an acknowledgement that was not answered.
+        if view.payment.as_ref().is_some_and(|payment| {
+            payment.payment_hash == hash && matches!(payment.state, State::Paid { .. })
+        }) {
+            return Ok(());
+        }
+        let Some(place) = unknown.iter().position(|listed| listed.record.payment_hash == hash)
+        else {
+            return Err(ServiceError::NotUnknown { payment_hash: hash });
+        };
+        let view = self.give_up_unsent(view).await?;
+        let now = self.runtime.clock.now();
+        let listed = &unknown[place];
+        let new = PaymentId::new(now, &self.runtime.id_bits());
+        let restored = Restored::new(&view, &listed.record, listed.invoice.clone(), new, now);
+        let restored = restored.map_err(|why| ServiceError::NotRestorable { withdraw: id, why })?;
+        self.store.restore(&restored).await?;
+        unknown.remove(place);
+        Ok(())
+    }
+
+    /// An attempt that this database never sent is given up: the request was paid by another one.
+    async fn give_up_unsent(&self, view: WithdrawView) -> Result<WithdrawView, ServiceError> {
+        let open = view.withdraw.attempt.filter(|attempt| attempt.hold == Hold::Open);
+        let Some(attempt) = open else { return Ok(view) };
+        let leased = self.store.payment(attempt.id).await?.ok_or(ServiceError::NotFound)?;
+        if leased.payment.state != State::Reserved {
+            return Ok(view);
+        }
+        let now = self.runtime.clock.now();
+        let traits = self.node.traits();
+        let reopening = Reopening {
+            node_refuses_late_sends: traits.refuses_late_sends,
+            node_refuses_expired_invoices: traits.refuses_expired_invoices,
+            clock_skew: Millis::ZERO,
+            claim_grace: self.claim_grace,
+        };
+        let next = Next::Fail(FailureReason::ResolvedByOperator);
+        let advance = leased.payment.follow(next, leased.withdraw, &reopening, now);
+        self.store.advance(&advance).await?;
+        self.store.withdraw(view.withdraw.id).await?.ok_or(ServiceError::NotFound)
+    }
+
+    async fn withhold(&self, before: Timestamp) -> Result<u64, ServiceError> {
+        // A request made in the same millisecond as the fence is held as well.
+        let before = before.plus(Millis::from_ms(1));
+        let mut done = 0;
+        loop {
+            let page = self.store.to_withhold(before, BATCH).await?;
+            let now = self.runtime.clock.now();
+            let changes: Vec<Change> =
+                page.into_iter().filter_map(|withdraw| withdraw.withhold(now)).collect();
+            if changes.is_empty() {
+                return Ok(done);
+            }
+            done += self.written(&changes).await?;
+        }
+    }
+
+    /// Lets requests be claimed again: somebody has made sure that they were not paid.
+    pub async fn release(&self, asked: Asked, which: Which) -> Result<u64, ServiceError> {
+        let act = asked.act(self.runtime.clock.now()).map_err(ServiceError::Invalid)?;
+        let service = self.clone();
+        let released = async move {
+            match which {
+                Which::These(ids) => service.release_these(&ids).await,
+                Which::All => service.release_all().await,
+            }
+        };
+        let released = self.whole(released).await?;
+        tracing::warn!(
+            operator = act.operator,
+            reason = act.reason,
+            released,
+            "withheld requests were released by an operator"
+        );
+        Ok(released)
+    }
+
+    async fn release_these(&self, ids: &[String]) -> Result<u64, ServiceError> {
+        if ids.is_empty() || ids.len() > MAX_IDS {
+            let rule = format!("must be 1 to {MAX_IDS}, or all must be set");
+            return Err(ServiceError::Invalid(vec![Violation::new(Field::Ids, rule)]));
+        }
+        let ids: Result<Vec<WithdrawId>, ServiceError> = ids.iter().map(|id| read_id(id)).collect();
+        let now = self.runtime.clock.now();
+        let mut changes = Vec::new();
+        for id in ids? {
+            let view = self.store.withdraw(id).await?.ok_or(ServiceError::NotFound)?;
+            changes.extend(view.withdraw.release(now));
+        }
+        self.written(&changes).await
+    }
+
+    async fn release_all(&self) -> Result<u64, ServiceError> {
+        let mut done = 0;
+        loop {
+            let now = self.runtime.clock.now();
+            let page = self.store.withheld(BATCH).await?;
+            let changes: Vec<Change> =
+                page.into_iter().filter_map(|withdraw: Withdraw| withdraw.release(now)).collect();
+            if changes.is_empty() {
+                return Ok(done);
+            }
+            done += self.written(&changes).await?;
+        }
+    }
+
+    async fn written(&self, changes: &[Change]) -> Result<u64, ServiceError> {
+        let written = self.store.change(changes).await?;
+        Ok(written.into_iter().map(u64::from).sum())
+    }
+
+    /// Runs to its end even if the caller goes away.
+    async fn whole<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, ServiceError>> + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        self.runtime.detached(work).await.ok_or(ServiceError::Stopping)?
+    }
+}
+
+fn read_pairs(pairs: &[Pair]) -> Result<Vec<(WithdrawId, PaymentHash)>, ServiceError> {
+    let mut violations = Vec::new();
+    let mut read = Vec::with_capacity(pairs.len());
+    if pairs.len() > MAX_IDS {
+        let rule = format!("must have at most {MAX_IDS} entries");
+        violations.push(Violation::new(Field::Paid, rule));
+    }
+    for (index, pair) in pairs.iter().take(MAX_IDS).enumerate() {
+        match (WithdrawId::parse(&pair.withdraw), PaymentHash::parse(&pair.payment_hash)) {
+            (Ok(withdraw), Some(hash)) => read.push((withdraw, hash)),
+            (Err(_), _) | (_, None) => {
+                let rule = "must be a withdraw id (wr_…) and a payment hash (64 hex digits)";
+                violations.push(Violation::new(Field::Paid, rule).of_entry(index));
+            }
+        }
+    }
+    if violations.is_empty() { Ok(read) } else { Err(ServiceError::Invalid(violations)) }
+}

@@ -1,0 +1,114 @@
+//! The instance: its switches, its node's heartbeat, and what both allow.
+
+use async_trait::async_trait;
+
+use super::{SqlStore, int, retry::retrying, rows, statements, text, uuid};
+use crate::{
+    domain::{Claim, Halt, Heartbeat, Millis, PaymentId, Standing, Timestamp, Turn},
+    ports::{Instance, StoreError},
+    store::driver::{Driver, Fault, Sql, Tx, Value},
+};
+
+#[async_trait]
+impl<D: Driver> Instance for SqlStore<D> {
+    async fn standing(
+        &self,
+        clock_skew: Millis,
+        spent_since: Option<Timestamp>,
+    ) -> Result<Standing, StoreError> {
+        let skew = vec![int(clock_skew.as_ms())];
+        let found = self.driver().fetch(statements::STANDING, skew).await?;
+        let spent = match spent_since {
+            None => None,
+            Some(at) => self.driver().fetch(statements::SPENT_SINCE, since(at)).await?.pop(),
+        };
+        rows::standing(found.first(), spent.as_ref(), self.memory.is_verified())
+    }
+
+    async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError> {
+        retrying(|| self.write(statements::BEAT, beaten(beat))).await.map(drop)
+    }
+
+    async fn turn(&self, turn: &Turn) -> Result<bool, StoreError> {
+        retrying(|| self.turn_once(turn)).await
+    }
+}
+
+impl<D: Driver> SqlStore<D> {
+    async fn turn_once(&self, turn: &Turn) -> Result<bool, Fault> {
+        let mut tx = self.driver().begin().await?;
+        // Waits for every claim and send that has read the switches as they were.
+        tx.fetch(self.driver().dialect().lock_instance, Vec::new()).await?;
+        let (statement, values) = turned(turn);
+        if tx.execute(statement, values).await? == 0 {
+            return Ok(false);
+        }
+        let act = turn.act();
+        let done =
+            vec![int(act.at.as_ms()), text(turn.name()), text(&act.operator), text(&act.reason)];
+        tx.execute(statements::NEW_ACTION, done).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// For a transaction that sends: none if it may.
+    pub(super) async fn halted(&self, tx: &mut D::Tx) -> Result<Option<Halt>, Fault> {
+        let found = tx.fetch(self.driver().dialect().hold_instance, Vec::new()).await?;
+        Ok(self.halt_of(found.first())?)
+    }
+
+    fn halt_of(&self, row: Option<&D::Row>) -> Result<Option<Halt>, StoreError> {
+        let (halt, server) = rows::halt(row)?;
+        let trusted = self.memory.trusts(server);
+        Ok(halt.or((!trusted).then_some(Halt::Unverified)))
+    }
+
+    /// For a transaction that claims: none if it may. While there is a limit on what is accepted, one
+    /// claim at a time, or two would find the same room.
+    pub(super) async fn refused(
+        &self,
+        tx: &mut D::Tx,
+        claim: &Claim,
+    ) -> Result<Option<Halt>, Fault> {
+        let Some(allowance) = claim.allowance else {
+            return self.halted(tx).await;
+        };
+        let found = tx.fetch(self.driver().dialect().lock_instance, Vec::new()).await?;
+        if let Some(halt) = self.halt_of(found.first())? {
+            return Ok(Some(halt));
+        }
+        let spent = tx.fetch(statements::SPENT_SINCE, since(allowance.since)).await?;
+        let spent = rows::spent(spent.first())?.get();
+        let fits = spent.saturating_add(claim.payment.amount.get()) <= allowance.most.get();
+        Ok((!fits).then_some(Halt::LimitSpent))
+    }
+}
+
+fn since(at: Timestamp) -> Vec<Value> {
+    vec![uuid(PaymentId::first_at(at).as_uuid())]
+}
+
+fn turned(turn: &Turn) -> (Sql, Vec<Value>) {
+    match turn {
+        Turn::Pause(act) => {
+            (statements::PAUSE, vec![int(act.at.as_ms()), text(&act.operator), text(&act.reason)])
+        }
+        Turn::Resume(_) => (statements::RESUME, Vec::new()),
+        Turn::Fence(reason, act) => {
+            (statements::FENCE, vec![int(act.at.as_ms()), text(reason.name())])
+        }
+        Turn::Acknowledge(act) => (statements::ACKNOWLEDGE, vec![int(act.at.as_ms())]),
+    }
+}
+
+fn beaten(beat: &Heartbeat) -> Vec<Value> {
+    vec![
+        text(&beat.alias),
+        int(beat.at.as_ms()),
+        Value::Bool(beat.synced),
+        int(beat.can_send.get()),
+        int(beat.active_channels),
+        int(beat.busiest_channel_htlcs),
+        text(beat.node.as_str()),
+    ]
+}

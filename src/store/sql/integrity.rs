@@ -1,0 +1,104 @@
+//! Whether the database still holds what it was told, and putting back what it lost.
+
+use async_trait::async_trait;
+
+use super::{
+    SqlStore, bytes, int, opt_bytes, retry::retrying, rows, statements, text, uuid, withdraws,
+};
+use crate::{
+    domain::{PaymentHash, Restored, Timestamp, Withdraw, WithdrawId},
+    ports::{Integrity, Server, StoreError},
+    store::driver::{Driver, Fault, Tx, Value},
+};
+
+#[async_trait]
+impl<D: Driver> Integrity for SqlStore<D> {
+    async fn server(&self) -> Result<Server, StoreError> {
+        let switches = self.driver().dialect().hold_instance;
+        let found = self.driver().fetch(switches, Vec::new()).await?;
+        let (_, server) = rows::halt(found.first())?;
+        // So that offers hear of a change, too.
+        self.memory.trusts(server);
+        Ok(Server(server))
+    }
+
+    async fn has_lost_a_send(&self) -> Result<bool, StoreError> {
+        for (payment, number, epoch) in self.memory.kept() {
+            let send = vec![uuid(payment.as_uuid()), int(number), int(epoch)];
+            if self.driver().fetch(statements::SEND_EXISTS, send).await?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn trusts(&self, server: Server) -> bool {
+        self.memory.trusts(server.0)
+    }
+
+    fn trust(&self, server: Server) {
+        self.memory.trust(server.0);
+    }
+
+    async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError> {
+        let start = [int(now.as_ms())];
+        retrying(|| self.write(statements::FIRST_START, start.to_vec())).await?;
+        let found = self.driver().fetch(statements::KNOWN_FROM, Vec::new()).await?;
+        rows::known_from(found.first())
+    }
+
+    async fn knows(&self, hash: PaymentHash) -> Result<bool, StoreError> {
+        let hash = vec![bytes(hash.as_bytes())];
+        Ok(!self.driver().fetch(statements::HASH_EXISTS, hash).await?.is_empty())
+    }
+
+    async fn restore(&self, restored: &Restored) -> Result<(), StoreError> {
+        retrying(|| self.restore_once(restored)).await
+    }
+
+    async fn to_withhold(
+        &self,
+        before: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<Withdraw>, StoreError> {
+        let before = uuid(WithdrawId::first_at(before).as_uuid());
+        let found = self.driver().fetch(statements::TO_WITHHOLD, vec![before, int(limit)]).await?;
+        found.iter().map(rows::withdraw).collect()
+    }
+
+    async fn withheld(&self, limit: i64) -> Result<Vec<Withdraw>, StoreError> {
+        let found = self.driver().fetch(statements::WITHHELD, vec![int(limit)]).await?;
+        found.iter().map(rows::withdraw).collect()
+    }
+}
+
+impl<D: Driver> SqlStore<D> {
+    async fn restore_once(&self, restored: &Restored) -> Result<(), Fault> {
+        let mut tx = self.driver().begin().await?;
+        if !withdraws::write_change(&mut tx, &restored.change).await? {
+            return Err(StoreError::Stale.into());
+        }
+        if tx.execute(statements::RESTORE, paid(restored)).await? != 1 {
+            return Err(StoreError::Stale.into());
+        }
+        tx.commit().await
+    }
+}
+
+/// The parameters of `payment.restore`.
+fn paid(restored: &Restored) -> Vec<Value> {
+    let Restored { id, invoice, payment_hash, amount, preimage, fee, at, change } = restored;
+    vec![
+        uuid(id.as_uuid()),
+        uuid(change.next.id.as_uuid()),
+        text(invoice),
+        bytes(payment_hash.as_bytes()),
+        int(amount.get()),
+        int(fee.get()),
+        int(at.as_ms()),
+        int(at.as_ms()),
+        int(at.as_ms()),
+        opt_bytes(Some(preimage.as_bytes())),
+        int(fee.get()),
+    ]
+}

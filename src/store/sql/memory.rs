@@ -1,0 +1,68 @@
+//! What this process remembers of its database: the server that it has made sure of, and the sends that
+//! it was told are durable.
+//!
+//! A server that lost commits (restored, or promoted without the last of them) is another server: it
+//! started at another time. The sends are the mark that is read back on it. They are written anyway, so
+//! the mark costs nothing; and since commits are lost from the end, a lost one takes one of the last
+//! with it.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+};
+
+use crate::domain::PaymentId;
+
+/// More than are ever committed at a time: the last commit of all is among them.
+const SENDS: usize = 1024;
+
+/// A send that was told to be durable: payment, number, epoch.
+pub type Kept = (PaymentId, i64, i64);
+
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// 0: none yet.
+    trusted: AtomicI64,
+    /// Another server has answered since.
+    suspect: AtomicBool,
+    sends: Mutex<VecDeque<Kept>>,
+}
+
+impl Memory {
+    /// From here on this server may claim and send.
+    pub fn trust(&self, server: i64) {
+        self.trusted.store(server, Ordering::SeqCst);
+        self.suspect.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether `server`, which answers now, is the trusted one.
+    pub fn trusts(&self, server: i64) -> bool {
+        let trusts = self.trusted.load(Ordering::SeqCst) == server;
+        if !trusts {
+            self.suspect.store(true, Ordering::SeqCst);
+        }
+        trusts
+    }
+
+    /// Whether a server is trusted, as far as was heard.
+    pub fn is_verified(&self) -> bool {
+        self.trusted.load(Ordering::SeqCst) != 0 && !self.suspect.load(Ordering::SeqCst)
+    }
+
+    /// A send was told to be durable.
+    pub fn keep(&self, send: Kept) {
+        let mut sends = self.sends.lock().unwrap_or_else(PoisonError::into_inner);
+        if sends.len() == SENDS {
+            sends.pop_front();
+        }
+        sends.push_back(send);
+    }
+
+    /// The last ones.
+    pub fn kept(&self) -> Vec<Kept> {
+        self.sends.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+    }
+}
