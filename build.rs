@@ -8,7 +8,8 @@ use protox::prost::Message;
 const BEARER: &str = ".withdraw.v1.Withdraw";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let files = ["withdraw/v1/withdraw.proto", "withdraw/v1/payment.proto", "withdraw/v1/operations.proto"];
+    let files =
+        ["withdraw/v1/withdraw.proto", "withdraw/v1/payment.proto", "withdraw/v1/operations.proto"];
     compile("withdraw", "proto", &files)?;
     compile("lnd", "src/node/lnd/proto", &["router.proto"])
 }

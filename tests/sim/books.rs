@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use withdrawd::{
     domain::{
         Claim, Event, FailureReason, Hold, OperatorReason, Payment, PaymentHash, PaymentId, State,
-        Status, Withdraw, WithdrawId,
+        Status, Turn, Withdraw, WithdrawId, payment::Advance,
     },
     ports::SendOrder,
 };
@@ -39,6 +39,8 @@ pub struct Books {
     claims: Vec<Claimed>,
     /// Actors that the store refused an answer.
     shaken: BTreeSet<ActorId>,
+    /// Whether the instance is paused, and fenced.
+    halted: (bool, bool),
     /// How often the node was asked to pay each hash.
     asked: BTreeMap<PaymentHash, usize>,
 }
@@ -51,11 +53,41 @@ impl Inner {
     }
 
     pub fn claimed(&mut self, claim: &Claim) {
+        self.check_open_to("claimed");
         let hash = claim.payment.payment_hash;
         if self.books.claims.iter().any(|claimed| claimed.hash == hash) {
             self.broke("a payment hash is claimed with once", &format!("{hash:?}"));
         }
         self.books.claims.push(Claimed { by: self.current, payment: claim.payment.id, hash });
+    }
+
+    /// The instance's switches were turned.
+    pub fn turned(&mut self, turn: &Turn) {
+        let halted = &mut self.books.halted;
+        match turn {
+            Turn::Pause(_) => halted.0 = true,
+            Turn::Resume(_) => halted.0 = false,
+            Turn::Fence(..) => halted.1 = true,
+            Turn::Acknowledge(_) => halted.1 = false,
+        }
+        if let Turn::Fence(reason, _) = turn
+            && !self.faults.contains(&Fault::Foreign)
+        {
+            self.broke("the instance fences itself only for a cause", reason.name());
+        }
+    }
+
+    /// A step was committed.
+    pub fn advanced(&mut self, advance: &Advance) {
+        if advance.new_send.is_some() {
+            self.check_open_to("sent");
+        }
+    }
+
+    fn check_open_to(&mut self, what: &str) {
+        if self.books.halted != (false, false) {
+            self.broke("nothing is claimed or sent in a pause or behind a fence", what);
+        }
     }
 
     /// A commit was made: what stands there now.

@@ -17,7 +17,10 @@ use withdrawd::{
 
 /// Children before parents.
 const EMPTY: &str = "delete from events; delete from sends; delete from payments; \
-                     delete from withdraws; delete from nodes";
+                     delete from withdraws; delete from nodes; delete from operator_actions; \
+                     update instance set paused_at_ms = null, paused_by = null, \
+                     pause_reason = null, fenced_at_ms = null, fence_reason = null, \
+                     first_started_at_ms = null, acknowledged_at_ms = null";
 
 enum Raw {
     Sqlite(SqliteConnection),
@@ -43,7 +46,7 @@ impl Database {
         let store = tokio.block_on(SqliteStore::open(&config.sqlite(true), clock)).unwrap();
         let options = SqliteConnectOptions::new().filename(dir.path().join("withdrawd.sqlite"));
         let raw = Raw::Sqlite(tokio.block_on(options.connect()).unwrap());
-        Arc::new(Self { store: Arc::new(store), raw: Mutex::new(raw), tokio, _dir: Some(dir) })
+        Self::trusted(Arc::new(store), raw, tokio, Some(dir))
     }
 
     /// An empty database of its own at this URL.
@@ -54,7 +57,19 @@ impl Database {
         let store = tokio.block_on(PostgresStore::open(options)).unwrap();
         let options = PgConnectOptions::from_str(url).unwrap();
         let raw = Raw::Postgres(Box::new(tokio.block_on(options.connect()).unwrap()));
-        Arc::new(Self { store: Arc::new(store), raw: Mutex::new(raw), tokio, _dir: None })
+        Self::trusted(Arc::new(store), raw, tokio, None)
+    }
+
+    /// Trusted by itself: whether a process trusts it is that process's wrapper's.
+    fn trusted(
+        store: Arc<dyn Store>,
+        raw: Raw,
+        tokio: tokio::runtime::Runtime,
+        dir: Option<TempDir>,
+    ) -> Arc<Self> {
+        let server = tokio.block_on(store.server()).unwrap();
+        store.trust(server);
+        Arc::new(Self { store, raw: Mutex::new(raw), tokio, _dir: dir })
     }
 
     /// Runs one effect to its end before anything else is chosen.

@@ -37,6 +37,7 @@ pub struct Profile {
     forgets: bool,
     wipes: bool,
     switches: bool,
+    halts: bool,
     pauses: bool,
     wrong_clock: Wrong,
 }
@@ -62,6 +63,7 @@ impl Profile {
             forgets: rng.chance(30),
             wipes: rng.chance(seldom),
             switches: rng.chance(seldom),
+            halts: rng.chance(seldom),
             pauses: rng.chance(30),
             wrong_clock: match rng.below(8) {
                 0 => Wrong::Replicas,
@@ -75,6 +77,10 @@ impl Profile {
 /// Draws one step after the other and makes it.
 pub fn run(history: &mut History, rng: &mut Rng) {
     let profile = Profile::draw(rng);
+    // In most histories the processes have started well.
+    if rng.chance(80) {
+        history.apply(Step::Drain);
+    }
     for _ in 0..profile.withdraws {
         history.apply(Step::Create { replica: 0 });
     }
@@ -202,6 +208,11 @@ fn people(history: &History, profile: &Profile, rng: &mut Rng, from: &mut Weight
     from.add(1, Step::Deactivate { replica, withdraw });
     from.add(if open && !busy { 22 } else { 1 }, Step::Pass { replica });
     from.add(1, Step::Expire { replica });
+    from.add(1, Step::Beat { replica });
+    from.add(1, Step::Guard { replica });
+    if profile.halts {
+        from.add(2, Step::Halt { replica, on: rng.chance(50) });
+    }
     // While a request is on its way, the next seconds matter most.
     let soon = rng.chance(60) && inner.node.requests.iter().any(|request| !request.over);
     let spans: &[i64] = if soon {

@@ -71,6 +71,12 @@ impl History {
                 self.apply(Step::Start { replica });
             }
         }
+        self.apply(Step::Halt { replica: 0, on: false });
+        for replica in 0..REPLICAS {
+            self.apply(Step::Guard { replica });
+            self.apply(Step::Beat { replica });
+        }
+        self.apply(Step::Drain);
         // A worker that waits for an answer gets it, unless its process is about to be replaced.
         if rng.chance(20) {
             let replica = rng.below(REPLICAS);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use withdrawd::{
-    domain::{Draft, DraftTtl, Millis, Msat, WithdrawId, invoice},
+    domain::{Act, Draft, DraftTtl, Millis, Msat, Turn, WithdrawId, invoice},
     node::simulated::preimage_of,
     runtime::Task,
 };
@@ -68,7 +68,7 @@ impl History {
             }
         }
         let start = |replica| Some(Replica::start(&world, database, mutation, replica));
-        Self {
+        let mut history = Self {
             actors: Actors::default(),
             replicas: [start(0), start(1)],
             created: Arc::default(),
@@ -80,7 +80,11 @@ impl History {
             seed,
             last: 0,
             world,
+        };
+        for replica in 0..REPLICAS {
+            history.look_around(replica);
         }
+        history
     }
 
     pub fn is_broken(&self) -> bool {
@@ -107,6 +111,9 @@ impl History {
             Step::Pass { replica } => self.pass(replica),
             Step::Expire { replica } => self.expire(replica),
             Step::Run { actor, how } => self.run(actor, how),
+            Step::Beat { replica } => self.beat(replica),
+            Step::Guard { replica } => self.guard(replica),
+            Step::Halt { replica, on } => self.halt(replica, on),
             Step::RunOn { actor } => self.run_on(actor),
             Step::Drain => self.drain(),
             Step::Arm { call, how } => {
@@ -205,6 +212,34 @@ impl History {
         self.begin(replica, Box::pin(async move { drop(expiry.run_once().await) }))
     }
 
+    fn beat(&mut self, replica: usize) -> bool {
+        let Some(process) = &self.replicas[replica] else { return false };
+        let heartbeats = Arc::clone(&process.heartbeats);
+        self.begin(replica, Box::pin(async move { drop(heartbeats.run_once().await) }))
+    }
+
+    fn guard(&mut self, replica: usize) -> bool {
+        let Some(process) = &self.replicas[replica] else { return false };
+        let guard = Arc::clone(&process.guard);
+        self.begin(replica, Box::pin(async move { drop(guard.run_once().await) }))
+    }
+
+    fn halt(&mut self, replica: usize, on: bool) -> bool {
+        let Some(process) = &self.replicas[replica] else { return false };
+        let store = Arc::clone(&process.store);
+        let at = self.world.lock().wall(replica);
+        let act = Act { operator: "ann".into(), reason: "a look".into(), at };
+        let task = async move {
+            if on {
+                drop(store.turn(&Turn::Pause(act)).await);
+            } else {
+                drop(store.turn(&Turn::Resume(act.clone())).await);
+                drop(store.turn(&Turn::Acknowledge(act)).await);
+            }
+        };
+        self.begin(replica, Box::pin(task))
+    }
+
     fn crash(&mut self, replica: usize) -> bool {
         let lived = self.replicas[replica].take().is_some();
         self.actors.kill(&self.world, replica);
@@ -220,7 +255,19 @@ impl History {
         drop(inner);
         let process = Replica::start(&self.world, &self.database, self.mutation, replica);
         self.replicas[replica] = Some(process);
-        true
+        self.look_around(replica)
+    }
+
+    /// What every process does first: make sure of its database, and hear of its node.
+    fn look_around(&mut self, replica: usize) -> bool {
+        let Some(process) = &self.replicas[replica] else { return false };
+        let (guard, heartbeats) = (Arc::clone(&process.guard), Arc::clone(&process.heartbeats));
+        let task = async move {
+            if guard.run_once().await.is_ok() {
+                drop(heartbeats.run_once().await);
+            }
+        };
+        self.begin(replica, Box::pin(task))
     }
 
     /// Lets one actor go on: its call is made, its late answer arrives, or it wakes.

@@ -24,6 +24,7 @@ mod events;
 mod generate;
 mod heal;
 mod history;
+mod instance;
 pub mod many;
 pub mod mutation;
 mod node;

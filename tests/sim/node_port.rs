@@ -14,8 +14,8 @@ use withdrawd::{
         payment::{Record, RecordState},
     },
     ports::{
-        Connection, Introduction, LightningNode, LookUp, NodeError, NodeTraits, SendOrder,
-        SendStream, SendUpdate,
+        Connection, Introduction, LightningNode, ListedPayment, LookUp, NodeError, NodeHealth,
+        NodeTraits, PaymentsPage, PaymentsQuery, SendOrder, SendStream, SendUpdate,
     },
 };
 
@@ -44,6 +44,15 @@ fn silent() -> NodeError {
 }
 
 impl GatedNode {
+    fn introduction(&self, inner: &Inner) -> Introduction {
+        Introduction {
+            id: identity(Mutation::shows(self.mutation, inner.node.endpoint)),
+            alias: "model".into(),
+            network: Network::Regtest,
+            connection: Connection(inner.node.connection),
+        }
+    }
+
     async fn ask<T>(
         &self,
         name: &'static str,
@@ -76,13 +85,27 @@ impl LightningNode for GatedNode {
     }
 
     async fn introduce(&self) -> Result<Introduction, NodeError> {
-        let shown = |inner: &mut Inner, _| Introduction {
-            id: identity(Mutation::shows(self.mutation, inner.node.endpoint)),
-            alias: "model".into(),
-            network: Network::Regtest,
+        self.ask("introduce", |inner, _| self.introduction(inner)).await
+    }
+
+    async fn health(&self) -> Result<NodeHealth, NodeError> {
+        let health = |inner: &mut Inner, how| NodeHealth {
+            introduction: self.introduction(inner),
+            synced: how != How::Zeros,
+            can_send: Msat::new(if how == How::OtherAmount { 0 } else { 1_000_000_000 }).unwrap(),
+            busiest_channel_htlcs: 0,
+            active_channels: 1,
+        };
+        self.ask("health", health).await
+    }
+
+    async fn payments(&self, query: PaymentsQuery) -> Result<PaymentsPage, NodeError> {
+        let page = |inner: &mut Inner, _| PaymentsPage {
+            payments: inner.listed(&query),
+            node: self.introduction(inner).id,
             connection: Connection(inner.node.connection),
         };
-        self.ask("introduce", shown).await
+        self.ask("payments", page).await
     }
 
     async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError> {
@@ -112,6 +135,20 @@ impl LightningNode for GatedNode {
 }
 
 impl Inner {
+    fn listed(&self, query: &PaymentsQuery) -> Vec<ListedPayment> {
+        let known = self.node.records[self.node.endpoint].iter();
+        let listed = known.map(|(invoice, entry)| ListedPayment {
+            record: entry.record.clone(),
+            invoice: self.node.invoices[*invoice].text.clone(),
+            index: *invoice as u64 + 1,
+        });
+        let asked_for = query.created_from..=query.created_to;
+        let listed = listed.filter(|listed| {
+            listed.index > query.after_index && asked_for.contains(&listed.record.created)
+        });
+        listed.take(query.limit.max(1) as usize).collect()
+    }
+
     /// What the node at the endpoint says of a payment.
     fn known(&mut self, hash: PaymentHash, how: How) -> Option<Record> {
         let invoice = self.node.invoice_of(hash)?;

@@ -89,6 +89,19 @@ pub enum Step {
     Expire {
         replica: usize,
     },
+    /// The node's heartbeat.
+    Beat {
+        replica: usize,
+    },
+    /// A process makes sure of its database.
+    Guard {
+        replica: usize,
+    },
+    /// An operator halts the instance, or lets it go on.
+    Halt {
+        replica: usize,
+        on: bool,
+    },
     /// An actor's call is made, its answer arrives, or its sleep ends.
     Run {
         actor: ActorId,

@@ -9,8 +9,9 @@ use std::{
 use async_trait::async_trait;
 use withdrawd::{
     domain::{
-        Change, Claim, Event, KeyId, ListQuery, NodeId, PaymentHash, PaymentId, SecretHash,
-        Timestamp, Withdraw, WithdrawId, WithdrawView, payment::Advance,
+        Change, Claim, Event, Halt, KeyId, ListQuery, NodeId, PaymentHash, PaymentId, SecretHash,
+        Timestamp, Withdraw, WithdrawId, WithdrawView,
+        payment::{Advance, PaymentEntry, PaymentQuery},
     },
     ports::{
         ClaimOutcome, Claims, CreateOutcome, Events, Introduction, Lane, Leased, Nodes, Payments,
@@ -20,6 +21,7 @@ use withdrawd::{
 
 use super::{
     database::Database,
+    instance::Memory,
     mutation::Mutation,
     step::{Call, How, Kind},
     world::World,
@@ -31,6 +33,7 @@ pub struct GatedStore {
     pub database: Arc<Database>,
     pub mutation: Option<Mutation>,
     pub deferred: Deferred,
+    pub memory: Memory,
 }
 
 /// Commits that a mutant makes only after the node was asked.
@@ -75,7 +78,7 @@ fn read_withdraw(world: &World, database: &Database, id: WithdrawId) {
 }
 
 impl GatedStore {
-    async fn read<T>(
+    pub(super) async fn read<T>(
         &self,
         name: &'static str,
         work: impl Future<Output = Result<T, StoreError>> + Send,
@@ -92,7 +95,7 @@ impl GatedStore {
     }
 
     /// `told` reads back what was written, and takes it into the books.
-    async fn write<T: std::fmt::Debug>(
+    pub(super) async fn write<T: std::fmt::Debug>(
         &self,
         name: &'static str,
         work: impl Future<Output = Result<T, StoreError>> + Send,
@@ -121,7 +124,7 @@ impl GatedStore {
         done
     }
 
-    fn inner(&self) -> &dyn withdrawd::ports::Store {
+    pub(super) fn inner(&self) -> &dyn withdrawd::ports::Store {
         &*self.database.store
     }
 }
@@ -166,6 +169,9 @@ impl Withdraws for GatedStore {
 #[async_trait]
 impl Claims for GatedStore {
     async fn claim(&self, claim: &Claim) -> Result<ClaimOutcome, StoreError> {
+        if !self.memory.is_verified() {
+            return Ok(ClaimOutcome::Halted(Halt::Unverified));
+        }
         let told = |outcome: &ClaimOutcome| {
             if *outcome == ClaimOutcome::Accepted {
                 self.world.lock().claimed(claim);
@@ -199,8 +205,22 @@ impl Payments for GatedStore {
             self.deferred.late.lock().unwrap().push(advance);
             return Ok(());
         }
-        let told = |(): &()| read_payment(&self.world, &self.database, advance.payment.id);
-        self.write("advance", self.inner().advance(&advance), told).await
+        if advance.new_send.is_some() && !self.memory.is_verified() {
+            return Err(StoreError::Halted(Halt::Unverified));
+        }
+        let told = |(): &()| {
+            self.world.lock().advanced(&advance);
+            read_payment(&self.world, &self.database, advance.payment.id);
+        };
+        let done = self.write("advance", self.inner().advance(&advance), told).await;
+        if done.is_ok() {
+            self.memory.keep(&advance);
+        }
+        done
+    }
+
+    async fn list_payments(&self, query: &PaymentQuery) -> Result<Vec<PaymentEntry>, StoreError> {
+        self.read("list_payments", self.inner().list_payments(query)).await
     }
 
     async fn send_exists(

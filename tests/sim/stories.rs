@@ -20,7 +20,7 @@ pub struct Story {
     pub within_contract: bool,
 }
 
-const CREATE: [Step; 2] = [Step::Create { replica: 0 }, Step::Drain];
+const CREATE: [Step; 3] = [Step::Drain, Step::Create { replica: 0 }, Step::Drain];
 /// The first attempt is paid.
 const PAID: &[(&str, u64)] = &[("PAID", 1)];
 /// The first fails, the second is paid.
@@ -125,11 +125,12 @@ fn commits_lost() -> Story {
     let armed = ["create", "claim", "remember_node", "lease_fresh", "advance"]
         .map(|call| [lost(call, How::LostAfter), lost(call, How::LostBefore)]);
     let tap = [TAP, Step::Drain];
-    let twice = [CREATE, CREATE, tap, tap].concat();
+    let twice = [&CREATE[..], &CREATE, &tap, &tap].concat();
     // One pass for each answer that is lost before the claim is leased and sent.
     let looks = [later(700), later(700), later(90_000), later(90_000), later(90_000)];
     let looks = [looks.as_flattened(), &[settle(0)], &later(90_000)].concat();
-    story("commits whose answers are lost", PAID, &[armed.as_flattened(), &twice, &looks])
+    let parts: [&[Step]; 4] = [&[Step::Drain], armed.as_flattened(), &twice, &looks];
+    story("commits whose answers are lost", PAID, &parts)
 }
 
 /// Two wallets and two payers at once; a worker that sleeps for longer than its lease.
