@@ -10,7 +10,7 @@ use super::{Parts, StartError, wiring};
 use crate::{
     background::{self, Expiry, Heartbeats},
     config::Config,
-    domain::{Millis, PublicUrl},
+    domain::Millis,
     grpc::{self, Health, Services},
     ports::Store,
     report::chain,

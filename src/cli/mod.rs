@@ -12,6 +12,7 @@ macro_rules! say {
 mod decode;
 mod fetch;
 mod operations;
+mod payments;
 mod requests;
 mod serve;
 mod wallet;
@@ -55,6 +56,12 @@ enum Command {
     AcknowledgeRestore(operations::AcknowledgeArgs),
     /// Let withheld requests be claimed again.
     Release(operations::ReleaseArgs),
+    /// List payments, newest first.
+    Payments(payments::PaymentsArgs),
+    /// Show a payment with all that was sent for it.
+    Payment(payments::PaymentArgs),
+    /// End a payment that needs an operator.
+    Resolve(payments::ResolveArgs),
     /// Play a wallet (regtest): claim an LNURL with an invoice that the simulated node can pay.
     Claim(wallet::ClaimArgs),
     /// Show what an LNURL or an invoice says.
@@ -83,6 +90,9 @@ impl Cli {
             Some(Command::Fence(args)) => operations::fence(args).await,
             Some(Command::AcknowledgeRestore(args)) => operations::acknowledge(args).await,
             Some(Command::Release(args)) => operations::release(args).await,
+            Some(Command::Payments(args)) => payments::list(args).await,
+            Some(Command::Payment(args)) => payments::get(args).await,
+            Some(Command::Resolve(args)) => payments::resolve(args).await,
             Some(Command::Claim(args)) => wallet::claim(args).await,
             Some(Command::Decode(args)) => decode::decode(&args),
         }

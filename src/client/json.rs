@@ -6,7 +6,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::pb::{
     Payment, Withdraw,
-    payment::{FailureReason, OperatorReason, State},
+    payment::{FailureReason, LateSuccess, OperatorReason, Send, State, send::Answer},
     withdraw::UnclaimableReason,
 };
 
@@ -23,14 +23,14 @@ pub fn to_json(withdraw: &Withdraw) -> Value {
         "target_currency": withdraw.target_currency,
         "exchange_rate": withdraw.exchange_rate,
         "ttl_s": withdraw.ttl.map(|ttl| ttl.seconds),
-        "expires_at": withdraw.expires_at.as_ref().map(time),
+        "expires_at": withdraw.expires_at.as_ref().map(time_text),
         "target_min_amount": withdraw.target_min_amount,
         "target_max_amount": withdraw.target_max_amount,
         "type": withdraw.r#type,
         "withdraw_request": withdraw.withdraw_request,
         "statement_descriptor": withdraw.statement_descriptor,
-        "created": withdraw.created.as_ref().map(time),
-        "modified": withdraw.modified.as_ref().map(time),
+        "created": withdraw.created.as_ref().map(time_text),
+        "modified": withdraw.modified.as_ref().map(time_text),
         "memo": withdraw.memo,
         "pass_thru": withdraw.pass_thru.clone().map(object),
         "ott": withdraw.ott,
@@ -41,8 +41,14 @@ pub fn to_json(withdraw: &Withdraw) -> Value {
     }))
 }
 
+/// A payment: all that is set. Amounts are numbers of millisatoshis.
+pub fn payment_to_json(shown: &Payment) -> Value {
+    without_nulls(payment(shown))
+}
+
 fn payment(payment: &Payment) -> Value {
     let (failure, doubt) = (payment.failure_reason(), payment.operator_reason());
+    let noted = payment.noted_failure();
     json!({
         "id": payment.id,
         "withdraw_id": payment.withdraw_id,
@@ -55,8 +61,14 @@ fn payment(payment: &Payment) -> Value {
         "fee_msat": payment.fee_msat,
         "failure_reason": unless_default(failure == FailureReason::Unspecified, failure.as_str_name()),
         "operator_reason": unless_default(doubt == OperatorReason::Unspecified, doubt.as_str_name()),
-        "created": payment.created.as_ref().map(time),
-        "finished": payment.finished.as_ref().map(time),
+        "created": payment.created.as_ref().map(time_text),
+        "finished": payment.finished.as_ref().map(time_text),
+        "noted_failure": unless_default(noted == FailureReason::Unspecified, noted.as_str_name()),
+        "late_success": payment.late_success.as_ref().map(late_success),
+        "send_until": payment.send_until.as_ref().map(time_text),
+        "invoice_expires_at": payment.invoice_expires_at.as_ref().map(time_text),
+        "sends": (!payment.sends.is_empty())
+            .then(|| payment.sends.iter().map(send).collect::<Vec<_>>()),
     })
 }
 
@@ -64,7 +76,27 @@ fn unless_default(default: bool, text: &str) -> Value {
     if default { Value::Null } else { Value::String(text.to_owned()) }
 }
 
-pub(super) fn time(time: &Timestamp) -> String {
+fn late_success(late: &LateSuccess) -> Value {
+    json!({
+        "preimage": late.preimage,
+        "fee_msat": late.fee_msat,
+        "at": late.at.as_ref().map(time_text),
+    })
+}
+
+fn send(send: &Send) -> Value {
+    let answer = send.answer();
+    without_nulls(json!({
+        "number": send.number,
+        "node_id": send.node_id,
+        "sent_at": send.sent_at.as_ref().map(time_text),
+        "send_deadline": send.send_deadline.as_ref().map(time_text),
+        "answer": unless_default(answer == Answer::Unspecified, answer.as_str_name()),
+    }))
+}
+
+/// RFC 3339.
+pub fn time_text(time: &Timestamp) -> String {
     let nanos = i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
     let time = OffsetDateTime::from_unix_timestamp_nanos(nanos).ok();
     time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()

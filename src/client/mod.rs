@@ -2,6 +2,7 @@
 
 mod json;
 mod operations;
+mod payments;
 
 use std::time::Duration;
 
@@ -16,11 +17,12 @@ use crate::pb::{
     Withdraw, withdraw::Status as WireStatus, withdraw_service_client::WithdrawServiceClient,
 };
 
-pub use json::to_json;
+pub use json::{payment_to_json, time_text, to_json};
 pub use operations::{
     InstanceShown, NodePaymentShown, Operations, Pair, Signed, acknowledged_to_json,
     instance_to_json, node_payment_time, node_payment_to_json,
 };
+pub use payments::{Ending, PaymentClient, PaymentPage, Resolving, ShownPayment};
 
 /// A withdraw request as the command line shows it.
 pub type Shown = Withdraw;
@@ -37,6 +39,9 @@ pub enum ClientError {
     /// `--status` is none.
     #[error("--status must be ACTIVE, PAID or DEACTIVATED")]
     Status,
+    /// `--state` is none.
+    #[error("--state must be RESERVED, SENDING, IN_FLIGHT, PAID, FAILED or NEEDS_OPERATOR")]
+    State,
     /// Nobody answers.
     #[error("cannot reach {server}: is `withdrawd serve` running there?")]
     Unreachable {

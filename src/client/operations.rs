@@ -5,7 +5,7 @@ use tonic::transport::Channel;
 
 use super::{
     ClientError, answer, channel,
-    json::{time, without_nulls},
+    json::{time_text, without_nulls},
 };
 use crate::pb::{
     AcknowledgeRestoreRequest, AcknowledgeRestoreResponse, FenceRequest, GetInstanceRequest, Halt,
@@ -136,27 +136,27 @@ pub fn node_payment_to_json(payment: &NodePayment) -> Value {
         "amount_msat": payment.amount_msat,
         "fee_msat": payment.fee_msat,
         "state": payment.state().as_str_name(),
-        "created": payment.created.as_ref().map(time),
+        "created": payment.created.as_ref().map(time_text),
     }))
 }
 
 /// When the node began it, for people.
 pub fn node_payment_time(payment: &NodePayment) -> String {
-    payment.created.as_ref().map(time).unwrap_or_default()
+    payment.created.as_ref().map(time_text).unwrap_or_default()
 }
 
 /// All that is set, with the names of the proto.
 pub fn instance_to_json(instance: &Instance) -> Value {
     let fence = instance.fence_reason();
     let paused = instance.paused.as_ref().map(|act| {
-        json!({ "operator": act.operator, "reason": act.reason, "at": act.at.as_ref().map(time) })
+        json!({ "operator": act.operator, "reason": act.reason, "at": act.at.as_ref().map(time_text) })
     });
     let node = instance.node.as_ref().map(|node| {
         json!({
             "identity": node.identity,
             "alias": node.alias,
             "network": node.network,
-            "heartbeat_at": node.heartbeat_at.as_ref().map(time),
+            "heartbeat_at": node.heartbeat_at.as_ref().map(time_text),
             "synced": node.synced,
             "can_send_msat": node.can_send_msat,
             "active_channels": node.active_channels,
@@ -168,7 +168,7 @@ pub fn instance_to_json(instance: &Instance) -> Value {
         "max_withdrawable_sat": instance.max_withdrawable_sat,
         "paused": paused,
         "fence_reason": (fence != FenceReason::Unspecified).then(|| fence.as_str_name()),
-        "fenced_at": instance.fenced_at.as_ref().map(time),
+        "fenced_at": instance.fenced_at.as_ref().map(time_text),
         "node": node,
         "in_flight": instance.in_flight,
         "unseen_msat": instance.unseen_msat,

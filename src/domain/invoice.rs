@@ -296,11 +296,6 @@ impl Preimage {
     }
 }
 
-fn read_hex(hex: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    hex::decode_to_slice(hex, &mut bytes).ok().map(|()| bytes)
-}
-
 impl fmt::Display for PaymentHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(self.0))

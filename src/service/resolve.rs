@@ -19,7 +19,8 @@ impl PaymentService {
     pub async fn resolve(&self, draft: ResolutionDraft) -> Result<Payment, ServiceError> {
         let resolution = draft.validate().map_err(ServiceError::Invalid)?;
         let service = self.clone();
-        let work = async move { service.resolve_as(&resolution).await };
+        // Asking a node keeps large futures alive: not on the caller's stack.
+        let work = Box::pin(async move { service.resolve_as(&resolution).await });
         self.runtime.detached(work).await.ok_or(ServiceError::Stopping)?
     }
 

@@ -9,7 +9,7 @@ use withdrawd::{
 };
 
 use crate::{
-    bench::{Bench, Kind, kinds, on_every_store},
+    bench::{Bench, Kind, kinds, on_every_store, reason},
     http,
     invoices::hash_of,
     node::Fate,
@@ -144,10 +144,19 @@ async fn a_clock_that_went_ahead_and_back_delays_nothing_for_long() {
 /// An operator who names the node is not paid from another one, first start or not.
 #[tokio::test]
 async fn only_the_named_node_pays() {
-    let expected = crate::node::node_id(7).to_string();
-    let bench = Bench::with(Kind::Sqlite, &[("node.expected_identity", &expected)]).await;
+    let named = |byte| crate::node::node_id(byte).to_string();
+    let stranger =
+        Bench::with(Kind::Sqlite, &[("node.expected_identity", named(7).as_str())]).await;
+    let withdraw = stranger.create(10, 10).await;
+    let answer = stranger.claim(&withdraw, &stranger.invoice(10)).await;
+    assert!(reason(&answer).contains("cannot pay at the moment"), "{answer}");
+
+    let bench = Bench::with(Kind::Sqlite, &[("node.expected_identity", named(1).as_str())]).await;
     let withdraw = bench.create(10, 10).await;
+    bench.node.unreachable.store(true, Ordering::SeqCst);
     bench.claim_ok(&withdraw, &bench.invoice(10)).await;
+    bench.node.become_other(7);
+    bench.node.unreachable.store(false, Ordering::SeqCst);
     for _ in 0..4 {
         bench.pass(MINUTE).await;
     }

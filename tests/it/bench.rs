@@ -26,6 +26,7 @@ use withdrawd::{
     background::Expiry,
     config::Config,
     domain::{Event, Keyring, MasterKey, Millis, WithdrawId},
+    node::lnd::{LndNode, LndOptions},
     pb::{
         self, CreateWithdrawRequest, Withdraw, operations_service_client::OperationsServiceClient,
         payment_service_client::PaymentServiceClient,
@@ -77,6 +78,8 @@ pub struct Bench {
     pub node: Arc<ModelNode>,
     pub faults: Arc<Faults>,
     pub config: Config,
+    /// Instead of the model node.
+    lnd: Option<LndOptions>,
     life: Option<Life>,
     data_dir: TempDir,
 }
@@ -109,6 +112,15 @@ impl Bench {
 
     /// With settings of its own.
     pub async fn with(kind: Kind, settings: &[(&'static str, &str)]) -> Self {
+        Self::made(kind, settings, None).await
+    }
+
+    /// Over SQLite, paying from an lnd that is reached in earnest.
+    pub async fn on_lnd(options: LndOptions) -> Self {
+        Self::made(Kind::Sqlite, &[], Some(options)).await
+    }
+
+    async fn made(kind: Kind, settings: &[(&'static str, &str)], lnd: Option<LndOptions>) -> Self {
         let data_dir = tempfile::tempdir().unwrap();
         let database_url = match kind {
             Kind::Sqlite => String::new(),
@@ -127,7 +139,7 @@ impl Bench {
         let clock = Arc::new(TestClock::new());
         let node = Arc::new(ModelNode::new(Arc::clone(&clock) as Arc<dyn Clock>));
         let faults = Arc::new(Faults::default());
-        let mut bench = Self { kind, clock, node, faults, config, life: None, data_dir };
+        let mut bench = Self { kind, clock, node, faults, config, lnd, life: None, data_dir };
         bench.start().await;
         bench
     }
@@ -146,7 +158,10 @@ impl Bench {
             spawner: Arc::new(TokioSpawner),
         };
         let faults = Arc::clone(&self.faults);
-        let node = Arc::clone(&self.node) as Arc<dyn LightningNode>;
+        let node: Arc<dyn LightningNode> = match &self.lnd {
+            None => Arc::clone(&self.node) as _,
+            Some(options) => Arc::new(LndNode::new(options.clone()).unwrap()),
+        };
         let config = self.config.clone();
         let started = tokio.spawn(async move {
             let inner = open_store(&config, &clock).await;

@@ -94,9 +94,8 @@ fn forbidden(kind: Kind) -> Vec<Forbidden> {
     let own = |text: &str| text.to_owned();
     let proof = ", state_at_ms, preimage, fee_msat, node_id";
     let event = format!("insert into events values ({id}, 1, 'paid', null, null, 0, null, null)");
-    let nodes =
-        "insert into nodes select 'x', alias, network, backend, first_seen_at_ms, is_current
-                 from nodes";
+    let nodes = "insert into nodes (node_id, alias, network, backend, first_seen_at_ms, is_current)
+             select 'x', alias, network, backend, first_seen_at_ms, is_current from nodes";
     let secret =
         "update withdraws set secret_sha256 = (select secret_sha256 from withdraws limit 1)";
     [
@@ -120,6 +119,10 @@ fn forbidden(kind: Kind) -> Vec<Forbidden> {
         ("an event told twice", own("insert into events select * from events"), "events_pkey", "events.withdraw_id"),
         ("a decision without a word", own("update events set operator = 'somebody'"), "events_operator_says_why", "events_operator_says_why"),
         ("a send told twice", own("insert into sends select * from sends"), "sends_pkey", "sends.payment_id"),
+        ("a second instance", own("insert into instance select * from instance"), "instance_pkey", "instance.only_row"),
+        ("a pause of nobody", own("update instance set paused_at_ms = 0"), "instance_pause_is_whole", "instance_pause_is_whole"),
+        ("a fence without a cause", own("update instance set fenced_at_ms = 0"), "instance_fence_is_whole", "instance_fence_is_whole"),
+        ("a withheld request that can be claimed", own("update withdraws set withheld = (1 = 1) where claimable"), "withdraws_claimable_is_free", "withdraws_claimable_is_free"),
         ("two nodes that pay", own(nodes), "nodes_one_current", "nodes.is_current"),
     ]
     .into_iter()

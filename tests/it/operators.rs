@@ -16,7 +16,10 @@ use withdrawd::{
         resolve_payment_request::{Failed, Outcome, Paid},
         withdraw::Status as WithdrawStatus,
     },
-    ports::{Introduction, LightningNode, LookUp, NodeError, NodeTraits, SendOrder, SendStream},
+    ports::{
+        Introduction, LightningNode, LookUp, NodeError, NodeHealth, NodeTraits, PaymentsPage,
+        PaymentsQuery, SendOrder, SendStream,
+    },
     runtime::{Clock, Runtime, SystemEntropy, Task, TokioSpawner},
     service::{NodeTrust, Payer, PaymentService, ServiceError},
 };
@@ -411,6 +414,14 @@ impl LightningNode for Slow {
     async fn send(&self, order: SendOrder) -> SendStream {
         self.node.send(order).await
     }
+
+    async fn health(&self) -> Result<NodeHealth, NodeError> {
+        self.node.health().await
+    }
+
+    async fn payments(&self, query: PaymentsQuery) -> Result<PaymentsPage, NodeError> {
+        self.node.payments(query).await
+    }
 }
 
 /// The node tells the operator that it knows nothing; before that is acted on, it tells the payer
@@ -438,6 +449,7 @@ async fn a_payer_that_learns_the_end_first_wins() {
         };
         let (store, clock) = (bench.store(), Arc::clone(&runtime.clock));
         let trust = NodeTrust::new(Arc::clone(&store), Arc::clone(&node), clock, None);
+        let trust = Arc::new(trust);
         let options = bench.config.payer_options().unwrap();
         let payer = Payer::new(Arc::clone(&store), node, runtime.clone(), trust, options);
         let service = PaymentService::new(store, payer.inquiry(), runtime);

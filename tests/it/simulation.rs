@@ -70,6 +70,8 @@ fn every_mutation_is_caught() {
     let mutations = Mutex::new(Mutation::ALL.to_vec());
     let work = || {
         while let Some(mutation) = { mutations.lock().unwrap().pop() } {
+            // By its name it is replayed.
+            assert_eq!(Mutation::parse(&format!("{mutation:?}")), Some(mutation));
             let progress = Progress::default();
             let caught = many::run(Database::sqlite, 0..SEEDS, 1, Some(mutation), &progress);
             let (histories, ..) = progress.so_far();

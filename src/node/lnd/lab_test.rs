@@ -21,10 +21,10 @@ use crate::{
     ports::{LightningNode, NodeError, PaymentsQuery, SendOrder, SendUpdate},
 };
 
-struct Lab(Value);
+pub(super) struct Lab(Value);
 
 impl Lab {
-    fn open() -> Option<Self> {
+    pub(super) fn open() -> Option<Self> {
         let Ok(path) = std::env::var("WITHDRAWD_TEST_LAB") else {
             let required = std::env::var("WITHDRAWD_REQUIRE_ALL").is_ok_and(|all| all == "1");
             assert!(!required, "WITHDRAWD_TEST_LAB is not set (see tests/run)");
@@ -34,11 +34,11 @@ impl Lab {
         Some(Self(serde_json::from_slice(&fs::read(path).unwrap()).unwrap()))
     }
 
-    fn text(&self, node: &str, key: &str) -> &str {
+    pub(super) fn text(&self, node: &str, key: &str) -> &str {
         self.0["nodes"][node][key].as_str().unwrap()
     }
 
-    fn options(&self) -> LndOptions {
+    pub(super) fn options(&self) -> LndOptions {
         let macaroon = fs::read(self.text("payer", "payer_macaroon")).unwrap();
         LndOptions {
             endpoint: format!("https://{}", self.text("payer", "rpc")),
@@ -84,7 +84,7 @@ impl Lab {
     }
 
     /// An order for a new invoice of 21 sat, which lnd takes for `life_ms` from now.
-    fn order(&self, payee: &str, life_ms: i64) -> SendOrder {
+    pub(super) fn order(&self, payee: &str, life_ms: i64) -> SendOrder {
         let invoice = self.lncli(payee, &["addinvoice", "--amt", "21"]);
         let mut hash = [0; 32];
         hex::decode_to_slice(invoice["r_hash"].as_str().unwrap(), &mut hash).unwrap();
@@ -99,7 +99,7 @@ impl Lab {
     }
 }
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     Timestamp::from_ms(i64::try_from(since_epoch.as_millis()).unwrap())
 }
@@ -263,7 +263,9 @@ async fn what_can_be_sent_is_what_lnd_finds_a_route_for() {
         let (reaches, exceeds) = (finds(all), finds(all + 1));
         // Others pay from the same channel meanwhile.
         if node.health().await.unwrap() == health {
-            assert!(reaches && !exceeds, "{health:?}: {reaches} {exceeds}");
+            // An HTLC too small for an output of its own weighs nothing, and is counted all the same.
+            let exact = health.busiest_channel_htlcs == 0;
+            assert!(reaches && !(exact && exceeds), "{health:?}: {reaches} {exceeds}");
             return;
         }
     }

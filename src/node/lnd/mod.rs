@@ -21,13 +21,9 @@ mod proto;
 mod tls;
 
 #[cfg(test)]
-mod fake_test;
+mod lab_late_test;
 #[cfg(test)]
 mod lab_test;
-#[cfg(test)]
-mod listing_test;
-#[cfg(test)]
-mod node_test;
 
 use std::{sync::Arc, time::Duration};
 

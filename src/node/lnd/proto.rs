@@ -1,5 +1,5 @@
-//! lnd's messages and services, generated from the subset in `proto/`. The servers are for the
-//! tests' fake lnd.
+//! lnd's messages and services, generated from the subset in `proto/`. The servers are not used:
+//! the tests' scripted lnd answers by hand.
 
 #![expect(clippy::pedantic, clippy::enum_variant_names, reason = "generated")]
 

@@ -1,14 +1,14 @@
-//! What the node can do, and what it has paid, as a fake lnd tells it.
+//! What the node can do, and what it has paid, as a scripted lnd tells it.
 
-use tonic::{Code, Status};
-
-use super::{
-    fake_test::{FakeLnd, NODE, OTHER_NODE, macaroon},
-    proto::lnrpc::{Channel, ChannelConstraints, Htlc, Payment, payment::PaymentStatus},
-};
-use crate::{
+use tonic::Code;
+use withdrawd::{
     domain::{Msat, Timestamp, payment::RecordState},
     ports::{Connection, LightningNode, NodeError, PaymentsQuery},
+};
+
+use crate::scripted_lnd::{
+    NODE, OTHER_NODE, ScriptedLnd, macaroon,
+    proto::lnrpc::{Channel, ChannelConstraints, Htlc, Payment, payment::PaymentStatus},
 };
 
 fn channel(local_balance: i64, reserve_sat: u64) -> Channel {
@@ -47,17 +47,17 @@ fn between(from_ms: i64, to_ms: i64) -> PaymentsQuery {
     }
 }
 
-async fn indices(fake: &FakeLnd, query: PaymentsQuery) -> Vec<u64> {
-    let page = fake.client().payments(query).await.unwrap();
+async fn indices(lnd: &ScriptedLnd, query: PaymentsQuery) -> Vec<u64> {
+    let page = lnd.client().payments(query).await.unwrap();
     page.payments.iter().map(|payment| payment.index).collect()
 }
 
 #[tokio::test]
 async fn what_can_be_sent_is_what_the_reserves_leave() {
-    let fake = FakeLnd::start().await;
-    let node = fake.client();
+    let lnd = ScriptedLnd::start().await;
+    let node = lnd.client();
     // The second is below its reserve: that takes nothing from the others.
-    fake.stands(true, vec![channel(1_000_000, 10_000), channel(5_000, 10_000), channel(7, 0)]);
+    lnd.stands(true, vec![channel(1_000_000, 10_000), channel(5_000, 10_000), channel(7, 0)]);
     let health = node.health().await.unwrap();
     assert_eq!(health.can_send, Msat::new(990_007_000).unwrap());
     assert_eq!((health.synced, health.active_channels), (true, 3));
@@ -66,12 +66,12 @@ async fn what_can_be_sent_is_what_the_reserves_leave() {
 
     // An old lnd tells the reserve elsewhere, and this one still follows the chain.
     let old = Channel { local_chan_reserve_sat: 400, local_constraints: None, ..channel(1_000, 0) };
-    fake.stands(false, vec![old]);
+    lnd.stands(false, vec![old]);
     let health = node.health().await.unwrap();
     assert_eq!(health.can_send, Msat::new(600_000).unwrap());
     assert!(!health.synced);
 
-    fake.stands(true, Vec::new());
+    lnd.stands(true, Vec::new());
     let health = node.health().await.unwrap();
     assert_eq!((health.can_send, health.active_channels), (Msat::new(0).unwrap(), 0));
     assert_eq!(health.busiest_channel_htlcs, 0);
@@ -80,45 +80,45 @@ async fn what_can_be_sent_is_what_the_reserves_leave() {
 /// As BOLT 2 has it: two HTLCs more at twice the rate, less what today's commitment pays already.
 #[tokio::test]
 async fn who_opened_a_channel_keeps_back_what_the_next_commitments_cost() {
-    let fake = FakeLnd::start().await;
+    let lnd = ScriptedLnd::start().await;
     let opened = Channel { initiator: true, fee_per_kw: 2_500, ..channel(100_000, 1_000) };
-    fake.stands(true, vec![opened]);
-    let can_send = fake.client().health().await.unwrap().can_send;
+    lnd.stands(true, vec![opened]);
+    let can_send = lnd.client().health().await.unwrap().can_send;
     let (today, next) = (1_124 * 2_500 / 1_000, (1_124 + 2 * 172) * 5_000 / 1_000);
     assert_eq!(can_send.get(), (100_000 - 1_000 - (next - today)) * 1_000);
 }
 
 #[tokio::test]
 async fn the_busiest_channel_is_the_one_with_most_htlcs_of_our_own() {
-    let fake = FakeLnd::start().await;
-    fake.stands(true, vec![with_htlcs(9, 2), with_htlcs(0, 5), with_htlcs(3, 4)]);
-    assert_eq!(fake.client().health().await.unwrap().busiest_channel_htlcs, 5);
+    let lnd = ScriptedLnd::start().await;
+    lnd.stands(true, vec![with_htlcs(9, 2), with_htlcs(0, 5), with_htlcs(3, 4)]);
+    assert_eq!(lnd.client().health().await.unwrap().busiest_channel_htlcs, 5);
 }
 
 #[tokio::test]
 async fn numbers_without_sense_do_not_overflow() {
-    let fake = FakeLnd::start().await;
+    let lnd = ScriptedLnd::start().await;
     let huge = Channel { initiator: true, fee_per_kw: i64::MAX, ..channel(i64::MAX, u64::MAX) };
-    fake.stands(true, vec![channel(i64::MAX, 0), channel(i64::MAX, 0), channel(i64::MIN, 1), huge]);
-    assert_eq!(fake.client().health().await.unwrap().can_send, Msat::MAX);
+    lnd.stands(true, vec![channel(i64::MAX, 0), channel(i64::MAX, 0), channel(i64::MIN, 1), huge]);
+    assert_eq!(lnd.client().health().await.unwrap().can_send, Msat::MAX);
 }
 
 #[tokio::test]
 async fn another_identity_on_the_same_connection_is_an_error() {
-    let fake = FakeLnd::start().await;
-    let node = fake.client();
+    let lnd = ScriptedLnd::start().await;
+    let node = lnd.client();
     node.introduce().await.unwrap();
-    fake.introduce_as(OTHER_NODE, "regtest");
+    lnd.introduce_as(OTHER_NODE, "regtest");
     let health = node.health().await;
     assert!(matches!(health, Err(NodeError::OtherNode { .. })), "{health:?}");
 }
 
 #[tokio::test]
 async fn payments_are_listed_with_what_is_known_of_them() {
-    let fake = FakeLnd::start().await;
-    fake.will_list(Ok(vec![listed(7, 1_500), listed(9, 2_000)]));
+    let lnd = ScriptedLnd::start().await;
+    lnd.lists([vec![listed(7, 1_500), listed(9, 2_000)]]);
     let query = PaymentsQuery { after_index: 6, limit: 2, ..between(1_500, 2_000) };
-    let page = fake.client().payments(query).await.unwrap();
+    let page = lnd.client().payments(query).await.unwrap();
 
     assert_eq!(page.node.as_str(), NODE);
     assert_eq!(page.connection, Connection(1));
@@ -129,8 +129,8 @@ async fn payments_are_listed_with_what_is_known_of_them() {
     assert_eq!(first.record.created, Timestamp::from_ms(1_500));
     assert_eq!(first.record.state, RecordState::InFlight);
 
-    let calls = fake.calls();
-    let methods: Vec<_> = calls.iter().map(|call| call.method).collect();
+    let calls = lnd.calls();
+    let methods: Vec<_> = calls.iter().map(|call| call.method.as_str()).collect();
     assert_eq!(methods, ["GetInfo", "ListPayments"]);
     assert_eq!(calls[1].macaroon, macaroon().expose_hex());
     let asked = calls[1].list.unwrap();
@@ -142,68 +142,67 @@ async fn payments_are_listed_with_what_is_known_of_them() {
 /// lnd counts in seconds, and takes no span of one.
 #[tokio::test]
 async fn the_bounds_are_to_the_millisecond_and_included() {
-    let fake = FakeLnd::start().await;
+    let lnd = ScriptedLnd::start().await;
     let listing = [(1, 4_999), (2, 5_000), (3, 5_001), (4, 5_002)];
-    fake.will_list(Ok(listing.map(|(index, ms)| listed(index, ms)).to_vec()));
-    assert_eq!(indices(&fake, between(5_000, 5_001)).await, [2, 3]);
-    let asked = fake.calls()[1].list.unwrap();
+    lnd.lists([listing.map(|(index, ms)| listed(index, ms)).to_vec()]);
+    assert_eq!(indices(&lnd, between(5_000, 5_001)).await, [2, 3]);
+    let asked = lnd.calls()[1].list.unwrap();
     assert_eq!((asked.creation_date_start, asked.creation_date_end), (5, 6));
 
-    assert!(indices(&fake, between(5_001, 5_000)).await.is_empty());
+    assert!(indices(&lnd, between(5_001, 5_000)).await.is_empty());
 }
 
 /// An empty page means the end to who asks, so a page of which nothing is left is not shown.
 #[tokio::test]
 async fn a_page_outside_of_the_bounds_is_not_the_last() {
-    let fake = FakeLnd::start().await;
-    fake.will_list(Ok(vec![listed(1, 5_999), listed(4, 5_998)]));
-    fake.will_list(Ok(vec![listed(5, 5_000)]));
-    fake.will_list(Ok(Vec::new()));
-    assert_eq!(indices(&fake, between(5_000, 5_100)).await, [5]);
-    let offsets: Vec<_> = fake.calls()[1..].iter().map(|c| c.list.unwrap().index_offset).collect();
+    let lnd = ScriptedLnd::start().await;
+    let pages = [vec![listed(1, 5_999), listed(4, 5_998)], vec![listed(5, 5_000)], Vec::new()];
+    lnd.lists(pages);
+    assert_eq!(indices(&lnd, between(5_000, 5_100)).await, [5]);
+    let offsets: Vec<_> = lnd.calls()[1..].iter().map(|c| c.list.unwrap().index_offset).collect();
     assert_eq!(offsets, [0, 4]);
 
     let end = PaymentsQuery { after_index: 5, ..between(5_000, 5_100) };
-    assert!(indices(&fake, end).await.is_empty());
+    assert!(indices(&lnd, end).await.is_empty());
 }
 
 #[tokio::test]
 async fn a_payment_without_a_time_is_listed_rather_than_left_out() {
-    let fake = FakeLnd::start().await;
-    fake.will_list(Ok(vec![listed(1, 0)]));
-    assert_eq!(indices(&fake, between(5_000, 6_000)).await, [1]);
+    let lnd = ScriptedLnd::start().await;
+    lnd.lists([vec![listed(1, 0)]]);
+    assert_eq!(indices(&lnd, between(5_000, 6_000)).await, [1]);
 }
 
 #[tokio::test]
 async fn a_list_that_is_not_understood_is_no_list() {
-    let fake = FakeLnd::start().await;
-    let node = fake.client();
+    let lnd = ScriptedLnd::start().await;
+    let node = lnd.client();
     let newer = Payment { status: 9, ..listed(2, 5_000) };
-    fake.will_list(Ok(vec![listed(1, 5_000), newer]));
+    lnd.lists([vec![listed(1, 5_000), newer]]);
     let page = node.payments(between(5_000, 6_000)).await;
     assert!(matches!(page, Err(NodeError::Garbled(_))), "{page:?}");
 
     // It would be asked for the same page for ever.
-    fake.will_list(Ok(vec![listed(3, 9_000)]));
+    lnd.lists([vec![listed(3, 9_000)]]);
     let page = node.payments(PaymentsQuery { after_index: 3, ..between(5_000, 6_000) }).await;
     assert!(matches!(page, Err(NodeError::Garbled(_))), "{page:?}");
 }
 
 #[tokio::test]
 async fn a_macaroon_that_does_not_reach_so_far_is_told_apart() {
-    let fake = FakeLnd::start().await;
-    let node = fake.client();
-    for status in [
-        Status::unknown("permission denied"),
-        Status::unknown("verification failed: permission denied"),
-        Status::permission_denied("any text"),
+    let lnd = ScriptedLnd::start().await;
+    let node = lnd.client();
+    for (code, text) in [
+        (Code::Unknown, "permission denied"),
+        (Code::Unknown, "verification failed: permission denied"),
+        (Code::PermissionDenied, "any text"),
     ] {
-        fake.will_list(Err(status));
+        lnd.refuse_list(code, text);
         let refused = node.payments(between(0, 1)).await;
         assert!(matches!(refused, Err(NodeError::NotPermitted("ListPayments"))), "{refused:?}");
     }
     for code in [Code::Internal, Code::Unavailable, Code::Unauthenticated] {
-        fake.will_list(Err(Status::new(code, "permission denied")));
+        lnd.refuse_list(code, "permission denied");
         let refused = node.payments(between(0, 1)).await;
         assert!(matches!(refused, Err(NodeError::Refused(_))), "{refused:?}");
     }

@@ -1,21 +1,22 @@
-//! The backend against a fake lnd.
+//! The lnd backend against a scripted lnd: what it asks, and what it makes of the answers.
 
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use tonic::Status;
-
-use super::{
-    LndNode,
-    fake_test::{End, FakeLnd, NODE, OTHER_NODE, macaroon},
-    proto::lnrpc::{Payment, PaymentFailureReason, payment::PaymentStatus},
-};
-use crate::{
+use tonic::Code;
+use withdrawd::{
     domain::{
         FailureReason, Msat, NodeId, PaymentHash, Preimage, Timestamp,
         payment::{Record, RecordState},
     },
+    node::lnd::LndNode,
     ports::{Connection, LightningNode, NodeError, SendOrder, SendUpdate},
+};
+
+use crate::scripted_lnd::{
+    Act, NODE, OTHER_NODE, ScriptedLnd, end, macaroon,
+    proto::lnrpc::{Payment, PaymentFailureReason, payment::PaymentStatus},
+    refuse, say,
 };
 
 const HASH: [u8; 32] = [1; 32];
@@ -46,6 +47,18 @@ fn payment(status: PaymentStatus) -> Payment {
     }
 }
 
+/// These messages, one after the other, and nothing more.
+fn silent_after(messages: impl IntoIterator<Item = Payment>) -> Vec<Act> {
+    messages.into_iter().map(|message| say(&message)).collect()
+}
+
+/// These messages, as if all had been said.
+fn ended_after(messages: impl IntoIterator<Item = Payment>) -> Vec<Act> {
+    let mut acts = silent_after(messages);
+    acts.push(end(Code::Ok));
+    acts
+}
+
 async fn send(node: &LndNode) -> Vec<SendUpdate> {
     node.send(order()).await.collect().await
 }
@@ -70,11 +83,11 @@ async fn reconnected(node: &LndNode, first: Connection) -> Result<Connection, No
 
 #[tokio::test]
 async fn a_payment_is_told_until_it_is_paid() {
-    let fake = FakeLnd::start().await;
+    let lnd = ScriptedLnd::start().await;
     let told = [PaymentStatus::Initiated, PaymentStatus::InFlight, PaymentStatus::Succeeded];
     // What comes after the end is not heard.
-    fake.will_say(told.map(payment), End::Silence);
-    let updates = send(&fake.client()).await;
+    lnd.on_send([silent_after(told.map(payment))]);
+    let updates = send(&lnd.client()).await;
 
     assert_eq!(updates.len(), 3);
     assert_eq!(state(&updates[0]), RecordState::InFlight);
@@ -88,15 +101,15 @@ async fn a_payment_is_told_until_it_is_paid() {
 
 #[tokio::test]
 async fn a_send_says_what_was_ordered_and_lnd_refuses_it_after_its_deadline() {
-    let fake = FakeLnd::start().await;
-    let node = fake.client();
-    fake.will_say([payment(PaymentStatus::Succeeded)], End::Ok);
-    fake.will_say([payment(PaymentStatus::Succeeded)], End::Ok);
+    let lnd = ScriptedLnd::start().await;
+    let node = lnd.client();
+    lnd.on_send([ended_after([payment(PaymentStatus::Succeeded)])]);
+    lnd.on_look_up(1, [ended_after([payment(PaymentStatus::Succeeded)])]);
     send(&node).await;
     node.look_up(PaymentHash::from_bytes(HASH)).await.unwrap();
 
-    let calls = fake.calls();
-    let methods: Vec<_> = calls.iter().map(|call| call.method).collect();
+    let calls = lnd.calls();
+    let methods: Vec<_> = calls.iter().map(|call| call.method.as_str()).collect();
     assert_eq!(methods, ["GetInfo", "SendPaymentV2", "TrackPaymentV2"]);
     assert_eq!(calls[0].macaroon, macaroon().expose_hex());
     assert_eq!(calls[1].macaroon, macaroon().until(DEADLINE).expose_hex());
@@ -113,21 +126,21 @@ async fn a_send_says_what_was_ordered_and_lnd_refuses_it_after_its_deadline() {
 
 #[tokio::test]
 async fn a_failure_is_told_with_its_reason() {
-    let fake = FakeLnd::start().await;
+    let lnd = ScriptedLnd::start().await;
     let mut failed = payment(PaymentStatus::Failed);
     failed.failure_reason = PaymentFailureReason::FailureReasonNoRoute.into();
-    fake.will_say([payment(PaymentStatus::InFlight), failed], End::Ok);
+    lnd.on_send([ended_after([payment(PaymentStatus::InFlight), failed])]);
 
-    let updates = send(&fake.client()).await;
+    let updates = send(&lnd.client()).await;
     assert_eq!(updates.len(), 2);
     assert_eq!(state(&updates[1]), RecordState::Failed(FailureReason::NoRoute));
 }
 
 #[tokio::test]
 async fn a_look_up_takes_the_first_message() {
-    let fake = FakeLnd::start().await;
-    let node = fake.client();
-    fake.will_say([payment(PaymentStatus::InFlight)], End::Silence);
+    let lnd = ScriptedLnd::start().await;
+    let node = lnd.client();
+    lnd.on_look_up(0, [silent_after([payment(PaymentStatus::InFlight)])]);
     let found = node.look_up(PaymentHash::from_bytes(HASH)).await.unwrap();
 
     let record = Record {
@@ -143,33 +156,33 @@ async fn a_look_up_takes_the_first_message() {
 
 #[tokio::test]
 async fn an_unknown_hash_is_not_found() {
-    let fake = FakeLnd::start().await;
-    fake.will_say([], End::Error(Status::not_found("payment isn't initiated")));
-    let found = fake.client().look_up(PaymentHash::from_bytes(HASH)).await;
+    let lnd = ScriptedLnd::start().await;
+    lnd.on_look_up(0, [refuse(Code::NotFound, "payment isn't initiated")]);
+    let found = lnd.client().look_up(PaymentHash::from_bytes(HASH)).await;
     assert_eq!(found.unwrap().record, None);
 }
 
 #[tokio::test]
 async fn a_look_up_without_an_answer_is_an_error() {
-    let fake = FakeLnd::start().await;
-    fake.will_say([], End::Ok);
-    let found = fake.client().look_up(PaymentHash::from_bytes(HASH)).await;
+    let lnd = ScriptedLnd::start().await;
+    lnd.on_look_up(0, [ended_after([])]);
+    let found = lnd.client().look_up(PaymentHash::from_bytes(HASH)).await;
     assert!(matches!(found, Err(NodeError::Garbled(_))));
 }
 
 #[tokio::test]
 async fn a_second_send_already_exists() {
-    let fake = FakeLnd::start().await;
-    fake.will_say([], End::Error(Status::already_exists("invoice is already paid")));
-    let updates = send(&fake.client()).await;
+    let lnd = ScriptedLnd::start().await;
+    lnd.on_send([refuse(Code::AlreadyExists, "invoice is already paid")]);
+    let updates = send(&lnd.client()).await;
     assert!(matches!(updates[..], [SendUpdate::AlreadyExists]));
 }
 
 #[tokio::test]
 async fn a_refused_send_is_an_error() {
-    let fake = FakeLnd::start().await;
-    fake.will_say([], End::Error(Status::unknown("macaroon has expired")));
-    match &send(&fake.client()).await[..] {
+    let lnd = ScriptedLnd::start().await;
+    lnd.on_send([refuse(Code::Unknown, "macaroon has expired")]);
+    match &send(&lnd.client()).await[..] {
         [SendUpdate::Error(NodeError::Refused(text))] => {
             assert_eq!(text, "Unknown: macaroon has expired");
         }
@@ -179,9 +192,9 @@ async fn a_refused_send_is_an_error() {
 
 #[tokio::test]
 async fn a_stream_that_ends_too_early_is_an_error() {
-    let fake = FakeLnd::start().await;
-    fake.will_say([payment(PaymentStatus::InFlight)], End::Ok);
-    let updates = send(&fake.client()).await;
+    let lnd = ScriptedLnd::start().await;
+    lnd.on_send([ended_after([payment(PaymentStatus::InFlight)])]);
+    let updates = send(&lnd.client()).await;
     assert!(matches!(
         updates[..],
         [SendUpdate::Record(_), SendUpdate::Error(NodeError::Garbled(_))]
@@ -190,13 +203,13 @@ async fn a_stream_that_ends_too_early_is_an_error() {
 
 #[tokio::test]
 async fn a_stream_that_is_cut_is_an_error() {
-    let fake = FakeLnd::start().await;
-    let node = fake.client();
-    fake.will_say([payment(PaymentStatus::InFlight)], End::Silence);
+    let lnd = ScriptedLnd::start().await;
+    let node = lnd.client();
+    lnd.on_send([silent_after([payment(PaymentStatus::InFlight)])]);
     let mut updates = node.send(order()).await;
     assert_eq!(state(&updates.next().await.unwrap()), RecordState::InFlight);
 
-    fake.cut();
+    lnd.cut();
     let lost = updates.next().await;
     assert!(matches!(lost, Some(SendUpdate::Error(NodeError::Unreachable(_)))), "{lost:?}");
     assert!(updates.next().await.is_none());
@@ -204,18 +217,18 @@ async fn a_stream_that_is_cut_is_an_error() {
 
 #[tokio::test]
 async fn a_message_that_is_too_long_is_an_error() {
-    let fake = FakeLnd::start().await;
+    let lnd = ScriptedLnd::start().await;
     let mut huge = payment(PaymentStatus::Succeeded);
     huge.payment_preimage = "0".repeat(33 << 20);
-    fake.will_say([huge], End::Ok);
-    let updates = send(&fake.client()).await;
+    lnd.on_send([ended_after([huge])]);
+    let updates = send(&lnd.client()).await;
     assert!(matches!(updates[..], [SendUpdate::Error(_)]), "{updates:?}");
 }
 
 #[tokio::test]
 async fn another_certificate_is_refused() {
-    let (fake, other) = (FakeLnd::start().await, FakeLnd::start().await);
-    let mut options = fake.options();
+    let (lnd, other) = (ScriptedLnd::start().await, ScriptedLnd::start().await);
+    let mut options = lnd.options();
     options.tls_cert_pem = Some(other.certificate_pem.clone().into_bytes());
     let by_pin = LndNode::new(options.clone()).unwrap();
     options.tls_cert_pem = None;
@@ -225,21 +238,21 @@ async fn another_certificate_is_refused() {
         let refused = node.introduce().await;
         assert!(matches!(refused, Err(NodeError::Unreachable(_))), "{refused:?}");
     }
-    assert!(fake.calls().is_empty());
+    assert!(lnd.calls().is_empty());
 
     // One certificate of several is enough.
-    let both = format!("{}{}", other.certificate_pem, fake.certificate_pem);
+    let both = format!("{}{}", other.certificate_pem, lnd.certificate_pem);
     options.tls_cert_pem = Some(both.into_bytes());
     LndNode::new(options).unwrap().introduce().await.unwrap();
 }
 
 #[tokio::test]
 async fn nothing_is_sent_to_another_node() {
-    let fake = FakeLnd::start().await;
-    let node = fake.client();
+    let lnd = ScriptedLnd::start().await;
+    let node = lnd.client();
     let first = node.introduce().await.unwrap().connection;
-    fake.introduce_as(OTHER_NODE, "regtest");
-    fake.cut();
+    lnd.introduce_as(OTHER_NODE, "regtest");
+    lnd.cut();
     reconnected(&node, first).await.unwrap();
 
     match &send(&node).await[..] {
@@ -248,74 +261,77 @@ async fn nothing_is_sent_to_another_node() {
         }
         other => panic!("{other:?}"),
     }
-    assert!(fake.calls().iter().all(|call| call.method == "GetInfo"));
+    assert!(lnd.calls().iter().all(|call| call.method == "GetInfo"));
 }
 
 #[tokio::test]
 async fn nothing_is_asked_on_another_network() {
-    let fake = FakeLnd::start().await;
-    fake.introduce_as(NODE, "mainnet");
-    let node = fake.client();
+    let lnd = ScriptedLnd::start().await;
+    lnd.introduce_as(NODE, "mainnet");
+    let node = lnd.client();
     match node.look_up(PaymentHash::from_bytes(HASH)).await {
         Err(NodeError::WrongNetwork { found, .. }) => assert_eq!(found, "mainnet"),
         other => panic!("{other:?}"),
     }
     let updates = send(&node).await;
     assert!(matches!(updates[..], [SendUpdate::Error(NodeError::WrongNetwork { .. })]));
-    assert!(fake.calls().iter().all(|call| call.method == "GetInfo"));
+    assert!(lnd.calls().iter().all(|call| call.method == "GetInfo"));
 }
 
 #[tokio::test]
 async fn every_connection_begins_with_an_introduction() {
-    let fake = FakeLnd::start().await;
-    let node = fake.client();
+    let lnd = ScriptedLnd::start().await;
+    let node = lnd.client();
     let mut connection = Connection(0);
     for _ in 0..3 {
-        fake.will_say([payment(PaymentStatus::Succeeded)], End::Ok);
+        lnd.on_look_up(0, [ended_after([payment(PaymentStatus::Succeeded)])]);
         let next = reconnected(&node, connection).await.unwrap();
         assert_eq!(next, Connection(connection.0 + 1));
         let found = node.look_up(PaymentHash::from_bytes(HASH)).await.unwrap();
         assert_eq!(found.connection, next);
         connection = next;
-        fake.cut();
+        lnd.cut();
     }
-    let calls: Vec<_> = fake.calls().iter().map(|c| (c.connection, c.method)).collect();
+    let calls: Vec<_> =
+        lnd.calls().into_iter().map(|call| (call.connection, call.method)).collect();
     let expected: Vec<_> = (1..=3)
-        .flat_map(|connection| [(connection, "GetInfo"), (connection, "TrackPaymentV2")])
+        .flat_map(|connection| {
+            ["GetInfo", "TrackPaymentV2"].map(|call| (connection, call.to_owned()))
+        })
         .collect();
     assert_eq!(calls, expected);
 }
 
 #[tokio::test]
 async fn many_callers_make_one_connection() {
-    let fake = FakeLnd::start().await;
-    let node = fake.client();
+    let lnd = ScriptedLnd::start().await;
+    let node = lnd.client();
     let introductions = futures_util::future::join_all((0..20).map(|_| node.introduce())).await;
     assert!(introductions.into_iter().all(|i| i.unwrap().connection == Connection(1)));
-    assert_eq!(fake.calls().len(), 1);
+    assert_eq!(lnd.calls().len(), 1);
 }
 
 #[tokio::test]
 async fn many_callers_make_one_attempt_and_the_next_makes_another() {
-    let fake = FakeLnd::start().await;
-    fake.refuse_info();
-    let node = fake.client();
+    let lnd = ScriptedLnd::start().await;
+    let locked = "wallet locked, unlock it to enable full RPC access";
+    lnd.refuse_info(Code::Unknown, locked);
+    let node = lnd.client();
     let refusals = futures_util::future::join_all((0..20).map(|_| node.introduce())).await;
     assert!(refusals.iter().all(|r| matches!(r, Err(NodeError::Refused(_)))));
-    assert_eq!(fake.calls().len(), 1);
+    assert_eq!(lnd.calls().len(), 1);
 
     assert!(node.introduce().await.is_err());
-    assert_eq!(fake.calls().len(), 1);
+    assert_eq!(lnd.calls().len(), 1);
 }
 
 #[tokio::test]
 async fn silence_is_an_error_after_a_while_and_casts_doubt_on_the_connection() {
-    let fake = FakeLnd::start().await;
-    let mut options = fake.options();
+    let lnd = ScriptedLnd::start().await;
+    let mut options = lnd.options();
     options.call_timeout = Duration::from_millis(50);
     let node = LndNode::new(options).unwrap();
-    fake.will_say([], End::Silence);
-    fake.will_say([], End::Silence);
+    lnd.on_look_up(0, [silent_after([])]);
 
     let silence = node.look_up(PaymentHash::from_bytes(HASH)).await;
     assert!(matches!(silence, Err(NodeError::Timeout)));
@@ -327,7 +343,7 @@ async fn a_node_that_is_not_there_is_unreachable() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let mut options = FakeLnd::start().await.options();
+    let mut options = ScriptedLnd::start().await.options();
     options.endpoint = format!("https://{address}");
     let refused = LndNode::new(options).unwrap().introduce().await;
     assert!(matches!(refused, Err(NodeError::Unreachable(_))), "{refused:?}");

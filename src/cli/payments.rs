@@ -1,0 +1,227 @@
+//! `payments`, `payment` and `resolve`: what operators do about payments.
+
+use clap::{ArgGroup, Args};
+
+use super::{Hidden, requests::Server};
+use crate::{
+    client::{
+        Ending, PaymentClient, PaymentPage, Resolving, ShownPayment, payment_to_json, time_text,
+    },
+    runtime::{Clock, SystemClock},
+};
+
+#[derive(Debug, Args)]
+pub(super) struct PaymentsArgs {
+    /// Only those that wait for `withdrawd resolve`.
+    #[arg(long, conflicts_with = "state")]
+    needs_operator: bool,
+    /// RESERVED, SENDING, IN_FLIGHT, PAID, FAILED or NEEDS_OPERATOR.
+    #[arg(long)]
+    state: Option<String>,
+    /// Only those of this withdraw request (wr_…).
+    #[arg(long)]
+    withdraw: Option<String>,
+    /// Only the one of this payment hash.
+    #[arg(long)]
+    payment_hash: Option<String>,
+    /// Only the one of this invoice.
+    #[arg(long, conflicts_with = "payment_hash")]
+    invoice: Option<String>,
+    /// Only open ones that were accepted at least so long ago: 90s, 10m, 2h or 3d.
+    #[arg(long, value_parser = read_age)]
+    older_than: Option<i64>,
+    /// Only failed ones that were paid after all.
+    #[arg(long)]
+    late_success: bool,
+    /// How many on a page (50 without it, 1000 at most).
+    #[arg(long)]
+    page_size: Option<i32>,
+    /// The `next_page_token` of the page before.
+    #[arg(long)]
+    page_token: Option<String>,
+    #[command(flatten)]
+    server: Server,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PaymentArgs {
+    /// pay_…
+    id: String,
+    #[command(flatten)]
+    server: Server,
+}
+
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags, each given or not")]
+#[command(group = ArgGroup::new("outcome").required(true).args(["paid", "failed"]))]
+pub(super) struct ResolveArgs {
+    /// pay_…
+    payment: String,
+    /// The payee has the money: takes the preimage that proves it.
+    #[arg(long, requires = "preimage")]
+    paid: bool,
+    /// The payee has none of it, and will get none: the withdraw request can be claimed again.
+    #[arg(long)]
+    failed: bool,
+    /// The proof of payment: 64 hex digits that hash to the payment hash.
+    #[arg(long, conflicts_with = "failed")]
+    preimage: Option<Hidden>,
+    /// What routing cost, where the node does not know it.
+    #[arg(long, conflicts_with = "failed")]
+    fee_msat: Option<i64>,
+    /// Your name. It is kept.
+    #[arg(long)]
+    operator: String,
+    /// Why you decide so. It is kept.
+    #[arg(long)]
+    reason: String,
+    /// You know that the node cannot be asked, and that no HTLC of this payment is out.
+    #[arg(long, conflicts_with = "paid")]
+    node_is_unreachable: bool,
+    /// The payee has told you that this invoice was not paid.
+    #[arg(long, conflicts_with = "paid")]
+    payee_was_not_paid: bool,
+    #[command(flatten)]
+    server: Server,
+}
+
+/// `10m` as seconds.
+fn read_age(text: &str) -> Result<i64, String> {
+    const RULE: &str = "must be a whole number and s, m, h or d, such as 10m";
+    let unit = text.chars().next_back().ok_or(RULE)?;
+    let seconds: i64 = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 24 * 3600,
+        _ => return Err(RULE.to_owned()),
+    };
+    // Digits alone: no sign.
+    let count = text.trim_end_matches(unit);
+    let count: u32 = count.parse().ok().filter(|_| !count.starts_with('+')).ok_or(RULE)?;
+    Ok(seconds * i64::from(count))
+}
+
+pub(super) async fn list(args: PaymentsArgs) -> anyhow::Result<()> {
+    let in_doubt = args.needs_operator.then(|| "NEEDS_OPERATOR".to_owned());
+    let page = PaymentPage {
+        size: args.page_size.unwrap_or_default(),
+        token: args.page_token.unwrap_or_default(),
+        state: args.state.or(in_doubt).unwrap_or_default(),
+        withdraw: args.withdraw.unwrap_or_default(),
+        payment_hash: args.payment_hash.unwrap_or_default(),
+        invoice: args.invoice.unwrap_or_default(),
+        open_for_s: args.older_than,
+        late_success: args.late_success,
+    };
+    let mut client = PaymentClient::connect(&args.server.server).await?;
+    let (payments, next) = client.list(page).await?;
+    if args.server.json {
+        let payments: Vec<_> = payments.iter().map(payment_to_json).collect();
+        say!("{}", serde_json::json!({ "payments": payments, "next_page_token": next }));
+        return Ok(());
+    }
+    say!("{:<30}  {:<14}  {:>14}  {:>5}  WHY", "PAYMENT", "STATE", "MSAT", "AGE");
+    let now_s = SystemClock::new().now().as_ms() / 1000;
+    for payment in &payments {
+        say!(
+            "{:<30}  {:<14}  {:>14}  {:>5}  {}",
+            payment.id,
+            payment.state().as_str_name(),
+            payment.amount_msat,
+            age(now_s - payment.created.map_or(now_s, |created| created.seconds)),
+            why(payment)
+        );
+    }
+    if !next.is_empty() {
+        say!("more: --page-token {next}");
+    }
+    Ok(())
+}
+
+/// In the largest unit that says something.
+fn age(seconds: i64) -> String {
+    match seconds.max(0) {
+        s @ 0..60 => format!("{s}s"),
+        s @ 60..3600 => format!("{}m", s / 60),
+        s @ 3600..172_800 => format!("{}h", s / 3600),
+        s => format!("{}d", s / 86_400),
+    }
+}
+
+/// Why it failed or is in doubt; empty if neither.
+fn why(payment: &ShownPayment) -> &'static str {
+    if payment.late_success.is_some() {
+        "LATE_SUCCESS"
+    } else if payment.operator_reason != 0 {
+        payment.operator_reason().as_str_name()
+    } else if payment.failure_reason != 0 {
+        payment.failure_reason().as_str_name()
+    } else {
+        ""
+    }
+}
+
+pub(super) async fn get(args: PaymentArgs) -> anyhow::Result<()> {
+    let payment = PaymentClient::connect(&args.server.server).await?.get(&args.id).await?;
+    show(&payment, args.server.json);
+    Ok(())
+}
+
+pub(super) async fn resolve(args: ResolveArgs) -> anyhow::Result<()> {
+    let ending = match (args.paid, args.preimage) {
+        (true, Some(preimage)) => Ending::Paid { preimage: preimage.0, fee_msat: args.fee_msat },
+        (false, None) => Ending::Failed {
+            node_unreachable: args.node_is_unreachable,
+            payee_unpaid: args.payee_was_not_paid,
+        },
+        (true, None) | (false, Some(_)) => {
+            anyhow::bail!("--paid takes a --preimage, and --failed takes none")
+        }
+    };
+    let (operator, reason) = (args.operator, args.reason);
+    let resolving = Resolving { payment: args.payment, ending, operator, reason };
+    let payment = PaymentClient::connect(&args.server.server).await?.resolve(resolving).await?;
+    show(&payment, args.server.json);
+    Ok(())
+}
+
+fn show(payment: &ShownPayment, json: bool) {
+    if json {
+        say!("{}", payment_to_json(payment));
+        return;
+    }
+    let field = |name: &str, value: &str| {
+        if !value.is_empty() {
+            say!("{name:<18}  {value}");
+        }
+    };
+    let time = |time: Option<_>| time.as_ref().map(time_text).unwrap_or_default();
+    let noted = payment.noted_failure();
+    field("id", &payment.id);
+    field("withdraw", &payment.withdraw_id);
+    field("state", payment.state().as_str_name());
+    field("why", why(payment));
+    field("noted failure", if payment.noted_failure == 0 { "" } else { noted.as_str_name() });
+    field("amount", &format!("{} msat", payment.amount_msat));
+    field("fee limit", &format!("{} msat", payment.fee_limit_msat));
+    field("fee", &payment.fee_msat.map(|fee| format!("{fee} msat")).unwrap_or_default());
+    field("payment hash", &payment.payment_hash);
+    field("preimage", &payment.preimage);
+    field("accepted", &time(payment.created));
+    field("finished", &time(payment.finished));
+    field("no send after", &time(payment.send_until));
+    field("invoice expires", &time(payment.invoice_expires_at));
+    if let Some(late) = &payment.late_success {
+        field("paid late", &time(late.at));
+        field("late fee", &format!("{} msat", late.fee_msat));
+        field("late preimage", &late.preimage);
+    }
+    for send in &payment.sends {
+        let answer = if send.answer == 0 { "no answer" } else { send.answer().as_str_name() };
+        let (sent, deadline) = (time(send.sent_at), time(send.send_deadline));
+        field(&format!("send {}", send.number), &format!("{sent}, until {deadline}: {answer}"));
+        field("  to", &send.node_id);
+    }
+    field("invoice", &payment.invoice);
+}

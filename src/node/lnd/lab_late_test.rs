@@ -1,0 +1,131 @@
+//! What a real lnd makes of a deadline when a call's headers and its message come apart, as this
+//! backend never sends them: the facts that `macaroon.rs` and `gather.rs` rest on.
+
+#![expect(clippy::disallowed_methods, reason = "a rule about time itself, on lnd's own clock")]
+
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use h2::{
+    RecvStream, SendStream,
+    client::{ResponseFuture, SendRequest},
+};
+use http::Request;
+use prost::Message;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::{
+    LndNode,
+    lab_test::{Lab, now},
+    proto::{
+        lnrpc::{Payment, payment::PaymentStatus},
+        routerrpc::SendPaymentRequest,
+    },
+};
+use crate::{
+    domain::{Millis, Timestamp, payment::RecordState},
+    ports::{LightningNode, SendOrder},
+};
+
+/// From the headers to the deadline: enough for a busy machine to deliver them in time.
+const LIFE: Millis = Millis::from_secs(3);
+const PREFIX: usize = 5;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A connection to the payer whose frames leave one by one.
+async fn connect(lab: &Lab) -> SendRequest<Bytes> {
+    let target = lab.options().target().unwrap();
+    let tcp = TcpStream::connect((target.host.as_str(), target.port)).await.unwrap();
+    let tls = TlsConnector::from(target.tls).connect(target.server_name, tcp).await.unwrap();
+    let (requests, connection) = h2::client::handshake(tls).await.unwrap();
+    tokio::spawn(async move { drop(connection.await) });
+    requests.ready().await.unwrap()
+}
+
+/// The headers of a send, and no message.
+fn headers_alone(
+    lab: &Lab,
+    mut requests: SendRequest<Bytes>,
+    deadline: Timestamp,
+) -> (ResponseFuture, SendStream<Bytes>) {
+    let rpc = lab.text("payer", "rpc");
+    let head = Request::post(format!("https://{rpc}/routerrpc.Router/SendPaymentV2"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .header("macaroon", lab.options().macaroon.until(deadline).expose_hex());
+    requests.send_request(head.body(()).unwrap(), false).unwrap()
+}
+
+fn message(order: &SendOrder) -> Bytes {
+    let request = SendPaymentRequest {
+        payment_request: order.invoice.clone(),
+        timeout_seconds: 20,
+        fee_limit_msat: order.fee_limit.get(),
+        max_parts: 16,
+        ..SendPaymentRequest::default()
+    };
+    let mut framed = BytesMut::new();
+    framed.put_u8(0);
+    framed.put_u32(u32::try_from(request.encoded_len()).unwrap());
+    request.encode(&mut framed).unwrap();
+    framed.freeze()
+}
+
+/// The payment as the last message of a stream has it.
+async fn last(mut body: RecvStream) -> Payment {
+    let mut framed = BytesMut::new();
+    while let Some(part) = body.data().await {
+        let part = part.unwrap();
+        body.flow_control().release_capacity(part.len()).unwrap();
+        framed.extend_from_slice(&part);
+    }
+    let mut rest = framed.freeze();
+    let mut last = None;
+    while !rest.is_empty() {
+        let length = u32::from_be_bytes(rest[1..PREFIX].try_into().unwrap()) as usize;
+        let framed = rest.split_to(PREFIX + length);
+        last = Some(Payment::decode(framed.slice(PREFIX..)).unwrap());
+    }
+    last.unwrap()
+}
+
+async fn sleep_until(at: Timestamp) {
+    tokio::time::sleep(at.since(now()).as_duration()).await;
+}
+
+/// The deadline is checked when the headers arrive, once. So they must not leave by themselves.
+#[tokio::test]
+async fn a_message_that_comes_late_is_paid_if_its_headers_came_in_time() {
+    let Some(lab) = Lab::open() else { return };
+    let order = lab.order("payee", 0);
+    let requests = connect(&lab).await;
+    let deadline = now().plus(LIFE);
+    let (answer, mut call) = headers_alone(&lab, requests, deadline);
+
+    sleep_until(deadline.plus(Millis::from_secs(1))).await;
+    call.send_data(message(&order), true).unwrap();
+    let answer = tokio::time::timeout(PATIENCE, answer).await.unwrap().unwrap();
+    let paid = last(answer.into_body()).await;
+    assert_eq!(paid.status(), PaymentStatus::Succeeded);
+
+    let node = LndNode::new(lab.options()).unwrap();
+    let found = node.look_up(order.payment_hash).await.unwrap().record.unwrap();
+    assert!(matches!(found.state, RecordState::Succeeded { .. }));
+    let late = found.created.since(deadline);
+    eprintln!("stored {} ms after its deadline", late.as_ms());
+    assert!(late.as_ms() >= 1_000, "{late:?}");
+}
+
+/// Late headers are refused by themselves: lnd does not wait for the message.
+#[tokio::test]
+async fn headers_that_come_late_are_refused_without_a_message() {
+    let Some(lab) = Lab::open() else { return };
+    let requests = connect(&lab).await;
+    let (answer, call) = headers_alone(&lab, requests, now().minus(Millis::from_ms(1)));
+    let answer = tokio::time::timeout(PATIENCE, answer).await.unwrap().unwrap();
+    assert_eq!(answer.headers()["grpc-status"], "2");
+    let text = answer.headers()["grpc-message"].to_str().unwrap();
+    assert!(text.ends_with("not satisfied: macaroon has expired"), "{text}");
+    drop(call);
+}
