@@ -126,9 +126,7 @@ fn crashes(options: &Options) -> ExitCode {
     let database = open(options);
     for story in stories::all() {
         match story.with_every_crash(&database) {
-            Ok(points) => {
-                println!("{}: {points} crash points", story.name)
-            }
+            Ok(points) => println!("{}: {points} crash points", story.name),
             Err(broken) => {
                 println!("{broken}");
                 return ExitCode::FAILURE;

@@ -91,7 +91,7 @@ impl Inner {
     }
 
     /// A commit was made: what stands there now.
-    pub fn wrote(&mut self, payment: Option<Payment>, withdraw: Withdraw) {
+    pub fn wrote(&mut self, payment: Option<Payment>, withdraw: &Withdraw) {
         let id = withdraw.id;
         let before = self.books.withdraws.insert(id, withdraw.clone());
         if before.is_some_and(|before| before.status == Status::Paid)
@@ -107,7 +107,7 @@ impl Inner {
             });
             self.check_step(before.as_ref(), &payment);
         }
-        self.check_request(&withdraw);
+        self.check_request(withdraw);
     }
 
     /// One step of a payment.
@@ -128,7 +128,7 @@ impl Inner {
                     self.broke("PAID was settled by the node", &format!("invoice {invoice}"));
                 }
             }
-            State::Failed { reason, .. } if !was.is_some_and(|was| !was.is_open()) => {
+            State::Failed { reason, .. } if was.is_none_or(|was| was.is_open()) => {
                 self.check_closed(invoice, reason);
             }
             _ => {}
@@ -273,8 +273,9 @@ impl Inner {
         }
     }
 
-    /// The node has healed, and there was time enough.
-    pub fn check_end(&mut self) {
+    /// The node has healed, and there was time enough. With `explained`, a doubt that stands must be
+    /// explained by a fault.
+    pub fn check_end(&mut self, explained: bool) {
         for withdraw in self.books.withdraws.values().cloned().collect::<Vec<_>>() {
             let held = withdraw.attempt.is_some_and(|attempt| attempt.hold != Hold::Released);
             let waits = withdraw.reopens_at.is_some() || withdraw.late_success;
@@ -291,7 +292,7 @@ impl Inner {
                     self.broke("every attempt ends once the node heals", &name);
                 }
                 State::NeedsOperator { reason, .. } => {
-                    if !self.explains(reason, &payment) {
+                    if explained && !self.explains(reason, &payment) {
                         self.broke("a doubt has a reason that the table names", &name);
                     }
                 }

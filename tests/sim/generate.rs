@@ -19,6 +19,7 @@ enum Wrong {
 }
 
 /// What may happen in one history.
+#[expect(clippy::struct_excessive_bools, reason = "kinds of faults, each given or not")]
 pub struct Profile {
     replicas: usize,
     withdraws: usize,

@@ -43,7 +43,8 @@ impl History {
             self.look_late();
         }
         if !self.is_broken() {
-            self.world.lock().check_end();
+            // A mutant has to break more than an explanation.
+            self.world.lock().check_end(self.mutation.is_none());
             self.read_events();
         }
     }

@@ -3,8 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use withdrawd::{
-    domain::{Act, Draft, DraftTtl, Millis, Msat, Turn, WithdrawId, invoice},
-    node::simulated::preimage_of,
+    domain::{Act, Draft, DraftTtl, Turn, WithdrawId},
     runtime::Task,
 };
 
@@ -13,18 +12,17 @@ use super::{
     books::Told,
     database::Database,
     mutation::Mutation,
-    node::Facts,
     replica::Replica,
     rng::Rng,
     step::{ActorId, How, Kind, Step},
-    world::{BEGIN, REPLICAS, World},
+    world::{REPLICAS, World},
 };
-use crate::invoices::{Wanted, hash_of};
 
 /// Clocks are within the contract while any two differ by less than this.
-const SKEW_MS: i64 = 5000;
+const SKEW_MS: usize = 5000;
+const MIDDLE_MS: i64 = 2500;
 /// What each withdraw request is for.
-const SAT: u64 = 10;
+pub(super) const SAT: u64 = 10;
 
 /// A request as its creator, and then a wallet, knows it.
 pub type Created = Option<(WithdrawId, String)>;
@@ -41,8 +39,8 @@ pub struct History {
     /// How the next calls go when everything runs on.
     pub(super) armed: Vec<(&'static str, How)>,
     pub(super) database: Arc<Database>,
-    mutation: Option<Mutation>,
-    seed: u64,
+    pub(super) mutation: Option<Mutation>,
+    pub(super) seed: u64,
     /// Who went on last.
     pub(super) last: ActorId,
 }
@@ -58,7 +56,7 @@ impl History {
         database.empty();
         let world = World::new(seed, logged);
         let mut rng = Rng::new(seed ^ 0xc10c);
-        let mut off = || i64::try_from(rng.below(SKEW_MS as usize)).unwrap() - SKEW_MS / 2;
+        let mut off = || i64::try_from(rng.below(SKEW_MS)).unwrap() - MIDDLE_MS;
         {
             let mut inner = world.lock();
             inner.database_offset_ms = off();
@@ -358,33 +356,6 @@ impl History {
         let name = self.world.lock().parked.get(&actor).map(|parked| parked.call.name);
         let armed = self.armed.iter().position(|(call, _)| Some(*call) == name);
         armed.map_or(How::Done, |index| self.armed.remove(index).1)
-    }
-
-    /// The text of an invoice; made now if it was not yet. Every fifth does not last long.
-    fn invoice(&mut self, index: usize) -> String {
-        let mut inner = self.world.lock();
-        while inner.node.invoices.len() <= index {
-            let number = inner.node.invoices.len();
-            let mut rng = Rng::new(self.seed ^ (number as u64 + 1).wrapping_mul(0x9e37_79b9));
-            let made_at = BEGIN.plus(Millis::from_ms(inner.now_ms));
-            let mut wanted = Wanted::new(SAT * 1000, made_at);
-            rng.fill(&mut wanted.key);
-            rng.fill(&mut wanted.secret);
-            if number % 5 == 4 {
-                wanted.expiry_s = 100;
-            }
-            let preimage = preimage_of(&wanted.secret);
-            let text = wanted.build();
-            let facts = Facts {
-                hash: hash_of(&text),
-                expires_at: invoice::expires_at(&invoice::parse(&text).unwrap()),
-                amount: Msat::new(i64::try_from(SAT).unwrap() * 1000).unwrap(),
-                preimage,
-                text,
-            };
-            inner.node.invoices.push(facts);
-        }
-        inner.node.invoices[index].text.clone()
     }
 }
 

@@ -29,6 +29,7 @@ pub mod many;
 pub mod mutation;
 mod node;
 mod node_port;
+mod payees;
 mod replica;
 mod rng;
 pub mod run;

@@ -1,6 +1,6 @@
 //! A small generator of random numbers: the same seed, the same history, on every machine.
 
-/// SplitMix64.
+/// The generator that is known as `SplitMix64`.
 #[derive(Clone, Debug)]
 pub struct Rng(u64);
 

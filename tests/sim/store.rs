@@ -66,14 +66,14 @@ fn unknown() -> StoreError {
 fn read_payment(world: &World, database: &Database, id: PaymentId) {
     let found = database.run(database.store.payment(id)).unwrap();
     if let Some(Leased { payment, withdraw, .. }) = found {
-        world.lock().wrote(Some(payment), withdraw);
+        world.lock().wrote(Some(payment), &withdraw);
     }
 }
 
 fn read_withdraw(world: &World, database: &Database, id: WithdrawId) {
     let found = database.run(database.store.withdraw(id)).unwrap();
     if let Some(WithdrawView { withdraw, .. }) = found {
-        world.lock().wrote(None, withdraw);
+        world.lock().wrote(None, &withdraw);
     }
 }
 
