@@ -23,6 +23,8 @@ pub struct Wanted {
     /// False: the payment hash follows no rule, and the simulated node finds no route.
     pub payable: bool,
     pub key: [u8; 32],
+    /// What the simulated rule makes the preimage of.
+    pub secret: [u8; 32],
 }
 
 impl Wanted {
@@ -35,11 +37,12 @@ impl Wanted {
             final_cltv: 80,
             payable: true,
             key: rand::random(),
+            secret: rand::random(),
         }
     }
 
     pub fn build(self) -> String {
-        let secret: [u8; 32] = rand::random();
+        let secret = self.secret;
         let hash =
             if self.payable { *preimage_of(&secret).hash().as_bytes() } else { rand::random() };
         let key = SecretKey::from_slice(&self.key).unwrap();

@@ -48,3 +48,6 @@ mod reconciling;
 mod replicas;
 mod requests;
 mod scripted_lnd;
+#[path = "../sim/mod.rs"]
+mod sim;
+mod simulation;

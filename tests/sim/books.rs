@@ -1,0 +1,337 @@
+//! What the database holds, read back after every commit, and the invariants that it must keep with
+//! the node's truth. Checked after every effect.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use withdrawd::{
+    domain::{
+        Claim, Event, FailureReason, Hold, OperatorReason, Payment, PaymentHash, PaymentId, State,
+        Status, Turn, Withdraw, WithdrawId, payment::Advance,
+    },
+    ports::SendOrder,
+};
+
+use super::{
+    step::ActorId,
+    world::{Fault, Inner},
+};
+
+/// What a wallet was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    Ok,
+    Refused(String),
+    Error(String),
+}
+
+/// A claim that was committed.
+#[derive(Clone, Copy, Debug)]
+struct Claimed {
+    by: Option<ActorId>,
+    payment: PaymentId,
+    hash: PaymentHash,
+}
+
+#[derive(Default)]
+pub struct Books {
+    pub withdraws: BTreeMap<WithdrawId, Withdraw>,
+    pub payments: BTreeMap<PaymentId, Payment>,
+    claims: Vec<Claimed>,
+    /// Actors that the store refused an answer.
+    shaken: BTreeSet<ActorId>,
+    /// Whether the instance is paused, and fenced.
+    halted: (bool, bool),
+    /// How often the node was asked to pay each hash.
+    asked: BTreeMap<PaymentHash, usize>,
+}
+
+impl Inner {
+    /// The running actor cannot know what stands in the store.
+    pub fn shaken(&mut self) {
+        let actor = self.current;
+        self.books.shaken.extend(actor);
+    }
+
+    pub fn claimed(&mut self, claim: &Claim) {
+        self.check_open_to("claimed");
+        let hash = claim.payment.payment_hash;
+        if self.books.claims.iter().any(|claimed| claimed.hash == hash) {
+            self.broke("a payment hash is claimed with once", &format!("{hash:?}"));
+        }
+        self.books.claims.push(Claimed { by: self.current, payment: claim.payment.id, hash });
+    }
+
+    /// The instance's switches were turned.
+    pub fn turned(&mut self, turn: &Turn) {
+        let halted = &mut self.books.halted;
+        match turn {
+            Turn::Pause(_) => halted.0 = true,
+            Turn::Resume(_) => halted.0 = false,
+            Turn::Fence(..) => halted.1 = true,
+            Turn::Acknowledge(_) => halted.1 = false,
+        }
+        if let Turn::Fence(reason, _) = turn
+            && !self.faults.contains(&Fault::Foreign)
+        {
+            self.broke("the instance fences itself only for a cause", reason.name());
+        }
+    }
+
+    /// A step was committed.
+    pub fn advanced(&mut self, advance: &Advance) {
+        if advance.new_send.is_some() {
+            self.check_open_to("sent");
+        }
+    }
+
+    fn check_open_to(&mut self, what: &str) {
+        if self.books.halted != (false, false) {
+            self.broke("nothing is claimed or sent in a pause or behind a fence", what);
+        }
+    }
+
+    /// A commit was made: what stands there now.
+    pub fn wrote(&mut self, payment: Option<Payment>, withdraw: &Withdraw) {
+        let id = withdraw.id;
+        let before = self.books.withdraws.insert(id, withdraw.clone());
+        if before.is_some_and(|before| before.status == Status::Paid)
+            && withdraw.status != Status::Paid
+        {
+            self.broke("PAID never changes", &format!("withdraw {id}"));
+        }
+        if let Some(payment) = payment {
+            let before = self.books.payments.insert(payment.id, payment.clone());
+            self.note(|| {
+                let Payment { id, state, noted, version, .. } = &payment;
+                format!("      {id} v{version} is {state:?}, noted {noted:?}")
+            });
+            self.check_step(before.as_ref(), &payment);
+        }
+        self.check_request(withdraw);
+    }
+
+    /// One step of a payment.
+    fn check_step(&mut self, before: Option<&Payment>, after: &Payment) {
+        let Some(invoice) = self.node.invoice_of(after.payment_hash) else { return };
+        let was = before.map(|payment| payment.state);
+        if let Some(State::Paid { .. }) = was
+            && was != Some(after.state)
+        {
+            self.broke("PAID never changes", &format!("payment {}", after.id));
+        }
+        match after.state {
+            State::Paid { preimage, .. } => {
+                if preimage.hash() != after.payment_hash {
+                    self.broke("PAID has a matching preimage", &format!("payment {}", after.id));
+                }
+                if !self.node.settled.iter().any(|settled| settled.invoice == invoice) {
+                    self.broke("PAID was settled by the node", &format!("invoice {invoice}"));
+                }
+            }
+            State::Failed { reason, .. } if was.is_none_or(|was| was.is_open()) => {
+                self.check_closed(invoice, reason);
+            }
+            _ => {}
+        }
+    }
+
+    /// An attempt was closed as failed: nothing of it may be out, or still take effect.
+    fn check_closed(&mut self, invoice: usize, reason: FailureReason) {
+        let why = format!("invoice {invoice} as {}", reason.name());
+        if self.node.is_pending_or_paid(invoice) {
+            self.broke("nothing is closed while the node is paying it, or has", &why);
+        }
+        let now = self.node_now();
+        let arrives = self.node.requests.iter().any(|request| {
+            let in_time = request.checked_ms.is_some() || now <= request.order.send_deadline;
+            // A copy that the contract excludes is none of ours.
+            let excluded = request.copy && self.node.failed.contains(&invoice);
+            request.invoice == invoice && !request.over && in_time && !excluded
+        });
+        if arrives {
+            self.broke("nothing is closed while a send of it may still arrive", &why);
+        }
+    }
+
+    /// What a request and its attempts must look like together.
+    fn check_request(&mut self, withdraw: &Withdraw) {
+        let id = withdraw.id;
+        let of = |inner: &Self, is: fn(&State) -> bool| {
+            let all = inner.books.payments.values();
+            all.filter(|payment| payment.withdraw == id && is(&payment.state)).count()
+        };
+        let (open, paid) = (of(self, State::is_open), of(self, is_paid));
+        let held = withdraw.attempt.is_some_and(|attempt| attempt.hold != Hold::Released);
+        if open + paid > 1 {
+            let found = format!("{id}: {open} open, {paid} paid");
+            self.broke("at most one attempt of a request is open or PAID", &found);
+        }
+        if held != (open == 1) {
+            self.broke("an open attempt holds its request", &id.to_string());
+        }
+        if (withdraw.status == Status::Paid) != (paid == 1) {
+            self.broke("a request is PAID by its attempt", &id.to_string());
+        }
+        if withdraw.status == Status::Deactivated && open > 0 {
+            self.broke("nothing of a deactivated request is open", &id.to_string());
+        }
+    }
+
+    /// The node is about to be asked to pay.
+    pub fn check_sent(&mut self, order: &SendOrder) {
+        let hash = order.payment_hash;
+        let asked = self.books.asked.entry(hash).or_default();
+        *asked += 1;
+        let asked = *asked;
+        let payment = self.books.payments.values().find(|payment| payment.payment_hash == hash);
+        let committed = payment.is_some_and(|payment| {
+            let deadline =
+                |send: &withdrawd::domain::payment::Send| send.send_deadline == order.send_deadline;
+            payment.sends.iter().any(deadline) && payment.sends.count() >= asked
+        });
+        if !committed {
+            self.broke("a send is committed before the node is asked", &format!("{hash:?}"));
+        }
+    }
+
+    /// The node starts to pay.
+    pub fn check_started(&mut self, invoice: usize) {
+        let hash = self.node.invoices[invoice].hash;
+        let mut all = self.books.payments.values();
+        let closed = |state: &State| matches!(state, State::Failed { .. });
+        let late = all.any(|payment| payment.payment_hash == hash && closed(&payment.state));
+        if late && !self.outside {
+            self.broke("nothing is paid after it was closed", &format!("invoice {invoice}"));
+        }
+    }
+
+    /// Every change of a request has its event.
+    pub fn check_events(&mut self, id: WithdrawId, events: &[Event]) {
+        let Some(version) = self.books.withdraws.get(&id).map(|withdraw| withdraw.version) else {
+            return;
+        };
+        if !events.iter().map(|event| event.version).eq(1..=version) {
+            self.broke("every change writes its event", &format!("{id}: {events:?}"));
+        }
+    }
+
+    /// Money has reached a payee.
+    pub fn check_settled(&mut self, invoice: usize) {
+        let withdraw_of = |inner: &Self, invoice: usize| {
+            let hash = inner.node.invoices[invoice].hash;
+            let all = inner.books.payments.values();
+            all.filter(|payment| payment.payment_hash == hash)
+                .map(|payment| payment.withdraw)
+                .next()
+        };
+        let Some(withdraw) = withdraw_of(self, invoice) else { return };
+        let all = 0..self.node.invoices.len();
+        let settled: usize = all
+            .filter(|other| withdraw_of(self, *other) == Some(withdraw))
+            .map(|other| self.node.settled(other))
+            .sum();
+        if settled > 1 {
+            self.broke("at most one payment of a request settles", &withdraw.to_string());
+        }
+        let status = self.books.withdraws.get(&withdraw).map(|withdraw| withdraw.status);
+        if status == Some(Status::Deactivated) && self.node.settled(invoice) > 0 {
+            self.broke("nothing of a deactivated request is paid", &withdraw.to_string());
+        }
+    }
+
+    /// A wallet gets its answer.
+    pub fn check_told(&mut self, tap: ActorId, id: WithdrawId, invoice: usize, told: &Told) {
+        let hash = self.node.invoices[invoice].hash;
+        let theirs = |actor: ActorId| actor == tap || self.parents.get(&actor) == Some(&tap);
+        let shaken = self.books.shaken.iter().any(|actor| theirs(*actor));
+        let stands = self.books.claims.iter().any(|claimed| {
+            let payment = self.books.payments.get(&claimed.payment);
+            let failed = |payment: &Payment| matches!(payment.state, State::Failed { .. });
+            claimed.by.is_some_and(theirs) && payment.is_some_and(|payment| !failed(payment))
+        });
+        let mut rows = self.books.payments.values();
+        let durable = rows.any(|row| row.payment_hash == hash && row.withdraw == id);
+        match told {
+            Told::Ok if !durable => {
+                self.broke("OK is said only of a claim that is durable", &format!("{hash:?}"));
+            }
+            Told::Refused(_) if stands => {
+                self.broke("a refused wallet has no standing claim", &format!("{told:?}"));
+            }
+            Told::Error(_) if stands && !shaken => {
+                self.broke("a COMMIT whose answer was lost is read back", &format!("{told:?}"));
+            }
+            Told::Ok | Told::Refused(_) | Told::Error(_) => {}
+        }
+    }
+
+    /// Whoever deactivates gets an answer.
+    pub fn check_deactivated(&mut self, id: WithdrawId, done: bool) {
+        let status = self.books.withdraws.get(&id).map(|withdraw| withdraw.status);
+        if done && status != Some(Status::Deactivated) {
+            self.broke("deactivated is said only when it is", &id.to_string());
+        }
+    }
+
+    /// The node has healed, and there was time enough. With `explained`, a doubt that stands must be
+    /// explained by a fault.
+    pub fn check_end(&mut self, explained: bool) {
+        for withdraw in self.books.withdraws.values().cloned().collect::<Vec<_>>() {
+            let held = withdraw.attempt.is_some_and(|attempt| attempt.hold != Hold::Released);
+            let waits = withdraw.reopens_at.is_some() || withdraw.late_success;
+            if withdraw.status == Status::Active && !held && waits && !self.outside {
+                self.broke("a request that is not paid opens again", &withdraw.id.to_string());
+            }
+        }
+        for payment in self.books.payments.values().cloned().collect::<Vec<_>>() {
+            let Some(invoice) = self.node.invoice_of(payment.payment_hash) else { continue };
+            let name = format!("invoice {invoice} is {:?}", payment.state);
+            match payment.state {
+                State::Reserved if self.waits_for_an_operator() => {}
+                State::Reserved | State::Sending | State::InFlight => {
+                    self.broke("every attempt ends once the node heals", &name);
+                }
+                State::NeedsOperator { reason, .. } => {
+                    if explained && !self.explains(reason, &payment) {
+                        self.broke("a doubt has a reason that the table names", &name);
+                    }
+                }
+                State::Failed { late, .. } => {
+                    if self.node.settled(invoice) > 0 && late.is_none() {
+                        self.broke("what was paid does not end as failed", &name);
+                    }
+                }
+                State::Paid { .. } => {}
+            }
+        }
+    }
+
+    /// While a payment that the node was seen to know is in doubt and gone from the node, the table
+    /// lets nothing new be sent: its word is that of a node without memory.
+    pub fn waits_for_an_operator(&self) -> bool {
+        self.books.payments.values().any(|payment| {
+            let invoice = self.node.invoice_of(payment.payment_hash);
+            let known = invoice.is_some_and(|invoice| self.node.records[0].contains_key(&invoice));
+            matches!(payment.state, State::NeedsOperator { .. }) && !known
+        })
+    }
+
+    /// Whether something that did happen explains a doubt.
+    fn explains(&self, reason: OperatorReason, payment: &Payment) -> bool {
+        let did = |faults: &[Fault]| faults.iter().any(|fault| self.faults.contains(fault));
+        match reason {
+            OperatorReason::KnownBeforeSend => did(&[Fault::Foreign]),
+            OperatorReason::Foreign => did(&[Fault::Foreign, Fault::Doubled]),
+            OperatorReason::WrongPreimage => did(&[Fault::Zeros]),
+            OperatorReason::AnswerMismatch => did(&[Fault::OtherAmount]),
+            OperatorReason::RefusedAfterRepeats => payment.sends.count() > 1,
+            OperatorReason::Vanished => did(&[Fault::Forgotten, Fault::Wiped, Fault::Switched]),
+            OperatorReason::NodeChanged => did(&[Fault::Switched]),
+            OperatorReason::NodeForgot => did(&[Fault::Wiped, Fault::Forgotten]),
+        }
+    }
+}
+
+const fn is_paid(state: &State) -> bool {
+    matches!(state, State::Paid { .. })
+}

@@ -1,0 +1,179 @@
+//! What the world does by itself: time, the network, the node and its payees.
+
+use withdrawd::domain::payment::RecordState;
+
+use super::{
+    node::{Entry, Request},
+    step::Step,
+    world::{Fault, Inner},
+};
+
+impl Inner {
+    /// False if it cannot be, here and now, within the contract.
+    pub fn make(&mut self, step: Step) -> bool {
+        match step {
+            Step::Advance { ms } => {
+                self.advance(ms);
+                true
+            }
+            Step::Pause { ms } => self.pause_ms.replace(ms).is_none(),
+            Step::JumpDatabase { ms } => {
+                self.database_offset_ms += ms;
+                true
+            }
+            Step::Arrive { request, slow } => {
+                self.may_arrive(request) && {
+                    self.arrive(request, slow);
+                    true
+                }
+            }
+            Step::Store { request } => {
+                let checked = self.node.requests.get(request).is_some_and(is_checked);
+                if checked {
+                    self.store(request);
+                }
+                checked
+            }
+            Step::Refuse { request } => {
+                self.may_arrive(request) && {
+                    self.refuse(request, "self-payments not allowed");
+                    true
+                }
+            }
+            Step::Lose { request } => {
+                self.may_arrive(request) && {
+                    self.node.requests[request].over = true;
+                    true
+                }
+            }
+            Step::Double { request } => self.double(request),
+            Step::Finish { invoice, end } => {
+                invoice < self.node.invoices.len() && self.finish(invoice, end)
+            }
+            Step::Hear { stream } => stream < self.node.wires.len() && self.node.hear(stream),
+            Step::Cut { stream, error } => {
+                let open = self.node.wires.get(stream).is_some_and(|wire| wire.open);
+                if open {
+                    self.node.cut(stream, error);
+                }
+                open
+            }
+            step => self.befall(step),
+        }
+    }
+
+    /// What befalls the node itself.
+    fn befall(&mut self, step: Step) -> bool {
+        match step {
+            Step::NodeRestart => {
+                self.lose_requests();
+                self.node.disconnect(true);
+                true
+            }
+            Step::NodeReachable { reachable } => {
+                std::mem::replace(&mut self.node.reachable, reachable) != reachable
+            }
+            // Whoever is seen first is the one that pays.
+            Step::NodeSwitch => {
+                self.node.is_known && {
+                    // What is on its way to the first one may still reach it.
+                    self.node.endpoint = 1 - self.node.endpoint;
+                    self.node.disconnect(false);
+                    self.faults.insert(Fault::Switched);
+                    true
+                }
+            }
+            Step::NodeWipe => {
+                self.may_be_wiped() && {
+                    self.lose_requests();
+                    self.node.wiped = Some(std::mem::take(&mut self.node.records[0]));
+                    self.node.disconnect(true);
+                    self.faults.insert(Fault::Wiped);
+                    true
+                }
+            }
+            Step::Forget { invoice } => {
+                let book = &mut self.node.records[self.node.endpoint];
+                let failed = |entry: &Entry| matches!(entry.record.state, RecordState::Failed(_));
+                let forgets = book.get(&invoice).is_some_and(failed);
+                if forgets {
+                    book.remove(&invoice);
+                    self.faults.insert(Fault::Forgotten);
+                }
+                forgets
+            }
+            Step::LeaveContract => !std::mem::replace(&mut self.outside, true),
+            Step::Foreign { invoice } => {
+                let pays = invoice < self.node.invoices.len() && self.pay_from_elsewhere(invoice);
+                if pays {
+                    self.faults.insert(Fault::Foreign);
+                }
+                pays
+            }
+            _ => false,
+        }
+    }
+
+    /// A process of the node that ends takes its connections with it, and what it had only checked.
+    fn lose_requests(&mut self) {
+        let endpoint = self.node.endpoint;
+        for request in self.node.requests.iter_mut().filter(|request| request.to == endpoint) {
+            request.over = true;
+        }
+    }
+
+    /// Of a doubled request one copy must not arrive when the payment has failed already, and its
+    /// attempt was closed by that: no rule withstands it, and the contract excludes it (no retrying
+    /// proxy before the node).
+    fn may_arrive(&self, request: usize) -> bool {
+        self.node.requests.get(request).is_some_and(|asked| {
+            let after_failure =
+                !self.outside && asked.copy && self.node.failed.contains(&asked.invoice);
+            !asked.over && asked.checked_ms.is_none() && !after_failure
+        })
+    }
+
+    fn double(&mut self, request: usize) -> bool {
+        let Some(asked) = self.node.requests.get(request) else { return false };
+        let copy =
+            Request { stream: None, checked_ms: None, over: false, copy: true, ..asked.clone() };
+        self.node.requests.push(copy);
+        self.faults.insert(Fault::Doubled);
+        true
+    }
+
+    /// A wipe is noticed by a payment that the store saw the node know, and that cannot fail any
+    /// more: without one, the contract has no answer to it.
+    fn may_be_wiped(&self) -> bool {
+        let witness = self.books.payments.values().any(|payment| {
+            let paid = matches!(payment.state, withdrawd::domain::State::Paid { .. });
+            paid && payment.node().is_some_and(|node| *node == super::node::identity(0))
+        });
+        witness && self.node.wiped.is_none() && self.node.endpoint == 0
+    }
+
+    /// Whether somebody is paying this invoice.
+    pub fn is_pending(&self, invoice: usize) -> bool {
+        let books = self.node.records.iter().chain(&self.node.wiped);
+        let mut known = books.filter_map(|book| book.get(&invoice));
+        known.any(|entry| entry.record.state == RecordState::InFlight)
+    }
+
+    /// All faults of the node end: it answers, is itself, and has its memory back.
+    pub fn heal_node(&mut self) {
+        self.pause_ms = None;
+        self.node.reachable = true;
+        if self.node.endpoint != 0 {
+            self.node.endpoint = 0;
+            self.node.disconnect(false);
+        }
+        if let Some(wiped) = self.node.wiped.take() {
+            self.node.records[0].extend(wiped);
+            self.node.disconnect(false);
+        }
+    }
+}
+
+fn is_checked(request: &Request) -> bool {
+    request.checked_ms.is_some() && !request.over
+}

@@ -1,0 +1,117 @@
+//! The ports that are about the whole instance, gated; and what one process remembers.
+//!
+//! A store remembers for its process which server it trusts and what it was told is durable. Here two
+//! processes share one store, so each wrapper remembers by itself.
+
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use withdrawd::{
+    domain::{
+        Heartbeat, Millis, PaymentHash, Restored, Standing, Timestamp, Turn, Withdraw,
+        payment::Advance,
+    },
+    ports::{Instance, Integrity, Server, StoreError},
+};
+
+use super::store::GatedStore;
+
+/// What a process remembers of its database.
+#[derive(Default)]
+pub struct Memory(Mutex<Remembered>);
+
+#[derive(Default)]
+struct Remembered {
+    trusted: Option<Server>,
+    kept: Vec<(withdrawd::domain::PaymentId, i64, i64)>,
+}
+
+impl Memory {
+    /// Whether it has made sure of its database.
+    pub fn is_verified(&self) -> bool {
+        self.locked(|memory| memory.trusted.is_some())
+    }
+
+    /// A commit was told to be durable.
+    pub fn keep(&self, advance: &Advance) {
+        if let Some(send) = &advance.new_send {
+            let send = (advance.payment.id, send.number, send.epoch);
+            self.locked(|memory| memory.kept.push(send));
+        }
+    }
+
+    fn locked<T>(&self, with: impl FnOnce(&mut Remembered) -> T) -> T {
+        with(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[async_trait]
+impl Instance for GatedStore {
+    async fn standing(
+        &self,
+        clock_skew: Millis,
+        spent_since: Option<Timestamp>,
+    ) -> Result<Standing, StoreError> {
+        let standing = self.read("standing", self.inner().standing(clock_skew, spent_since)).await;
+        standing.map(|standing| Standing { verified: self.memory.is_verified(), ..standing })
+    }
+
+    async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError> {
+        self.write("beat", self.inner().beat(beat), |()| {}).await
+    }
+
+    async fn turn(&self, turn: &Turn) -> Result<bool, StoreError> {
+        let told = |_: &bool| self.world.lock().turned(turn);
+        self.write("turn", self.inner().turn(turn), told).await
+    }
+}
+
+#[async_trait]
+impl Integrity for GatedStore {
+    async fn server(&self) -> Result<Server, StoreError> {
+        self.read("server", self.inner().server()).await
+    }
+
+    async fn has_lost_a_send(&self) -> Result<bool, StoreError> {
+        let kept = self.memory.locked(|memory| memory.kept.clone());
+        for (payment, number, epoch) in kept {
+            let exists = self.inner().send_exists(payment, number, epoch);
+            if !self.read("has_lost_a_send", exists).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn trusts(&self, server: Server) -> bool {
+        self.memory.locked(|memory| memory.trusted == Some(server))
+    }
+
+    fn trust(&self, server: Server) {
+        self.memory.locked(|memory| memory.trusted = Some(server));
+    }
+
+    async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError> {
+        self.write("known_from", self.inner().known_from(now), |_| {}).await
+    }
+
+    async fn knows(&self, hash: PaymentHash) -> Result<bool, StoreError> {
+        self.read("knows", self.inner().knows(hash)).await
+    }
+
+    async fn restore(&self, restored: &Restored) -> Result<(), StoreError> {
+        self.write("restore", self.inner().restore(restored), |()| {}).await
+    }
+
+    async fn to_withhold(
+        &self,
+        before: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<Withdraw>, StoreError> {
+        self.read("to_withhold", self.inner().to_withhold(before, limit)).await
+    }
+
+    async fn withheld(&self, limit: i64) -> Result<Vec<Withdraw>, StoreError> {
+        self.read("withheld", self.inner().withheld(limit)).await
+    }
+}

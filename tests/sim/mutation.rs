@@ -1,0 +1,190 @@
+//! Mutations: each takes one rule back, at the boundary of a process, so that the product has no
+//! hooks for it. A simulation that does not catch every one of them proves nothing.
+
+use futures_util::StreamExt;
+use withdrawd::{
+    domain::{
+        FailureReason, Hold, Millis, Msat, PaymentHash, Withdraw,
+        payment::{Advance, Next, Record, RecordState, Reopening},
+    },
+    ports::{LookUp, NodeError, SendStream, SendUpdate, StoreError},
+    service::PayerOptions,
+};
+
+use super::{database::Database, world::World};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mutation {
+    /// An error or a timeout of the node is taken for a failure.
+    ReopenOnTimeout,
+    /// The node is asked before SENDING is committed.
+    SendBeforeCommit,
+    /// Nothing is looked up: every look-up finds nothing.
+    NoLookUp,
+    /// An unanswered send is taken for over at once, and its request rebound.
+    RebindAtOnce,
+    /// The first failure closes, while another send may arrive.
+    CloseOnFirstFailure,
+    /// Two claims may name one payment hash.
+    HashNotUnique,
+    /// A COMMIT whose answer was lost is taken for a failure.
+    LostCommitIsFailure,
+    /// Another node's word counts as the word of the one that was asked.
+    AnyNodeCounts,
+    /// NEEDS_OPERATOR does not hold its request.
+    DoubtDoesNotHold,
+}
+
+impl Mutation {
+    pub const ALL: [Self; 9] = [
+        Self::ReopenOnTimeout,
+        Self::SendBeforeCommit,
+        Self::NoLookUp,
+        Self::RebindAtOnce,
+        Self::CloseOnFirstFailure,
+        Self::HashNotUnique,
+        Self::LostCommitIsFailure,
+        Self::AnyNodeCounts,
+        Self::DoubtDoesNotHold,
+    ];
+
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mutation| format!("{mutation:?}") == name)
+    }
+
+    /// What it does to an SQLite database of its own.
+    pub fn prepare(self, database: &Database) {
+        match self {
+            Self::HashNotUnique => database.execute(
+                "create trigger if not exists hash_not_unique before insert on payments
+                 begin
+                     update payments set payment_hash = randomblob(32)
+                      where payment_hash = new.payment_hash;
+                 end",
+            ),
+            Self::DoubtDoesNotHold => {
+                database.execute("drop index if exists payments_one_open");
+                database.execute("drop index if exists payments_one_paid");
+            }
+            _ => {}
+        }
+    }
+
+    pub fn options(mutation: Option<Self>, options: PayerOptions) -> PayerOptions {
+        let mut options = options;
+        if mutation == Some(Self::RebindAtOnce) {
+            options.limits.node_slack = Millis::from_secs(-1_000_000);
+            options.limits.max_errors = 0;
+        }
+        options
+    }
+
+    /// Which node is shown at the other end.
+    pub fn shows(mutation: Option<Self>, endpoint: usize) -> usize {
+        if mutation == Some(Self::AnyNodeCounts) { 0 } else { endpoint }
+    }
+
+    pub fn looked_up(
+        mutation: Option<Self>,
+        world: &World,
+        hash: PaymentHash,
+        found: Result<LookUp, NodeError>,
+    ) -> Result<LookUp, NodeError> {
+        match (mutation, found) {
+            (Some(Self::NoLookUp), Ok(found)) => Ok(LookUp { record: None, ..found }),
+            (Some(Self::ReopenOnTimeout), Err(error)) => {
+                let inner = world.lock();
+                let invoice = inner.node.invoice_of(hash).ok_or(error)?;
+                let amount = inner.node.invoices[invoice].amount;
+                let created = inner.node_now();
+                let state = RecordState::Failed(FailureReason::Timeout);
+                let record = Record { payment_hash: hash, amount, created, state };
+                let (node, connection) = (super::node::identity(0), inner.node.connection);
+                let connection = withdrawd::ports::Connection(connection);
+                Ok(LookUp { record: Some(record), node, connection })
+            }
+            (_, found) => found,
+        }
+    }
+
+    pub fn heard(
+        mutation: Option<Self>,
+        world: &std::sync::Arc<World>,
+        hash: PaymentHash,
+        stream: SendStream,
+    ) -> SendStream {
+        if mutation != Some(Self::ReopenOnTimeout) {
+            return stream;
+        }
+        let world = std::sync::Arc::clone(world);
+        Box::pin(stream.map(move |update| match update {
+            SendUpdate::Error(_) => {
+                let inner = world.lock();
+                let amount = inner
+                    .node
+                    .invoice_of(hash)
+                    .map_or(Msat::new(1).unwrap(), |invoice| inner.node.invoices[invoice].amount);
+                let created = inner.node_now();
+                let state = RecordState::Failed(FailureReason::Timeout);
+                SendUpdate::Record(Record { payment_hash: hash, amount, created, state })
+            }
+            update => update,
+        }))
+    }
+
+    pub fn lost_commit(mutation: Option<Self>, error: StoreError) -> StoreError {
+        match (mutation, error) {
+            (Some(Self::LostCommitIsFailure), StoreError::Unknown(source)) => {
+                StoreError::Failed { doing: "commit", source }
+            }
+            (_, error) => error,
+        }
+    }
+
+    pub fn defers(mutation: Option<Self>, advance: &Advance) -> bool {
+        mutation == Some(Self::SendBeforeCommit) && advance.new_send.is_some()
+    }
+
+    pub fn advance(mutation: Option<Self>, advance: &Advance, database: &Database) -> Advance {
+        match mutation {
+            Some(Self::CloseOnFirstFailure) => close_on_first_failure(advance, database),
+            Some(Self::DoubtDoesNotHold) => doubt_does_not_hold(advance),
+            _ => advance.clone(),
+        }
+    }
+}
+
+/// A failure that was to be noted closes the attempt instead.
+fn close_on_first_failure(advance: &Advance, database: &Database) -> Advance {
+    let Some(reason) = advance.payment.noted.filter(|_| advance.payment.state.is_open()) else {
+        return advance.clone();
+    };
+    let id = advance.payment.id;
+    let Some(found) = database.run(database.store.payment(id)).unwrap() else {
+        return advance.clone();
+    };
+    let mut payment = advance.payment.clone();
+    payment.version -= 1;
+    let reopening = Reopening {
+        node_refuses_late_sends: true,
+        node_refuses_expired_invoices: true,
+        clock_skew: Millis::from_secs(5),
+        claim_grace: Millis::from_secs(600),
+    };
+    let now = found.withdraw.modified;
+    let next = payment.follow(Next::Fail(reason), found.withdraw, &reopening, now);
+    Advance { answered: advance.answered, due_at: advance.due_at, ..next }
+}
+
+/// The request is let go when its attempt is in doubt.
+fn doubt_does_not_hold(advance: &Advance) -> Advance {
+    let mut advance = advance.clone();
+    if let Some(change) = &mut advance.change
+        && let Withdraw { attempt: Some(attempt), claimable, .. } = &mut change.next
+        && attempt.hold == Hold::InDoubt
+    {
+        attempt.hold = Hold::Released;
+        *claimable = true;
+    }
+    advance
+}

@@ -1,0 +1,311 @@
+//! The truth about the node: what it was asked, what it does, and what it settled.
+//!
+//! It behaves as lnd does: one payment per hash; a second request while one is in flight or paid is
+//! ALREADY_EXISTS; a failed one starts anew; a request after its deadline, or for an expired invoice,
+//! is refused and nothing stored. A payee takes the money of an invoice once.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    task::Waker,
+};
+
+use withdrawd::{
+    domain::{
+        FailureReason, Millis, Msat, NodeId, PaymentHash, Preimage, Timestamp,
+        payment::{Record, RecordState},
+    },
+    ports::SendOrder,
+};
+
+use super::{
+    step::End,
+    world::{BEGIN, Inner},
+};
+
+/// How long the node may take from checking a deadline to storing the payment, by the contract.
+pub const NODE_SLACK_MS: i64 = 60_000;
+
+/// What is known of an invoice.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    pub text: String,
+    pub hash: PaymentHash,
+    pub preimage: Preimage,
+    pub amount: Msat,
+    pub expires_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// A request of ours, which listens here.
+    Ours { stream: Option<usize> },
+    /// Other software on the same node.
+    Foreign,
+}
+
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub record: Record,
+    pub owner: Owner,
+}
+
+/// A request to pay on its way.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub order: SendOrder,
+    pub invoice: usize,
+    /// Which of the two nodes it goes to.
+    pub to: usize,
+    pub stream: Option<usize>,
+    /// When the node checked its deadline: it stores the payment later.
+    pub checked_ms: Option<i64>,
+    /// It takes no effect any more.
+    pub over: bool,
+    /// It was doubled on its way.
+    pub copy: bool,
+}
+
+/// What a stream carries.
+#[derive(Clone, Debug)]
+pub enum Said {
+    Record(Record),
+    AlreadyExists,
+    Error(&'static str),
+    End,
+}
+
+/// The response stream of one request.
+#[derive(Debug, Default)]
+pub struct Wire {
+    /// Told by the node, not heard yet.
+    pub told: VecDeque<Said>,
+    /// Arrived; the listener has not taken it yet.
+    pub heard: VecDeque<Said>,
+    pub waker: Option<Waker>,
+    /// Somebody listens, and the connection stands.
+    pub open: bool,
+}
+
+/// Money that reached a payee.
+#[derive(Clone, Copy, Debug)]
+pub struct Settled {
+    pub invoice: usize,
+    pub foreign: bool,
+}
+
+pub struct Node {
+    pub invoices: Vec<Facts>,
+    pub reachable: bool,
+    /// The store knows that the first one pays.
+    pub is_known: bool,
+    pub connection: u64,
+    /// Which of the two nodes answers at the endpoint.
+    pub endpoint: usize,
+    pub records: [BTreeMap<usize, Entry>; 2],
+    /// What the first node knew before it was wiped.
+    pub wiped: Option<BTreeMap<usize, Entry>>,
+    pub requests: Vec<Request>,
+    pub wires: Vec<Wire>,
+    pub settled: Vec<Settled>,
+    /// Invoices of which a payment has failed.
+    pub failed: BTreeSet<usize>,
+    pub offset_ms: i64,
+}
+
+/// The identity of one of the two nodes.
+pub fn identity(node: usize) -> NodeId {
+    NodeId::parse(&format!("02{}", hex::encode([u8::try_from(node).unwrap() + 1; 32]))).unwrap()
+}
+
+impl Node {
+    pub fn new() -> Self {
+        Self {
+            invoices: Vec::new(),
+            reachable: true,
+            is_known: false,
+            connection: 1,
+            endpoint: 0,
+            records: [BTreeMap::new(), BTreeMap::new()],
+            wiped: None,
+            requests: Vec::new(),
+            wires: Vec::new(),
+            settled: Vec::new(),
+            failed: BTreeSet::new(),
+            offset_ms: 0,
+        }
+    }
+
+    pub fn invoice_of(&self, hash: PaymentHash) -> Option<usize> {
+        self.invoices.iter().position(|facts| facts.hash == hash)
+    }
+
+    /// Whether some node is paying this invoice, or has paid it, at our request.
+    pub fn is_pending_or_paid(&self, invoice: usize) -> bool {
+        let known = self.records.iter().chain(&self.wiped).filter_map(|book| book.get(&invoice));
+        known.into_iter().any(|entry| {
+            entry.owner != Owner::Foreign && !matches!(entry.record.state, RecordState::Failed(_))
+        })
+    }
+
+    /// How often a payee got money at our request.
+    pub fn settled(&self, invoice: usize) -> usize {
+        self.settled.iter().filter(|one| one.invoice == invoice && !one.foreign).count()
+    }
+
+    /// All connections end: listeners hear of it, and what was on its way is lost with them.
+    pub fn disconnect(&mut self, error: bool) {
+        self.connection += 1;
+        for wire in 0..self.wires.len() {
+            self.cut(wire, error);
+        }
+    }
+
+    /// A stream breaks; what was told on it and not heard is lost.
+    pub fn cut(&mut self, wire: usize, error: bool) {
+        let wire = &mut self.wires[wire];
+        if wire.open {
+            wire.told.clear();
+            wire.heard.push_back(if error { Said::Error("the stream broke") } else { Said::End });
+            wire.open = false;
+            if let Some(waker) = wire.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    pub fn tell(&mut self, wire: Option<usize>, said: Said) {
+        if let Some(wire) = wire.map(|wire| &mut self.wires[wire])
+            && wire.open
+        {
+            wire.told.push_back(said);
+        }
+    }
+
+    /// The next word on a stream reaches its listener.
+    pub fn hear(&mut self, wire: usize) -> bool {
+        let wire = &mut self.wires[wire];
+        let Some(said) = wire.told.pop_front() else { return false };
+        wire.heard.push_back(said);
+        if let Some(waker) = wire.waker.take() {
+            waker.wake();
+        }
+        true
+    }
+}
+
+impl Inner {
+    pub fn node_now(&self) -> Timestamp {
+        BEGIN.plus(Millis::from_ms(self.now_ms + self.node.offset_ms))
+    }
+
+    /// A request reaches its node: the deadline is checked now, by the node's own clock.
+    pub fn arrive(&mut self, request: usize, slow: bool) {
+        let asked = self.node.requests[request].clone();
+        if self.node_now() > asked.order.send_deadline {
+            self.refuse(request, "macaroon has expired");
+        } else if slow {
+            self.node.requests[request].checked_ms = Some(self.now_ms);
+        } else {
+            self.store(request);
+        }
+    }
+
+    /// The node answers with an error and stores nothing.
+    pub fn refuse(&mut self, request: usize, why: &'static str) {
+        let stream = self.node.requests[request].stream;
+        self.node.requests[request].over = true;
+        self.node.tell(stream, Said::Error(why));
+    }
+
+    /// The node looks into its records, and starts to pay.
+    pub fn store(&mut self, request: usize) {
+        let asked = self.node.requests[request].clone();
+        if self.node_now() > self.node.invoices[asked.invoice].expires_at {
+            return self.refuse(request, "invoice expired");
+        }
+        self.node.requests[request].over = true;
+        let known = |book: &BTreeMap<usize, Entry>| {
+            let known = book.get(&asked.invoice);
+            known.is_some_and(|known| !matches!(known.record.state, RecordState::Failed(_)))
+        };
+        if known(&self.node.records[asked.to]) {
+            return self.node.tell(asked.stream, Said::AlreadyExists);
+        }
+        let record = Record {
+            payment_hash: asked.order.payment_hash,
+            amount: asked.order.amount,
+            created: self.node_now(),
+            state: RecordState::InFlight,
+        };
+        let owner = Owner::Ours { stream: asked.stream };
+        self.check_started(asked.invoice);
+        self.node.tell(asked.stream, Said::Record(record.clone()));
+        self.node.records[asked.to].insert(asked.invoice, Entry { record, owner });
+    }
+
+    /// What was checked is stored before the node's time for it is over.
+    pub fn node_reaches_now(&mut self) {
+        for request in 0..self.node.requests.len() {
+            let asked = &self.node.requests[request];
+            if let (Some(checked_ms), false) = (asked.checked_ms, asked.over)
+                && self.now_ms >= checked_ms + NODE_SLACK_MS
+            {
+                let now_ms = std::mem::replace(&mut self.now_ms, checked_ms + NODE_SLACK_MS - 1);
+                self.store(request);
+                self.now_ms = now_ms;
+            }
+        }
+    }
+
+    /// A payment ends at a node that is paying it. False if none is.
+    pub fn finish(&mut self, invoice: usize, end: End) -> bool {
+        let paid = self.node.settled.iter().any(|settled| settled.invoice == invoice);
+        // A payee takes the money of an invoice once.
+        let end = if paid { End::Refused } else { end };
+        let fee = Msat::new(1).unwrap();
+        let preimage = self.node.invoices[invoice].preimage;
+        let state = match end {
+            End::Settled => RecordState::Succeeded { preimage, fee },
+            End::NoRoute => RecordState::Failed(FailureReason::NoRoute),
+            End::Refused => RecordState::Failed(FailureReason::IncorrectPaymentDetails),
+        };
+        let books = self.node.records.iter_mut().chain(&mut self.node.wiped);
+        let pending = books
+            .filter_map(|book| book.get_mut(&invoice))
+            .find(|entry| entry.record.state == RecordState::InFlight);
+        let Some(entry) = pending else { return false };
+        entry.record.state = state;
+        let (owner, record) = (entry.owner, entry.record.clone());
+        if end == End::Settled {
+            let foreign = owner == Owner::Foreign;
+            self.node.settled.push(Settled { invoice, foreign });
+            self.check_settled(invoice);
+        } else {
+            self.node.failed.insert(invoice);
+        }
+        if let Owner::Ours { stream } = owner {
+            self.node.tell(stream, Said::Record(record));
+        }
+        true
+    }
+
+    /// Other software pays it from the node at the endpoint. False if it cannot.
+    pub fn pay_from_elsewhere(&mut self, invoice: usize) -> bool {
+        let created = self.node_now();
+        let endpoint = self.node.endpoint;
+        let facts = &self.node.invoices[invoice];
+        let record = Record {
+            payment_hash: facts.hash,
+            amount: facts.amount,
+            created,
+            state: RecordState::InFlight,
+        };
+        let book = &mut self.node.records[endpoint];
+        let known = book.get(&invoice).map(|entry| entry.record.state);
+        if known.is_some_and(|state| !matches!(state, RecordState::Failed(_))) {
+            return false;
+        }
+        book.insert(invoice, Entry { record, owner: Owner::Foreign });
+        true
+    }
+}

@@ -1,0 +1,196 @@
+//! The steps that a history is made of. A history is a list of them: it is drawn from a seed, written
+//! down while it runs, and replayed, or shortened, from the list.
+
+/// One thing that runs: a use case, a pass, or a task that one of them has started.
+pub type ActorId = usize;
+
+/// What a gate guards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A store call that changes nothing.
+    Read,
+    /// A store call that commits.
+    Write,
+    /// A question to the node.
+    Ask,
+    /// A request to pay.
+    Send,
+}
+
+/// A call of one of the ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    pub kind: Kind,
+    pub name: &'static str,
+}
+
+/// How a call goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum How {
+    /// It is done, and answered.
+    Done,
+    /// It is done now; the answer waits until the actor is chosen again.
+    Late,
+    /// It is not done, and the caller is told so (a store), or told an error that proves nothing.
+    NotDone,
+    /// A commit that is not made, and whose caller is told that nobody knows.
+    LostBefore,
+    /// It is done, and the answer is lost.
+    LostAfter,
+    /// The process dies when it is done.
+    Die,
+    /// A request to pay that stays on its way.
+    OnItsWay,
+    /// A request to pay that stays on its way, while its caller hears of an error at once.
+    Adrift,
+    /// A look-up that calls a payment paid, with 64 zeros for a preimage.
+    Zeros,
+    /// A look-up that tells of another amount.
+    OtherAmount,
+    /// A look-up of a failed payment that calls it pending once more.
+    Flap,
+}
+
+/// How a payment ends at the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Settled,
+    NoRoute,
+    /// A hold invoice that was cancelled, say.
+    Refused,
+}
+
+/// A step of a history. One that cannot be made any more, since others were taken out, is passed over.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Step {
+    /// A service asks for a withdraw request.
+    Create {
+        replica: usize,
+    },
+    /// A wallet comes with an invoice; a second time it is a re-tap.
+    Tap {
+        replica: usize,
+        withdraw: usize,
+        invoice: usize,
+    },
+    Offer {
+        replica: usize,
+        withdraw: usize,
+    },
+    Deactivate {
+        replica: usize,
+        withdraw: usize,
+    },
+    /// The payer takes what is due.
+    Pass {
+        replica: usize,
+    },
+    /// The expiry pass.
+    Expire {
+        replica: usize,
+    },
+    /// The node's heartbeat.
+    Beat {
+        replica: usize,
+    },
+    /// A process makes sure of its database.
+    Guard {
+        replica: usize,
+    },
+    /// An operator halts the instance, or lets it go on.
+    Halt {
+        replica: usize,
+        on: bool,
+    },
+    /// An actor's call is made, its answer arrives, or its sleep ends.
+    Run {
+        actor: ActorId,
+        how: How,
+    },
+    /// An actor, and all that it starts, runs on until it waits for something.
+    RunOn {
+        actor: ActorId,
+    },
+    /// Everything runs on until nothing can: the benign order.
+    Drain,
+    /// The next call of this name goes so when everything runs on.
+    Arm {
+        call: &'static str,
+        how: How,
+    },
+    /// A request to pay reaches the node, which checks its deadline, and stores the payment at once
+    /// or only later.
+    Arrive {
+        request: usize,
+        slow: bool,
+    },
+    Lose {
+        request: usize,
+    },
+    Double {
+        request: usize,
+    },
+    /// The node stores a payment that it had checked.
+    Store {
+        request: usize,
+    },
+    /// The node refuses the invoice and stores nothing.
+    Refuse {
+        request: usize,
+    },
+    /// A payment ends at the node.
+    Finish {
+        invoice: usize,
+        end: End,
+    },
+    /// The node tells of the next change on a send's stream.
+    Hear {
+        stream: usize,
+    },
+    /// A stream breaks, with an error or silently.
+    Cut {
+        stream: usize,
+        error: bool,
+    },
+    /// Time passes.
+    Advance {
+        ms: i64,
+    },
+    /// Time passes between two instructions of whoever reads the clock next.
+    Pause {
+        ms: i64,
+    },
+    /// A replica's wall clock is set.
+    Jump {
+        replica: usize,
+        ms: i64,
+    },
+    /// The database's clock is set.
+    JumpDatabase {
+        ms: i64,
+    },
+    Crash {
+        replica: usize,
+    },
+    Start {
+        replica: usize,
+    },
+    NodeRestart,
+    NodeReachable {
+        reachable: bool,
+    },
+    /// Another node answers at the endpoint, or the first one again.
+    NodeSwitch,
+    /// The node loses all that it knew.
+    NodeWipe,
+    /// The node's record of a failed payment is deleted.
+    Forget {
+        invoice: usize,
+    },
+    /// From here on things may happen that the contract excludes.
+    LeaveContract,
+    /// Other software pays an invoice from the same node.
+    Foreign {
+        invoice: usize,
+    },
+}

@@ -1,0 +1,304 @@
+//! The store as a process reaches it: each call is a gate, commits may be lost, and every commit is
+//! read back into the books that the invariants are checked by.
+
+use std::{
+    future::Future,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use withdrawd::{
+    domain::{
+        Change, Claim, Event, Halt, KeyId, ListQuery, NodeId, PaymentHash, PaymentId, SecretHash,
+        Timestamp, Withdraw, WithdrawId, WithdrawView,
+        payment::{Advance, PaymentEntry, PaymentQuery},
+    },
+    ports::{
+        ClaimOutcome, Claims, CreateOutcome, Events, Introduction, Lane, Leased, Nodes, Payments,
+        StoreError, Upkeep, Withdraws,
+    },
+};
+
+use super::{
+    database::Database,
+    instance::Memory,
+    mutation::Mutation,
+    step::{Call, How, Kind},
+    world::World,
+};
+
+/// The store's ports in one process.
+pub struct GatedStore {
+    pub world: Arc<World>,
+    pub database: Arc<Database>,
+    pub mutation: Option<Mutation>,
+    pub deferred: Deferred,
+    pub memory: Memory,
+}
+
+/// Commits that a mutant makes only after the node was asked.
+#[derive(Clone)]
+pub struct Deferred {
+    pub database: Arc<Database>,
+    pub late: Arc<Mutex<Vec<Advance>>>,
+}
+
+impl Deferred {
+    pub fn write(&self, world: &World) {
+        let late = std::mem::take(&mut *self.late.lock().unwrap());
+        for advance in late {
+            // A mutant's loss, if it comes too late.
+            let _ = self.database.run(self.database.store.advance(&advance));
+            read_payment(world, &self.database, advance.payment.id);
+        }
+    }
+}
+
+fn unavailable() -> StoreError {
+    StoreError::Unavailable { doing: "answer", source: "on purpose".into() }
+}
+
+fn unknown() -> StoreError {
+    StoreError::Unknown("on purpose".into())
+}
+
+/// Reads a payment and its request into the books.
+fn read_payment(world: &World, database: &Database, id: PaymentId) {
+    let found = database.run(database.store.payment(id)).unwrap();
+    if let Some(Leased { payment, withdraw, .. }) = found {
+        world.lock().wrote(Some(payment), &withdraw);
+    }
+}
+
+fn read_withdraw(world: &World, database: &Database, id: WithdrawId) {
+    let found = database.run(database.store.withdraw(id)).unwrap();
+    if let Some(WithdrawView { withdraw, .. }) = found {
+        world.lock().wrote(None, &withdraw);
+    }
+}
+
+impl GatedStore {
+    pub(super) async fn read<T>(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        let call = Call { kind: Kind::Read, name };
+        let how = self.world.pass(call).await;
+        if how == How::NotDone {
+            self.world.lock().shaken();
+            return Err(unavailable());
+        }
+        let done = self.database.run(work);
+        self.world.answer(call, how).await;
+        done
+    }
+
+    /// `told` reads back what was written, and takes it into the books.
+    pub(super) async fn write<T: std::fmt::Debug>(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = Result<T, StoreError>> + Send,
+        told: impl FnOnce(&T) + Send,
+    ) -> Result<T, StoreError> {
+        let call = Call { kind: Kind::Write, name };
+        let how = self.world.pass(call).await;
+        match how {
+            How::NotDone => {
+                self.world.lock().shaken();
+                return Err(unavailable());
+            }
+            How::LostBefore => return Err(Mutation::lost_commit(self.mutation, unknown())),
+            _ => {}
+        }
+        let done = self.database.run(work);
+        if let Ok(done) = &done {
+            told(done);
+        } else if let Err(error) = &done {
+            self.world.lock().note(|| format!("      {name}: {error}"));
+        }
+        self.world.answer(call, how).await;
+        if how == How::LostAfter && done.is_ok() {
+            return Err(Mutation::lost_commit(self.mutation, unknown()));
+        }
+        done
+    }
+
+    pub(super) fn inner(&self) -> &dyn withdrawd::ports::Store {
+        &*self.database.store
+    }
+}
+
+#[async_trait]
+impl Withdraws for GatedStore {
+    async fn create(&self, withdraws: &[Withdraw]) -> Result<Vec<CreateOutcome>, StoreError> {
+        let told = |_: &Vec<CreateOutcome>| {
+            for withdraw in withdraws {
+                read_withdraw(&self.world, &self.database, withdraw.id);
+            }
+        };
+        self.write("create", self.inner().create(withdraws), told).await
+    }
+
+    async fn withdraw(&self, id: WithdrawId) -> Result<Option<WithdrawView>, StoreError> {
+        self.read("withdraw", self.inner().withdraw(id)).await
+    }
+
+    async fn by_secret(&self, hash: &SecretHash) -> Result<Option<WithdrawView>, StoreError> {
+        self.read("by_secret", self.inner().by_secret(hash)).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Vec<WithdrawView>, StoreError> {
+        self.read("list", self.inner().list(query)).await
+    }
+
+    async fn change(&self, changes: &[Change]) -> Result<Vec<bool>, StoreError> {
+        let told = |_: &Vec<bool>| {
+            for change in changes {
+                read_withdraw(&self.world, &self.database, change.next.id);
+            }
+        };
+        self.write("change", self.inner().change(changes), told).await
+    }
+
+    async fn due_to_tick(&self, now: Timestamp, limit: i64) -> Result<Vec<Withdraw>, StoreError> {
+        self.read("due_to_tick", self.inner().due_to_tick(now, limit)).await
+    }
+}
+
+#[async_trait]
+impl Claims for GatedStore {
+    async fn claim(&self, claim: &Claim) -> Result<ClaimOutcome, StoreError> {
+        if !self.memory.is_verified() {
+            return Ok(ClaimOutcome::Halted(Halt::Unverified));
+        }
+        let told = |outcome: &ClaimOutcome| {
+            if *outcome == ClaimOutcome::Accepted {
+                self.world.lock().claimed(claim);
+                read_payment(&self.world, &self.database, claim.payment.id);
+            }
+        };
+        self.write("claim", self.inner().claim(claim), told).await
+    }
+}
+
+#[async_trait]
+impl Payments for GatedStore {
+    async fn lease(
+        &self,
+        lane: Lane,
+        now: Timestamp,
+        until: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<Leased>, StoreError> {
+        let name = if lane == Lane::Fresh { "lease_fresh" } else { "lease_follow" };
+        self.write(name, self.inner().lease(lane, now, until, limit), |_| {}).await
+    }
+
+    async fn payment(&self, id: PaymentId) -> Result<Option<Leased>, StoreError> {
+        self.read("payment", self.inner().payment(id)).await
+    }
+
+    async fn advance(&self, advance: &Advance) -> Result<(), StoreError> {
+        let advance = Mutation::advance(self.mutation, advance, &self.database);
+        if Mutation::defers(self.mutation, &advance) {
+            self.deferred.late.lock().unwrap().push(advance);
+            return Ok(());
+        }
+        if advance.new_send.is_some() && !self.memory.is_verified() {
+            return Err(StoreError::Halted(Halt::Unverified));
+        }
+        let told = |(): &()| {
+            self.world.lock().advanced(&advance);
+            read_payment(&self.world, &self.database, advance.payment.id);
+        };
+        let done = self.write("advance", self.inner().advance(&advance), told).await;
+        if done.is_ok() {
+            self.memory.keep(&advance);
+        }
+        done
+    }
+
+    async fn list_payments(&self, query: &PaymentQuery) -> Result<Vec<PaymentEntry>, StoreError> {
+        self.read("list_payments", self.inner().list_payments(query)).await
+    }
+
+    async fn send_exists(
+        &self,
+        id: PaymentId,
+        number: i64,
+        epoch: i64,
+    ) -> Result<bool, StoreError> {
+        self.read("send_exists", self.inner().send_exists(id, number, epoch)).await
+    }
+
+    async fn postpone(
+        &self,
+        leased: &Leased,
+        due_at: Option<Timestamp>,
+        looks: i64,
+    ) -> Result<(), StoreError> {
+        self.write("postpone", self.inner().postpone(leased, due_at, looks), |()| {}).await
+    }
+
+    async fn pull_far(&self, beyond: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        self.write("pull_far", self.inner().pull_far(beyond, now), |_| {}).await
+    }
+
+    async fn newest_known(
+        &self,
+        node: &NodeId,
+        but: PaymentId,
+    ) -> Result<Option<PaymentHash>, StoreError> {
+        self.read("newest_known", self.inner().newest_known(node, but)).await
+    }
+}
+
+#[async_trait]
+impl Events for GatedStore {
+    async fn events_of(&self, id: WithdrawId) -> Result<Vec<Event>, StoreError> {
+        self.read("events_of", self.inner().events_of(id)).await
+    }
+}
+
+#[async_trait]
+impl Nodes for GatedStore {
+    async fn current_node(&self) -> Result<Option<NodeId>, StoreError> {
+        self.read("current_node", self.inner().current_node()).await
+    }
+
+    async fn remember_node(
+        &self,
+        node: &Introduction,
+        backend: &str,
+        replace: bool,
+        now: Timestamp,
+    ) -> Result<NodeId, StoreError> {
+        let work = self.inner().remember_node(node, backend, replace, now);
+        let told = |_: &NodeId| self.world.lock().node.is_known = true;
+        self.write("remember_node", work, told).await
+    }
+}
+
+#[async_trait]
+impl Upkeep for GatedStore {
+    /// The database's clock is the simulation's, as Postgres has one of its own.
+    async fn database_now(&self) -> Result<Timestamp, StoreError> {
+        let now = async { Ok(self.world.lock().database_now()) };
+        self.read("database_now", now).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.read("ping", self.inner().ping()).await
+    }
+
+    async fn keys_in_use(&self) -> Result<Vec<KeyId>, StoreError> {
+        self.read("keys_in_use", self.inner().keys_in_use()).await
+    }
+
+    async fn is_empty(&self) -> Result<bool, StoreError> {
+        self.read("is_empty", self.inner().is_empty()).await
+    }
+
+    async fn close(&self) {}
+}
