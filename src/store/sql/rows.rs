@@ -448,6 +448,10 @@ pub fn halt<R: Cells>(row: Option<&R>) -> Parsed<(Option<Halt>, i64)> {
 
 /// Since when the instance knows the node's payments: first start, last acknowledgement, newest
 /// attempt.
+pub fn sent_at<R: Cells>(row: &R) -> Parsed<Timestamp> {
+    Reader(row).time("sent_at_ms")
+}
+
 pub fn known_from<R: Cells>(row: Option<&R>) -> Parsed<[Option<Timestamp>; 3]> {
     let row = Reader(known("only_row", row)?);
     let newest = row.opt_uuid("newest_id")?.map(|id| PaymentId::from_uuid(id).created());
