@@ -208,7 +208,8 @@ pub trait Integrity: Send + Sync {
     /// The server that answers now. While it is not the trusted one, no claim and no send is committed.
     async fn server(&self) -> Result<Server, StoreError>;
 
-    /// Whether a send that this process was told is durable is not there.
+    /// Whether a send that this process was told is durable is not there. One from before an operator's
+    /// last acknowledgement is not asked about: it was looked at.
     async fn has_lost_a_send(&self) -> Result<bool, StoreError>;
 
     /// Whether claims and sends are accepted by this server.

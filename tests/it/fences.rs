@@ -200,6 +200,20 @@ async fn a_lost_send_fences_all_replicas() {
         bench.guard().await;
         let stands = instance(&bench).await;
         assert_eq!((stands.halt(), stands.fence_reason()), (Halt::Fenced, FenceReason::MarkLost));
+
+        // What an operator has looked at is no loss on the next server; what is lost later is.
+        bench.clock.advance(Millis::from_secs(1));
+        acknowledge(&bench, Vec::new()).await;
+        bench.another_server().await;
+        bench.guard().await;
+        assert_eq!(instance(&bench).await.halt(), Halt::Unspecified);
+        let later = bench.create(10, 10).await;
+        bench.claim_ok(&later, &bench.invoice(10)).await;
+        bench.work().await;
+        bench.sql("delete from sends").await;
+        bench.another_server().await;
+        bench.guard().await;
+        assert_eq!(instance(&bench).await.fence_reason(), FenceReason::MarkLost);
     })
     .await;
 }

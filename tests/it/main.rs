@@ -16,6 +16,7 @@ mod cli;
 mod cli_payments;
 mod clients;
 mod clock;
+mod clusters;
 mod contract;
 mod crashes;
 mod daemon;
@@ -47,6 +48,7 @@ mod readme;
 mod reconciling;
 mod replicas;
 mod requests;
+mod restores;
 mod scripted_lnd;
 #[path = "../sim/mod.rs"]
 mod sim;

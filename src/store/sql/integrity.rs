@@ -23,8 +23,10 @@ impl<D: Driver> Integrity for SqlStore<D> {
     }
 
     async fn has_lost_a_send(&self) -> Result<bool, StoreError> {
-        for (payment, number, epoch) in self.memory.kept() {
-            let send = vec![uuid(payment.as_uuid()), int(number), int(epoch)];
+        let found = self.driver().fetch(statements::KNOWN_FROM, Vec::new()).await?;
+        let [_, acknowledged, _] = rows::known_from(found.first())?;
+        for kept in self.memory.kept_since(acknowledged) {
+            let send = vec![uuid(kept.payment.as_uuid()), int(kept.number), int(kept.epoch)];
             if self.driver().fetch(statements::SEND_EXISTS, send).await?.is_empty() {
                 return Ok(true);
             }

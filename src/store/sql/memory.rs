@@ -14,13 +14,19 @@ use std::{
     },
 };
 
-use crate::domain::PaymentId;
+use crate::domain::{PaymentId, Timestamp};
 
 /// More than are ever committed at a time: the last commit of all is among them.
 const SENDS: usize = 1024;
 
-/// A send that was told to be durable: payment, number, epoch.
-pub type Kept = (PaymentId, i64, i64);
+/// A send that was told to be durable.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept {
+    pub payment: PaymentId,
+    pub number: i64,
+    pub epoch: i64,
+    pub sent_at: Timestamp,
+}
 
 #[derive(Debug, Default)]
 pub struct Memory {
@@ -61,8 +67,9 @@ impl Memory {
         sends.push_back(send);
     }
 
-    /// The last ones.
-    pub fn kept(&self) -> Vec<Kept> {
-        self.sends.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+    /// The last ones. What was lost before an operator acknowledged a loss is no news.
+    pub fn kept_since(&self, acknowledged: Option<Timestamp>) -> Vec<Kept> {
+        let sends = self.sends.lock().unwrap_or_else(PoisonError::into_inner);
+        sends.iter().filter(|send| Some(send.sent_at) >= acknowledged).copied().collect()
     }
 }

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 
 use super::{
-    SqlStore, int, payment_lists, retry::retrying, rows, statements, text, uuid, withdraws,
+    SqlStore, int, memory::Kept, payment_lists, retry::retrying, rows, statements, text, uuid,
+    withdraws,
 };
 use crate::{
     domain::{
@@ -63,11 +64,13 @@ impl<D: Driver> Payments for SqlStore<D> {
         epoch: i64,
     ) -> Result<bool, StoreError> {
         let values = vec![uuid(id.as_uuid()), int(number), int(epoch)];
-        let exists = !self.driver().fetch(statements::SEND_EXISTS, values).await?.is_empty();
-        if exists {
-            self.memory.keep((id, number, epoch));
-        }
-        Ok(exists)
+        let found = self.driver().fetch(statements::SEND_EXISTS, values).await?;
+        let Some(row) = found.first() else {
+            return Ok(false);
+        };
+        let sent_at = rows::sent_at(row)?;
+        self.memory.keep(Kept { payment: id, number, epoch, sent_at });
+        Ok(true)
     }
 
     async fn postpone(
@@ -164,7 +167,8 @@ impl<D: Driver> SqlStore<D> {
         }
         tx.commit().await?;
         if let Some(send) = &advance.new_send {
-            self.memory.keep((payment.id, send.number, send.epoch));
+            let Send { number, epoch, sent_at, .. } = *send;
+            self.memory.keep(Kept { payment: payment.id, number, epoch, sent_at });
         }
         Ok(())
     }

@@ -446,6 +446,11 @@ pub fn halt<R: Cells>(row: Option<&R>) -> Parsed<(Option<Halt>, i64)> {
     Ok((fenced.or(paused), row.int("server")?))
 }
 
+/// When a send was committed.
+pub fn sent_at<R: Cells>(row: &R) -> Parsed<Timestamp> {
+    Reader(row).time("sent_at_ms")
+}
+
 /// Since when the instance knows the node's payments: first start, last acknowledgement, newest
 /// attempt.
 pub fn known_from<R: Cells>(row: Option<&R>) -> Parsed<[Option<Timestamp>; 3]> {

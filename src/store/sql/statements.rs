@@ -264,7 +264,7 @@ pub const ANSWER_SEND: Sql = sql(
 pub const SEND_EXISTS: Sql = sql(
     "read back a send",
     "-- send.exists
-     select number from sends where payment_id = $1 and number = $2 and epoch = $3",
+     select sent_at_ms from sends where payment_id = $1 and number = $2 and epoch = $3",
 );
 
 /// Not the one that is asked about, and none that failed: those may be deleted at the node.
