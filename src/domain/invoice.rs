@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::{Millis, Msat, Network, NodeId, Sat, Timestamp};
 
 /// Longer texts are not worth parsing; an invoice with all its hints stays below.
-const MAX_INVOICE_CHARS: usize = 4096;
+pub const MAX_INVOICE_CHARS: usize = 4096;
 /// How far a payee's clock may be ahead of ours.
 const MAX_AHEAD: Millis = Millis::from_secs(600);
 /// AMP (bits 30 and 31): the payment hash of such an invoice is not the one that is paid.

@@ -1,10 +1,13 @@
 //! One task for all of a connection, which writes only when nothing in it has more to say.
 //!
 //! lnd checks a macaroon's deadline when a call's headers arrive, and waits for the message. Were
-//! this process paused between the two, lnd would take the message long after the deadline. hyper
-//! writes them apart, so its writes are gathered here: they leave as one, in one TLS record as long
-//! as they fit (16 KiB, some ten sends), and such a record arrives whole or not at all. What many
-//! sends begin in the very same instant may take several records and, above 64 KiB, several writes.
+//! this process paused, or the way to lnd cut, between the two, lnd would take the message long after
+//! the deadline, and pay. hyper writes them apart, so its writes are gathered here, and leave in whole
+//! calls: all frames of a call in one write, every write in one TLS record, which arrives whole or not
+//! at all. What is not whole yet stays, also when the connection closes.
+//!
+//! The exception is a call that is longer than a record (16 KiB). No send is: its invoice and its
+//! macaroon are bounded (`invoice::MAX_INVOICE_CHARS`, `macaroon::MAX_BYTES`).
 
 use std::{
     future::Future,
@@ -21,6 +24,8 @@ use std::{
 use futures_util::{Stream, stream::FuturesUnordered};
 use hyper::rt::Executor;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::calls::Calls;
 
 /// When so much is gathered, the other end is slow and must be waited for.
 const MAX_GATHERED: usize = 64 * 1024;
@@ -60,12 +65,21 @@ pub(super) struct Gathered<Io>(Arc<Mutex<Inner<Io>>>);
 
 struct Inner<Io> {
     io: Io,
-    waiting: Vec<u8>,
+    calls: Calls,
+    /// What is left of the write that has begun.
+    leaving: Vec<u8>,
+    /// Who could not add to what waits.
+    blocked: Option<Waker>,
 }
 
 impl<Io> Gathered<Io> {
     pub(super) fn new(io: Io) -> Self {
-        Self(Arc::new(Mutex::new(Inner { io, waiting: Vec::new() })))
+        Self(Arc::new(Mutex::new(Inner {
+            io,
+            calls: Calls::default(),
+            leaving: Vec::new(),
+            blocked: None,
+        })))
     }
 
     /// The same stream, for [`drive`].
@@ -79,16 +93,31 @@ impl<Io> Gathered<Io> {
 }
 
 impl<Io: AsyncWrite + Unpin> Inner<Io> {
-    /// Writes what waits, as much as the other end takes.
+    /// Writes the whole calls that wait, as much as the other end takes.
     fn poll_leave(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.waiting.is_empty() {
-            let written = ready!(Pin::new(&mut self.io).poll_write(cx, &self.waiting))?;
+        loop {
+            if self.leaving.is_empty() {
+                // TLS takes a write as one record only while it has nothing else to write.
+                ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+                self.leaving = self.calls.next_write();
+            }
+            if self.leaving.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            let written = ready!(Pin::new(&mut self.io).poll_write(cx, &self.leaving))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.waiting.drain(..written);
+            self.leaving.drain(..written);
         }
-        Pin::new(&mut self.io).poll_flush(cx)
+    }
+}
+
+impl<Io> Inner<Io> {
+    /// Whether more is gathered than shall be. A call that is not whole must be completed first.
+    fn is_full(&self) -> bool {
+        let may_leave = !self.leaving.is_empty() || self.calls.is_ready();
+        may_leave && self.calls.len() >= MAX_GATHERED
     }
 }
 
@@ -109,10 +138,12 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Gathered<Io> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let mut inner = self.inner();
-        if inner.waiting.len() >= MAX_GATHERED {
-            ready!(inner.poll_leave(cx))?;
+        if inner.is_full() {
+            // The connection's task writes, and then wakes whoever is blocked.
+            inner.blocked = Some(cx.waker().clone());
+            return Poll::Pending;
         }
-        inner.waiting.extend_from_slice(bytes);
+        inner.calls.push(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -141,10 +172,13 @@ pub(super) async fn drive<Io>(
     jobs.push(Box::pin(connection));
     std::future::poll_fn(move |cx| {
         let done = run(&mut jobs, &handed, cx);
-        match io.inner().poll_leave(cx) {
-            Poll::Ready(Err(_)) => Poll::Ready(()),
-            Poll::Ready(Ok(())) | Poll::Pending => done,
+        let mut io = io.inner();
+        match io.poll_leave(cx) {
+            Poll::Ready(Err(_)) => return Poll::Ready(()),
+            Poll::Ready(Ok(())) => io.blocked.take().into_iter().for_each(Waker::wake),
+            Poll::Pending => {}
         }
+        done
     })
     .await;
 }
@@ -191,3 +225,7 @@ impl Wake for Turn {
         self.task.wake_by_ref();
     }
 }
+
+#[cfg(test)]
+#[path = "gather_test.rs"]
+mod tests;

@@ -1,18 +1,26 @@
 //! HTTP/2 over one stream of bytes, as a service that the generated clients take.
+//!
+//! Calls begin one after the other: hyper has taken all of a call's message before the next call's
+//! headers. So few wait half made while the other end's window is full, and hold up what is behind
+//! them (see `calls.rs`). Nobody waits for another's answer.
 
 use std::{
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use http::{Request, Response};
 use hyper::{
-    body::Incoming,
+    body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint},
     client::conn::http2::{Builder, SendRequest},
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 use tonic::body::Body;
 use tower_service::Service;
 
@@ -23,7 +31,11 @@ use super::{
 
 /// A handle on a connection. The connection closes once all handles and open calls are gone.
 #[derive(Clone)]
-pub(super) struct Http2(SendRequest<Body>);
+pub(super) struct Http2 {
+    requests: SendRequest<Body>,
+    /// One place, for the call that begins.
+    beginning: Arc<Semaphore>,
+}
 
 impl Http2 {
     /// Greets the other end, and drives the connection from then on.
@@ -51,12 +63,12 @@ impl Http2 {
             reason = "moves bytes and decides nothing; it ends with the connection"
         )]
         tokio::spawn(drive(connection, jobs, writer));
-        Ok(Self(requests))
+        Ok(Self { requests, beginning: Arc::new(Semaphore::new(1)) })
     }
 
     /// Whether the connection is known to be gone.
     pub(super) fn is_closed(&self) -> bool {
-        self.0.is_closed()
+        self.requests.is_closed()
     }
 }
 
@@ -71,7 +83,39 @@ impl Service<Request<Body>> for Http2 {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        Box::pin(self.0.send_request(request))
+        let Self { mut requests, beginning } = self.clone();
+        Box::pin(async move {
+            // The semaphore is never closed.
+            let place = beginning.acquire_owned().await.ok();
+            let request = request.map(|message| Body::new(InTurn { message, _place: place }));
+            requests.send_request(request).await
+        })
+    }
+}
+
+/// A call's message, which has its place until all of it is handed over, or the call is given up.
+struct InTurn {
+    message: Body,
+    _place: Option<OwnedSemaphorePermit>,
+}
+
+impl HttpBody for InTurn {
+    type Data = Bytes;
+    type Error = tonic::Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Pin::new(&mut self.message).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.message.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.message.size_hint()
     }
 }
 

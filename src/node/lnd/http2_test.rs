@@ -1,11 +1,11 @@
-//! Headers and message of a call leave together.
+//! Calls leave whole, however many begin at once.
 
 #![expect(clippy::disallowed_methods, reason = "a server of the test's own")]
 
 use std::{
     io::{self, IoSlice},
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -13,11 +13,19 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioExecutor;
 use tokio::io::{DuplexStream, ReadBuf};
 
-use super::*;
+use super::{
+    super::{
+        calls::{RECORD, tests::whole_calls},
+        macaroon,
+    },
+    *,
+};
+use crate::domain::invoice::MAX_INVOICE_CHARS;
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const FRAME_HEAD: usize = 9;
+/// lnd's, for a call and for all of a connection.
+const WINDOW: u32 = 65_535;
+/// Of a send beside its invoice and its macaroon: names and numbers.
+const MAX_REST: usize = 500;
 
 /// Remembers every single write.
 struct Recorded {
@@ -69,18 +77,6 @@ impl AsyncWrite for Recorded {
     }
 }
 
-/// The type and the stream of the frames in one write. The client's preface is no frame.
-fn frames(mut write: &[u8]) -> Vec<(u8, u32)> {
-    write = write.strip_prefix(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap_or(write);
-    let mut frames = Vec::new();
-    while let [a, b, c, kind, _, d, e, f, g, ..] = *write {
-        frames.push((kind, u32::from_be_bytes([d, e, f, g])));
-        let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
-        write = write.get(FRAME_HEAD + length..).unwrap_or_default();
-    }
-    frames
-}
-
 fn serve(io: DuplexStream) {
     let answer = hyper::service::service_fn(async |request: Request<Incoming>| {
         let received = request.into_body().collect().await?.to_bytes();
@@ -88,51 +84,118 @@ fn serve(io: DuplexStream) {
     });
     tokio::spawn(
         hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+            .initial_stream_window_size(WINDOW)
+            .initial_connection_window_size(WINDOW)
             .serve_connection(TokioIo::new(io), answer),
     );
 }
 
-async fn call(http2: &Http2, length: usize) {
+/// A client whose single writes are remembered.
+async fn connect(io: DuplexStream) -> (Http2, Arc<Mutex<Vec<Vec<u8>>>>) {
+    let writes = Arc::new(Mutex::new(Vec::new()));
+    let recorded = Recorded { io, writes: Arc::clone(&writes) };
+    let keep_alive =
+        KeepAlive { interval: Duration::from_secs(20), timeout: Duration::from_secs(20) };
+    (Http2::open(recorded, keep_alive).await.unwrap(), writes)
+}
+
+async fn call(http2: &Http2, macaroon: &str, length: usize) {
     let message = Bytes::from(vec![b'x'; length]);
-    let request =
-        Request::post("https://lnd/").body(Body::new(Full::new(message.clone()))).unwrap();
+    let request = Request::post("https://lnd/routerrpc.Router/SendPaymentV2")
+        .header("macaroon", macaroon)
+        .body(Body::new(Full::new(message.clone())))
+        .unwrap();
     let answer = http2.clone().call(request).await.unwrap();
     let body = answer.into_body().collect().await.unwrap();
     assert_eq!(body.to_bytes(), message);
 }
 
-/// Without [`Gathered`], hyper parts them every time.
+async fn crowd(http2: &Http2, macaroon: &str, lengths: impl Iterator<Item = usize>) {
+    let callers: Vec<_> = lengths
+        .map(|length| {
+            let (http2, macaroon) = (http2.clone(), macaroon.to_owned());
+            tokio::spawn(async move { call(&http2, &macaroon, length).await })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.unwrap();
+    }
+}
+
+/// How many calls left: whole ones in every write, and no write longer than a record.
+fn left(writes: &Mutex<Vec<Vec<u8>>>) -> usize {
+    let writes = writes.lock().unwrap();
+    let longest = writes.iter().map(Vec::len).max().unwrap();
+    assert!(longest <= RECORD, "a write of {longest} bytes");
+    writes.iter().map(|write| whole_calls(write)).sum()
+}
+
+/// Without [`Gathered`], hyper parts headers and message every time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn headers_and_message_leave_in_one_write() {
     let (near, far) = tokio::io::duplex(1 << 20);
     serve(far);
-    let writes = Arc::new(Mutex::new(Vec::new()));
-    let recorded = Recorded { io: near, writes: Arc::clone(&writes) };
-    let keep_alive =
-        KeepAlive { interval: Duration::from_secs(20), timeout: Duration::from_secs(20) };
-    let http2 = Http2::open(recorded, keep_alive).await.unwrap();
-
+    let (http2, writes) = connect(near).await;
     // Below and above the size from which h2 keeps a message in a buffer of its own.
     for length in [100, 600, 1_500].into_iter().cycle().take(60) {
-        call(&http2, length).await;
-        let crowd: Vec<_> = (0..16)
+        call(&http2, "00", length).await;
+        crowd(&http2, "00", std::iter::repeat_n(length, 16)).await;
+    }
+    assert_eq!(left(&writes), 60 * 17);
+}
+
+/// Far more than the other end's window takes at once: none of the calls may wait half sent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_200_sends_begun_at_once_each_leaves_whole() {
+    let (near, far) = tokio::io::duplex(1 << 20);
+    serve(far);
+    let (http2, writes) = connect(near).await;
+    let macaroon = "0123456789abcdef".repeat(50);
+    for round in 0..10 {
+        let began = Instant::now();
+        crowd(&http2, &macaroon, (0..200).map(|n| 400 + n * 20)).await;
+        if round == 9 {
+            eprintln!("200 calls answered in {} ms", began.elapsed().as_millis());
+        }
+    }
+    assert_eq!(left(&writes), 10 * 200);
+}
+
+/// The largest send that there can be: the bounds on its parts leave it whole in one record.
+#[tokio::test]
+async fn the_largest_sends_fit_into_a_record() {
+    let (near, far) = tokio::io::duplex(1 << 20);
+    serve(far);
+    let (http2, writes) = connect(near).await;
+    // Digits that HPACK cannot shorten to less, and the deadline's caveat.
+    let macaroon = "f".repeat(2 * (macaroon::MAX_BYTES + 100));
+    crowd(&http2, &macaroon, std::iter::repeat_n(MAX_INVOICE_CHARS + MAX_REST, 20)).await;
+    assert_eq!(left(&writes), 20);
+    assert!(macaroon.len() + MAX_INVOICE_CHARS + 2 * MAX_REST < RECORD, "not even uncompressed");
+}
+
+/// A caller that gives up at any moment leaves neither half a call behind nor the place taken.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_gives_up_holds_up_nobody() {
+    let (near, far) = tokio::io::duplex(1 << 20);
+    serve(far);
+    let (http2, writes) = connect(near).await;
+    for patience in 0..100 {
+        let callers: Vec<_> = (0..10)
             .map(|_| {
                 let http2 = http2.clone();
-                tokio::spawn(async move { call(&http2, length).await })
+                tokio::spawn(async move { call(&http2, "00", 1_500).await })
             })
             .collect();
-        for caller in crowd {
-            caller.await.unwrap();
+        for _ in 0..patience % 10 {
+            tokio::task::yield_now().await;
+        }
+        callers.iter().step_by(2).for_each(tokio::task::JoinHandle::abort);
+        let after = tokio::time::timeout(Duration::from_secs(20), call(&http2, "00", 100)).await;
+        after.expect("the place is taken for ever");
+        for (n, caller) in callers.into_iter().enumerate() {
+            assert!(n % 2 == 0 || caller.await.is_ok());
         }
     }
-
-    let mut calls = 0;
-    for write in writes.lock().unwrap().iter() {
-        let frames = frames(write);
-        for (_, stream) in frames.iter().filter(|(kind, _)| *kind == HEADERS) {
-            assert!(frames.contains(&(DATA, *stream)));
-            calls += 1;
-        }
-    }
-    assert_eq!(calls, 60 * 17);
+    left(&writes);
 }

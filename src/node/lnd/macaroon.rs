@@ -10,6 +10,10 @@ use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::forma
 
 use crate::domain::Timestamp;
 
+/// The longest that is read; lnd's own are of some 300 bytes. A send must fit into one TLS record,
+/// with its macaroon in hexadecimal digits (see `gather.rs`).
+pub(super) const MAX_BYTES: usize = 4096;
+
 const VERSION: u8 = 2;
 const END_OF_SECTION: u8 = 0;
 const LOCATION: u8 = 1;
@@ -32,7 +36,7 @@ pub struct Macaroon {
 
 /// Why bytes are not a [`Macaroon`]. The bytes themselves are not repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a macaroon is lnd's binary file, or the same in hexadecimal digits")]
+#[error("a macaroon is lnd's binary file of 4096 bytes at most, or the same in hexadecimal digits")]
 pub struct InvalidMacaroon;
 
 impl Macaroon {
@@ -74,6 +78,9 @@ impl Macaroon {
     }
 
     fn parse_binary(binary: &[u8]) -> Result<Self, InvalidMacaroon> {
+        if binary.len() > MAX_BYTES {
+            return Err(InvalidMacaroon);
+        }
         let mut reader = Reader(binary);
         if reader.byte()? != VERSION {
             return Err(InvalidMacaroon);

@@ -9,6 +9,7 @@
 //! survive its client).
 
 mod answers;
+mod calls;
 mod connection;
 mod connector;
 mod gather;
