@@ -112,6 +112,9 @@ pub struct LookUp {
 pub struct SendOrder {
     /// The node that must be at the other end; otherwise nothing may be sent.
     pub node: NodeId,
+    /// The connection on which the payment was looked up, and on which the node has shown its memory.
+    /// On another one it may be a node that was wiped since: nothing may be sent.
+    pub connection: Connection,
     /// Normalised BOLT11. It carries the amount.
     pub invoice: String,
     /// Of that invoice.
@@ -165,6 +168,9 @@ pub enum NodeError {
         /// Who it should be.
         expected: NodeId,
     },
+    /// It was connected anew since the payment was looked up. Nothing was sent.
+    #[error("the node was connected anew since the payment was looked up")]
+    OtherConnection,
     /// The node answered with an error.
     #[error("the node answered with an error: {0}")]
     Refused(String),

@@ -13,7 +13,7 @@ use crate::{
             Advance, LookedUp, Payment, Pending, Record, Reopening, SendLimits, Word, next_look,
         },
     },
-    ports::{LightningNode, Store, StoreError},
+    ports::{Connection, LightningNode, Store, StoreError},
     runtime::Runtime,
 };
 
@@ -35,6 +35,8 @@ pub(super) struct Look {
     pub record: Option<Record>,
     /// The node that pays.
     pub paying: NodeId,
+    /// On which it answered.
+    pub connection: Connection,
     /// Read after the answer; settled only if they were before it too.
     pub clocks: Reading,
 }
@@ -89,7 +91,8 @@ impl Inquiry {
             max_errors: limits.max_errors,
         };
         let settled = began.settled && late.settled;
-        Ok(Look { looked, record: found.record, paying, clocks: Reading { settled, ..late } })
+        let (record, connection) = (found.record, found.connection);
+        Ok(Look { looked, record, paying, connection, clocks: Reading { settled, ..late } })
     }
 
     /// When a failed attempt lets its request go, at this node.

@@ -352,3 +352,22 @@ async fn without_a_deadline_at_the_node_a_request_reopens_after_the_invoice_expi
     })
     .await;
 }
+
+/// The node is wiped between the look-up and the send. Paying there would make the wiped node look like
+/// one with its memory, and what it paid before would be paid again.
+#[tokio::test]
+async fn a_node_that_is_connected_anew_is_looked_up_before_it_is_sent_to() {
+    on_every_store(async |bench| {
+        let withdraw = bench.create(10, 10).await;
+        bench.node.restart_before_next_send();
+        bench.claim_ok(&withdraw, &bench.invoice(10)).await;
+        bench.work().await;
+        assert!(bench.node.sends().is_empty(), "nothing reached the node");
+        for _ in 0..4 {
+            bench.pass(Millis::from_secs(60)).await;
+        }
+        assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid);
+        assert_eq!(bench.node.sends().len(), 1);
+    })
+    .await;
+}

@@ -69,6 +69,7 @@ async fn straight(lab: &Lab, node: &LndNode) -> Duration {
     let began = Instant::now();
     let order = SendOrder {
         node: NodeId::parse(lab.fact("payer", "pubkey")).unwrap(),
+        connection: node.introduce().await.unwrap().connection,
         payment_hash: hash_of(&invoice.text),
         invoice: invoice.text,
         amount: Msat::new(5_000).unwrap(),

@@ -25,6 +25,7 @@ const DEADLINE: Timestamp = Timestamp::from_ms(1_702_627_908_583);
 fn order() -> SendOrder {
     SendOrder {
         node: NodeId::parse(NODE).unwrap(),
+        connection: Connection(1),
         invoice: "lnbcrt210n1…".to_owned(),
         payment_hash: PaymentHash::from_bytes(HASH),
         amount: Msat::new(21_000).unwrap(),

@@ -89,6 +89,7 @@ pub struct ModelNode {
     clock: Arc<dyn Clock>,
     book: Mutex<Book>,
     pub unreachable: AtomicBool,
+    restarts_next: AtomicBool,
     connection: AtomicUsize,
     pub traits: Mutex<NodeTraits>,
     pub synced: AtomicBool,
@@ -109,6 +110,7 @@ impl ModelNode {
             clock,
             book: Mutex::default(),
             unreachable: AtomicBool::new(false),
+            restarts_next: AtomicBool::new(false),
             connection: AtomicUsize::new(0),
             traits: Mutex::new(NodeTraits {
                 backend: "model",
@@ -170,6 +172,11 @@ impl ModelNode {
                 let _ = listener.send(update);
             }
         }
+    }
+
+    /// It restarts when it is asked to pay.
+    pub fn restart_before_next_send(&self) {
+        self.restarts_next.store(true, Ordering::SeqCst);
     }
 
     /// A new connection, as after a restart.
@@ -338,6 +345,13 @@ impl LightningNode for ModelNode {
             let (found, expected) = (self.identity(), order.node);
             let error = NodeError::OtherNode { found, expected };
             return Box::pin(stream::iter([SendUpdate::Error(error)]));
+        }
+        if self.restarts_next.swap(false, Ordering::SeqCst) {
+            self.restart();
+        }
+        if order.connection != self.connection() {
+            let error = SendUpdate::Error(NodeError::OtherConnection);
+            return Box::pin(stream::iter([error]));
         }
         let updates = self.receive(&order);
         let (tell, hear) = mpsc::unbounded_channel();

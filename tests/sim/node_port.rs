@@ -180,6 +180,9 @@ impl Inner {
         if order.node != identity(shown) {
             return Err(NodeError::OtherNode { found: identity(shown), expected: order.node });
         }
+        if order.connection != Connection(self.node.connection) {
+            return Err(NodeError::OtherConnection);
+        }
         self.check_sent(&order);
         let Some(invoice) = self.node.invoice_of(order.payment_hash) else {
             return Err(NodeError::Garbled("no invoice of this history".into()));

@@ -105,6 +105,7 @@ impl Link {
             }
             NodeError::WrongNetwork { .. }
             | NodeError::OtherNode { .. }
+            | NodeError::OtherConnection
             | NodeError::Refused(_)
             | NodeError::NotPermitted(_)
             | NodeError::Garbled(_) => {}

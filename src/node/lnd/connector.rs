@@ -76,6 +76,7 @@ fn again(error: &NodeError) -> NodeError {
         NodeError::OtherNode { found, expected } => {
             NodeError::OtherNode { found: found.clone(), expected: expected.clone() }
         }
+        NodeError::OtherConnection => NodeError::OtherConnection,
         NodeError::Refused(why) => NodeError::Refused(why.clone()),
         NodeError::NotPermitted(call) => NodeError::NotPermitted(call),
         NodeError::Garbled(why) => NodeError::Garbled(why.clone()),

@@ -18,7 +18,7 @@ use crate::{
     domain::{
         FailureReason, Millis, Msat, Network, NodeId, PaymentHash, Timestamp, payment::RecordState,
     },
-    ports::{LightningNode, NodeError, PaymentsQuery, SendOrder, SendUpdate},
+    ports::{Connection, LightningNode, NodeError, PaymentsQuery, SendOrder, SendUpdate},
 };
 
 pub(super) struct Lab(Value);
@@ -90,6 +90,7 @@ impl Lab {
         hex::decode_to_slice(invoice["r_hash"].as_str().unwrap(), &mut hash).unwrap();
         SendOrder {
             node: NodeId::parse(self.text("payer", "pubkey")).unwrap(),
+            connection: Connection(1),
             invoice: invoice["payment_request"].as_str().unwrap().to_owned(),
             payment_hash: PaymentHash::from_bytes(hash),
             amount: Msat::new(21_000).unwrap(),

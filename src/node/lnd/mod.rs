@@ -95,7 +95,7 @@ impl LndNode {
             .map_err(|status| link.heed(answers::call_error(&status, name)))
     }
 
-    /// Sends the request, unless another node is at the other end.
+    /// Sends the request, unless another node is at the other end, or the same one anew.
     async fn start(&self, order: SendOrder) -> Result<SendStream, SendUpdate> {
         let link = self.connector.link().await.map_err(SendUpdate::Error)?;
         let found = &link.introduction().id;
@@ -104,6 +104,9 @@ impl LndNode {
                 found: found.clone(),
                 expected: order.node,
             }));
+        }
+        if link.introduction().connection != order.connection {
+            return Err(SendUpdate::Error(NodeError::OtherConnection));
         }
         let request = SendPaymentRequest {
             payment_request: order.invoice,

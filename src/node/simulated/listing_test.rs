@@ -24,6 +24,7 @@ impl Clock for SetClock {
 fn order(byte: u8) -> SendOrder {
     SendOrder {
         node: identity(),
+        connection: CONNECTION,
         invoice: format!("invoice {byte}"),
         payment_hash: PaymentHash::from_bytes([byte; 32]),
         amount: Msat::new(1_000).unwrap(),

@@ -44,7 +44,7 @@ impl Payer {
                 self.conclude(leased, next, &look.clocks).await;
             }
             Next::Send if self.is_halted(&leased).await => self.postpone(&leased).await,
-            Next::Send => self.send(leased, look.paying, &look.clocks).await,
+            Next::Send => self.send(leased, look).await,
             Next::Stay => self.postpone(&leased).await,
             next => self.conclude(leased, next, &look.clocks).await,
         }

@@ -4,13 +4,10 @@ use futures_util::StreamExt;
 
 use super::{Payer, look::told};
 use crate::{
-    domain::{
-        NodeId,
-        payment::{Answer, Heard, Next, RecordState, Word, heard},
-    },
+    domain::payment::{Answer, Heard, Next, RecordState, Word, heard},
     ports::{Leased, SendOrder, SendStream, SendUpdate, StoreError},
     report::chain,
-    service::clocks::Reading,
+    service::inquiry::Look,
 };
 
 /// How often an answer is folded into a row that keeps moving.
@@ -25,14 +22,14 @@ struct Sent {
 
 impl Payer {
     /// Sends an attempt for the first time, or once more.
-    pub(super) async fn send(&self, leased: Leased, paying: NodeId, clocks: &Reading) {
+    pub(super) async fn send(&self, leased: Leased, look: Look) {
         // A repeat comes from the other lane: it needs a place among the senders too.
         let repeat = !leased.payment.sends.is_empty();
         let _place = match repeat.then(|| self.sending.try_acquire()) {
             Some(Err(_)) => return self.postpone(&leased).await,
             place => place,
         };
-        let Some((leased, order, sent)) = self.commit_send(leased, paying, clocks).await else {
+        let Some((leased, order, sent)) = self.commit_send(leased, look).await else {
             return;
         };
         let stream = self.node.send(order).await;
@@ -43,13 +40,9 @@ impl Payer {
     }
 
     /// Commits the send's row. None: it is not ours to send, or it is not known to be committed.
-    async fn commit_send(
-        &self,
-        leased: Leased,
-        paying: NodeId,
-        clocks: &Reading,
-    ) -> Option<(Leased, SendOrder, Sent)> {
+    async fn commit_send(&self, leased: Leased, look: Look) -> Option<(Leased, SendOrder, Sent)> {
         let Leased { payment, withdraw, epoch, .. } = leased.clone();
+        let Look { paying, connection, clocks, .. } = look;
         let now = clocks.now;
         let deadline =
             self.inquiry.reopening().send_deadline(&payment, now, self.options.send_life);
@@ -81,6 +74,7 @@ impl Payer {
         let payment = advance.payment;
         let order = SendOrder {
             node: send.node,
+            connection,
             invoice: payment.invoice.clone(),
             payment_hash: payment.payment_hash,
             amount: payment.amount,
