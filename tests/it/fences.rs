@@ -153,6 +153,9 @@ async fn a_shared_node_does_not_fence() {
     let stands = bench.operations().fence(fence).await.unwrap().into_inner();
     assert_eq!((stands.halt(), stands.fence_reason()), (Halt::Fenced, FenceReason::ByHand));
     assert_eq!(reason(&bench.offer(&request).await), CANNOT_PAY);
+    // And is told what was paid, though the database knows of no payment at all.
+    let unknown = bench.operations().list_unknown_payments(ListUnknownPaymentsRequest {}).await;
+    assert_eq!(unknown.unwrap().into_inner().payments.len(), 1);
 }
 
 /// What cannot be is refused, and changes nothing.
