@@ -231,6 +231,9 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.log());
+        }
         // Both fail when it has ended, which is what is wanted.
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -15,9 +15,12 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tonic::transport::Channel;
-use withdrawd::pb::{
-    self, CreateWithdrawRequest, Withdraw, payment::State,
-    withdraw_service_client::WithdrawServiceClient,
+use withdrawd::{
+    client::Operations,
+    pb::{
+        self, CreateWithdrawRequest, Withdraw, payment::State,
+        withdraw_service_client::WithdrawServiceClient,
+    },
 };
 
 use crate::{
@@ -149,7 +152,8 @@ impl Home {
             log,
             _dir: Arc::clone(&self.dir),
             lnurl: address("lnurl").parse().unwrap(),
-            client: WithdrawServiceClient::connect(server).await.unwrap(),
+            client: WithdrawServiceClient::connect(server.clone()).await.unwrap(),
+            operations: Operations::connect(&server).await.unwrap(),
         }
     }
 }
@@ -161,6 +165,7 @@ pub struct Daemon {
     _dir: Arc<TempDir>,
     pub lnurl: SocketAddr,
     pub client: WithdrawServiceClient<Channel>,
+    pub operations: Operations,
 }
 
 impl Drop for Daemon {
