@@ -26,7 +26,7 @@ use withdrawd::domain::Preimage;
 static NODES: RwLock<()> = RwLock::const_new(());
 
 /// How long anything may take. Far more than it does: two cores carry all of it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// A network that is up.

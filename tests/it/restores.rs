@@ -94,8 +94,8 @@ async fn an_operator_ends_the_fence(service: &Service, paid: &Value, hash: &str,
         (hash, "SUCCEEDED")
     );
 
-    let pair = format!("{}={hash}", text(paid, "id"));
-    let done = service.json(&[&["acknowledge-restore", "--paid", &pair], &WHO[..]].concat());
+    let assigned = format!("{}={hash}", text(paid, "id"));
+    let done = service.json(&[&["acknowledge-restore", "--paid", &assigned], &WHO[..]].concat());
     assert_eq!((&done["unknown"], &done["withheld"]), (&json!([]), &json!(1)));
     let found = service.get(&paid["id"]);
     assert_eq!((text(&found, "status"), text(&found["payment"], "payment_hash")), ("PAID", hash));

@@ -228,7 +228,7 @@ impl Telling {
 
     /// A setting of the environment, from here on.
     pub fn set(&mut self, name: &str, value: &str) {
-        self.prelude += &format!("export {name}={value}\n");
+        self.prelude.extend(["export ", name, "=", value, "\n"]);
     }
 
     pub fn service(&self) -> &Service {
