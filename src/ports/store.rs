@@ -198,7 +198,8 @@ pub trait Instance: Send + Sync {
     async fn turn(&self, turn: &Turn) -> Result<bool, StoreError>;
 }
 
-/// One life of a database server: another number after its restart, a failover or a restore.
+/// One life of a database server: another number after its restart, a failover or a restore, a dump put
+/// into the running server included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Server(pub i64);
 

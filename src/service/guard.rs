@@ -88,10 +88,12 @@ impl Guard {
         if self.store.has_lost_a_send().await? {
             return Ok(Some(FenceReason::MarkLost));
         }
+        let now = self.runtime.clock.now();
         if self.options.node_is_shared {
+            // An operator who fences by hand asks what the node paid since the first start.
+            self.store.known_from(now).await?;
             return Ok(None);
         }
-        let now = self.runtime.clock.now();
         let found = unknown_payments(
             &*self.store,
             &*self.node,

@@ -75,6 +75,8 @@ impl PostgresStore {
     }
 }
 
+/// `server` changes with the life of the server, and with the table: a dump that is restored into a
+/// server that goes on running makes all tables anew.
 static DIALECT: Dialect = Dialect {
     lease_fresh: Sql {
         doing: "lease reserved payments",
@@ -104,7 +106,7 @@ static DIALECT: Dialect = Dialect {
         text: "-- instance.hold
                select paused_at_ms, fenced_at_ms,
                       cast(extract(epoch from pg_postmaster_start_time()) * 1000000 as bigint)
-                          as server
+                          # (cast(tableoid as bigint) << 20) as server
                  from instance for share",
     },
     lock_instance: Sql {
@@ -112,7 +114,7 @@ static DIALECT: Dialect = Dialect {
         text: "-- instance.lock
                select paused_at_ms, fenced_at_ms,
                       cast(extract(epoch from pg_postmaster_start_time()) * 1000000 as bigint)
-                          as server
+                          # (cast(tableoid as bigint) << 20) as server
                  from instance for update",
     },
 };

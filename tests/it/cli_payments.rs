@@ -13,8 +13,13 @@ use crate::{
 
 /// A service whose node knows a payment of `invoice` that the service did not send: as if a part of
 /// its database were lost. `preimage` is what the node calls its proof, if it calls it paid.
-fn in_doubt(home: &Home, invoice: &str, preimage: Option<&str>) -> (Service, Value) {
-    let service = home.serve(&[]);
+pub fn in_doubt(
+    home: &Home,
+    invoice: &str,
+    preimage: Option<&str>,
+    environment: &[(&str, &str)],
+) -> (Service, Value) {
+    let service = home.serve_with(&[], environment);
     let withdraw = service.create("10");
     service.kill9();
     let mut line = json!({
@@ -29,7 +34,7 @@ fn in_doubt(home: &Home, invoice: &str, preimage: Option<&str>) -> (Service, Val
     let ledger = home.data("simulated-node.jsonl");
     writeln!(OpenOptions::new().append(true).open(ledger).unwrap(), "{line}").unwrap();
 
-    let service = home.serve(&[]);
+    let service = home.serve_with(&[], environment);
     let lnurl = service.get(&withdraw["id"])["withdraw_request"].as_str().unwrap().to_owned();
     service.cli(&["claim", &lnurl, "--invoice", invoice]).ok();
     let payment = until("a doubt", || {
@@ -47,7 +52,7 @@ fn invoice() -> String {
 #[test]
 fn an_operator_finds_a_doubt_looks_at_it_and_ends_it() {
     let (home, invoice) = (Home::new(), invoice());
-    let (service, payment) = in_doubt(&home, &invoice, Some(&"00".repeat(32)));
+    let (service, payment) = in_doubt(&home, &invoice, Some(&"00".repeat(32)), &[]);
     let id = payment["id"].as_str().unwrap();
     assert_eq!(payment["operator_reason"], "KNOWN_BEFORE_SEND");
 
@@ -109,7 +114,7 @@ fn an_operator_finds_a_doubt_looks_at_it_and_ends_it() {
 #[test]
 fn what_the_node_still_pays_cannot_be_ended() {
     let (home, invoice) = (Home::new(), invoice());
-    let (service, payment) = in_doubt(&home, &invoice, None);
+    let (service, payment) = in_doubt(&home, &invoice, None, &[]);
     let id = payment["id"].as_str().unwrap();
     let preimage = proof_of(&invoice).to_string();
     for rest in [

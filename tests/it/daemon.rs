@@ -15,9 +15,13 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tonic::transport::{Channel, Endpoint};
-use withdrawd::pb::{
-    self, CreateWithdrawRequest, Withdraw, payment::State,
-    payment_service_client::PaymentServiceClient, withdraw_service_client::WithdrawServiceClient,
+use withdrawd::{
+    client::Operations,
+    pb::{
+        self, CreateWithdrawRequest, Withdraw, payment::State,
+        payment_service_client::PaymentServiceClient,
+        withdraw_service_client::WithdrawServiceClient,
+    },
 };
 
 use crate::{
@@ -151,7 +155,7 @@ impl Home {
         let address = |key: &str| listening[key].as_str().unwrap().to_owned();
         let server = format!("http://{}", address("grpc"));
         // Connected by the first call, since it may be killed before that.
-        let channel = Endpoint::from_shared(server).unwrap().connect_lazy();
+        let channel = Endpoint::from_shared(server.clone()).unwrap().connect_lazy();
         Ok(Daemon {
             child,
             log,
@@ -159,6 +163,7 @@ impl Home {
             lnurl: address("lnurl").parse().unwrap(),
             client: WithdrawServiceClient::new(channel.clone()),
             payments: PaymentServiceClient::new(channel),
+            server,
         })
     }
 
@@ -176,6 +181,7 @@ pub struct Daemon {
     pub lnurl: SocketAddr,
     pub client: WithdrawServiceClient<Channel>,
     pub payments: PaymentServiceClient<Channel>,
+    server: String,
 }
 
 impl Drop for Daemon {
@@ -202,6 +208,11 @@ impl Daemon {
     /// How often it has asked its node to pay.
     pub fn sends(&self) -> usize {
         self.log().matches(r#""message":"sending""#).count()
+    }
+
+    /// What the command line calls for operators.
+    pub async fn operations(&self) -> Operations {
+        Operations::connect(&self.server).await.unwrap()
     }
 
     /// How often a payment was sent, as its database has it. (The log tells of a send before it is

@@ -18,6 +18,7 @@ use withdrawd::{
 
 use crate::{
     bench::{Bench, Kind, on_every_store, reason},
+    binary::until,
     invoices::hash_of,
     node::Fate,
 };
@@ -52,8 +53,20 @@ fn files(bench: &Bench) -> [std::path::PathBuf; 3] {
         .map(|name| bench.data_dir().join(name))
 }
 
-async fn back_up(bench: &mut Bench) -> Backup {
+/// Ends a life and waits for the driver's threads: they close their files a moment later, and write and
+/// remove some as they do.
+fn end(bench: &mut Bench) {
     bench.die();
+    let files = files(bench);
+    until("SQLite has closed its files", || {
+        let open = std::fs::read_dir("/proc/self/fd").unwrap();
+        let mut open = open.filter_map(|fd| std::fs::read_link(fd.unwrap().path()).ok());
+        (!open.any(|file| files.contains(&file))).then_some(())
+    });
+}
+
+async fn back_up(bench: &mut Bench) -> Backup {
+    end(bench);
     let [file, wal, _] = files(bench);
     let backup = Backup(std::fs::read(file).unwrap(), std::fs::read(wal).unwrap_or_default());
     bench.start().await;
@@ -62,7 +75,7 @@ async fn back_up(bench: &mut Bench) -> Backup {
 
 /// As if all that happened since had never been written.
 async fn restore(bench: &mut Bench, backup: Backup) {
-    bench.die();
+    end(bench);
     let [file, wal, index] = files(bench);
     std::fs::write(file, backup.0).unwrap();
     std::fs::write(wal, backup.1).unwrap();
@@ -153,6 +166,9 @@ async fn a_shared_node_does_not_fence() {
     let stands = bench.operations().fence(fence).await.unwrap().into_inner();
     assert_eq!((stands.halt(), stands.fence_reason()), (Halt::Fenced, FenceReason::ByHand));
     assert_eq!(reason(&bench.offer(&request).await), CANNOT_PAY);
+    // And is told what was paid, though the database knows of no payment at all.
+    let unknown = bench.operations().list_unknown_payments(ListUnknownPaymentsRequest {}).await;
+    assert_eq!(unknown.unwrap().into_inner().payments.len(), 1);
 }
 
 /// What cannot be is refused, and changes nothing.

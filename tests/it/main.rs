@@ -40,6 +40,7 @@ mod lives;
 mod lnd_listing;
 mod lnd_node;
 mod node;
+mod operations_guide;
 mod operators;
 mod payment_lists;
 mod payments;
@@ -53,3 +54,4 @@ mod scripted_lnd;
 #[path = "../sim/mod.rs"]
 mod sim;
 mod simulation;
+mod telling;

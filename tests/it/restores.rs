@@ -4,14 +4,20 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use withdrawd::runtime::{Clock, SystemClock};
+use tempfile::NamedTempFile;
+use withdrawd::{
+    client::Signed,
+    pb::{Halt, instance::FenceReason, payment::State, withdraw::Status},
+    runtime::{Clock, SystemClock},
+};
 
 use crate::{
-    bench::{claim_at, reason},
+    bench::{Kind, claim_at, reason},
     binary::{Home, Service},
     clusters::Site,
+    daemon,
     invoices::Wanted,
-    lab::eventually,
+    lab::{Lab, eventually},
 };
 
 const CANNOT_PAY: &str = "cannot pay at the moment, please try again later";
@@ -46,15 +52,10 @@ fn text<'a>(of: &'a Value, key: &str) -> &'a str {
 }
 
 /// As the service shows it now: another life listens on another port.
-fn lnurl(service: &Service, withdraw: &Value) -> String {
-    text(&service.get(&withdraw["id"]), "withdraw_request").to_owned()
-}
-
-/// A wallet of the simulated node's claims all of it. The payment hash of what was paid.
-fn pay(service: &Service, withdraw: &Value) -> String {
-    service.cli(&["claim", &lnurl(service, withdraw)]).ok();
-    let paid = service.paid(&withdraw["id"]);
-    text(&paid["payment"], "payment_hash").to_owned()
+fn lnurl(service: &Service, withdraw: &Value) -> Option<String> {
+    let found = service.cli(&["get", text(withdraw, "id"), "--json"]);
+    let found: Value = serde_json::from_str(&found.out).ok()?;
+    Some(text(&found, "withdraw_request").to_owned())
 }
 
 /// A wallet's claim with an invoice that nobody has seen before.
@@ -78,7 +79,7 @@ async fn fences_itself(service: &Service, paid: &Value, why: &str) {
         (&json!(why), &json!(0))
     );
     assert_eq!(reason(&claim_anew(service, paid).await), CANNOT_PAY);
-    let offer = service.cli(&["claim", &lnurl(service, paid)]);
+    let offer = service.cli(&["claim", &lnurl(service, paid).unwrap()]);
     assert!(offer.mistake().contains(CANNOT_PAY), "{offer:?}");
     assert_eq!(service.get(&paid["id"])["status"], "ACTIVE", "all that the database knows");
 }
@@ -93,8 +94,8 @@ async fn an_operator_ends_the_fence(service: &Service, paid: &Value, hash: &str,
         (hash, "SUCCEEDED")
     );
 
-    let pair = format!("{}={hash}", text(paid, "id"));
-    let done = service.json(&[&["acknowledge-restore", "--paid", &pair], &WHO[..]].concat());
+    let assigned = format!("{}={hash}", text(paid, "id"));
+    let done = service.json(&[&["acknowledge-restore", "--paid", &assigned], &WHO[..]].concat());
     assert_eq!((&done["unknown"], &done["withheld"]), (&json!([]), &json!(1)));
     let found = service.get(&paid["id"]);
     assert_eq!((text(&found, "status"), text(&found["payment"], "payment_hash")), ("PAID", hash));
@@ -109,13 +110,16 @@ async fn an_operator_ends_the_fence(service: &Service, paid: &Value, hash: &str,
     assert_eq!(released["released"], 1);
 }
 
-/// A wallet tries until it is accepted: without a word of an operator. The payment hash.
-async fn pay_once_accepted(service: &Service, withdraw: &Value) -> String {
+/// A wallet tries until it is accepted, and no operator is needed for that. The payment hash.
+async fn pay(service: &Service, withdraw: &Value) -> String {
+    let id = text(withdraw, "id");
     eventually("a claim is accepted", async || {
         let stands = service.cli(&["instance"]);
         assert!(!stands.out.contains("fenced"), "{stands:?}");
-        let lnurl = text(withdraw, "withdraw_request");
-        (service.cli(&["claim", lnurl]).code == Some(0)).then_some(())
+        let claimed = service.cli(&["claim", &lnurl(service, withdraw)?]);
+        // Or its answer came too late: then there is a payment all the same.
+        let found = service.cli(&["get", id, "--json"]);
+        (claimed.code == Some(0) || found.out.contains("pay_")).then_some(())
     })
     .await;
     let paid = service.paid(&withdraw["id"]);
@@ -130,7 +134,7 @@ async fn a_restored_base_backup_is_fenced_at_start() {
     let mut service = story.serve();
     let [paid, free] = [service.create("10"), service.create("10")];
     let mut backup = site.base_backup(&primary);
-    let hash = pay(&service, &paid);
+    let hash = pay(&service, &paid).await;
     assert_eq!(service.terminate().code(), Some(0));
     drop(service);
     primary.crash();
@@ -140,7 +144,7 @@ async fn a_restored_base_backup_is_fenced_at_start() {
     let service = story.serve();
     fences_itself(&service, &paid, "UNKNOWN_PAYMENTS").await;
     an_operator_ends_the_fence(&service, &paid, &hash, &free).await;
-    let other = pay(&service, &free);
+    let other = pay(&service, &free).await;
     assert_eq!(story.paid_by_node(), [hash, other]);
 }
 
@@ -152,7 +156,7 @@ async fn a_base_backup_restored_under_a_running_service_fences_it() {
     let service = story.serve();
     let [paid, free] = [service.create("10"), service.create("10")];
     let mut backup = site.base_backup(&primary);
-    let hash = pay(&service, &paid);
+    let hash = pay(&service, &paid).await;
     primary.crash();
     backup.start().await;
     site.lead(&backup);
@@ -162,7 +166,25 @@ async fn a_base_backup_restored_under_a_running_service_fences_it() {
     // What was looked at is not a loss again when the server is the next one.
     backup.crash();
     backup.start().await;
-    let other = pay_once_accepted(&service, &free).await;
+    let other = pay(&service, &free).await;
+    assert_eq!(story.paid_by_node(), [hash, other]);
+}
+
+/// A dump is restored into the server that goes on running, under a service that does too: neither has
+/// been started anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dump_restored_into_the_running_server_fences_the_service() {
+    let Some(site) = Site::open() else { return };
+    let (primary, story) = (site.primary().await, Story::on(&site));
+    let service = story.serve();
+    let [paid, free] = [service.create("10"), service.create("10")];
+    primary.dump();
+    let hash = pay(&service, &paid).await;
+    primary.restore_dump().await;
+
+    fences_itself(&service, &paid, "MARK_LOST").await;
+    an_operator_ends_the_fence(&service, &paid, &hash, &free).await;
+    let other = pay(&service, &free).await;
     assert_eq!(story.paid_by_node(), [hash, other]);
 }
 
@@ -176,7 +198,7 @@ async fn a_promoted_standby_without_the_last_commits_fences_the_service() {
     let standby = site.standby(&primary).await;
     standby.until("select count(*) from withdraws", 2).await;
     standby.cut_off().await;
-    let hash = pay(&service, &paid);
+    let hash = pay(&service, &paid).await;
     primary.crash();
     // First it answers reads alone.
     site.lead(&standby);
@@ -185,7 +207,7 @@ async fn a_promoted_standby_without_the_last_commits_fences_the_service() {
 
     fences_itself(&service, &paid, "MARK_LOST").await;
     an_operator_ends_the_fence(&service, &paid, &hash, &free).await;
-    let other = pay(&service, &free);
+    let other = pay(&service, &free).await;
     assert_eq!(story.paid_by_node(), [hash, other]);
 }
 
@@ -197,13 +219,13 @@ async fn a_promoted_standby_with_all_commits_takes_over() {
     let service = story.serve();
     let [paid, free] = [service.create("10"), service.create("10")];
     let standby = site.standby(&primary).await;
-    let hash = pay(&service, &paid);
+    let hash = pay(&service, &paid).await;
     standby.until("select count(*) from payments where state = 'PAID'", 1).await;
     primary.crash();
     standby.promote().await;
     site.lead(&standby);
 
-    let other = pay_once_accepted(&service, &free).await;
+    let other = pay(&service, &free).await;
     assert_eq!(service.get(&paid["id"])["status"], "PAID");
     assert_eq!(story.paid_by_node(), [hash, other]);
 }
@@ -215,13 +237,74 @@ async fn a_crash_of_postgres_fences_nothing() {
     let (mut primary, story) = (site.primary().await, Story::on(&site));
     let service = story.serve();
     let [paid, free] = [service.create("10"), service.create("10")];
-    let hash = pay(&service, &paid);
+    let hash = pay(&service, &paid).await;
     primary.crash();
     let refused = claim_anew(&service, &free).await;
     assert!(reason(&refused).contains("try again"), "{refused}");
     primary.start().await;
 
-    let other = pay_once_accepted(&service, &free).await;
+    let other = pay(&service, &free).await;
     assert_eq!(service.get(&paid["id"])["status"], "PAID");
     assert_eq!(story.paid_by_node(), [hash, other]);
+}
+
+/// A macaroon with the sixth permission, too.
+fn list_permitted(lab: &Lab) -> NamedTempFile {
+    let file = NamedTempFile::new().unwrap();
+    let save_to = format!("--save_to={}", file.path().display());
+    let permissions = [
+        "uri:/lnrpc.Lightning/GetInfo",
+        "uri:/lnrpc.Lightning/ListChannels",
+        "uri:/lnrpc.Lightning/ChannelBalance",
+        "uri:/routerrpc.Router/SendPaymentV2",
+        "uri:/routerrpc.Router/TrackPaymentV2",
+        "uri:/lnrpc.Lightning/ListPayments",
+    ];
+    lab.try_ask("payer", &[&["bakemacaroon", save_to.as_str()], &permissions[..]].concat())
+        .unwrap();
+    file
+}
+
+/// The same beside a real lnd that others pay from, too: what the process remembers is all that there is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promoted_standby_makes_lnd_pay_nothing_twice() {
+    let Some(lab) = Lab::open() else { return };
+    let Some(site) = Site::open() else { return };
+    let _up = lab.together().await;
+    let mut primary = site.primary().await;
+    let home = daemon::Home::new(Kind::Sqlite, &lab).await;
+    let macaroon = list_permitted(&lab);
+    let settings = [
+        ("store.database_url", site.url()),
+        ("lnd.macaroon", macaroon.path().display().to_string()),
+    ];
+    let daemon = home.with(&settings.each_ref().map(|(key, value)| (*key, value.as_str())));
+    let daemon = daemon.start().await;
+    let withdraw = daemon.create(1000).await;
+    let standby = site.standby(&primary).await;
+    standby.until("select count(*) from withdraws", 1).await;
+    standby.cut_off().await;
+    let [invoice, again] = [lab.invoice("payee", 1000), lab.invoice("payee", 1000)];
+    daemon.claim_ok(&withdraw, &invoice.text).await;
+    let hash = daemon.until(&withdraw, State::Paid).await.payment_hash;
+    primary.crash();
+    site.lead(&standby);
+    standby.promote().await;
+
+    let mut operations = daemon.operations().await;
+    let fenced = eventually("FENCED", async || {
+        let answer = daemon.claim(&withdraw, &again.text).await;
+        assert_eq!(answer["status"], "ERROR", "it would be paid twice");
+        operations.instance().await.ok().filter(|stands| stands.halt() == Halt::Fenced)
+    });
+    assert_eq!(fenced.await.fence_reason(), FenceReason::MarkLost);
+    let unknown = operations.unknown().await.unwrap();
+    assert!(unknown.iter().any(|payment| payment.payment_hash == hash), "{unknown:?}");
+    let by = Signed { operator: "ann".into(), reason: "promoted".into() };
+    let pair = format!("{}={hash}", withdraw.id).parse().unwrap();
+    operations.acknowledge(by, vec![pair]).await.unwrap();
+    assert_eq!(daemon.get(&withdraw).await.status(), Status::Paid);
+    assert_eq!(daemon.claim(&withdraw, &again.text).await["status"], "ERROR");
+    lab.assert_paid_once(&invoice, 1000).await;
+    lab.assert_unpaid(&again);
 }

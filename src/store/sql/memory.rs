@@ -2,7 +2,7 @@
 //! it was told are durable.
 //!
 //! A server that lost commits (restored, or promoted without the last of them) is another server: it
-//! started at another time. The sends are the mark that is read back on it. They are written anyway, so
+//! started at another time, or its tables were made anew. The sends are the mark that is read back on it. They are written anyway, so
 //! the mark costs nothing; and since commits are lost from the end, a lost one takes one of the last
 //! with it.
 
