@@ -204,6 +204,49 @@ pub const ANY_DUE_FOLLOW: Sql = sql(
      select id from payments where state <> 'RESERVED' and due_at_ms <= $1 limit 1",
 );
 
+/// A batch that was leased. `$1` is a JSON array of ids, which the two databases take apart in their
+/// own ways.
+macro_rules! select_leased {
+    ($ids:literal) => {
+        sql(
+            "read leased payments",
+            concat!(
+                "-- payment.leased\nselect ",
+                withdraw_columns!(),
+                ", ",
+                payment_columns!(),
+                " from payments p join withdraws w on w.id = p.withdraw_id where p.id in (",
+                $ids,
+                ")"
+            ),
+        )
+    };
+}
+
+/// The sends of such a batch.
+macro_rules! select_leased_sends {
+    ($ids:literal) => {
+        sql(
+            "read the sends of leased payments",
+            concat!(
+                "-- send.of_leased
+     select payment_id, number, epoch, node_id, sent_at_ms, send_deadline_ms, answer
+       from sends where payment_id in (",
+                $ids,
+                ") order by payment_id, number"
+            ),
+        )
+    };
+}
+
+pub const LEASED_POSTGRES: Sql =
+    select_leased!("select cast(value as uuid) from jsonb_array_elements_text(cast($1 as jsonb))");
+pub const LEASED_SQLITE: Sql = select_leased!("select unhex(value) from json_each($1)");
+pub const LEASED_SENDS_POSTGRES: Sql = select_leased_sends!(
+    "select cast(value as uuid) from jsonb_array_elements_text(cast($1 as jsonb))"
+);
+pub const LEASED_SENDS_SQLITE: Sql = select_leased_sends!("select unhex(value) from json_each($1)");
+
 pub const SENDS_OF: Sql = sql(
     "read the sends of a payment",
     "-- send.of_payment
