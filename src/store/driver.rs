@@ -95,6 +95,10 @@ pub struct Dialect {
     pub lease_fresh: Sql,
     /// Leases all others that are due.
     pub lease_follow: Sql,
+    /// Reads what was leased, with the requests.
+    pub leased: Sql,
+    /// Reads its sends.
+    pub leased_sends: Sql,
     /// Reads a request of a version, and keeps it so until the transaction ends.
     pub hold_withdraw: Sql,
     /// Reads the instance's switches, and keeps them so until the transaction ends.

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{
     driver::{Cells, Dialect, Driver, Fault, Sql, Tx, Value},
-    sql::SqlStore,
+    sql::{SqlStore, statements},
 };
 use crate::{
     domain::Timestamp,
@@ -96,6 +96,8 @@ static DIALECT: Dialect = Dialect {
                               order by due_at_ms limit $3 for update skip locked)
                returning id",
     },
+    leased: statements::LEASED_POSTGRES,
+    leased_sends: statements::LEASED_SENDS_POSTGRES,
     hold_withdraw: Sql {
         doing: "hold a withdraw request",
         text: "-- withdraw.hold

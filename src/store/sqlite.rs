@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 use super::{
     driver::{Cells, Dialect, Driver, Fault, Sql, Tx, Value},
-    sql::SqlStore,
+    sql::{SqlStore, statements},
 };
 use crate::{
     domain::Timestamp,
@@ -191,6 +191,8 @@ static DIALECT: Dialect = Dialect {
                               order by due_at_ms limit $3)
                returning id",
     },
+    leased: statements::LEASED_SQLITE,
+    leased_sends: statements::LEASED_SENDS_SQLITE,
     hold_withdraw: Sql {
         doing: "hold a withdraw request",
         // The one writer has the whole database.

@@ -8,7 +8,9 @@
 )]
 
 mod architecture;
+mod asked;
 mod attacks;
+mod backlog;
 mod bench;
 mod binary;
 mod chaos;

@@ -26,6 +26,8 @@ use withdrawd::{
     runtime::Clock,
 };
 
+use crate::asked::Asked;
+
 /// What the node does with the next send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -95,6 +97,9 @@ pub struct ModelNode {
     pub synced: AtomicBool,
     pub can_send: Mutex<Msat>,
     pub busiest_channel_htlcs: AtomicU32,
+    pub active_channels: AtomicU32,
+    /// Who asks, how many at a time.
+    pub asked: Asked,
     /// Whether its credentials let it list its payments.
     pub lists_payments: AtomicBool,
 }
@@ -122,6 +127,8 @@ impl ModelNode {
             synced: AtomicBool::new(true),
             can_send: Mutex::new(Msat::MAX),
             busiest_channel_htlcs: AtomicU32::new(0),
+            active_channels: AtomicU32::new(1),
+            asked: Asked::default(),
             lists_payments: AtomicBool::new(true),
         }
     }
@@ -200,6 +207,13 @@ impl ModelNode {
 
     pub fn forget(&self, hash: PaymentHash) {
         self.book(|book| book.records.remove(&hash));
+    }
+
+    /// It has this payment on its way.
+    pub fn holds(&self, payment_hash: PaymentHash, amount: Msat) {
+        let (created, state) = (self.clock.now(), RecordState::InFlight);
+        let record = Record { payment_hash, amount, created, state };
+        self.book(|book| book.records.insert(payment_hash, record));
     }
 
     /// Somebody else pays from this node, at the clock's present.
@@ -309,6 +323,7 @@ impl LightningNode for ModelNode {
 
     async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError> {
         self.reach()?;
+        let _asking = self.asked.about(hash).await;
         let record = self.book(|book| book.records.get(&hash).cloned());
         Ok(LookUp { record, node: self.identity(), connection: self.connection() })
     }
@@ -319,7 +334,7 @@ impl LightningNode for ModelNode {
             synced: self.synced.load(Ordering::SeqCst),
             can_send: *self.can_send.lock().unwrap(),
             busiest_channel_htlcs: self.busiest_channel_htlcs.load(Ordering::SeqCst),
-            active_channels: 1,
+            active_channels: self.active_channels.load(Ordering::SeqCst),
         })
     }
 
@@ -353,6 +368,7 @@ impl LightningNode for ModelNode {
             let error = SendUpdate::Error(NodeError::OtherConnection);
             return Box::pin(stream::iter([error]));
         }
+        let asking = self.asked.to_pay();
         let updates = self.receive(&order);
         let (tell, hear) = mpsc::unbounded_channel();
         for update in updates {
@@ -363,6 +379,8 @@ impl LightningNode for ModelNode {
                 listener.get_or_insert(tell);
             }
         });
-        Box::pin(stream::unfold(hear, |mut hear| async move { Some((hear.recv().await?, hear)) }))
+        Box::pin(stream::unfold((hear, asking), |(mut hear, asking)| async move {
+            Some((hear.recv().await?, (hear, asking)))
+        }))
     }
 }

@@ -11,7 +11,7 @@ mod payment_lists;
 mod payments;
 mod retry;
 mod rows;
-mod statements;
+pub(super) mod statements;
 mod upkeep;
 mod withdraws;
 

@@ -204,6 +204,49 @@ pub const ANY_DUE_FOLLOW: Sql = sql(
      select id from payments where state <> 'RESERVED' and due_at_ms <= $1 limit 1",
 );
 
+/// A batch that was leased. `$1` is a JSON array of ids, which the two databases take apart in their
+/// own ways.
+macro_rules! select_leased {
+    ($ids:literal) => {
+        sql(
+            "read leased payments",
+            concat!(
+                "-- payment.leased\nselect ",
+                withdraw_columns!(),
+                ", ",
+                payment_columns!(),
+                " from payments p join withdraws w on w.id = p.withdraw_id where p.id in (",
+                $ids,
+                ")"
+            ),
+        )
+    };
+}
+
+/// The sends of such a batch.
+macro_rules! select_leased_sends {
+    ($ids:literal) => {
+        sql(
+            "read the sends of leased payments",
+            concat!(
+                "-- send.of_leased
+     select payment_id, number, epoch, node_id, sent_at_ms, send_deadline_ms, answer
+       from sends where payment_id in (",
+                $ids,
+                ") order by payment_id, number"
+            ),
+        )
+    };
+}
+
+pub const LEASED_POSTGRES: Sql =
+    select_leased!("select cast(value as uuid) from jsonb_array_elements_text(cast($1 as jsonb))");
+pub const LEASED_SQLITE: Sql = select_leased!("select unhex(value) from json_each($1)");
+pub const LEASED_SENDS_POSTGRES: Sql = select_leased_sends!(
+    "select cast(value as uuid) from jsonb_array_elements_text(cast($1 as jsonb))"
+);
+pub const LEASED_SENDS_SQLITE: Sql = select_leased_sends!("select unhex(value) from json_each($1)");
+
 pub const SENDS_OF: Sql = sql(
     "read the sends of a payment",
     "-- send.of_payment
@@ -329,6 +372,9 @@ pub const PING: Sql =
 
 /// The sums are of few rows: those that the heartbeat cannot have counted. A payment was out by the
 /// time that it was known to be in flight, so one known before the heartbeat was counted by it.
+///
+/// They name nothing of the outer rows: Postgres would guess hundreds of those (it knows nothing of
+/// tables as small), and compile the statement anew, for a second, each time.
 pub const STANDING: Sql = sql(
     "read the instance's standing",
     "-- instance.standing
@@ -339,8 +385,9 @@ pub const STANDING: Sql = sql(
                    where p.state in ('RESERVED', 'SENDING')) as bigint) as not_out_msat,
             cast((select coalesce(sum(p.amount_msat + p.fee_limit_msat), 0) from payments p
                    where p.known_at_ms is not null and p.state <> 'FAILED' and p.state <> 'SENDING'
-                     and p.node_id = n.node_id
-                     and p.known_at_ms >= n.heartbeat_at_ms - $1) as bigint) as just_out_msat,
+                     and p.node_id = (select c.node_id from nodes c where c.is_current)
+                     and p.known_at_ms >= (select c.heartbeat_at_ms from nodes c
+                                            where c.is_current) - $1) as bigint) as just_out_msat,
             (select count(*) from payments p where p.state = 'IN_FLIGHT') as in_flight
        from instance i left join nodes n on n.is_current",
 );
