@@ -3,7 +3,7 @@
 //! A request is claimable by itself alone (see [`super::Withdraw::unclaimable`]); this is the other
 //! half. What was accepted before goes on, whatever stands here.
 
-use super::{FeePolicy, Millis, Msat, Network, NodeId, Sat, Timestamp};
+use super::{FeePolicy, Millis, Msat, Network, NodeId, Operator, Sat, Timestamp};
 
 /// What a node last said of itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,6 +35,13 @@ pub struct Act {
     pub reason: String,
     /// When.
     pub at: Timestamp,
+}
+
+impl Act {
+    /// As events tell of it.
+    pub fn signature(&self) -> Operator {
+        Operator { name: self.operator.clone(), note: self.reason.clone() }
+    }
 }
 
 /// Why the instance has fenced itself: the database may have lost commits.

@@ -46,6 +46,7 @@ mod payments;
 mod races;
 mod readme;
 mod reconciling;
+mod releases;
 mod replicas;
 mod requests;
 mod restores;
