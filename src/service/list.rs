@@ -28,7 +28,7 @@ pub struct PageRequest {
 pub struct Page {
     /// Newest first.
     pub withdraws: Vec<Shown>,
-    /// What the list continues after; none at its end.
+    /// Whether the list goes on.
     pub more: bool,
 }
 
