@@ -90,10 +90,6 @@ impl Heartbeats {
     }
 
     fn halt(&self, standing: &Standing) -> Option<Halt> {
-        match standing.room(&self.limits, &self.fees, self.runtime.clock.now()) {
-            Ok(room) if room.most.get() == 0 => Some(room.bound),
-            Ok(_) => None,
-            Err(halt) => Some(halt),
-        }
+        Halt::of_all(standing.room(&self.limits, &self.fees, self.runtime.clock.now()))
     }
 }

@@ -105,8 +105,6 @@ pub(super) fn page_start(
 
 /// Reads an id, or says what one looks like.
 pub fn read_id(text: &str) -> Result<WithdrawId, ServiceError> {
-    WithdrawId::parse(text).map_err(|fault| {
-        let rule = if text.is_empty() { "is required".to_owned() } else { fault.to_string() };
-        ServiceError::Invalid(vec![Violation::new(Field::Id, rule)])
-    })
+    WithdrawId::parse(text)
+        .map_err(|fault| ServiceError::Invalid(vec![Violation::new(Field::Id, fault)]))
 }
