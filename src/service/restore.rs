@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use super::{Asked, NodeTrust, ServiceError, list::read_id, unknown::unknown_payments};
+use super::{Asked, Inquiry, NodeTrust, ServiceError, list::read_id, unknown::unknown_payments};
 use crate::{
     domain::{
         Act, Change, FailureReason, FenceReason, Field, Hold, Millis, PaymentHash, PaymentId,
         Restored, State, Timestamp, Turn, Violation, Withdraw, WithdrawId, WithdrawView,
-        payment::{Next, Reopening},
+        payment::Next,
     },
     ports::{LightningNode, ListedPayment, Store},
     runtime::Runtime,
@@ -52,8 +52,8 @@ pub struct RestoreService {
     store: Arc<dyn Store>,
     node: Arc<dyn LightningNode>,
     trust: Arc<NodeTrust>,
+    inquiry: Arc<Inquiry>,
     commit_delay: Millis,
-    claim_grace: Millis,
     runtime: Runtime,
 }
 
@@ -70,10 +70,11 @@ impl RestoreService {
         store: Arc<dyn Store>,
         node: Arc<dyn LightningNode>,
         trust: Arc<NodeTrust>,
-        (commit_delay, claim_grace): (Millis, Millis),
+        inquiry: Arc<Inquiry>,
+        commit_delay: Millis,
         runtime: Runtime,
     ) -> Self {
-        Self { store, node, trust, commit_delay, claim_grace, runtime }
+        Self { store, node, trust, inquiry, commit_delay, runtime }
     }
 
     /// Fences by hand: after the promotion of a standby, say, where the node is shared.
@@ -175,13 +176,7 @@ impl RestoreService {
             return Ok(view);
         }
         let now = self.runtime.clock.now();
-        let traits = self.node.traits();
-        let reopening = Reopening {
-            node_refuses_late_sends: traits.refuses_late_sends,
-            node_refuses_expired_invoices: traits.refuses_expired_invoices,
-            clock_skew: Millis::ZERO,
-            claim_grace: self.claim_grace,
-        };
+        let reopening = self.inquiry.reopening();
         let next = Next::Fail(FailureReason::ResolvedByOperator);
         let mut advance = leased.payment.follow(next, leased.withdraw, &reopening, now);
         advance.change = advance.change.map(|change| change.signed(act.signature()));
