@@ -40,6 +40,7 @@ mod lives;
 mod lnd_listing;
 mod lnd_node;
 mod node;
+mod operator_races;
 mod operators;
 mod payment_lists;
 mod payments;
