@@ -8,6 +8,8 @@ pub(super) const RECORD: usize = 16 * 1024;
 /// What a client begins with, before the first frame.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+const FRAME_HEAD: usize = 9;
+
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
@@ -124,12 +126,13 @@ struct Frame<'a> {
 impl<'a> Frame<'a> {
     /// The frame at the front, and what follows it. None while it is not whole.
     fn read(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
-        let (&[a, b, c, kind, flags, d, e, f, g], content) = bytes.split_first_chunk()?;
-        let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+        let (head, content) = bytes.split_first_chunk::<FRAME_HEAD>()?;
+        let [length @ .., kind, flags, _, _, _, _] = head;
+        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+        let length = length.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
         let after = content.get(length..)?;
-        let stream = u32::from_be_bytes([d, e, f, g]);
         let bytes = &bytes[..bytes.len() - after.len()];
-        Some((Self { kind, flags, stream, bytes }, after))
+        Some((Self { kind: *kind, flags: *flags, stream, bytes }, after))
     }
 
     const fn has(&self, flag: u8) -> bool {
@@ -212,7 +215,9 @@ pub(super) mod tests {
     fn frames_may_come_byte_by_byte() {
         let whole = [PREFACE, &frame(SETTINGS, 0, 0, 12), &call(1, 700)].concat();
         let mut calls = Calls::default();
-        whole.iter().for_each(|byte| calls.push(&[*byte]));
+        for byte in &whole {
+            calls.push(&[*byte]);
+        }
         assert_eq!(calls.next_write(), whole);
     }
 
