@@ -75,6 +75,20 @@ impl PostgresStore {
     }
 }
 
+/// The instance's switches, and which life of a server says so.
+macro_rules! read_switches {
+    ($name:literal, $lock:literal) => {
+        concat!(
+            "-- ",
+            $name,
+            "\nselect paused_at_ms, fenced_at_ms,
+                    cast(extract(epoch from pg_postmaster_start_time()) * 1000000 as bigint) as server
+               from instance ",
+            $lock
+        )
+    };
+}
+
 static DIALECT: Dialect = Dialect {
     lease_fresh: Sql {
         doing: "lease reserved payments",
@@ -101,19 +115,11 @@ static DIALECT: Dialect = Dialect {
     },
     hold_instance: Sql {
         doing: "read whether the instance is halted",
-        text: "-- instance.hold
-               select paused_at_ms, fenced_at_ms,
-                      cast(extract(epoch from pg_postmaster_start_time()) * 1000000 as bigint)
-                          as server
-                 from instance for share",
+        text: read_switches!("instance.hold", "for share"),
     },
     lock_instance: Sql {
         doing: "lock the instance",
-        text: "-- instance.lock
-               select paused_at_ms, fenced_at_ms,
-                      cast(extract(epoch from pg_postmaster_start_time()) * 1000000 as bigint)
-                          as server
-                 from instance for update",
+        text: read_switches!("instance.lock", "for update"),
     },
 };
 
