@@ -16,13 +16,15 @@
 //! ```
 //!
 //! * [`domain`] — pure values and decisions: ids, amounts, LNURL, invoice rules, the withdraw request,
-//!   and in [`domain::payment`] the table that says what follows from a node's word.
+//!   what the instance may pay now ([`domain::Standing`]), and in [`domain::payment`] the table that
+//!   says what follows from a node's word, and what a person may decide where it leaves a doubt.
 //! * [`ports`] — what the service asks of a store and of a node, and the contract of their answers.
-//! * [`service`] — the use cases, the payer among them.
+//! * [`service`] — the use cases: the payer, the guard that fences a database which lost commits, and
+//!   what operators do about payments and the whole instance.
 //! * [`store`] — Postgres and SQLite behind one port; the statements are written once.
 //! * [`node`] — lnd, and a simulated node for a first run.
-//! * [`grpc`], [`sidecar`] — the two faces: for internal services, and for wallets.
-//! * [`background`] — what nobody asks for: paying, marking expiries.
+//! * [`grpc`], [`sidecar`] — the two faces: for internal services and operators, and for wallets.
+//! * [`background`] — what nobody asks for: paying, marking expiries, the node's heartbeat, the guard.
 //! * [`app`], [`config`], [`telemetry`], [`report`], [`runtime`] — wiring, options, logs, errors for
 //!   people; time and randomness.
 //! * [`cli`], [`client`], [`pb`] — the command line, its gRPC client, the generated types.
@@ -42,6 +44,16 @@
 //!    lease saves work, and no more.
 //! 9. Every change writes its event in the same transaction. No event, row or log holds a secret.
 //! 10. PAID never changes.
+//! 11. Nothing is claimed or sent after a pause or a fence was committed, by any replica: claims and
+//!     sends read the switches under a lock in their own transactions. What is in flight is followed.
+//! 12. Nothing is claimed or sent over a database server that this process has not made sure of: every
+//!     send that it was told is durable is there, and the node knows no payment that the database does
+//!     not. If one of these fails, all replicas are fenced until an operator has looked; a request
+//!     older than the fence is then withheld until an operator releases it.
+//! 13. Nothing is claimed beyond what the node has said that it can send, by a heartbeat that is not
+//!     stale, nor beyond the limit of 24 hours, which the database counts one claim at a time.
+//! 14. An operator's word ends a doubt only where the node does not contradict it; who decided, and why,
+//!     stands in the event of the change.
 
 pub mod app;
 pub mod background;

@@ -3,6 +3,7 @@
 mod error;
 mod keys;
 mod parts;
+mod passes;
 mod running;
 mod wiring;
 

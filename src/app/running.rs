@@ -6,15 +6,18 @@ use serde::Serialize;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Parts, StartError, wiring};
+use super::{
+    Parts, StartError,
+    passes::{self, Alarm},
+    wiring,
+};
 use crate::{
-    background::{self, Expiry, Heartbeats},
+    background::Heartbeats,
     config::Config,
     domain::Millis,
     grpc::{self, Health, Services},
-    ports::Store,
     report::chain,
-    runtime::{Runtime, Task},
+    runtime::Task,
     service::{Guard, Payer, Waker},
     sidecar,
 };
@@ -24,8 +27,6 @@ use crate::{
 const BACKLOG: u32 = 4096;
 /// How long serving waits for the node's first heartbeat.
 const FIRST_HEARTBEAT: Millis = Millis::from_ms(500);
-/// How often readiness is looked at.
-const READINESS_EVERY: Millis = Millis::from_secs(1);
 
 /// Where the service listens; also the content of `listen.json`.
 #[derive(Clone, Debug, Serialize)]
@@ -55,21 +56,6 @@ pub struct Running {
     passes: TaskTracker,
 }
 
-/// Rings when a pass ends, by a panic say, though nobody stopped it: a service that accepts claims
-/// and pays nothing must not look alive.
-struct Alarm {
-    halting: CancellationToken,
-    broken: CancellationToken,
-}
-
-impl Drop for Alarm {
-    fn drop(&mut self) {
-        if !self.halting.is_cancelled() {
-            self.broken.cancel();
-        }
-    }
-}
-
 /// Binds, wires and starts everything. It serves when this returns.
 pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
     let grpc = bind("grpc.listen (--grpc-listen)", config.grpc.listen)?;
@@ -88,8 +74,8 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     let trust = Arc::new(wiring::trust(config, &parts)?);
     let payer = Arc::new(wiring::payer(config, &parts, &trust)?);
     let heartbeats = Arc::new(wiring::heartbeats(config, &parts, &trust)?);
-    // So that the first wallet is not turned away. A node that is silent keeps nobody waiting.
     let guard = Arc::new(wiring::guard(config, &parts, &trust)?);
+    // So that the first wallet is not turned away. A node that is silent keeps nobody waiting.
     let first = async {
         guard.run_once().await?;
         heartbeats.run_once().await
@@ -115,7 +101,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     let (task, health) = serve_grpc(config, &parts, grpc, services, closing.clone()).await?;
     spawner.spawn(Box::pin(servers.track_future(task)));
     let passes_of = (Arc::clone(&payer), Arc::clone(&heartbeats), Arc::clone(&guard));
-    for pass in background_passes(config, &parts, passes_of, &waker, &health, &halting)? {
+    for pass in passes::all(config, &parts, passes_of, &waker, &health, &halting)? {
         let alarm = Alarm { halting: halting.clone(), broken: broken.clone() };
         spawner.spawn(Box::pin(passes.track_future(async move {
             let _alarm = alarm;
@@ -181,71 +167,6 @@ async fn serve_grpc(
         }
     });
     Ok((task, health))
-}
-
-fn background_passes(
-    config: &Config,
-    parts: &Parts,
-    (payer, heartbeats, guard): (Arc<Payer>, Arc<Heartbeats>, Arc<Guard>),
-    waker: &Waker,
-    health: &Health,
-    stop: &CancellationToken,
-) -> Result<[Task; 5], StartError> {
-    let schedule = config.schedule()?;
-    let runtime = || parts.runtime.clone();
-    let expiry = Expiry::new(Arc::clone(&parts.store), runtime(), schedule.reach);
-    Ok([
-        Box::pin(background::run_payer(
-            payer,
-            runtime(),
-            waker.clone(),
-            schedule.payer_poll,
-            stop.clone(),
-        )),
-        Box::pin(background::run_expiry(expiry, runtime(), schedule.expiry, stop.clone())),
-        Box::pin(background::run_guard(guard, runtime(), stop.clone())),
-        Box::pin(background::run_heartbeats(
-            heartbeats,
-            runtime(),
-            schedule.heartbeat,
-            stop.clone(),
-        )),
-        Box::pin(watch_readiness(
-            Arc::clone(&parts.store),
-            health.clone(),
-            runtime(),
-            stop.clone(),
-        )),
-    ])
-}
-
-/// Ready while the database answers.
-async fn watch_readiness(
-    store: Arc<dyn Store>,
-    health: Health,
-    runtime: Runtime,
-    stop: CancellationToken,
-) {
-    let mut was_ready = true;
-    loop {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            () = runtime.clock.sleep(READINESS_EVERY) => {}
-        }
-        let answer = store.ping().await;
-        match &answer {
-            Err(error) if was_ready => {
-                tracing::warn!(error = %chain(error), "not ready: the database does not answer");
-            }
-            Ok(()) if !was_ready => tracing::info!("ready again"),
-            Ok(()) | Err(_) => {}
-        }
-        was_ready = answer.is_ok();
-        if !stop.is_cancelled() {
-            health.ready(was_ready).await;
-        }
-    }
 }
 
 impl Running {

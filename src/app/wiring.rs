@@ -70,12 +70,19 @@ pub fn services(
     let rules = config.claim_rules()?;
     let most = rules.paying.max_amount;
     let keyring = parts.keyring.clone();
-    let delays = (config.guard_options()?.commit_delay, config.payer_options()?.claim_grace);
+    let commit_delay = config.guard_options()?.commit_delay;
     Ok(Services {
         withdraws: WithdrawService::new(store(), keyring, public_url, most, runtime()),
         payments: PaymentService::new(store(), payer.inquiry(), runtime()),
         operations: OperationsService::new(store(), rules, runtime()),
         reconcile: ReconcileService::new(store(), Arc::clone(&node), Arc::clone(&trust), runtime()),
-        restore: RestoreService::new(store(), node, trust, delays, runtime()),
+        restore: RestoreService::new(
+            store(),
+            node,
+            trust,
+            payer.inquiry(),
+            commit_delay,
+            runtime(),
+        ),
     })
 }

@@ -1,7 +1,7 @@
 //! Asks the node what it can pay, and writes it down for every process, those without any credential
 //! included; and tells when the instance stops to accept claims, and when it accepts them again.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::{
     domain::{FeePolicy, Halt, Heartbeat, PayingLimits, Standing},
@@ -73,10 +73,7 @@ impl Heartbeats {
     async fn tell(&self) -> Result<(), StoreError> {
         let standing = self.store.standing(self.limits.clock_skew, None).await?;
         let halt = self.halt(&standing);
-        let mut told = match self.told.lock() {
-            Ok(told) => told,
-            Err(poisoned) => poisoned.into_inner(),
-        };
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if *told == halt {
             return Ok(());
         }
@@ -93,10 +90,6 @@ impl Heartbeats {
     }
 
     fn halt(&self, standing: &Standing) -> Option<Halt> {
-        match standing.room(&self.limits, &self.fees, self.runtime.clock.now()) {
-            Ok(room) if room.most.get() == 0 => Some(room.bound),
-            Ok(_) => None,
-            Err(halt) => Some(halt),
-        }
+        Halt::of_all(standing.room(&self.limits, &self.fees, self.runtime.clock.now()))
     }
 }

@@ -40,41 +40,12 @@ pub async fn run_payer(
     poll: Millis,
     stop: CancellationToken,
 ) {
-    let mut last = String::new();
-    loop {
-        let wait = match payer.run_once().await {
-            Ok(_) => {
-                last.clear();
-                poll
-            }
-            Err(error) => report("payer", &error, &mut last),
-        };
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            () = waker.woken() => {}
-            () = runtime.clock.sleep(wait) => {}
-        }
-    }
+    repeat("payer", || payer.run_once(), &waker, poll, &runtime, &stop).await;
 }
 
 /// Marks expiries until `stop`.
 pub async fn run_expiry(expiry: Expiry, runtime: Runtime, every: Millis, stop: CancellationToken) {
-    let mut last = String::new();
-    loop {
-        let wait = match expiry.run_once().await {
-            Ok(_) => {
-                last.clear();
-                every
-            }
-            Err(error) => report("expiry", &error, &mut last),
-        };
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            () = runtime.clock.sleep(wait) => {}
-        }
-    }
+    repeat("expiry", || expiry.run_once(), &nobody_wakes(), every, &runtime, &stop).await;
 }
 
 /// Writes heartbeats until `stop`.
@@ -84,37 +55,43 @@ pub async fn run_heartbeats(
     every: Millis,
     stop: CancellationToken,
 ) {
-    let mut last = String::new();
-    loop {
-        let wait = match heartbeats.run_once().await {
-            Ok(()) => {
-                last.clear();
-                every
-            }
-            Err(error) => report("heartbeat", &error, &mut last),
-        };
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            () = runtime.clock.sleep(wait) => {}
-        }
-    }
+    repeat("heartbeat", || heartbeats.run_once(), &nobody_wakes(), every, &runtime, &stop).await;
 }
 
 /// Makes sure of the database until `stop`, whenever another server answers.
 pub async fn run_guard(guard: Arc<Guard>, runtime: Runtime, stop: CancellationToken) {
+    repeat("guard", || guard.run_once(), &nobody_wakes(), GUARD_EVERY, &runtime, &stop).await;
+}
+
+fn nobody_wakes() -> Waker {
+    Waker::default()
+}
+
+/// The loop of every pass. A pass is never cut short by `stop`.
+async fn repeat<T, E, F>(
+    pass: &'static str,
+    mut run_once: impl FnMut() -> F,
+    waker: &Waker,
+    every: Millis,
+    runtime: &Runtime,
+    stop: &CancellationToken,
+) where
+    F: Future<Output = Result<T, E>>,
+    E: std::error::Error,
+{
     let mut last = String::new();
     loop {
-        let wait = match guard.run_once().await {
-            Ok(()) => {
+        let wait = match run_once().await {
+            Ok(_) => {
                 last.clear();
-                GUARD_EVERY
+                every
             }
-            Err(error) => report("guard", &error, &mut last),
+            Err(error) => report(pass, &error, &mut last),
         };
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
+            () = waker.woken() => {}
             () = runtime.clock.sleep(wait) => {}
         }
     }

@@ -16,13 +16,25 @@ pub(super) struct InstanceArgs {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct TurnArgs {
+struct By {
     /// Your name: it is kept with what you do.
     #[arg(long)]
     operator: String,
     /// Why, in your words: kept as well.
     #[arg(long)]
     reason: String,
+}
+
+impl From<By> for Signed {
+    fn from(by: By) -> Self {
+        Self { operator: by.operator, reason: by.reason }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TurnArgs {
+    #[command(flatten)]
+    by: By,
     #[command(flatten)]
     server: Server,
 }
@@ -51,12 +63,8 @@ pub(super) struct ReleaseArgs {
     /// Release all that are withheld.
     #[arg(long)]
     release_all: bool,
-    /// Your name: it is kept with what you do.
-    #[arg(long)]
-    operator: String,
-    /// Why, in your words: kept as well.
-    #[arg(long)]
-    reason: String,
+    #[command(flatten)]
+    by: By,
     #[command(flatten)]
     server: Server,
 }
@@ -68,22 +76,22 @@ pub(super) async fn instance(args: InstanceArgs) -> anyhow::Result<()> {
 }
 
 pub(super) async fn pause(args: TurnArgs) -> anyhow::Result<()> {
-    let by = Signed { operator: args.operator, reason: args.reason };
-    let instance = Operations::connect(args.server.address()).await?.pause(by).await?;
+    let mut client = Operations::connect(args.server.address()).await?;
+    let instance = client.pause(args.by.into()).await?;
     show(&instance, &args.server);
     Ok(())
 }
 
 pub(super) async fn resume(args: TurnArgs) -> anyhow::Result<()> {
-    let by = Signed { operator: args.operator, reason: args.reason };
-    let instance = Operations::connect(args.server.address()).await?.resume(by).await?;
+    let mut client = Operations::connect(args.server.address()).await?;
+    let instance = client.resume(args.by.into()).await?;
     show(&instance, &args.server);
     Ok(())
 }
 
 pub(super) async fn fence(args: TurnArgs) -> anyhow::Result<()> {
-    let by = Signed { operator: args.operator, reason: args.reason };
-    let instance = Operations::connect(args.server.address()).await?.fence(by).await?;
+    let mut client = Operations::connect(args.server.address()).await?;
+    let instance = client.fence(args.by.into()).await?;
     show(&instance, &args.server);
     Ok(())
 }
@@ -130,9 +138,8 @@ fn list(payments: &[NodePaymentShown], json: bool) {
 }
 
 pub(super) async fn release(args: ReleaseArgs) -> anyhow::Result<()> {
-    let by = Signed { operator: args.operator, reason: args.reason };
     let mut client = Operations::connect(args.server.address()).await?;
-    let released = client.release(by, args.ids, args.release_all).await?;
+    let released = client.release(args.by.into(), args.ids, args.release_all).await?;
     if args.server.json() {
         say!("{}", serde_json::json!({ "released": released }));
     } else {

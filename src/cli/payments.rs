@@ -114,9 +114,9 @@ pub(super) async fn list(args: PaymentsArgs) -> anyhow::Result<()> {
         open_for_s: args.older_than,
         late_success: args.late_success,
     };
-    let mut client = PaymentClient::connect(&args.server.server).await?;
+    let mut client = PaymentClient::connect(args.server.address()).await?;
     let (payments, next) = client.list(page).await?;
-    if args.server.json {
+    if args.server.json() {
         let payments: Vec<_> = payments.iter().map(payment_to_json).collect();
         say!("{}", serde_json::json!({ "payments": payments, "next_page_token": next }));
         return Ok(());
@@ -163,8 +163,8 @@ fn why(payment: &ShownPayment) -> &'static str {
 }
 
 pub(super) async fn get(args: PaymentArgs) -> anyhow::Result<()> {
-    let payment = PaymentClient::connect(&args.server.server).await?.get(&args.id).await?;
-    show(&payment, args.server.json);
+    let payment = PaymentClient::connect(args.server.address()).await?.get(&args.id).await?;
+    show(&payment, args.server.json());
     Ok(())
 }
 
@@ -181,8 +181,8 @@ pub(super) async fn resolve(args: ResolveArgs) -> anyhow::Result<()> {
     };
     let (operator, reason) = (args.operator, args.reason);
     let resolving = Resolving { payment: args.payment, ending, operator, reason };
-    let payment = PaymentClient::connect(&args.server.server).await?.resolve(resolving).await?;
-    show(&payment, args.server.json);
+    let payment = PaymentClient::connect(args.server.address()).await?.resolve(resolving).await?;
+    show(&payment, args.server.json());
     Ok(())
 }
 

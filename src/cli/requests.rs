@@ -10,10 +10,10 @@ use crate::client::{Client, NewWithdraw, Page, Shown, to_json};
 pub(super) struct Server {
     /// The service's gRPC address.
     #[arg(long, default_value = "http://127.0.0.1:50051", env = "WITHDRAWD_SERVER")]
-    pub(super) server: String,
+    server: String,
     /// Print JSON.
     #[arg(long)]
-    pub(super) json: bool,
+    json: bool,
 }
 
 impl Server {

@@ -62,9 +62,7 @@ impl Operations {
         let request = ResumeRequest { operator: by.operator, reason: by.reason };
         answer(self.0.resume(request).await)
     }
-}
 
-impl Operations {
     /// As a pause, until somebody has looked.
     pub async fn fence(&mut self, by: Signed) -> Result<Instance, ClientError> {
         let request = FenceRequest { operator: by.operator, reason: by.reason };

@@ -1,7 +1,8 @@
 //! What a caller asks for, and the rules that it must fulfil: all violations at once, by field.
 //!
 //! The bounds are constants, not configuration: a replay is compared with its defaults filled in,
-//! and a default that changed between two calls would turn a replay into a conflict.
+//! and a default that changed between two calls would turn a replay into a conflict. The most that one
+//! request may pay out is configured: it fills nothing in.
 
 use std::fmt;
 

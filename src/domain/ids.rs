@@ -15,9 +15,16 @@ pub(super) const BASE32_CHARS: usize = 26;
 
 /// Why a text is not an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be {prefix}_ and 26 characters of lower-case base32")]
-pub struct InvalidId {
-    prefix: &'static str,
+pub enum InvalidId {
+    /// There is none.
+    #[error("is required")]
+    Missing,
+    /// It is something else.
+    #[error("must be {prefix}_ and 26 characters of lower-case base32")]
+    Malformed {
+        /// What it begins with.
+        prefix: &'static str,
+    },
 }
 
 /// Writes 128 bits as 26 characters, the first carrying three bits.
@@ -58,11 +65,14 @@ fn time_of(uuid: Uuid) -> Timestamp {
 
 /// Parses `prefix_…`.
 fn parse(prefix: &'static str, text: &str) -> Result<Uuid, InvalidId> {
+    if text.is_empty() {
+        return Err(InvalidId::Missing);
+    }
     text.strip_prefix(prefix)
         .and_then(|rest| rest.strip_prefix('_'))
         .and_then(from_base32)
         .map(Uuid::from_u128)
-        .ok_or(InvalidId { prefix })
+        .ok_or(InvalidId::Malformed { prefix })
 }
 
 /// Names a withdraw request: `wr_…`.

@@ -34,7 +34,7 @@ pub use invoice::{Invoice, InvoiceFault, InvoiceRules, PaymentHash, Preimage};
 pub use lnurl::{InvalidLnurl, PublicUrl};
 pub use money::{Amount, FeePolicy, Msat, Sat};
 pub use network::{Network, NodeId};
-pub use operator::{Operator, read_operator_name, read_operator_reason};
+pub use operator::{Operator, operator_violations};
 pub use page::{Cursor, Filter, Fingerprint, InvalidToken, ListQuery, PageToken};
 pub use pass_thru::{PassThru, PassThruFault};
 pub use payment::{FailureReason, OperatorReason, Payment, Sends, State};

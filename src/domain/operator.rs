@@ -1,5 +1,7 @@
 //! The people who run the service: what they decide is written down with their names.
 
+use super::{Field, Violation};
+
 const MAX_NAME_BYTES: usize = 128;
 const MAX_REASON_BYTES: usize = 640;
 
@@ -12,30 +14,37 @@ pub struct Operator {
     pub note: String,
 }
 
-/// Reads an operator's name, or says what one looks like.
-pub fn read_operator_name(text: &str) -> Result<&str, String> {
+/// What is wrong with the name of who decides, and with their reason.
+pub fn operator_violations(name: &str, reason: &str) -> Vec<Violation> {
+    let rules = [(Field::Operator, name_rule(name)), (Field::Reason, reason_rule(reason))];
+    let broken = rules.into_iter().filter_map(|(field, rule)| Some((field, rule?)));
+    broken.map(|(field, rule)| Violation::new(field, rule)).collect()
+}
+
+/// The rule that a name breaks.
+fn name_rule(text: &str) -> Option<String> {
     if text.trim().is_empty() {
-        Err("is required".to_owned())
+        Some("is required".to_owned())
     } else if text.len() > MAX_NAME_BYTES {
-        Err(format!("must be at most {MAX_NAME_BYTES} bytes"))
+        Some(format!("must be at most {MAX_NAME_BYTES} bytes"))
     } else if text.contains(char::is_control) {
-        Err("must have no control characters".to_owned())
+        Some("must have no control characters".to_owned())
     } else {
-        Ok(text)
+        None
     }
 }
 
-/// Reads an operator's reason, or says what one looks like.
-pub fn read_operator_reason(text: &str) -> Result<&str, String> {
+/// The rule that a reason breaks.
+fn reason_rule(text: &str) -> Option<String> {
     let odd = |c: char| c.is_control() && c != '\n' && c != '\t';
     if text.trim().is_empty() {
-        Err("is required".to_owned())
+        Some("is required".to_owned())
     } else if text.len() > MAX_REASON_BYTES {
-        Err(format!("must be at most {MAX_REASON_BYTES} bytes"))
+        Some(format!("must be at most {MAX_REASON_BYTES} bytes"))
     } else if text.contains(odd) {
-        Err("must have no control characters but tab and newline".to_owned())
+        Some("must have no control characters but tab and newline".to_owned())
     } else {
-        Ok(text)
+        None
     }
 }
 
@@ -45,14 +54,14 @@ mod tests {
 
     #[test]
     fn bounds_hold_at_their_edges() {
-        assert_eq!(read_operator_name(&"é".repeat(64)), Ok("é".repeat(64).as_str()));
+        assert_eq!(name_rule(&"é".repeat(64)), None);
         for bad in ["", " ", &"x".repeat(129), "al\nice", "\u{1b}[31mroot", "nul\0"] {
-            assert!(read_operator_name(bad).is_err(), "{bad:?} was taken for a name");
+            assert!(name_rule(bad).is_some(), "{bad:?} was taken for a name");
         }
-        assert!(read_operator_reason(&"x".repeat(640)).is_ok());
-        assert!(read_operator_reason("asked the payee:\n\tnot paid").is_ok());
+        assert_eq!(reason_rule(&"x".repeat(640)), None);
+        assert_eq!(reason_rule("asked the payee:\n\tnot paid"), None);
         for bad in ["", "\n\t", &"x".repeat(641), "\u{7}", "nul\0"] {
-            assert!(read_operator_reason(bad).is_err(), "{bad:?} was taken for a reason");
+            assert!(reason_rule(bad).is_some(), "{bad:?} was taken for a reason");
         }
     }
 }

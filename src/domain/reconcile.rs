@@ -27,32 +27,6 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::Matches,
-        Self::UnderWay,
-        Self::PaidOnlyThere,
-        Self::PaidOnlyHere,
-        Self::FeeDiffers,
-        Self::AmountDiffers,
-        Self::StillUnderWayThere,
-        Self::UnknownHere,
-    ];
-
-    /// The name that proto and docs use.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Matches => "MATCHES",
-            Self::UnderWay => "UNDER_WAY",
-            Self::PaidOnlyThere => "PAID_ONLY_THERE",
-            Self::PaidOnlyHere => "PAID_ONLY_HERE",
-            Self::FeeDiffers => "FEE_DIFFERS",
-            Self::AmountDiffers => "AMOUNT_DIFFERS",
-            Self::StillUnderWayThere => "STILL_UNDER_WAY_THERE",
-            Self::UnknownHere => "UNKNOWN_HERE",
-        }
-    }
-
     /// What it means and what to do, for a person.
     pub const fn explanation(self) -> &'static str {
         match self {

@@ -1,8 +1,8 @@
 //! After a database was restored: what its node paid and it does not know.
 
 use super::{
-    Change, Hold, Msat, NodeId, PaymentHash, PaymentId, Preimage, Status, Timestamp, WithdrawView,
-    invoice,
+    Change, Hold, Msat, NodeId, Operator, PaymentHash, PaymentId, Preimage, Status, Timestamp,
+    WithdrawView, invoice,
     payment::{Record, RecordState},
 };
 
@@ -64,12 +64,13 @@ pub fn can_be_ours(bolt11: &str, node: &NodeId) -> bool {
 }
 
 impl Restored {
-    /// What is written when an operator says that `view`'s request was paid by `record`.
+    /// What is written when `by` says that `view`'s request was paid by `record`.
     pub fn new(
         view: &WithdrawView,
         record: &Record,
         invoice: String,
         id: PaymentId,
+        by: Operator,
         now: Timestamp,
     ) -> Result<Self, NotRestorable> {
         let withdraw = &view.withdraw;
@@ -98,7 +99,7 @@ impl Restored {
             preimage,
             fee,
             at: now,
-            change: withdraw.clone().pay(id, now),
+            change: withdraw.clone().pay(id, now).signed(by),
         })
     }
 }

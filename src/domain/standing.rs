@@ -3,7 +3,7 @@
 //! A request is claimable by itself alone (see [`super::Withdraw::unclaimable`]); this is the other
 //! half. What was accepted before goes on, whatever stands here.
 
-use super::{FeePolicy, Millis, Msat, Network, NodeId, Sat, Timestamp};
+use super::{FeePolicy, Millis, Msat, Network, NodeId, Operator, Sat, Timestamp};
 
 /// What a node last said of itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,6 +35,13 @@ pub struct Act {
     pub reason: String,
     /// When.
     pub at: Timestamp,
+}
+
+impl Act {
+    /// As events tell of it.
+    pub fn signature(&self) -> Operator {
+        Operator { name: self.operator.clone(), note: self.reason.clone() }
+    }
 }
 
 /// Why the instance has fenced itself: the database may have lost commits.
@@ -156,7 +163,7 @@ pub enum Halt {
     ChannelsFull,
     /// The node cannot send as much.
     NoLiquidity,
-    /// What may be paid within 24 hours is spent.
+    /// What may be paid within 24 hours is spent, or one request may not pay out so much.
     LimitSpent,
 }
 
@@ -174,6 +181,23 @@ impl Halt {
             Self::LimitSpent => "LIMIT_SPENT",
         }
     }
+
+    /// What the instance's switches say. A fence comes first: the end of a pause does not end it.
+    pub const fn by_switches(paused: bool, fenced: bool) -> Option<Self> {
+        match (paused, fenced) {
+            (_, true) => Some(Self::Fenced),
+            (true, false) => Some(Self::Paused),
+            (false, false) => None,
+        }
+    }
+
+    /// What keeps out even the least claim.
+    pub fn of_all(room: Result<Room, Self>) -> Option<Self> {
+        match room {
+            Ok(room) => (room.most.get() == 0).then_some(room.bound),
+            Err(halt) => Some(halt),
+        }
+    }
 }
 
 impl Standing {
@@ -185,11 +209,8 @@ impl Standing {
         fees: &FeePolicy,
         now: Timestamp,
     ) -> Result<Room, Halt> {
-        if self.paused.is_some() {
-            return Err(Halt::Paused);
-        }
-        if self.fenced.is_some() {
-            return Err(Halt::Fenced);
+        if let Some(halt) = Halt::by_switches(self.paused.is_some(), self.fenced.is_some()) {
+            return Err(halt);
         }
         if !self.verified {
             return Err(Halt::Unverified);
@@ -316,8 +337,17 @@ mod tests {
             standing
         };
         let cases = [
-            (Standing { paused: Some(act), ..standing() }, Halt::Paused),
+            (Standing { paused: Some(act.clone()), ..standing() }, Halt::Paused),
             (Standing { fenced: Some((NOW, FenceReason::ByHand)), ..standing() }, Halt::Fenced),
+            // Whoever ends the pause would find that nothing has changed.
+            (
+                Standing {
+                    paused: Some(act),
+                    fenced: Some((NOW, FenceReason::ByHand)),
+                    ..standing()
+                },
+                Halt::Fenced,
+            ),
             (Standing { verified: false, ..standing() }, Halt::Unverified),
             (Standing { heartbeat: None, ..standing() }, Halt::NodeSilent),
             (beat(|beat| beat.at = NOW.minus(Millis::from_ms(15_001))), Halt::NodeSilent),

@@ -4,8 +4,8 @@
 //! neither, and only if the row still has the version that was read.
 
 use super::{
-    Amount, Event, EventKind, FailureReason, KeyId, Millis, OperatorReason, PassThru, PaymentId,
-    Sat, SecretHash, Timestamp, WithdrawId,
+    Amount, Event, EventKind, FailureReason, KeyId, Millis, Operator, OperatorReason, PassThru,
+    PaymentId, Sat, SecretHash, Timestamp, WithdrawId,
 };
 
 /// What was asked for, with all defaults filled in.
@@ -189,6 +189,15 @@ pub struct Change {
     pub event: Event,
 }
 
+impl Change {
+    /// The same, as what this person decided.
+    #[must_use]
+    pub fn signed(mut self, by: Operator) -> Self {
+        self.event.by = Some(by);
+        self
+    }
+}
+
 impl Withdraw {
     /// A new request.
     pub fn new(
@@ -271,7 +280,8 @@ impl Withdraw {
     /// late while the request was free.
     pub fn pay(self, payment: PaymentId, now: Timestamp) -> Change {
         let attempt = Some(Attempt { id: payment, hold: Hold::Released });
-        let next = Self { status: Status::Paid, attempt, reopens_at: None, ..self };
+        let next =
+            Self { status: Status::Paid, attempt, reopens_at: None, withheld: false, ..self };
         next.changed(EventKind::Paid, Some(payment), None, now)
     }
 
@@ -327,12 +337,12 @@ impl Withdraw {
     }
 
     /// An operator has looked: it was not paid. None if nothing changes.
-    pub fn release(self, now: Timestamp) -> Option<Change> {
+    pub fn release(self, by: Operator, now: Timestamp) -> Option<Change> {
         if !self.withheld {
             return None;
         }
         let next = Self { withheld: false, ..self };
-        Some(next.changed(EventKind::Released, None, None, now))
+        Some(next.changed(EventKind::Released, None, None, now).signed(by))
     }
 
     /// Ended by its creator, also when expired. None if it is deactivated already.

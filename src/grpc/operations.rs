@@ -211,7 +211,8 @@ fn node_payment(listed: ListedPayment) -> pb::NodePayment {
         amount_msat: record.amount.get(),
         fee_msat,
         state: state.into(),
-        created: Some(wire_time(record.created)),
+        // The port's word for a time that the node does not tell.
+        created: (record.created != Timestamp::MAX).then(|| wire_time(record.created)),
     }
 }
 

@@ -28,7 +28,7 @@ pub struct PageRequest {
 pub struct Page {
     /// Newest first.
     pub withdraws: Vec<Shown>,
-    /// What the list continues after; none at its end.
+    /// Whether the list goes on.
     pub more: bool,
 }
 
@@ -105,8 +105,6 @@ pub(super) fn page_start(
 
 /// Reads an id, or says what one looks like.
 pub fn read_id(text: &str) -> Result<WithdrawId, ServiceError> {
-    WithdrawId::parse(text).map_err(|fault| {
-        let rule = if text.is_empty() { "is required".to_owned() } else { fault.to_string() };
-        ServiceError::Invalid(vec![Violation::new(Field::Id, rule)])
-    })
+    WithdrawId::parse(text)
+        .map_err(|fault| ServiceError::Invalid(vec![Violation::new(Field::Id, fault)]))
 }

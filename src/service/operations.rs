@@ -5,8 +5,7 @@ use std::sync::Arc;
 use super::ServiceError;
 use crate::{
     domain::{
-        Act, ClaimRules, Field, Halt, Room, Sat, Standing, Timestamp, Turn, Violation,
-        read_operator_name, read_operator_reason,
+        Act, ClaimRules, Halt, Room, Sat, Standing, Timestamp, Turn, Violation, operator_violations,
     },
     ports::Store,
     runtime::Runtime,
@@ -24,13 +23,7 @@ pub struct Asked {
 impl Asked {
     /// Reads both.
     pub fn act(self, at: Timestamp) -> Result<Act, Vec<Violation>> {
-        let mut violations = Vec::new();
-        if let Err(rule) = read_operator_name(&self.operator) {
-            violations.push(Violation::new(Field::Operator, rule));
-        }
-        if let Err(rule) = read_operator_reason(&self.reason) {
-            violations.push(Violation::new(Field::Reason, rule));
-        }
+        let violations = operator_violations(&self.operator, &self.reason);
         if !violations.is_empty() {
             return Err(violations);
         }
@@ -50,10 +43,7 @@ pub struct InstanceView {
 impl InstanceView {
     /// Why nothing new is accepted.
     pub fn halt(&self) -> Option<Halt> {
-        match self.room {
-            Ok(room) => (room.most.get() == 0).then_some(room.bound),
-            Err(halt) => Some(halt),
-        }
+        Halt::of_all(self.room)
     }
 
     /// The most that one claim can get now.

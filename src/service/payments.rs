@@ -57,10 +57,8 @@ impl PaymentService {
 
     /// One by its id, with its sends.
     pub async fn get(&self, id: &str) -> Result<Payment, ServiceError> {
-        let id = PaymentId::parse(id).map_err(|fault| {
-            let rule = if id.is_empty() { "is required".to_owned() } else { fault.to_string() };
-            ServiceError::Invalid(vec![Violation::new(Field::Id, rule)])
-        })?;
+        let id = PaymentId::parse(id)
+            .map_err(|fault| ServiceError::Invalid(vec![Violation::new(Field::Id, fault)]))?;
         let leased = self.store.payment(id).await?.ok_or(ServiceError::PaymentNotFound)?;
         Ok(leased.payment)
     }

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use super::{Asked, NodeTrust, ServiceError, list::read_id, unknown::unknown_payments};
+use super::{Asked, Inquiry, NodeTrust, ServiceError, list::read_id, unknown::unknown_payments};
 use crate::{
     domain::{
         Act, Change, FailureReason, FenceReason, Field, Hold, Millis, PaymentHash, PaymentId,
         Restored, State, Timestamp, Turn, Violation, Withdraw, WithdrawId, WithdrawView,
-        payment::{Next, Reopening},
+        payment::Next,
     },
     ports::{LightningNode, ListedPayment, Store},
     runtime::Runtime,
@@ -52,8 +52,8 @@ pub struct RestoreService {
     store: Arc<dyn Store>,
     node: Arc<dyn LightningNode>,
     trust: Arc<NodeTrust>,
+    inquiry: Arc<Inquiry>,
     commit_delay: Millis,
-    claim_grace: Millis,
     runtime: Runtime,
 }
 
@@ -70,10 +70,11 @@ impl RestoreService {
         store: Arc<dyn Store>,
         node: Arc<dyn LightningNode>,
         trust: Arc<NodeTrust>,
-        (commit_delay, claim_grace): (Millis, Millis),
+        inquiry: Arc<Inquiry>,
+        commit_delay: Millis,
         runtime: Runtime,
     ) -> Self {
-        Self { store, node, trust, commit_delay, claim_grace, runtime }
+        Self { store, node, trust, inquiry, commit_delay, runtime }
     }
 
     /// Fences by hand: after the promotion of a standby, say, where the node is shared.
@@ -116,7 +117,7 @@ impl RestoreService {
         };
         let mut unknown = self.unknown().await?;
         for (withdraw, hash) in pairs {
-            self.put_back(*withdraw, *hash, &mut unknown).await?;
+            self.put_back(*withdraw, *hash, &mut unknown, &act).await?;
         }
         let withheld = self.withhold(fenced_at).await?;
         self.store.turn(&Turn::Acknowledge(act.clone())).await?;
@@ -137,6 +138,7 @@ impl RestoreService {
         id: WithdrawId,
         hash: PaymentHash,
         unknown: &mut Vec<ListedPayment>,
+        act: &Act,
     ) -> Result<(), ServiceError> {
         let view = self.store.withdraw(id).await?.ok_or(ServiceError::NotFound)?;
         // Done by an acknowledgement that was not answered.
@@ -149,11 +151,12 @@ impl RestoreService {
         else {
             return Err(ServiceError::NotUnknown { payment_hash: hash });
         };
-        let view = self.give_up_unsent(view).await?;
+        let view = self.give_up_unsent(view, act).await?;
         let now = self.runtime.clock.now();
         let listed = &unknown[place];
         let new = PaymentId::new(now, &self.runtime.id_bits());
-        let restored = Restored::new(&view, &listed.record, listed.invoice.clone(), new, now);
+        let (invoice, by) = (listed.invoice.clone(), act.signature());
+        let restored = Restored::new(&view, &listed.record, invoice, new, by, now);
         let restored = restored.map_err(|why| ServiceError::NotRestorable { withdraw: id, why })?;
         self.store.restore(&restored).await?;
         unknown.remove(place);
@@ -161,7 +164,11 @@ impl RestoreService {
     }
 
     /// An attempt that this database never sent is given up: the request was paid by another one.
-    async fn give_up_unsent(&self, view: WithdrawView) -> Result<WithdrawView, ServiceError> {
+    async fn give_up_unsent(
+        &self,
+        view: WithdrawView,
+        act: &Act,
+    ) -> Result<WithdrawView, ServiceError> {
         let open = view.withdraw.attempt.filter(|attempt| attempt.hold == Hold::Open);
         let Some(attempt) = open else { return Ok(view) };
         let leased = self.store.payment(attempt.id).await?.ok_or(ServiceError::NotFound)?;
@@ -169,15 +176,10 @@ impl RestoreService {
             return Ok(view);
         }
         let now = self.runtime.clock.now();
-        let traits = self.node.traits();
-        let reopening = Reopening {
-            node_refuses_late_sends: traits.refuses_late_sends,
-            node_refuses_expired_invoices: traits.refuses_expired_invoices,
-            clock_skew: Millis::ZERO,
-            claim_grace: self.claim_grace,
-        };
+        let reopening = self.inquiry.reopening();
         let next = Next::Fail(FailureReason::ResolvedByOperator);
-        let advance = leased.payment.follow(next, leased.withdraw, &reopening, now);
+        let mut advance = leased.payment.follow(next, leased.withdraw, &reopening, now);
+        advance.change = advance.change.map(|change| change.signed(act.signature()));
         self.store.advance(&advance).await?;
         self.store.withdraw(view.withdraw.id).await?.ok_or(ServiceError::NotFound)
     }
@@ -203,22 +205,22 @@ impl RestoreService {
         let act = asked.act(self.runtime.clock.now()).map_err(ServiceError::Invalid)?;
         let service = self.clone();
         let released = async move {
-            match which {
-                Which::These(ids) => service.release_these(&ids).await,
-                Which::All => service.release_all().await,
-            }
+            let released = match which {
+                Which::These(ids) => service.release_these(&ids, &act).await?,
+                Which::All => service.release_all(&act).await?,
+            };
+            tracing::warn!(
+                operator = act.operator,
+                reason = act.reason,
+                released,
+                "withheld requests were released by an operator"
+            );
+            Ok(released)
         };
-        let released = self.whole(released).await?;
-        tracing::warn!(
-            operator = act.operator,
-            reason = act.reason,
-            released,
-            "withheld requests were released by an operator"
-        );
-        Ok(released)
+        self.whole(released).await
     }
 
-    async fn release_these(&self, ids: &[String]) -> Result<u64, ServiceError> {
+    async fn release_these(&self, ids: &[String], act: &Act) -> Result<u64, ServiceError> {
         if ids.is_empty() || ids.len() > MAX_IDS {
             let rule = format!("must be 1 to {MAX_IDS}, or all must be set");
             return Err(ServiceError::Invalid(vec![Violation::new(Field::Ids, rule)]));
@@ -228,18 +230,18 @@ impl RestoreService {
         let mut changes = Vec::new();
         for id in ids? {
             let view = self.store.withdraw(id).await?.ok_or(ServiceError::NotFound)?;
-            changes.extend(view.withdraw.release(now));
+            changes.extend(view.withdraw.release(act.signature(), now));
         }
         self.written(&changes).await
     }
 
-    async fn release_all(&self) -> Result<u64, ServiceError> {
+    async fn release_all(&self, act: &Act) -> Result<u64, ServiceError> {
         let mut done = 0;
         loop {
             let now = self.runtime.clock.now();
             let page = self.store.withheld(BATCH).await?;
-            let changes: Vec<Change> =
-                page.into_iter().filter_map(|withdraw: Withdraw| withdraw.release(now)).collect();
+            let release = |withdraw: Withdraw| withdraw.release(act.signature(), now);
+            let changes: Vec<Change> = page.into_iter().filter_map(release).collect();
             if changes.is_empty() {
                 return Ok(done);
             }

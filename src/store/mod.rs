@@ -11,5 +11,5 @@ mod sql;
 mod sqlite;
 
 pub use postgres::{PostgresOptions, PostgresStore};
-pub use sql::{list_statements, payment_list_statements};
+pub use sql::{instance_statements, list_statements, payment_list_statements};
 pub use sqlite::{SqliteOptions, SqliteStore};

@@ -75,8 +75,22 @@ impl PostgresStore {
     }
 }
 
-/// `server` changes with the life of the server, and with the table: a dump that is restored into a
-/// server that goes on running makes all tables anew.
+/// The instance's switches, and which life of a server says so: it changes with the server, and with the
+/// table, since a dump that is restored into a server that goes on running makes all tables anew.
+macro_rules! read_switches {
+    ($name:literal, $lock:literal) => {
+        concat!(
+            "-- ",
+            $name,
+            "\nselect paused_at_ms, fenced_at_ms,
+                    cast(extract(epoch from pg_postmaster_start_time()) * 1000000 as bigint)
+                        # (cast(tableoid as bigint) << 20) as server
+               from instance ",
+            $lock
+        )
+    };
+}
+
 static DIALECT: Dialect = Dialect {
     lease_fresh: Sql {
         doing: "lease reserved payments",
@@ -105,19 +119,11 @@ static DIALECT: Dialect = Dialect {
     },
     hold_instance: Sql {
         doing: "read whether the instance is halted",
-        text: "-- instance.hold
-               select paused_at_ms, fenced_at_ms,
-                      cast(extract(epoch from pg_postmaster_start_time()) * 1000000 as bigint)
-                          # (cast(tableoid as bigint) << 20) as server
-                 from instance for share",
+        text: read_switches!("instance.hold", "for share"),
     },
     lock_instance: Sql {
         doing: "lock the instance",
-        text: "-- instance.lock
-               select paused_at_ms, fenced_at_ms,
-                      cast(extract(epoch from pg_postmaster_start_time()) * 1000000 as bigint)
-                          # (cast(tableoid as bigint) << 20) as server
-                 from instance for update",
+        text: read_switches!("instance.lock", "for update"),
     },
 };
 

@@ -123,6 +123,9 @@ fn forbidden(kind: Kind) -> Vec<Forbidden> {
         ("a pause of nobody", own("update instance set paused_at_ms = 0"), "instance_pause_is_whole", "instance_pause_is_whole"),
         ("a fence without a cause", own("update instance set fenced_at_ms = 0"), "instance_fence_is_whole", "instance_fence_is_whole"),
         ("a withheld request that can be claimed", own("update withdraws set withheld = (1 = 1) where claimable"), "withdraws_claimable_is_free", "withdraws_claimable_is_free"),
+        ("a withheld request that is paid", own("update withdraws set withheld = (1 = 1) where status = 'PAID'"), "withdraws_withheld_is_active", "withdraws_withheld_is_active"),
+        ("half a heartbeat", own("update nodes set can_send_msat = null where heartbeat_at_ms is not null"), "nodes_heartbeat_is_whole", "nodes_heartbeat_is_whole"),
+        ("an act without a name", own("insert into operator_actions (at_ms, action, operator, reason) values (1, 'SLEEP', 'ann', 'late')"), "operator_actions_action_check", "action in"),
         ("two nodes that pay", own(nodes), "nodes_one_current", "nodes.is_current"),
     ]
     .into_iter()

@@ -1,45 +1,34 @@
 //! Stories of operators: how a doubt is ended by a person, what is demanded of them, what is refused.
 
-use std::sync::{Arc, Mutex, atomic::Ordering};
+use std::sync::atomic::Ordering;
 
-use async_trait::async_trait;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use withdrawd::{
-    domain::{
-        FailureReason, Millis, Msat, PaymentHash, Preimage,
-        payment::{OutcomeDraft, RecordState, ResolutionDraft},
-    },
+    domain::{FailureReason, Millis, Msat, Preimage, payment::RecordState},
     pb::{
         GetPaymentRequest, Payment, ResolvePaymentRequest, Withdraw,
         payment::{FailureReason as WireFailure, OperatorReason, State, send::Answer},
         resolve_payment_request::{Failed, Outcome, Paid},
         withdraw::Status as WithdrawStatus,
     },
-    ports::{
-        Introduction, LightningNode, LookUp, NodeError, NodeHealth, NodeTraits, PaymentsPage,
-        PaymentsQuery, SendOrder, SendStream,
-    },
-    runtime::{Clock, Runtime, SystemEntropy, Task, TokioSpawner},
-    service::{NodeTrust, Payer, PaymentService, ServiceError},
 };
 
 use crate::{
     bench::{Bench, on_every_store},
     doubts::proof_of,
-    faults::Lost,
     invoices::hash_of,
-    node::{Fate, ModelNode},
+    node::Fate,
     requests::{fields_of, reason_of},
 };
 
 const MINUTE: Millis = Millis::from_secs(60);
 
 /// A payment of a request that is in doubt, and its invoice.
-struct Doubt {
-    withdraw: Withdraw,
-    payment: String,
-    invoice: String,
+pub struct Doubt {
+    pub withdraw: Withdraw,
+    pub payment: String,
+    pub invoice: String,
 }
 
 impl Doubt {
@@ -65,12 +54,12 @@ impl Doubt {
     }
 
     /// Called paid, without a proof. Its only send is over.
-    async fn unproven(bench: &Bench) -> Self {
+    pub async fn unproven(bench: &Bench) -> Self {
         Self::of(bench, Fate::PayWithWrongPreimage, OperatorReason::WrongPreimage).await
     }
 
     /// In flight once, and unknown to the node now.
-    async fn vanished(bench: &Bench) -> Self {
+    pub async fn vanished(bench: &Bench) -> Self {
         Self::of(bench, Fate::Hold, OperatorReason::Vanished).await
     }
 
@@ -85,7 +74,7 @@ impl Doubt {
         }
     }
 
-    fn as_paid(&self, fee_msat: Option<i64>) -> ResolvePaymentRequest {
+    pub fn as_paid(&self, fee_msat: Option<i64>) -> ResolvePaymentRequest {
         let preimage = proof_of(&self.invoice).to_string();
         let outcome = Some(Outcome::Paid(Paid { preimage, fee_msat }));
         ResolvePaymentRequest { outcome, ..self.as_failed(false, false) }
@@ -96,7 +85,7 @@ impl Doubt {
     }
 }
 
-async fn resolve(bench: &Bench, request: ResolvePaymentRequest) -> Result<Payment, Status> {
+pub async fn resolve(bench: &Bench, request: ResolvePaymentRequest) -> Result<Payment, Status> {
     bench.payments().resolve_payment(request).await.map(tonic::Response::into_inner)
 }
 
@@ -114,7 +103,7 @@ fn told(reason: &str, metadata: &[(&str, &str)]) -> (String, Vec<(String, String
     (reason.to_owned(), pairs.collect())
 }
 
-fn paid_with(preimage: Preimage) -> RecordState {
+pub fn paid_with(preimage: Preimage) -> RecordState {
     RecordState::Succeeded { preimage, fee: Msat::new(3).unwrap() }
 }
 
@@ -366,104 +355,6 @@ async fn bad_decisions_name_every_field() {
             assert_eq!(fields_of(&status), ["id"]);
         }
         assert_eq!(bench.events_of(&doubt.withdraw.id).await.len(), 3, "nothing was written");
-    })
-    .await;
-}
-
-/// The database's answer is lost: the decision is read back, and written once.
-#[tokio::test]
-async fn a_decision_whose_commit_was_not_answered_is_read_back() {
-    on_every_store(async |bench| {
-        for lost in [Lost::AfterCommit, Lost::BeforeCommit] {
-            let doubt = Doubt::unproven(&bench).await;
-            bench.faults.lose("advance", lost);
-            let resolved = resolve(&bench, doubt.as_paid(None)).await.unwrap();
-            assert_eq!(resolved.state(), State::Paid);
-            let events = bench.events_of(&doubt.withdraw.id).await;
-            assert_eq!(events, ["created", "claimed", "needs_operator", "paid"], "{lost:?}");
-        }
-    })
-    .await;
-}
-
-/// A node whose next look-up takes so long that something else happens before its answer arrives.
-struct Slow {
-    node: Arc<ModelNode>,
-    meanwhile: Mutex<Option<Task>>,
-}
-
-#[async_trait]
-impl LightningNode for Slow {
-    fn traits(&self) -> NodeTraits {
-        self.node.traits()
-    }
-
-    async fn introduce(&self) -> Result<Introduction, NodeError> {
-        self.node.introduce().await
-    }
-
-    async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError> {
-        let answer = self.node.look_up(hash).await;
-        let meanwhile = self.meanwhile.lock().unwrap().take();
-        if let Some(meanwhile) = meanwhile {
-            meanwhile.await;
-        }
-        answer
-    }
-
-    async fn send(&self, order: SendOrder) -> SendStream {
-        self.node.send(order).await
-    }
-
-    async fn health(&self) -> Result<NodeHealth, NodeError> {
-        self.node.health().await
-    }
-
-    async fn payments(&self, query: PaymentsQuery) -> Result<PaymentsPage, NodeError> {
-        self.node.payments(query).await
-    }
-}
-
-/// The node tells the operator that it knows nothing; before that is acted on, it tells the payer
-/// the proof. The payer wins, and the operator is told.
-#[tokio::test]
-async fn a_payer_that_learns_the_end_first_wins() {
-    on_every_store(async |bench| {
-        let doubt = Doubt::vanished(&bench).await;
-        let bench = Arc::new(bench);
-        let learns = {
-            let (bench, invoice) = (Arc::clone(&bench), doubt.invoice.clone());
-            let withdraw = doubt.withdraw.id.clone();
-            Box::pin(async move {
-                bench.node.foreign_payment(&invoice, paid_with(proof_of(&invoice)));
-                bench.pass(Millis::from_secs(600)).await;
-                assert_eq!(bench.get(&withdraw).await.status(), WithdrawStatus::Paid);
-            })
-        };
-        let node = Slow { node: Arc::clone(&bench.node), meanwhile: Mutex::new(Some(learns)) };
-        let node: Arc<dyn LightningNode> = Arc::new(node);
-        let runtime = Runtime {
-            clock: Arc::clone(&bench.clock) as Arc<dyn Clock>,
-            entropy: Arc::new(SystemEntropy),
-            spawner: Arc::new(TokioSpawner),
-        };
-        let (store, clock) = (bench.store(), Arc::clone(&runtime.clock));
-        let trust = NodeTrust::new(Arc::clone(&store), Arc::clone(&node), clock, None);
-        let trust = Arc::new(trust);
-        let options = bench.config.payer_options().unwrap();
-        let payer = Payer::new(Arc::clone(&store), node, runtime.clone(), trust, options);
-        let service = PaymentService::new(store, payer.inquiry(), runtime);
-
-        let draft = ResolutionDraft {
-            id: doubt.payment.clone(),
-            operator: "alice".into(),
-            reason: "the node knows nothing of it".into(),
-            outcome: Some(OutcomeDraft::Failed { node_unreachable: false, payee_unpaid: true }),
-        };
-        let refused = service.resolve(draft).await.unwrap_err();
-        assert!(matches!(refused, ServiceError::Unresolvable(_)), "{refused:?}");
-        let events = bench.events_of(&doubt.withdraw.id).await;
-        assert_eq!(events, ["created", "claimed", "needs_operator", "paid"]);
     })
     .await;
 }

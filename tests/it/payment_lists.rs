@@ -7,7 +7,7 @@ use withdrawd::{
         GetPaymentRequest, ListPaymentsRequest, Payment, Withdraw,
         payment::{FailureReason as WireFailure, State, send::Answer},
     },
-    store::payment_list_statements,
+    store::{instance_statements, payment_list_statements},
 };
 
 use crate::{
@@ -303,6 +303,48 @@ async fn every_list_of_payments_is_served_by_an_index() {
             }
         }
     }
+}
+
+/// What every claim reads of the instance, and what a guard and an operator read after a restore, is
+/// served by indexes too. Of two tables with a row each nothing else is asked.
+#[tokio::test]
+async fn what_is_read_of_the_instance_is_served_by_an_index() {
+    for kind in kinds() {
+        let bench = Bench::new(kind).await;
+        let mut hand = Hand::on(&bench).await;
+        fill(&mut hand, kind).await;
+        for statement in instance_statements() {
+            let (name, text) = statement.split_once('\n').unwrap();
+            let plan = match kind {
+                Kind::Sqlite => hand.lines(&format!("explain query plan {text}"), 3).await,
+                Kind::Postgres => plan_of_the_newest(&mut hand, name, text).await,
+            };
+            for line in plan.lines() {
+                let small = ["SCAN i", "SCAN n", "SCAN c", "on instance", "on nodes"];
+                let scans = line.contains("Seq Scan")
+                    || (line.starts_with("SCAN ") && !line.contains("INDEX"));
+                let slow = scans && !small.iter().any(|table| line.contains(table));
+                assert!(!slow, "{kind:?}: {name}:\n{plan}");
+            }
+        }
+    }
+}
+
+/// For the values that are asked for: the newest ids.
+async fn plan_of_the_newest(hand: &mut Hand, name: &str, text: &str) -> String {
+    let plan_name = name.trim_start_matches("-- ").replace('.', "_");
+    let newest = "'ffffffff-ffff-ffff-ffff-fffffffffff0'";
+    let values = match name {
+        "-- instance.standing" => "(5000)".to_owned(),
+        "-- payment.spent_since" => format!("({newest})"),
+        "-- instance.known_from" => String::new(),
+        "-- payment.knows_hash" => r"('\xab')".to_owned(),
+        "-- withdraw.to_withhold" => format!("({newest}, 500)"),
+        "-- withdraw.withheld" => "(500)".to_owned(),
+        other => panic!("no values for {other}"),
+    };
+    hand.run(&format!("prepare {plan_name} as {text}")).await.unwrap();
+    hand.lines(&format!("explain execute {plan_name}{values}"), 0).await
 }
 
 async fn generic_plan(hand: &mut Hand, name: &str, text: &str) -> String {

@@ -1,9 +1,7 @@
 //! What an operator asks for, and the rules that it must fulfil: all violations at once, by field.
 
 use super::Outcome;
-use crate::domain::{
-    Field, Msat, PaymentId, Preimage, Violation, read_operator_name, read_operator_reason,
-};
+use crate::domain::{Field, Msat, PaymentId, Preimage, Violation, operator_violations};
 
 /// What an operator asks for, as it came.
 #[derive(Clone, Debug)]
@@ -54,15 +52,10 @@ impl ResolutionDraft {
     /// Checks every field and reports every violation.
     pub fn validate(self) -> Result<Resolution, Vec<Violation>> {
         let mut violations = Vec::new();
+        let payment = PaymentId::parse(&self.id)
+            .map_err(|fault| violations.push(Violation::new(Field::Id, fault)));
+        violations.extend(operator_violations(&self.operator, &self.reason));
         let mut broken = |field, rule: String| violations.push(Violation::new(field, rule));
-        let payment = PaymentId::parse(&self.id).map_err(|fault| match self.id.as_str() {
-            "" => broken(Field::Id, "is required".to_owned()),
-            _ => broken(Field::Id, fault.to_string()),
-        });
-        let operator = read_operator_name(&self.operator);
-        let operator = operator.map_err(|rule| broken(Field::Operator, rule));
-        let reason = read_operator_reason(&self.reason);
-        let reason = reason.map_err(|rule| broken(Field::Reason, rule));
         let outcome = match self.outcome {
             None => {
                 broken(Field::Outcome, "is required: paid or failed".to_owned());
@@ -83,9 +76,9 @@ impl ResolutionDraft {
                 preimage.map(|preimage| Outcome::Paid { preimage, fee: fee.flatten() })
             }
         };
-        match (payment, operator, reason, outcome) {
-            (Ok(payment), Ok(operator), Ok(reason), Some(outcome)) if violations.is_empty() => {
-                let (operator, reason) = (operator.to_owned(), reason.to_owned());
+        match (payment, outcome) {
+            (Ok(payment), Some(outcome)) if violations.is_empty() => {
+                let (operator, reason) = (self.operator, self.reason);
                 Ok(Resolution { payment, operator, reason, outcome })
             }
             _ => Err(violations),

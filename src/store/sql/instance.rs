@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 
-use super::{SqlStore, int, retry::retrying, rows, statements, text, uuid};
+use super::{
+    SqlStore, int, retry::retrying, rows::instance as rows, statements::instance as statements,
+    text, uuid,
+};
 use crate::{
     domain::{Claim, Halt, Heartbeat, Millis, PaymentId, Standing, Timestamp, Turn},
     ports::{Instance, StoreError},
@@ -82,6 +85,18 @@ impl<D: Driver> SqlStore<D> {
         let fits = spent.saturating_add(claim.payment.amount.get()) <= allowance.most.get();
         Ok((!fits).then_some(Halt::LimitSpent))
     }
+}
+
+/// The texts of what is read of the instance, for those who want to see how a database plans them.
+pub const fn instance_statements() -> [&'static str; 6] {
+    [
+        statements::STANDING.text,
+        statements::SPENT_SINCE.text,
+        statements::KNOWN_FROM.text,
+        statements::HASH_EXISTS.text,
+        statements::TO_WITHHOLD.text,
+        statements::WITHHELD.text,
+    ]
 }
 
 fn since(at: Timestamp) -> Vec<Value> {

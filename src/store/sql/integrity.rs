@@ -16,15 +16,15 @@ impl<D: Driver> Integrity for SqlStore<D> {
     async fn server(&self) -> Result<Server, StoreError> {
         let switches = self.driver().dialect().hold_instance;
         let found = self.driver().fetch(switches, Vec::new()).await?;
-        let (_, server) = rows::halt(found.first())?;
+        let (_, server) = rows::instance::halt(found.first())?;
         // So that offers hear of a change, too.
         self.memory.trusts(server);
         Ok(Server(server))
     }
 
     async fn has_lost_a_send(&self) -> Result<bool, StoreError> {
-        let found = self.driver().fetch(statements::KNOWN_FROM, Vec::new()).await?;
-        let [_, acknowledged, _] = rows::known_from(found.first())?;
+        let found = self.driver().fetch(statements::instance::KNOWN_FROM, Vec::new()).await?;
+        let [_, acknowledged, _] = rows::instance::known_from(found.first())?;
         for kept in self.memory.kept_since(acknowledged) {
             let send = vec![uuid(kept.payment.as_uuid()), int(kept.number), int(kept.epoch)];
             if self.driver().fetch(statements::SEND_EXISTS, send).await?.is_empty() {
@@ -44,14 +44,14 @@ impl<D: Driver> Integrity for SqlStore<D> {
 
     async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError> {
         let start = [int(now.as_ms())];
-        retrying(|| self.write(statements::FIRST_START, start.to_vec())).await?;
-        let found = self.driver().fetch(statements::KNOWN_FROM, Vec::new()).await?;
-        rows::known_from(found.first())
+        retrying(|| self.write(statements::instance::FIRST_START, start.to_vec())).await?;
+        let found = self.driver().fetch(statements::instance::KNOWN_FROM, Vec::new()).await?;
+        rows::instance::known_from(found.first())
     }
 
     async fn knows(&self, hash: PaymentHash) -> Result<bool, StoreError> {
         let hash = vec![bytes(hash.as_bytes())];
-        Ok(!self.driver().fetch(statements::HASH_EXISTS, hash).await?.is_empty())
+        Ok(!self.driver().fetch(statements::instance::HASH_EXISTS, hash).await?.is_empty())
     }
 
     async fn restore(&self, restored: &Restored) -> Result<(), StoreError> {
@@ -64,12 +64,15 @@ impl<D: Driver> Integrity for SqlStore<D> {
         limit: i64,
     ) -> Result<Vec<Withdraw>, StoreError> {
         let before = uuid(WithdrawId::first_at(before).as_uuid());
-        let found = self.driver().fetch(statements::TO_WITHHOLD, vec![before, int(limit)]).await?;
+        let found = self
+            .driver()
+            .fetch(statements::instance::TO_WITHHOLD, vec![before, int(limit)])
+            .await?;
         found.iter().map(rows::withdraw).collect()
     }
 
     async fn withheld(&self, limit: i64) -> Result<Vec<Withdraw>, StoreError> {
-        let found = self.driver().fetch(statements::WITHHELD, vec![int(limit)]).await?;
+        let found = self.driver().fetch(statements::instance::WITHHELD, vec![int(limit)]).await?;
         found.iter().map(rows::withdraw).collect()
     }
 }
@@ -80,7 +83,7 @@ impl<D: Driver> SqlStore<D> {
         if !withdraws::write_change(&mut tx, &restored.change).await? {
             return Err(StoreError::Stale.into());
         }
-        if tx.execute(statements::RESTORE, paid(restored)).await? != 1 {
+        if tx.execute(statements::instance::RESTORE, paid(restored)).await? != 1 {
             return Err(StoreError::Stale.into());
         }
         tx.commit().await

@@ -19,6 +19,7 @@ use super::driver::{Driver, Sql, Value};
 
 use memory::Memory;
 
+pub use instance::instance_statements;
 pub use lists::list_statements;
 pub use payment_lists::payment_list_statements;
 

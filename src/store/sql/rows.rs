@@ -1,19 +1,22 @@
 //! Rows become values of the domain here, once; inside, types hold.
 
+pub mod instance;
+mod values;
+
 use uuid::Uuid;
 
-use super::{Value, int, opt_bytes, opt_text, text, uuid};
 use crate::{
     domain::{
-        Act, Amount, Attempt, Event, EventKind, FailureReason, FenceReason, Halt, Heartbeat, Hold,
-        KeyId, Msat, NodeId, Operator, OperatorReason, PassThru, Payment, PaymentHash, PaymentId,
-        Preimage, Sat, SecretHash, Sends, Standing, State, Status, Terms, Timestamp, Withdraw,
-        WithdrawId, WithdrawView,
+        Amount, Attempt, Event, EventKind, FailureReason, Hold, KeyId, Msat, NodeId, Operator,
+        OperatorReason, PassThru, Payment, PaymentHash, PaymentId, Preimage, Sat, SecretHash,
+        Sends, State, Status, Terms, Timestamp, Withdraw, WithdrawId, WithdrawView,
         payment::{Answer, LateSuccess, PaymentEntry, PaymentView, Send},
     },
     ports::{BoxError, StoreError},
     store::driver::Cells,
 };
+
+pub use values::{new_withdraw, payment_standing, withdraw_standing};
 
 /// Why a row makes no sense: it was written by other hands, or by a newer version.
 #[derive(Debug, thiserror::Error)]
@@ -267,6 +270,11 @@ pub fn send(row: &impl Cells) -> Parsed<Send> {
     })
 }
 
+/// When a send was committed.
+pub fn sent_at<R: Cells>(row: &R) -> Parsed<Timestamp> {
+    Reader(row).time("sent_at_ms")
+}
+
 /// An event of this request. Its detail is one of the reasons' names.
 pub fn event(row: &impl Cells) -> Parsed<Event> {
     let row = Reader(row);
@@ -315,146 +323,4 @@ pub fn one_text(row: &impl Cells, column: &'static str) -> Parsed<String> {
 /// A node's identity.
 pub fn node_id(row: &impl Cells) -> Parsed<NodeId> {
     known("node_id", NodeId::parse(&one_text(row, "node_id")?).ok())
-}
-
-/// What of a request changes, in the order of the statements `withdraw.create` and
-/// `withdraw.change`.
-pub fn withdraw_standing(withdraw: &Withdraw) -> Vec<Value> {
-    vec![
-        text(withdraw.status.name()),
-        int(withdraw.claimable_until.as_ms()),
-        Value::Int(withdraw.reopens_at.map(Timestamp::as_ms)),
-        Value::Bool(withdraw.claimable),
-        Value::Uuid(withdraw.attempt.map(|attempt| attempt.id.as_uuid())),
-        opt_text(withdraw.attempt.map(|attempt| attempt.hold.name())),
-        Value::Bool(withdraw.late_success),
-        Value::Bool(withdraw.withheld),
-        int(withdraw.modified.as_ms()),
-    ]
-}
-
-/// All of a new request, in the order of the statement `withdraw.create`.
-pub fn new_withdraw(withdraw: &Withdraw) -> Vec<Value> {
-    let terms = &withdraw.terms;
-    let mut values = vec![
-        uuid(withdraw.id.as_uuid()),
-        int(withdraw.version),
-        opt_text(withdraw.request_id.as_deref()),
-        Value::Decimal(terms.min_amount.as_decimal()),
-        Value::Decimal(terms.max_amount.as_decimal()),
-        text(&terms.currency),
-        text(&terms.target_currency),
-        Value::Decimal(terms.exchange_rate.as_decimal()),
-        int(terms.ttl_s),
-        int(terms.target_min.get()),
-        int(terms.target_max.get()),
-        text(&terms.memo),
-        opt_text(terms.statement_descriptor.as_deref()),
-        opt_text(terms.pass_thru.as_ref().map(PassThru::as_str)),
-        text(withdraw.key.as_str()),
-        Value::Bytes(Some(withdraw.secret_hash.as_bytes().to_vec())),
-        int(withdraw.expires_at.as_ms()),
-    ];
-    values.extend(withdraw_standing(withdraw));
-    values
-}
-
-/// What of an attempt changes, in the order of the statement `payment.advance`.
-pub fn payment_standing(payment: &Payment) -> Vec<Value> {
-    let (preimage, fee, failure, doubt, late, at) = match &payment.state {
-        State::Reserved | State::Sending | State::InFlight => (None, None, None, None, None, None),
-        State::Paid { preimage, fee, at } => {
-            (Some(preimage), Some(*fee), None, None, None, Some(*at))
-        }
-        State::Failed { reason, at, late } => {
-            (None, None, Some(reason.name()), None, late.as_ref(), Some(*at))
-        }
-        State::NeedsOperator { reason, at } => {
-            (None, None, None, Some(reason.name()), None, Some(*at))
-        }
-    };
-    vec![
-        text(payment.state.name()),
-        Value::Int(at.map(Timestamp::as_ms)),
-        opt_text(payment.noted.map(FailureReason::name)),
-        opt_bytes(preimage.map(Preimage::as_bytes)),
-        Value::Int(fee.map(Msat::get)),
-        opt_text(failure),
-        opt_text(doubt),
-        opt_bytes(late.map(|late| late.preimage.as_bytes())),
-        Value::Int(late.map(|late| late.fee.get())),
-        Value::Int(late.map(|late| late.at.as_ms())),
-        opt_text(payment.node().map(NodeId::as_str)),
-    ]
-}
-
-/// The instance's standing, from `instance.standing`, and from `payment.spent_since` if that was asked.
-pub fn standing<R: Cells>(row: Option<&R>, spent: Option<&R>, verified: bool) -> Parsed<Standing> {
-    let row = Reader(known("only_row", row)?);
-    let paused = match row.opt_time("paused_at_ms")? {
-        None => None,
-        Some(at) => {
-            Some(Act { operator: row.text("paused_by")?, reason: row.text("pause_reason")?, at })
-        }
-    };
-    let fenced = match row.opt_time("fenced_at_ms")? {
-        None => None,
-        Some(at) => Some((at, row.named("fence_reason", FenceReason::parse)?)),
-    };
-    let node = row.opt_named("node_id", |id| NodeId::parse(id).ok())?;
-    let heartbeat = match (&node, row.opt_time("heartbeat_at_ms")?) {
-        (Some(node), Some(at)) => Some(heartbeat(&row, node.clone(), at)?),
-        (None, _) | (_, None) => None,
-    };
-    let unseen = row.int("not_out_msat")?.saturating_add(row.int("just_out_msat")?);
-    Ok(Standing {
-        paused,
-        fenced,
-        verified,
-        node,
-        heartbeat,
-        unseen: Msat::new(unseen).unwrap_or(Msat::MAX),
-        in_flight: row.int("in_flight")?,
-        spent_24h: self::spent(spent)?,
-    })
-}
-
-fn heartbeat(row: &Reader<'_, impl Cells>, node: NodeId, at: Timestamp) -> Parsed<Heartbeat> {
-    Ok(Heartbeat {
-        node,
-        alias: row.text("alias")?,
-        network: row.named("network", |name| name.parse().ok())?,
-        at,
-        synced: row.bool("synced")?,
-        can_send: row.msat("can_send_msat")?,
-        active_channels: row.int("active_channels")?,
-        busiest_channel_htlcs: row.int("busiest_channel_htlcs")?,
-    })
-}
-
-/// What `payment.spent_since` added up; nothing if it was not asked.
-pub fn spent<R: Cells>(row: Option<&R>) -> Parsed<Msat> {
-    let spent = row.map_or(Ok(0), |row| Reader(row).int("spent_msat"))?;
-    Ok(Msat::new(spent).unwrap_or(Msat::MAX))
-}
-
-/// Why nothing is accepted or sent, from the instance's switches, and the server that says so.
-pub fn halt<R: Cells>(row: Option<&R>) -> Parsed<(Option<Halt>, i64)> {
-    let row = Reader(known("only_row", row)?);
-    let fenced = row.opt_int("fenced_at_ms")?.map(|_| Halt::Fenced);
-    let paused = row.opt_int("paused_at_ms")?.map(|_| Halt::Paused);
-    Ok((fenced.or(paused), row.int("server")?))
-}
-
-/// When a send was committed.
-pub fn sent_at<R: Cells>(row: &R) -> Parsed<Timestamp> {
-    Reader(row).time("sent_at_ms")
-}
-
-/// Since when the instance knows the node's payments: first start, last acknowledgement, newest
-/// attempt.
-pub fn known_from<R: Cells>(row: Option<&R>) -> Parsed<[Option<Timestamp>; 3]> {
-    let row = Reader(known("only_row", row)?);
-    let newest = row.opt_uuid("newest_id")?.map(|id| PaymentId::from_uuid(id).created());
-    Ok([row.opt_time("first_started_at_ms")?, row.opt_time("acknowledged_at_ms")?, newest])
 }

@@ -49,6 +49,7 @@ create table withdraws (
     constraint withdraws_hold_of_a_payment check ((payment_id is null) = (payment_hold is null)),
     constraint withdraws_held_is_active
         check (status = 'ACTIVE' or payment_hold is null or payment_hold = 'RELEASED'),
+    constraint withdraws_withheld_is_active check (not withheld or status = 'ACTIVE'),
     constraint withdraws_paid_by_a_payment check (status <> 'PAID' or payment_id is not null),
     constraint withdraws_claimable_is_free
         check (not claimable or (status = 'ACTIVE' and reopens_at_ms is null and not late_success
@@ -187,7 +188,12 @@ create table nodes (
     -- HTLCs on the channel that has most of ours.
     busiest_channel_htlcs bigint,
     -- The one that pays.
-    is_current       boolean not null
+    is_current       boolean not null,
+    constraint nodes_heartbeat_is_whole
+        check ((heartbeat_at_ms is null) = (synced is null)
+               and (heartbeat_at_ms is null) = (can_send_msat is null)
+               and (heartbeat_at_ms is null) = (active_channels is null)
+               and (heartbeat_at_ms is null) = (busiest_channel_htlcs is null))
 );
 create unique index nodes_one_current on nodes (is_current) where is_current;
 
@@ -211,11 +217,11 @@ create table instance (
 );
 insert into instance default values;
 
--- Append-only: what operators did to the whole instance.
+-- Append-only: what operators did to the whole instance, and what it did to itself (`withdrawd`).
 create table operator_actions (
     id       bigint generated always as identity primary key,
     at_ms    bigint not null,
-    action   text not null,
+    action   text not null check (action in ('PAUSE', 'RESUME', 'FENCE', 'ACKNOWLEDGE')),
     operator text not null,
     reason   text not null
 );

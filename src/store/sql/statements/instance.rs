@@ -1,0 +1,123 @@
+//! The whole instance: its switches, its standing, and what a restored database needs.
+
+use crate::store::{driver::Sql, sql::sql};
+
+/// The sums are of few rows: those that the heartbeat cannot have counted. A payment was out by the
+/// time that it was known to be in flight, so one known before the heartbeat was counted by it.
+///
+/// They name nothing of the outer rows: Postgres would guess hundreds of those (it knows nothing of
+/// tables as small), and compile the statement anew, for a second, each time.
+pub const STANDING: Sql = sql(
+    "read the instance's standing",
+    "-- instance.standing
+     select i.paused_at_ms, i.paused_by, i.pause_reason, i.fenced_at_ms, i.fence_reason,
+            n.node_id, n.alias, n.network, n.heartbeat_at_ms, n.synced, n.can_send_msat,
+            n.active_channels, n.busiest_channel_htlcs,
+            cast((select coalesce(sum(p.amount_msat + p.fee_limit_msat), 0) from payments p
+                   where p.state in ('RESERVED', 'SENDING')) as bigint) as not_out_msat,
+            cast((select coalesce(sum(p.amount_msat + p.fee_limit_msat), 0) from payments p
+                   where p.known_at_ms is not null and p.state <> 'FAILED' and p.state <> 'SENDING'
+                     and p.node_id = (select c.node_id from nodes c where c.is_current)
+                     and p.known_at_ms >= (select c.heartbeat_at_ms from nodes c
+                                            where c.is_current) - $1) as bigint) as just_out_msat,
+            (select count(*) from payments p where p.state = 'IN_FLIGHT') as in_flight
+       from instance i left join nodes n on n.is_current",
+);
+
+pub const SPENT_SINCE: Sql = sql(
+    "add up what was accepted",
+    "-- payment.spent_since
+     select cast(coalesce(sum(amount_msat), 0) as bigint) as spent_msat from payments
+      where id >= $1 and state <> 'FAILED'",
+);
+
+pub const BEAT: Sql = sql(
+    "write the node's heartbeat",
+    "-- node.beat
+     update nodes set alias = $1, heartbeat_at_ms = $2, synced = $3, can_send_msat = $4,
+                      active_channels = $5, busiest_channel_htlcs = $6
+      where node_id = $7 and is_current",
+);
+
+pub const PAUSE: Sql = sql(
+    "pause",
+    "-- instance.pause
+     update instance set paused_at_ms = $1, paused_by = $2, pause_reason = $3
+      where paused_at_ms is null",
+);
+
+pub const RESUME: Sql = sql(
+    "resume",
+    "-- instance.resume
+     update instance set paused_at_ms = null, paused_by = null, pause_reason = null
+      where paused_at_ms is not null",
+);
+
+pub const FENCE: Sql = sql(
+    "fence",
+    "-- instance.fence
+     update instance set fenced_at_ms = $1, fence_reason = $2 where fenced_at_ms is null",
+);
+
+pub const NEW_ACTION: Sql = sql(
+    "write what an operator did",
+    "-- instance.action
+     insert into operator_actions (at_ms, action, operator, reason) values ($1, $2, $3, $4)",
+);
+
+pub const ACKNOWLEDGE: Sql = sql(
+    "end a fence",
+    "-- instance.acknowledge
+     update instance set fenced_at_ms = null, fence_reason = null, acknowledged_at_ms = $1
+      where fenced_at_ms is not null",
+);
+
+pub const FIRST_START: Sql = sql(
+    "write when the instance first started",
+    "-- instance.first_start
+     update instance set first_started_at_ms = $1 where first_started_at_ms is null",
+);
+
+pub const KNOWN_FROM: Sql = sql(
+    "read since when the instance knows the node's payments",
+    "-- instance.known_from
+     select first_started_at_ms, acknowledged_at_ms,
+            (select p.id from payments p order by p.id desc limit 1) as newest_id
+       from instance",
+);
+
+pub const HASH_EXISTS: Sql = sql(
+    "look for a payment hash",
+    "-- payment.knows_hash\nselect id from payments where payment_hash = $1",
+);
+
+/// A payment that the node made and the database lost, as an operator assigned it.
+pub const RESTORE: Sql = sql(
+    "restore a payment",
+    "-- payment.restore
+     insert into payments
+         (id, version, withdraw_id, invoice, payment_hash, amount_msat, fee_limit_msat,
+          invoice_expires_at_ms, send_until_ms, state, state_at_ms, preimage, fee_msat)
+     values ($1, 1, $2, $3, $4, $5, $6, $7, $8, 'PAID', $9, $10, $11)
+     on conflict (payment_hash) do nothing",
+);
+
+pub const TO_WITHHOLD: Sql = sql(
+    "find withdraw requests to withhold",
+    concat!(
+        "-- withdraw.to_withhold\nselect ",
+        withdraw_columns!(),
+        " from withdraws w
+          where w.status = 'ACTIVE' and w.id < $1 and not w.withheld
+          order by w.id desc limit $2"
+    ),
+);
+
+pub const WITHHELD: Sql = sql(
+    "find withheld withdraw requests",
+    concat!(
+        "-- withdraw.withheld\nselect ",
+        withdraw_columns!(),
+        " from withdraws w where w.withheld order by w.id limit $1"
+    ),
+);
