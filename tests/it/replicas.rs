@@ -58,10 +58,11 @@ async fn what_one_replica_cannot_pay_another_pays() {
         Arc::new(ModelNode::new(Arc::clone(&clock))),
         Arc::new(ModelNode::new(Arc::clone(&clock))),
     );
-    // The replica that accepts cannot reach its node: only the other one can pay.
-    broken.unreachable.store(true, std::sync::atomic::Ordering::SeqCst);
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let accepts = replica(&url, Arc::clone(&broken) as _, here.path()).await;
+    // From here on the replica that accepts cannot reach its node: only the other one can pay.
+    accepts.guard().run_once().await.unwrap();
+    broken.unreachable.store(true, std::sync::atomic::Ordering::SeqCst);
     let pays = replica(&url, Arc::clone(&paying) as _, there.path()).await;
     let server = format!("http://{}", accepts.listening.grpc);
     let client = WithdrawServiceClient::connect(server).await.unwrap();
@@ -76,7 +77,8 @@ async fn what_one_replica_cannot_pay_another_pays() {
             };
             let made = client.create_withdraw(request).await.unwrap().into_inner();
             let invoice = Wanted::new(10_000, clock.now()).build();
-            assert_eq!(claim_at(lnurl, &made.ott, &invoice).await["status"], "OK");
+            let answer = claim_at(lnurl, &made.ott, &invoice).await;
+            assert_eq!(answer["status"], "OK", "{answer}");
             let claimed = Instant::now();
             loop {
                 let request = GetWithdrawRequest { id: made.id.clone() };
@@ -116,6 +118,8 @@ async fn a_claim_of_another_process_is_found_within_a_poll() {
     let config = Config::defaults(&[("store.database_url", url)]).unwrap();
     let store: Arc<dyn Store> =
         Arc::new(PostgresStore::open(config.postgres(false).unwrap().unwrap()).await.unwrap());
+    // It has no guard either.
+    store.trust(store.server().await.unwrap());
     let public_url = config.public_url(pays.listening.lnurl).unwrap();
     let rules = config.claim_rules().unwrap();
     let claims = ClaimService::new(store, rules, public_url, Runtime::system(), Waker::default());
