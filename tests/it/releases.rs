@@ -42,8 +42,8 @@ async fn events_tell_who_put_back_and_who_released() {
         let forgotten = bench.invoice(10);
         let parsed = withdrawd::domain::invoice::parse(&forgotten).unwrap();
         let preimage = preimage_of(&parsed.payment_secret().0);
-        let fee = Msat::new(5).unwrap();
-        bench.node.foreign_payment(&forgotten, RecordState::Succeeded { preimage, fee });
+        let paid = RecordState::Succeeded { preimage, fee: Msat::new(5).unwrap() };
+        bench.node.foreign_payment(&forgotten, paid);
         bench.clock.advance(Millis::from_ms(1));
 
         let (operator_name, reason) = ("ann".to_owned(), "a standby was promoted".to_owned());
