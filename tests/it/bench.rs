@@ -121,7 +121,8 @@ impl Bench {
 
     /// Over SQLite, paying from an lnd that is reached in earnest.
     pub async fn on_lnd(options: LndOptions) -> Self {
-        Self::made(Kind::Sqlite, &[], Some(options)).await
+        // What it lists is no matter of these stories.
+        Self::made(Kind::Sqlite, &[("node.shared", "true")], Some(options)).await
     }
 
     async fn made(kind: Kind, settings: &[(&'static str, &str)], lnd: Option<LndOptions>) -> Self {

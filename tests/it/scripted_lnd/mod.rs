@@ -70,6 +70,7 @@ impl ScriptedLnd {
         tokio::spawn(server::accept(listener, acceptor, Arc::clone(&script)));
         let lnd = Self { address, certificate_pem, script };
         lnd.introduce_as(NODE, "regtest");
+        lnd.stands(true, vec![Channel { local_balance: 100_000_000, ..Channel::default() }]);
         lnd
     }
 
@@ -78,6 +79,7 @@ impl ScriptedLnd {
             identity_pubkey: identity.to_owned(),
             alias: "scripted".to_owned(),
             chains: vec![Chain { chain: "bitcoin".to_owned(), network: network.to_owned() }],
+            synced_to_chain: true,
             ..GetInfoResponse::default()
         };
     }
