@@ -23,13 +23,16 @@ impl<D: Driver> Integrity for SqlStore<D> {
     }
 
     async fn has_lost_a_send(&self) -> Result<bool, StoreError> {
-        for (payment, number, epoch) in self.memory.kept() {
+        let mut lost = Vec::new();
+        for kept @ (payment, number, epoch) in self.memory.kept() {
             let send = vec![uuid(payment.as_uuid()), int(number), int(epoch)];
             if self.driver().fetch(statements::SEND_EXISTS, send).await?.is_empty() {
-                return Ok(true);
+                lost.push(kept);
             }
         }
-        Ok(false)
+        let any = !lost.is_empty();
+        self.memory.miss(lost);
+        Ok(any)
     }
 
     fn trusts(&self, server: Server) -> bool {

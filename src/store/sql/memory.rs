@@ -9,7 +9,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
 };
@@ -26,14 +26,21 @@ pub type Kept = (PaymentId, i64, i64);
 pub struct Memory {
     /// 0: none yet.
     trusted: AtomicI64,
-    /// Another server has answered since.
+    /// Another server has answered last.
     suspect: AtomicBool,
     sends: Mutex<VecDeque<Kept>>,
+    /// Those of them that the server which answers now does not have.
+    lost: Mutex<Vec<Kept>>,
 }
 
 impl Memory {
-    /// From here on this server may claim and send.
+    /// From here on this server may claim and send. What was found lost was told, and is no mark any
+    /// more: the next server would be fenced for it again.
     pub fn trust(&self, server: i64) {
+        let lost = std::mem::take(&mut *locked(&self.lost));
+        if !lost.is_empty() {
+            locked(&self.sends).retain(|send| !lost.contains(send));
+        }
         self.trusted.store(server, Ordering::SeqCst);
         self.suspect.store(false, Ordering::SeqCst);
     }
@@ -41,9 +48,8 @@ impl Memory {
     /// Whether `server`, which answers now, is the trusted one.
     pub fn trusts(&self, server: i64) -> bool {
         let trusts = self.trusted.load(Ordering::SeqCst) == server;
-        if !trusts {
-            self.suspect.store(true, Ordering::SeqCst);
-        }
+        // Either way: the trusted one may come back, and then nobody looks at it again.
+        self.suspect.store(!trusts, Ordering::SeqCst);
         trusts
     }
 
@@ -54,7 +60,7 @@ impl Memory {
 
     /// A send was told to be durable.
     pub fn keep(&self, send: Kept) {
-        let mut sends = self.sends.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sends = locked(&self.sends);
         if sends.len() == SENDS {
             sends.pop_front();
         }
@@ -63,6 +69,30 @@ impl Memory {
 
     /// The last ones.
     pub fn kept(&self) -> Vec<Kept> {
-        self.sends.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+        locked(&self.sends).iter().copied().collect()
+    }
+
+    /// These are not there any more.
+    pub fn miss(&self, lost: Vec<Kept>) {
+        *locked(&self.lost) = lost;
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A connection to the server of before, say, answers once more.
+    #[test]
+    fn the_trusted_server_is_believed_when_it_comes_back() {
+        let memory = Memory::default();
+        assert!(!memory.is_verified());
+        memory.trust(1);
+        assert!(!memory.trusts(2) && !memory.is_verified());
+        assert!(memory.trusts(1) && memory.is_verified());
     }
 }
