@@ -345,11 +345,12 @@ pub const STANDING: Sql = sql(
        from instance i left join nodes n on n.is_current",
 );
 
+/// What was closed as failed and paid all the same was spent.
 pub const SPENT_SINCE: Sql = sql(
     "add up what was accepted",
     "-- payment.spent_since
      select cast(coalesce(sum(amount_msat), 0) as bigint) as spent_msat from payments
-      where id >= $1 and state <> 'FAILED'",
+      where id >= $1 and (state <> 'FAILED' or late_at_ms is not null)",
 );
 
 pub const BEAT: Sql = sql(
