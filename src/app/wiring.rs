@@ -70,7 +70,9 @@ pub fn services(
     let rules = config.claim_rules()?;
     let most = rules.paying.max_amount;
     let keyring = parts.keyring.clone();
-    let delays = (config.guard_options()?.commit_delay, config.payer_options()?.claim_grace);
+    let clock_skew = rules.paying.clock_skew;
+    let grace = config.payer_options()?.claim_grace;
+    let delays = [config.guard_options()?.commit_delay, grace, clock_skew];
     Ok(Services {
         withdraws: WithdrawService::new(store(), keyring, public_url, most, runtime()),
         payments: PaymentService::new(store(), payer.inquiry(), runtime()),

@@ -1,8 +1,8 @@
 //! After a database was restored: what its node paid and it does not know.
 
 use super::{
-    Change, Hold, Msat, NodeId, PaymentHash, PaymentId, Preimage, Status, Timestamp, WithdrawView,
-    invoice,
+    Change, Hold, Msat, NodeId, PaymentHash, PaymentId, Preimage, Status, Timestamp, Withdraw,
+    WithdrawView, invoice,
     payment::{Record, RecordState},
 };
 
@@ -64,20 +64,11 @@ pub fn can_be_ours(bolt11: &str, node: &NodeId) -> bool {
 }
 
 impl Restored {
-    /// What is written when an operator says that `view`'s request was paid by `record`.
-    pub fn new(
-        view: &WithdrawView,
-        record: &Record,
-        invoice: String,
-        id: PaymentId,
-        now: Timestamp,
-    ) -> Result<Self, NotRestorable> {
-        let withdraw = &view.withdraw;
+    /// Whether `withdraw` can have been paid by `record`, whatever attempt of it is open: the proof, and
+    /// what routing cost.
+    pub fn fits(withdraw: &Withdraw, record: &Record) -> Result<(Preimage, Msat), NotRestorable> {
         if withdraw.status != Status::Active {
             return Err(NotRestorable::NotActive(withdraw.status));
-        }
-        if withdraw.attempt.is_some_and(|attempt| attempt.hold != Hold::Released) {
-            return Err(NotRestorable::AttemptOpen);
         }
         let RecordState::Succeeded { preimage, fee } = record.state else {
             return Err(NotRestorable::NotPaid);
@@ -89,6 +80,22 @@ impl Restored {
             (withdraw.terms.target_min.to_msat(), withdraw.terms.target_max.to_msat());
         if record.amount < least || record.amount > most {
             return Err(NotRestorable::Amount);
+        }
+        Ok((preimage, fee))
+    }
+
+    /// What is written when an operator says that `view`'s request was paid by `record`.
+    pub fn new(
+        view: &WithdrawView,
+        record: &Record,
+        invoice: String,
+        id: PaymentId,
+        now: Timestamp,
+    ) -> Result<Self, NotRestorable> {
+        let withdraw = &view.withdraw;
+        let (preimage, fee) = Self::fits(withdraw, record)?;
+        if withdraw.attempt.is_some_and(|attempt| attempt.hold != Hold::Released) {
+            return Err(NotRestorable::AttemptOpen);
         }
         Ok(Self {
             id,

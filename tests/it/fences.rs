@@ -45,14 +45,14 @@ fn pair(withdraw: &Withdraw, invoice: &str) -> Pair {
 }
 
 /// The database file and its log, between two lives.
-struct Backup(Vec<u8>, Vec<u8>);
+pub struct Backup(Vec<u8>, Vec<u8>);
 
 fn files(bench: &Bench) -> [std::path::PathBuf; 3] {
     ["withdrawd.sqlite", "withdrawd.sqlite-wal", "withdrawd.sqlite-shm"]
         .map(|name| bench.data_dir().join(name))
 }
 
-async fn back_up(bench: &mut Bench) -> Backup {
+pub async fn back_up(bench: &mut Bench) -> Backup {
     bench.die();
     let [file, wal, _] = files(bench);
     let backup = Backup(std::fs::read(file).unwrap(), std::fs::read(wal).unwrap_or_default());
@@ -61,7 +61,7 @@ async fn back_up(bench: &mut Bench) -> Backup {
 }
 
 /// As if all that happened since had never been written.
-async fn restore(bench: &mut Bench, backup: Backup) {
+pub async fn restore(bench: &mut Bench, backup: Backup) {
     bench.die();
     let [file, wal, index] = files(bench);
     std::fs::write(file, backup.0).unwrap();
