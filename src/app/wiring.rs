@@ -70,19 +70,13 @@ pub fn services(
     let rules = config.claim_rules()?;
     let most = rules.paying.max_amount;
     let keyring = parts.keyring.clone();
-    let commit_delay = config.guard_options()?.commit_delay;
+    let clock_skew = rules.paying.clock_skew;
+    let delays = [config.guard_options()?.commit_delay, clock_skew];
     Ok(Services {
         withdraws: WithdrawService::new(store(), keyring, public_url, most, runtime()),
         payments: PaymentService::new(store(), payer.inquiry(), runtime()),
         operations: OperationsService::new(store(), rules, runtime()),
         reconcile: ReconcileService::new(store(), Arc::clone(&node), Arc::clone(&trust), runtime()),
-        restore: RestoreService::new(
-            store(),
-            node,
-            trust,
-            payer.inquiry(),
-            commit_delay,
-            runtime(),
-        ),
+        restore: RestoreService::new(store(), node, trust, payer.inquiry(), delays, runtime()),
     })
 }

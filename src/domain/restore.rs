@@ -2,7 +2,7 @@
 
 use super::{
     Change, Hold, Msat, NodeId, Operator, PaymentHash, PaymentId, Preimage, Status, Timestamp,
-    WithdrawView, invoice,
+    Withdraw, WithdrawView, invoice,
     payment::{Record, RecordState},
 };
 
@@ -64,21 +64,11 @@ pub fn can_be_ours(bolt11: &str, node: &NodeId) -> bool {
 }
 
 impl Restored {
-    /// What is written when `by` says that `view`'s request was paid by `record`.
-    pub fn new(
-        view: &WithdrawView,
-        record: &Record,
-        invoice: String,
-        id: PaymentId,
-        by: Operator,
-        now: Timestamp,
-    ) -> Result<Self, NotRestorable> {
-        let withdraw = &view.withdraw;
+    /// Whether `withdraw` can have been paid by `record`, whatever attempt of it is open: the proof, and
+    /// what routing cost.
+    pub fn fits(withdraw: &Withdraw, record: &Record) -> Result<(Preimage, Msat), NotRestorable> {
         if withdraw.status != Status::Active {
             return Err(NotRestorable::NotActive(withdraw.status));
-        }
-        if withdraw.attempt.is_some_and(|attempt| attempt.hold != Hold::Released) {
-            return Err(NotRestorable::AttemptOpen);
         }
         let RecordState::Succeeded { preimage, fee } = record.state else {
             return Err(NotRestorable::NotPaid);
@@ -90,6 +80,23 @@ impl Restored {
             (withdraw.terms.target_min.to_msat(), withdraw.terms.target_max.to_msat());
         if record.amount < least || record.amount > most {
             return Err(NotRestorable::Amount);
+        }
+        Ok((preimage, fee))
+    }
+
+    /// What is written when `by` says that `view`'s request was paid by `record`.
+    pub fn new(
+        view: &WithdrawView,
+        record: &Record,
+        invoice: String,
+        id: PaymentId,
+        by: Operator,
+        now: Timestamp,
+    ) -> Result<Self, NotRestorable> {
+        let withdraw = &view.withdraw;
+        let (preimage, fee) = Self::fits(withdraw, record)?;
+        if withdraw.attempt.is_some_and(|attempt| attempt.hold != Hold::Released) {
+            return Err(NotRestorable::AttemptOpen);
         }
         Ok(Self {
             id,

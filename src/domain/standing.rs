@@ -83,17 +83,18 @@ pub enum Turn {
     Resume(Act),
     /// As a pause, until somebody has looked at what the database may have lost.
     Fence(FenceReason, Act),
-    /// The end of a fence: somebody has looked.
-    Acknowledge(Act),
+    /// The end of the fence of that instant, and of no later one: somebody has looked.
+    Acknowledge(Timestamp, Act),
 }
 
 impl Turn {
     /// Who, when and why.
     pub const fn act(&self) -> &Act {
         match self {
-            Self::Pause(act) | Self::Resume(act) | Self::Fence(_, act) | Self::Acknowledge(act) => {
-                act
-            }
+            Self::Pause(act)
+            | Self::Resume(act)
+            | Self::Fence(_, act)
+            | Self::Acknowledge(_, act) => act,
         }
     }
 
@@ -103,7 +104,7 @@ impl Turn {
             Self::Pause(_) => "PAUSE",
             Self::Resume(_) => "RESUME",
             Self::Fence(..) => "FENCE",
-            Self::Acknowledge(_) => "ACKNOWLEDGE",
+            Self::Acknowledge(..) => "ACKNOWLEDGE",
         }
     }
 }

@@ -216,7 +216,8 @@ pub trait Integrity: Send + Sync {
     /// Whether claims and sends are accepted by this server.
     fn trusts(&self, server: Server) -> bool;
 
-    /// From here on claims and sends are accepted by this server.
+    /// From here on claims and sends are accepted by this server. Sends that were found to be lost have
+    /// been told, and are not looked for any more.
     fn trust(&self, server: Server);
 
     /// When the instance first started (now, if it never did), when an operator last acknowledged a

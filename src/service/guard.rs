@@ -72,7 +72,10 @@ impl Guard {
         if known && state.again_at.is_none_or(|at| now < at) {
             return Ok(());
         }
-        if let Some(reason) = self.loss().await? {
+        // The second look is for what the node shows late. A fence that stands is enough for that: a later
+        // one would withhold what was created meanwhile.
+        let fenced = known && self.store.standing(Millis::ZERO, None).await?.fenced.is_some();
+        if !fenced && let Some(reason) = self.loss().await? {
             self.fence(reason).await?;
         }
         self.store.trust(server);

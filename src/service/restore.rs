@@ -10,7 +10,7 @@ use crate::{
         Restored, State, Timestamp, Turn, Violation, Withdraw, WithdrawId, WithdrawView,
         payment::Next,
     },
-    ports::{LightningNode, ListedPayment, Store},
+    ports::{LightningNode, ListedPayment, Store, StoreError},
     runtime::Runtime,
 };
 
@@ -54,6 +54,7 @@ pub struct RestoreService {
     trust: Arc<NodeTrust>,
     inquiry: Arc<Inquiry>,
     commit_delay: Millis,
+    clock_skew: Millis,
     runtime: Runtime,
 }
 
@@ -65,16 +66,16 @@ impl std::fmt::Debug for RestoreService {
 
 impl RestoreService {
     /// Use cases over this store and this node. `commit_delay` is how much later than its id's time an
-    /// attempt may have been committed.
+    /// attempt may have been committed; `clock_skew` is how far replicas' clocks may disagree.
     pub const fn new(
         store: Arc<dyn Store>,
         node: Arc<dyn LightningNode>,
         trust: Arc<NodeTrust>,
         inquiry: Arc<Inquiry>,
-        commit_delay: Millis,
+        [commit_delay, clock_skew]: [Millis; 2],
         runtime: Runtime,
     ) -> Self {
-        Self { store, node, trust, inquiry, commit_delay, runtime }
+        Self { store, node, trust, inquiry, commit_delay, clock_skew, runtime }
     }
 
     /// Fences by hand: after the promotion of a standby, say, where the node is shared.
@@ -112,15 +113,18 @@ impl RestoreService {
         pairs: &[(WithdrawId, PaymentHash)],
     ) -> Result<Acknowledged, ServiceError> {
         let standing = self.store.standing(Millis::ZERO, None).await?;
-        let Some((fenced_at, _)) = standing.fenced else {
+        let Some((fence, _)) = standing.fenced else {
             return Err(ServiceError::NotFenced);
         };
         let mut unknown = self.unknown().await?;
         for (withdraw, hash) in pairs {
             self.put_back(*withdraw, *hash, &mut unknown, &act).await?;
         }
-        let withheld = self.withhold(fenced_at).await?;
-        self.store.turn(&Turn::Acknowledge(act.clone())).await?;
+        let withheld = self.withhold(fence).await?;
+        // Fenced anew meanwhile: what the operator has seen is not what was lost since.
+        if !self.store.turn(&Turn::Acknowledge(fence, act.clone())).await? {
+            return Err(StoreError::Stale.into());
+        }
         let left = unknown.len();
         tracing::warn!(
             operator = act.operator,
@@ -151,9 +155,12 @@ impl RestoreService {
         else {
             return Err(ServiceError::NotUnknown { payment_hash: hash });
         };
+        let listed = &unknown[place];
+        // Nothing is given up for a pair that does not fit.
+        let fits = Restored::fits(&view.withdraw, &listed.record);
+        fits.map_err(|why| ServiceError::NotRestorable { withdraw: id, why })?;
         let view = self.give_up_unsent(view, act).await?;
         let now = self.runtime.clock.now();
-        let listed = &unknown[place];
         let new = PaymentId::new(now, &self.runtime.id_bits());
         let (invoice, by) = (listed.invoice.clone(), act.signature());
         let restored = Restored::new(&view, &listed.record, invoice, new, by, now);
@@ -184,9 +191,10 @@ impl RestoreService {
         self.store.withdraw(view.withdraw.id).await?.ok_or(ServiceError::NotFound)
     }
 
-    async fn withhold(&self, before: Timestamp) -> Result<u64, ServiceError> {
-        // A request made in the same millisecond as the fence is held as well.
-        let before = before.plus(Millis::from_ms(1));
+    async fn withhold(&self, fence: Timestamp) -> Result<u64, ServiceError> {
+        // A request made in the same millisecond as the fence is held as well, and one that a replica
+        // made whose clock is ahead.
+        let before = fence.plus(self.clock_skew).plus(Millis::from_ms(1));
         let mut done = 0;
         loop {
             let page = self.store.to_withhold(before, BATCH).await?;

@@ -46,7 +46,7 @@ fn pair(withdraw: &Withdraw, invoice: &str) -> Pair {
 }
 
 /// The database file and its log, between two lives.
-struct Backup(Vec<u8>, Vec<u8>);
+pub struct Backup(Vec<u8>, Vec<u8>);
 
 fn files(bench: &Bench) -> [std::path::PathBuf; 3] {
     ["withdrawd.sqlite", "withdrawd.sqlite-wal", "withdrawd.sqlite-shm"]
@@ -55,7 +55,7 @@ fn files(bench: &Bench) -> [std::path::PathBuf; 3] {
 
 /// Ends a life and waits for the driver's threads: they close their files a moment later, and write and
 /// remove some as they do.
-fn end(bench: &mut Bench) {
+pub fn end(bench: &mut Bench) {
     bench.die();
     let files = files(bench);
     until("SQLite has closed its files", || {
@@ -65,7 +65,7 @@ fn end(bench: &mut Bench) {
     });
 }
 
-async fn back_up(bench: &mut Bench) -> Backup {
+pub async fn back_up(bench: &mut Bench) -> Backup {
     end(bench);
     let [file, wal, _] = files(bench);
     let backup = Backup(std::fs::read(file).unwrap(), std::fs::read(wal).unwrap_or_default());
@@ -74,7 +74,7 @@ async fn back_up(bench: &mut Bench) -> Backup {
 }
 
 /// As if all that happened since had never been written.
-async fn restore(bench: &mut Bench, backup: Backup) {
+pub async fn restore(bench: &mut Bench, backup: Backup) {
     end(bench);
     let [file, wal, index] = files(bench);
     std::fs::write(file, backup.0).unwrap();

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use serde_json::{Value, json};
 use withdrawd::{
-    domain::{Millis, Msat},
+    domain::{FailureReason, Millis, Msat, payment::RecordState},
     pb::{
         self, GetInstanceRequest, Halt, Instance, PauseRequest, ResumeRequest, Withdraw,
         payment::State, withdraw::Status,
@@ -14,6 +14,7 @@ use withdrawd::{
 
 use crate::{
     bench::{Bench, Kind, kinds, on_every_store, reason},
+    doubts::proof_of,
     node::Fate,
 };
 
@@ -229,6 +230,30 @@ async fn what_may_be_paid_in_24_hours_is_checked_by_the_database() {
         bench.clock.advance(Millis::from_secs(24 * 3600 + 1));
         let tomorrow = bench.create(1000, 1000).await;
         bench.claim_ok(&tomorrow, &bench.invoice(1000)).await;
+    }
+}
+
+/// Closed as failed, and paid all the same while another attempt was paid too: both were spent.
+#[tokio::test]
+async fn a_late_success_is_spent() {
+    for kind in kinds() {
+        let bench = Bench::with(kind, &[("limits.rolling_24h_sat", "1000")]).await;
+        let twice = bench.create(100, 600).await;
+        let late = bench.invoice(600);
+        bench.node.next([Fate::Fail(FailureReason::NoRoute)]);
+        bench.claim_ok(&twice, &late).await;
+        bench.work().await;
+        bench.claim_ok(&twice, &bench.invoice(400)).await;
+        bench.work().await;
+        assert_eq!(instance(&bench).await.spent_24h_msat, 400_000);
+        let fee = Msat::new(1).unwrap();
+        let paid = RecordState::Succeeded { preimage: proof_of(&late), fee };
+        bench.node.foreign_payment(&late, paid);
+        bench.pass(Millis::from_secs(3601)).await;
+        bench.pass(Millis::from_secs(1)).await;
+        assert_eq!(instance(&bench).await.spent_24h_msat, 1_000_000);
+        let other = bench.create(1, 1).await;
+        refused(&bench, &other, 1).await;
     }
 }
 

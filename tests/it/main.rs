@@ -26,6 +26,7 @@ mod doubts;
 mod exhaustive;
 mod faults;
 mod fences;
+mod fences_again;
 mod halts;
 mod hostile_bytes;
 mod hostile_http;

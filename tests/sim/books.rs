@@ -68,7 +68,7 @@ impl Inner {
             Turn::Pause(_) => halted.0 = true,
             Turn::Resume(_) => halted.0 = false,
             Turn::Fence(..) => halted.1 = true,
-            Turn::Acknowledge(_) => halted.1 = false,
+            Turn::Acknowledge(..) => halted.1 = false,
         }
         if let Turn::Fence(reason, _) = turn
             && !self.faults.contains(&Fault::Foreign)

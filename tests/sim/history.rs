@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use withdrawd::{
-    domain::{Act, Draft, DraftTtl, Turn, WithdrawId},
+    domain::{Act, Draft, DraftTtl, Millis, Turn, WithdrawId},
     runtime::Task,
 };
 
@@ -232,7 +232,10 @@ impl History {
                 drop(store.turn(&Turn::Pause(act)).await);
             } else {
                 drop(store.turn(&Turn::Resume(act.clone())).await);
-                drop(store.turn(&Turn::Acknowledge(act)).await);
+                let standing = store.standing(Millis::ZERO, None).await;
+                if let Some((fence, _)) = standing.ok().and_then(|standing| standing.fenced) {
+                    drop(store.turn(&Turn::Acknowledge(fence, act)).await);
+                }
             }
         };
         self.begin(replica, Box::pin(task))

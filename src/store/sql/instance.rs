@@ -112,7 +112,9 @@ fn turned(turn: &Turn) -> (Sql, Vec<Value>) {
         Turn::Fence(reason, act) => {
             (statements::FENCE, vec![int(act.at.as_ms()), text(reason.name())])
         }
-        Turn::Acknowledge(act) => (statements::ACKNOWLEDGE, vec![int(act.at.as_ms())]),
+        Turn::Acknowledge(fence, act) => {
+            (statements::ACKNOWLEDGE, vec![int(act.at.as_ms()), int(fence.as_ms())])
+        }
     }
 }
 

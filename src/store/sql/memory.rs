@@ -2,14 +2,14 @@
 //! it was told are durable.
 //!
 //! A server that lost commits (restored, or promoted without the last of them) is another server: it
-//! started at another time, or its tables were made anew. The sends are the mark that is read back on it. They are written anyway, so
-//! the mark costs nothing; and since commits are lost from the end, a lost one takes one of the last
-//! with it.
+//! started at another time, or its tables were made anew. The sends are the mark that is read back on
+//! it. They are written anyway, so the mark costs nothing; and since commits are lost from the end, a
+//! lost one takes one of the last with it.
 
 use std::{
     collections::VecDeque,
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
 };
@@ -32,7 +32,7 @@ pub struct Kept {
 pub struct Memory {
     /// 0: none yet.
     trusted: AtomicI64,
-    /// Another server has answered since.
+    /// Another server has answered last.
     suspect: AtomicBool,
     sends: Mutex<VecDeque<Kept>>,
 }
@@ -47,9 +47,8 @@ impl Memory {
     /// Whether `server`, which answers now, is the trusted one.
     pub fn trusts(&self, server: i64) -> bool {
         let trusts = self.trusted.load(Ordering::SeqCst) == server;
-        if !trusts {
-            self.suspect.store(true, Ordering::SeqCst);
-        }
+        // Either way: the trusted one may come back, and then nobody looks at it again.
+        self.suspect.store(!trusts, Ordering::SeqCst);
         trusts
     }
 
@@ -60,7 +59,7 @@ impl Memory {
 
     /// A send was told to be durable.
     pub fn keep(&self, send: Kept) {
-        let mut sends = self.sends.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sends = locked(&self.sends);
         if sends.len() == SENDS {
             sends.pop_front();
         }
@@ -69,7 +68,26 @@ impl Memory {
 
     /// The last ones. What was lost before an operator acknowledged a loss is no news.
     pub fn kept_since(&self, acknowledged: Option<Timestamp>) -> Vec<Kept> {
-        let sends = self.sends.lock().unwrap_or_else(PoisonError::into_inner);
+        let sends = locked(&self.sends);
         sends.iter().filter(|send| Some(send.sent_at) >= acknowledged).copied().collect()
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A connection to the server of before, say, answers once more.
+    #[test]
+    fn the_trusted_server_is_believed_when_it_comes_back() {
+        let memory = Memory::default();
+        assert!(!memory.is_verified());
+        memory.trust(1);
+        assert!(!memory.trusts(2) && !memory.is_verified());
+        assert!(memory.trusts(1) && memory.is_verified());
     }
 }

@@ -24,11 +24,12 @@ pub const STANDING: Sql = sql(
        from instance i left join nodes n on n.is_current",
 );
 
+/// What was closed as failed and paid all the same was spent.
 pub const SPENT_SINCE: Sql = sql(
     "add up what was accepted",
     "-- payment.spent_since
      select cast(coalesce(sum(amount_msat), 0) as bigint) as spent_msat from payments
-      where id >= $1 and state <> 'FAILED'",
+      where id >= $1 and (state <> 'FAILED' or late_at_ms is not null)",
 );
 
 pub const BEAT: Sql = sql(
@@ -53,10 +54,13 @@ pub const RESUME: Sql = sql(
       where paused_at_ms is not null",
 );
 
+/// A loss that is found while the instance is fenced is another one: what was created since the first
+/// may have been paid after an acknowledgement that was lost with it.
 pub const FENCE: Sql = sql(
     "fence",
     "-- instance.fence
-     update instance set fenced_at_ms = $1, fence_reason = $2 where fenced_at_ms is null",
+     update instance set fenced_at_ms = $1, fence_reason = $2
+      where fenced_at_ms is null or fenced_at_ms < $1",
 );
 
 pub const NEW_ACTION: Sql = sql(
@@ -69,7 +73,7 @@ pub const ACKNOWLEDGE: Sql = sql(
     "end a fence",
     "-- instance.acknowledge
      update instance set fenced_at_ms = null, fence_reason = null, acknowledged_at_ms = $1
-      where fenced_at_ms is not null",
+      where fenced_at_ms = $2",
 );
 
 pub const FIRST_START: Sql = sql(
@@ -78,11 +82,14 @@ pub const FIRST_START: Sql = sql(
      update instance set first_started_at_ms = $1 where first_started_at_ms is null",
 );
 
+/// What was put back after a loss is no newest attempt: it would hide the rest of that loss. No node was
+/// asked to pay it by this database.
 pub const KNOWN_FROM: Sql = sql(
     "read since when the instance knows the node's payments",
     "-- instance.known_from
      select first_started_at_ms, acknowledged_at_ms,
-            (select p.id from payments p order by p.id desc limit 1) as newest_id
+            (select p.id from payments p where p.state <> 'PAID' or p.node_id is not null
+              order by p.id desc limit 1) as newest_id
        from instance",
 );
 

@@ -1,0 +1,195 @@
+//! Fences that meet another one, end halfway, or come back: none is slipped past, and none stays.
+
+use std::sync::atomic::Ordering::SeqCst;
+
+use withdrawd::{
+    domain::{Act, Millis, Turn, payment::RecordState},
+    pb::{
+        AcknowledgeRestoreRequest, AcknowledgeRestoreResponse, FenceRequest, GetInstanceRequest,
+        Halt, ReleaseWithdrawsRequest, Withdraw,
+        acknowledge_restore_request::Pair,
+        payment::State,
+        withdraw::{Status, UnclaimableReason},
+    },
+    runtime::Clock as _,
+};
+
+use crate::{
+    bench::{Bench, Kind, on_every_store, reason},
+    fences::{back_up, restore},
+    invoices::hash_of,
+};
+
+async fn halt(bench: &Bench) -> Halt {
+    let stands = bench.operations().get_instance(GetInstanceRequest {}).await.unwrap();
+    stands.into_inner().halt()
+}
+
+async fn fence(bench: &Bench) {
+    let request = FenceRequest { operator: "ann".into(), reason: "promoted".into() };
+    bench.operations().fence(request).await.unwrap();
+}
+
+async fn acknowledge(
+    bench: &Bench,
+    paid: Vec<Pair>,
+) -> Result<AcknowledgeRestoreResponse, tonic::Status> {
+    let (operator, reason) = ("ann".into(), "restored".into());
+    let request = AcknowledgeRestoreRequest { operator, reason, paid };
+    bench.operations().acknowledge_restore(request).await.map(tonic::Response::into_inner)
+}
+
+async fn release_all(bench: &Bench) {
+    let (operator, reason) = ("ann".into(), "checked".into());
+    let request = ReleaseWithdrawsRequest { operator, reason, ids: Vec::new(), all: true };
+    bench.operations().release_withdraws(request).await.unwrap();
+}
+
+fn pair(withdraw: &Withdraw, invoice: &str) -> Pair {
+    Pair { withdraw_id: withdraw.id.clone(), payment_hash: hash_of(invoice).to_string() }
+}
+
+/// The process still knows the sends that were lost: an operator has looked at that, and the next
+/// restart of the database is no new loss.
+#[tokio::test]
+async fn a_lost_send_fences_once() {
+    on_every_store(async |bench| {
+        let withdraw = bench.create(10, 10).await;
+        bench.claim_ok(&withdraw, &bench.invoice(10)).await;
+        bench.work().await;
+        bench.sql("delete from sends").await;
+        bench.another_server().await;
+        bench.guard().await;
+        assert_eq!(halt(&bench).await, Halt::Fenced);
+        acknowledge(&bench, Vec::new()).await.unwrap();
+
+        // The second look at the same server, and the first at another one.
+        bench.clock.advance(Millis::from_secs(300));
+        bench.guard().await;
+        assert_eq!(halt(&bench).await, Halt::Unspecified);
+        bench.another_server().await;
+        bench.guard().await;
+        assert_eq!(halt(&bench).await, Halt::Unspecified);
+
+        // What is sent from here on is a mark as before.
+        let fresh = bench.create(10, 10).await;
+        bench.claim_ok(&fresh, &bench.invoice(10)).await;
+        bench.work().await;
+        bench.sql("delete from sends").await;
+        bench.another_server().await;
+        bench.guard().await;
+        assert_eq!(halt(&bench).await, Halt::Fenced);
+    })
+    .await;
+}
+
+/// The first payment is put back, the second pair has a typo: what is left of the loss is still
+/// listed, however long ago it was.
+#[tokio::test]
+async fn an_acknowledgement_that_stopped_halfway_goes_on() {
+    let mut bench = Bench::new(Kind::Sqlite).await;
+    let (one, two) = (bench.create(10, 10).await, bench.create(10, 10).await);
+    let backup = back_up(&mut bench).await;
+    let (first, second) = (bench.invoice(10), bench.invoice(10));
+    for (withdraw, invoice) in [(&one, &first), (&two, &second)] {
+        bench.claim_ok(withdraw, invoice).await;
+        bench.work().await;
+    }
+    bench.clock.advance(Millis::from_secs(3600));
+    restore(&mut bench, backup).await;
+
+    let typo = pair(&two, &bench.invoice(10));
+    acknowledge(&bench, vec![pair(&one, &first), typo]).await.unwrap_err();
+    assert_eq!(halt(&bench).await, Halt::Fenced);
+    let both = vec![pair(&one, &first), pair(&two, &second)];
+    let done = acknowledge(&bench, both).await.unwrap();
+    assert_eq!((done.unknown.len(), done.withheld), (0, 0));
+    for withdraw in [&one, &two] {
+        assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid);
+    }
+}
+
+/// The backup was made while the instance was fenced. What was created during that fence was paid after
+/// it, and is held by the new one.
+#[tokio::test]
+async fn a_loss_that_is_found_during_a_fence_holds_what_was_created_during_it() {
+    let mut bench = Bench::new(Kind::Sqlite).await;
+    fence(&bench).await;
+    bench.clock.advance(Millis::from_secs(60));
+    let withdraw = bench.create(10, 10).await;
+    let backup = back_up(&mut bench).await;
+    acknowledge(&bench, Vec::new()).await.unwrap();
+    release_all(&bench).await;
+    bench.claim_ok(&withdraw, &bench.invoice(10)).await;
+    bench.work().await;
+    assert_eq!(bench.node.settled(), 1);
+    bench.clock.advance(Millis::from_secs(60));
+    restore(&mut bench, backup).await;
+
+    let done = acknowledge(&bench, Vec::new()).await.unwrap();
+    assert_eq!((done.unknown.len(), done.withheld), (1, 1));
+    let found = bench.get(&withdraw.id).await;
+    assert_eq!(found.unclaimable_reason(), UnclaimableReason::NeedsOperator);
+    assert!(reason(&bench.claim(&withdraw, &bench.invoice(10)).await).contains("looked into"));
+    bench.work().await;
+    assert_eq!(bench.node.settled(), 1, "paid twice");
+}
+
+/// A replica whose clock is ahead made it, and paid it; the one that fences has the right time.
+#[tokio::test]
+async fn a_request_of_a_clock_that_is_ahead_is_withheld_too() {
+    on_every_store(async |bench| {
+        bench.clock.jump(Millis::from_secs(4));
+        let withdraw = bench.create(10, 10).await;
+        bench.clock.jump(Millis::from_secs(-4));
+        fence(&bench).await;
+        let done = acknowledge(&bench, Vec::new()).await.unwrap();
+        assert_eq!(done.withheld, 1);
+        let found = bench.get(&withdraw.id).await;
+        assert_eq!(found.unclaimable_reason(), UnclaimableReason::NeedsOperator);
+    })
+    .await;
+}
+
+/// Another replica finds a loss while an operator acknowledges: the word was about what was lost before.
+#[tokio::test]
+async fn an_acknowledgement_does_not_end_a_later_fence() {
+    on_every_store(async |bench| {
+        let seen = bench.clock.now();
+        fence(&bench).await;
+        bench.clock.advance(Millis::from_secs(1));
+        fence(&bench).await;
+        let at = bench.clock.now();
+        let act = Act { operator: "ann".into(), reason: "restored".into(), at };
+        let store = bench.store();
+        let ended = bench.inside(async move { store.turn(&Turn::Acknowledge(seen, act)).await });
+        assert!(!ended.await.unwrap());
+        assert_eq!(halt(&bench).await, Halt::Fenced);
+        acknowledge(&bench, Vec::new()).await.unwrap();
+        assert_eq!(halt(&bench).await, Halt::Unspecified);
+    })
+    .await;
+}
+
+/// The wallet was told OK: a typo of an operator takes nothing back.
+#[tokio::test]
+async fn a_pair_that_does_not_fit_gives_no_claim_up() {
+    on_every_store(async |bench| {
+        let waiting = bench.create(5, 5).await;
+        bench.node.unreachable.store(true, SeqCst);
+        bench.claim_ok(&waiting, &bench.invoice(5)).await;
+        fence(&bench).await;
+        let hanging = bench.invoice(10);
+        bench.node.foreign_payment(&hanging, RecordState::InFlight);
+        bench.node.unreachable.store(false, SeqCst);
+
+        acknowledge(&bench, vec![pair(&waiting, &hanging)]).await.unwrap_err();
+        let payment = bench.get(&waiting.id).await.payment.unwrap();
+        assert_eq!(payment.state(), State::Reserved);
+        acknowledge(&bench, Vec::new()).await.unwrap();
+        release_all(&bench).await;
+        bench.pass(Millis::from_secs(60)).await;
+        assert_eq!(bench.get(&waiting.id).await.status(), Status::Paid);
+    })
+    .await;
+}
