@@ -34,7 +34,7 @@ fn operator(name: &str, note: &str) -> Operator {
 #[tokio::test]
 async fn events_tell_who_put_back_and_who_released() {
     on_every_store(async |bench| {
-        let [lost, held, free] =
+        let [lost, held, unpaid] =
             [bench.create(10, 10).await, bench.create(10, 10).await, bench.create(10, 10).await];
         bench.node.next([Fate::Hold]);
         bench.claim_ok(&held, &bench.invoice(10)).await;
@@ -62,7 +62,7 @@ async fn events_tell_who_put_back_and_who_released() {
         bench.work_until(&held.id, State::Paid).await;
         assert_eq!(release_all(&bench).await, 1);
         let bob = operator("bob", "asked them");
-        assert_eq!(decided_by(&bench, &free.id).await, ("released", Some(bob)));
+        assert_eq!(decided_by(&bench, &unpaid.id).await, ("released", Some(bob)));
         assert_eq!(decided_by(&bench, &held.id).await, ("paid", None));
         assert_eq!(release_all(&bench).await, 0);
     })
