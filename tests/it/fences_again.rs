@@ -61,6 +61,8 @@ async fn a_lost_send_fences_once() {
         bench.another_server().await;
         bench.guard().await;
         assert_eq!(halt(&bench).await, Halt::Fenced);
+        // What was sent in the same millisecond may have been sent later.
+        bench.clock.advance(Millis::from_ms(1));
         acknowledge(&bench, Vec::new()).await.unwrap();
 
         // The second look at the same server, and the first at another one.
