@@ -26,7 +26,7 @@ use crate::{
 /// are fewer than the wallets that scan one code at the same moment.
 const BACKLOG: u32 = 4096;
 /// How long serving waits for the node's first heartbeat.
-const FIRST_HEARTBEAT: Millis = Millis::from_ms(500);
+const FIRST_HEARTBEAT: Millis = Millis::from_secs(3);
 
 /// Where the service listens; also the content of `listen.json`.
 #[derive(Clone, Debug, Serialize)]

@@ -20,6 +20,8 @@ pub struct Heartbeats {
     runtime: Runtime,
     /// What was told last.
     told: Mutex<Option<Halt>>,
+    /// One pass at a time: of two, the one that had asked first could write last.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl std::fmt::Debug for Heartbeats {
@@ -37,11 +39,21 @@ impl Heartbeats {
         (limits, fees): (PayingLimits, FeePolicy),
         runtime: Runtime,
     ) -> Self {
-        Self { store, node, trust, limits, fees, runtime, told: Mutex::default() }
+        Self {
+            store,
+            node,
+            trust,
+            limits,
+            fees,
+            runtime,
+            told: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+        }
     }
 
     /// One pass. A node that is silent leaves its last heartbeat to grow old.
     pub async fn run_once(&self) -> Result<(), Distrust> {
+        let _turn = self.turn.lock().await;
         let beaten = self.beat().await;
         self.tell().await?;
         beaten

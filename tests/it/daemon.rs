@@ -18,7 +18,7 @@ use tonic::transport::{Channel, Endpoint};
 use withdrawd::{
     client::Operations,
     pb::{
-        self, CreateWithdrawRequest, Withdraw, payment::State,
+        self, CreateWithdrawRequest, Halt, Withdraw, payment::State,
         payment_service_client::PaymentServiceClient,
         withdraw_service_client::WithdrawServiceClient,
     },
@@ -118,8 +118,15 @@ impl Home {
         ])
     }
 
-    /// Starts the binary, and waits until it serves.
+    /// Starts the binary, and waits until it accepts claims.
     pub async fn start(&self) -> Daemon {
+        let daemon = self.start_without_node().await;
+        daemon.accepts().await;
+        daemon
+    }
+
+    /// Starts the binary, and waits until it serves.
+    pub async fn start_without_node(&self) -> Daemon {
         self.try_start().await.unwrap_or_else(|ended| panic!("{ended}"))
     }
 
@@ -213,6 +220,21 @@ impl Daemon {
     /// What the command line calls for operators.
     pub async fn operations(&self) -> Operations {
         Operations::connect(&self.server).await.unwrap()
+    }
+
+    /// Waits until it accepts claims.
+    pub async fn accepts(&self) {
+        self.halts(Halt::Unspecified).await;
+    }
+
+    /// Waits until it says that it accepts nothing, for this reason.
+    pub async fn halts(&self, halt: Halt) {
+        let mut operations = self.operations().await;
+        eventually("it says so", async || {
+            let instance = operations.instance().await.ok()?;
+            (instance.halt() == halt).then_some(())
+        })
+        .await;
     }
 
     /// How often a payment was sent, as its database has it. (The log tells of a send before it is

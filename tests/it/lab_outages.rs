@@ -1,10 +1,8 @@
 //! Stories in which something dies while money is out, or the wrong node answers.
 
-use std::time::Duration;
-
 use tonic::Code;
 use withdrawd::pb::{
-    Withdraw,
+    Halt, Withdraw,
     payment::{FailureReason, State},
     withdraw::Status,
 };
@@ -12,7 +10,7 @@ use withdrawd::pb::{
 use crate::{
     bench::reason,
     daemon::{Daemon, homes, on_every_store},
-    lab::{Gate, Invoice, Lab, eventually, let_pass},
+    lab::{Gate, Invoice, Lab, eventually},
     lab_stories::error_reason,
 };
 
@@ -105,17 +103,20 @@ async fn a_payment_in_flight_survives_the_kill_of_the_node() {
     }
 }
 
-/// A node that cannot be reached keeps no service from starting, and no wallet from being told OK:
-/// what is reserved is paid when the node can be reached.
+/// A node that cannot be reached keeps no service from starting, and wallets are told to come back.
 #[tokio::test]
-async fn a_claim_waits_for_a_node_that_cannot_be_reached() {
+async fn nothing_is_claimed_until_the_node_can_be_reached() {
     on_every_store(&[], async |lab, home| {
         let gate = Gate::before(lab, "payer").await;
         let home = home.with(&[("lnd.endpoint", &gate.endpoint)]);
-        let service = home.start().await;
-        let (withdraw, invoice) = claimed_while_the_node_is_away(lab, &service).await;
+        let service = home.start_without_node().await;
+        let (withdraw, invoice) = (service.create(90).await, lab.invoice("payee", 90));
+        let refused = service.claim(&withdraw, &invoice.text).await;
+        assert!(reason(&refused).contains("cannot pay at the moment"), "{refused}");
 
         gate.open();
+        service.accepts().await;
+        service.claim_ok(&withdraw, &invoice.text).await;
         service.until(&withdraw, State::Paid).await;
         lab.assert_paid_once(&invoice, 90).await;
         assert_eq!(service.sends(), 1);
@@ -123,18 +124,22 @@ async fn a_claim_waits_for_a_node_that_cannot_be_reached() {
     .await;
 }
 
-/// The same with an lnd that is really down. For a second or two after its start lnd answers
+/// Claims that were accepted just before the node was heard of no more wait for it. For a second or two after its start lnd answers
 /// `FAILURE_REASON_INSUFFICIENT_BALANCE`, since its channels sleep: a definite failure that costs
 /// the wallet another claim, and nothing else.
 #[tokio::test]
 async fn a_claim_while_the_node_restarts_is_paid_or_can_be_made_again() {
     let Some(lab) = Lab::open() else { return };
     let alone = lab.alone().await;
-    let down = lab.kill("payer", &alone).await;
-    let homes = homes(&lab, &[]).await;
-    let mut stories = Vec::new();
+    // The last heartbeat counts for as long as the story needs.
+    let homes = homes(&lab, &[("node.heartbeat_stale_ms", "600000")]).await;
+    let mut services = Vec::new();
     for home in &homes {
-        let service = home.start().await;
+        services.push(home.start().await);
+    }
+    let down = lab.kill("payer", &alone).await;
+    let mut stories = Vec::new();
+    for service in services {
         let (withdraw, invoice) = claimed_while_the_node_is_away(&lab, &service).await;
         stories.push((service, withdraw, invoice));
     }
@@ -150,6 +155,8 @@ async fn a_claim_while_the_node_restarts_is_paid_or_can_be_made_again() {
             eprintln!("failed at a node that was just started: {:?}", ended.failure_reason());
             lab.assert_unpaid(&invoice);
             invoice = lab.invoice("payee", 90);
+            // As long as the channels sleep there is nothing to pay with.
+            service.accepts().await;
             service.claim_ok(&withdraw, &invoice.text).await;
         }
         service.until(&withdraw, State::Paid).await;
@@ -167,35 +174,6 @@ async fn claimed_while_the_node_is_away(lab: &Lab, service: &Daemon) -> (Withdra
     (withdraw, invoice)
 }
 
-/// lnd refuses to pay itself, and stores nothing. A fresh store does not know its node until it has
-/// met it; so such an invoice can be accepted before, and is given up once no send can arrive.
-#[tokio::test]
-async fn what_the_node_refuses_to_send_fails_when_no_send_can_arrive() {
-    let settings = [
-        ("payments.send_life_ms", "1000"),
-        ("payments.node_slack_ms", "500"),
-        ("payments.max_send_errors", "2"),
-    ];
-    on_every_store(&settings, async |lab, home| {
-        let gate = Gate::before(lab, "payer").await;
-        let home = home.with(&[("lnd.endpoint", &gate.endpoint)]);
-        let service = home.start().await;
-        let withdraw = service.create(20).await;
-        service.claim_ok(&withdraw, &lab.invoice("payer", 20).text).await;
-
-        gate.open();
-        let failed = service.until(&withdraw, State::Failed).await;
-        assert_eq!(failed.failure_reason(), FailureReason::NodeRefused);
-        assert_eq!(service.sends(), 2);
-
-        let invoice = lab.invoice("payee", 20);
-        service.claim_ok(&withdraw, &invoice.text).await;
-        service.until(&withdraw, State::Paid).await;
-        lab.assert_paid_once(&invoice, 20).await;
-    })
-    .await;
-}
-
 /// A store that has paid from one node pays nothing from another, until the operator says so.
 #[tokio::test]
 async fn another_node_pays_nothing_until_it_is_named() {
@@ -207,27 +185,30 @@ async fn another_node_pays_nothing_until_it_is_named() {
         drop(service);
 
         let home = home.paying_from(lab, "stranger", "admin_macaroon");
-        let service = home.start().await;
+        let home = home.with(&[("node.heartbeat_stale_ms", "2100")]);
+        let service = home.start_without_node().await;
         let withdraw = service.create(10).await;
         let invoice = lab.invoice("payee", 10);
-        service.claim_ok(&withdraw, &invoice.text).await;
         service.logged("another node answers").await;
-        // Time for several looks.
-        let_pass(Duration::from_millis(1500)).await;
-        service.until(&withdraw, State::Reserved).await;
+        service.halts(Halt::NodeSilent).await;
+        let refused = service.claim(&withdraw, &invoice.text).await;
+        assert!(reason(&refused).contains("cannot pay at the moment"), "{refused}");
         assert_eq!(service.sends(), 0);
         drop(service);
         assert_eq!(lab.payment("stranger", &invoice.hash), None);
         lab.assert_unpaid(&invoice);
 
-        let home = home.with(&[("node.expected_identity", lab.fact("stranger", "pubkey"))]);
-        let service = home.start().await;
+        let home = home.with(&[
+            ("node.expected_identity", lab.fact("stranger", "pubkey")),
+            ("node.heartbeat_stale_ms", "15000"),
+        ]);
+        let service = home.start_without_node().await;
         // It asks the stranger, who has no channel to pay with.
-        service.until(&withdraw, State::Failed).await;
-        assert_eq!(service.sends(), 1);
-        let book = lab.payment("stranger", &invoice.hash).unwrap();
-        assert_eq!(book["status"], "FAILED");
+        service.halts(Halt::NoLiquidity).await;
+        let refused = service.claim(&withdraw, &invoice.text).await;
+        assert!(reason(&refused).contains("cannot pay at the moment"), "{refused}");
         assert_eq!(service.get(&withdraw).await.status(), Status::Active);
+        assert_eq!(lab.payment("stranger", &invoice.hash), None);
         lab.assert_unpaid(&invoice);
     })
     .await;
