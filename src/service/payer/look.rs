@@ -51,9 +51,9 @@ impl Payer {
     }
 
     /// Whether nothing is sent now: a pause, a fence, channels full of payments in flight, or a request
-    /// that a restored database may have forgotten to be paid. Those who
-    /// wait are looked up meanwhile, so that whoever waits too long is told. Pause and fence are judged
-    /// once more, by the database, when the send is committed.
+    /// that a restored database may have forgotten to be paid. Those who wait are looked up meanwhile,
+    /// so that whoever waits too long is told. Pause and fence are judged once more, by the database,
+    /// when the send is committed.
     async fn is_halted(&self, leased: &Leased) -> bool {
         let paying = &self.options.paying;
         if leased.withdraw.withheld {
