@@ -8,6 +8,6 @@ pub use node::{
     NodeTraits, PaymentsPage, PaymentsQuery, SendOrder, SendStream, SendUpdate,
 };
 pub use store::{
-    BoxError, ClaimOutcome, Claims, CreateOutcome, Events, Instance, Integrity, Lane, Leased,
-    Nodes, Payments, Server, Store, StoreError, Upkeep, Withdraws,
+    BoxError, ClaimOutcome, Claims, CreateOutcome, Events, Inherited, Instance, Integrity, Lane,
+    Leased, Nodes, Payments, Server, Store, StoreError, Upkeep, Withdraws,
 };

@@ -143,7 +143,8 @@ pub trait Payments: Send + Sync {
     /// A page, newest first.
     async fn list_payments(&self, query: &PaymentQuery) -> Result<Vec<PaymentEntry>, StoreError>;
 
-    /// Writes one step; fails with [`StoreError::Stale`] if a row has moved.
+    /// Writes one step; fails with [`StoreError::Stale`] if a row has moved, and with
+    /// [`StoreError::Halted`] if it sends or closes and the server was not made sure of.
     async fn advance(&self, advance: &Advance) -> Result<(), StoreError>;
 
     /// Whether this very send is committed.
@@ -203,10 +204,28 @@ pub trait Instance: Send + Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Server(pub i64);
 
+/// The attempts that a server came with. Beside the sends that it knows, another server may have known
+/// more, made by processes that died with it: the node may still receive one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inherited {
+    /// When the newest of them was accepted.
+    pub newest: Timestamp,
+    /// After this no send of theirs can take effect any more.
+    pub over_at: Timestamp,
+}
+
+impl Inherited {
+    /// Whether a step that closes an attempt must wait.
+    pub fn forbids(&self, advance: &Advance, at: Timestamp) -> bool {
+        advance.payment.id.created() <= self.newest && at <= self.over_at
+    }
+}
+
 /// Whether the database still holds what this process was told it holds, and putting back what it lost.
 #[async_trait]
 pub trait Integrity: Send + Sync {
-    /// The server that answers now. While it is not the trusted one, no claim and no send is committed.
+    /// The server that answers now. While it is not the trusted one, no claim and no send is committed,
+    /// and no attempt is closed.
     async fn server(&self) -> Result<Server, StoreError>;
 
     /// Whether a send that this process was told is durable is not there. One from before an operator's
@@ -216,9 +235,9 @@ pub trait Integrity: Send + Sync {
     /// Whether claims and sends are accepted by this server.
     fn trusts(&self, server: Server) -> bool;
 
-    /// From here on claims and sends are accepted by this server. Sends that were found to be lost have
-    /// been told, and are not looked for any more.
-    fn trust(&self, server: Server);
+    /// From here on claims and sends are accepted by this server, and attempts are closed, those that
+    /// it came with only when no lost send can start them anew.
+    fn trust(&self, server: Server, inherited: Option<Inherited>);
 
     /// When the instance first started (now, if it never did), when an operator last acknowledged a
     /// restore, and when the newest attempt was accepted.

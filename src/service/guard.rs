@@ -6,6 +6,9 @@
 //! there, and (b) the node knows no payment since the store's last one that the store does not. If
 //! either fails the instance is fenced for all replicas, until an operator has looked.
 //!
+//! A process that died with the database may have left a send behind that nobody was told of. So the
+//! attempts that the server came with are closed only when such a send would be over.
+//!
 //! Two primaries at once cannot be seen from here.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{Distrust, NodeTrust, unknown::unknown_payments};
 use crate::{
     domain::{Act, FenceReason, Millis, Turn},
-    ports::{LightningNode, NodeError, Store, StoreError},
+    ports::{Inherited, LightningNode, NodeError, Store, StoreError},
     runtime::Runtime,
 };
 
@@ -78,12 +81,23 @@ impl Guard {
         if !fenced && let Some(reason) = self.loss().await? {
             self.fence(reason).await?;
         }
-        self.store.trust(server);
+        if !known {
+            let inherited = self.inherited().await?;
+            self.store.trust(server, inherited);
+        }
         self.locked(|state| {
             // What was sent just before the server was lost may not have shown yet.
             state.again_at = (!known).then(|| now.plus(self.options.hold));
         });
         Ok(())
+    }
+
+    /// The attempts that another server may have known more about.
+    async fn inherited(&self) -> Result<Option<Inherited>, StoreError> {
+        let now = self.runtime.clock.now();
+        let [_, _, newest] = self.store.known_from(now).await?;
+        let over_at = now.plus(self.options.hold);
+        Ok(newest.map(|newest| Inherited { newest, over_at }))
     }
 
     /// What the database has lost, if anything shows that it has.

@@ -17,8 +17,8 @@ use withdrawd::{
         payment::{Advance, PaymentEntry, PaymentQuery},
     },
     ports::{
-        ClaimOutcome, Claims, CreateOutcome, Events, Instance, Integrity, Introduction, Lane,
-        Leased, LightningNode, LookUp, NodeError, NodeHealth, NodeTraits, Nodes, Payments,
+        ClaimOutcome, Claims, CreateOutcome, Events, Inherited, Instance, Integrity, Introduction,
+        Lane, Leased, LightningNode, LookUp, NodeError, NodeHealth, NodeTraits, Nodes, Payments,
         PaymentsPage, PaymentsQuery, SendOrder, SendStream, Server, Store, StoreError, Upkeep,
         Withdraws,
     },
@@ -249,8 +249,8 @@ impl Integrity for FaultyStore {
         self.inner.trusts(server)
     }
 
-    fn trust(&self, server: Server) {
-        self.inner.trust(server);
+    fn trust(&self, server: Server, inherited: Option<Inherited>) {
+        self.inner.trust(server, inherited);
     }
 
     async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError> {

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::SeqCst;
 
 use withdrawd::{
-    domain::{Act, Millis, Turn, payment::RecordState},
+    domain::{Act, FailureReason, Millis, Turn, payment::RecordState},
     pb::{
         AcknowledgeRestoreRequest, AcknowledgeRestoreResponse, FenceRequest, GetInstanceRequest,
         Halt, ReleaseWithdrawsRequest, Withdraw,
@@ -17,8 +17,12 @@ use withdrawd::{
 use crate::{
     bench::{Bench, Kind, on_every_store, reason},
     fences::{back_up, restore},
-    invoices::hash_of,
+    invoices::{Wanted, hash_of},
+    node::Fate,
 };
+
+/// How long a claim may wait to be sent.
+const SEND_FOR_S: i64 = 3600;
 
 async fn halt(bench: &Bench) -> Halt {
     let stands = bench.operations().get_instance(GetInstanceRequest {}).await.unwrap();
@@ -135,6 +139,59 @@ async fn a_loss_that_is_found_during_a_fence_holds_what_was_created_during_it() 
     assert!(reason(&bench.claim(&withdraw, &bench.invoice(10)).await).contains("looked into"));
     bench.work().await;
     assert_eq!(bench.node.settled(), 1, "paid twice");
+}
+
+/// A process and the database die together, and the standby lacks the last commit: a send that is still on
+/// its way. Nobody is left who was told of it.
+async fn die_without_the_last_commit(bench: &mut Bench) {
+    bench.die();
+    bench.sql("delete from sends").await;
+    bench.sql("update payments set state = 'RESERVED', version = 1, due_at_ms = 0").await;
+    bench.start().await;
+    bench.guard().await;
+}
+
+/// The claim's time to send has run out, and the node knows nothing: closed now, the request would be
+/// claimed and paid beside the send that arrives a moment later.
+#[tokio::test]
+async fn a_send_that_was_lost_with_the_database_may_still_arrive() {
+    on_every_store(async |mut bench| {
+        let (one, two) = (bench.create(10, 10).await, bench.create(10, 10).await);
+        let long = || Wanted { expiry_s: 86_400, ..bench.wanted(10) }.build();
+        let (arrives, lost) = (long(), long());
+        bench.node.next([Fate::Delay, Fate::Delay]);
+        bench.node.unreachable.store(true, SeqCst);
+        for (withdraw, invoice) in [(&one, &arrives), (&two, &lost)] {
+            bench.claim_ok(withdraw, invoice).await;
+        }
+        bench.pass(Millis::from_secs(SEND_FOR_S - 1)).await;
+        bench.node.unreachable.store(false, SeqCst);
+        bench.beat().await;
+        bench.work().await;
+        die_without_the_last_commit(&mut bench).await;
+        bench.clock.advance(Millis::from_secs(2));
+        bench.beat().await;
+        bench.work().await;
+        for withdraw in [&one, &two] {
+            let refused = bench.claim(withdraw, &bench.invoice(10)).await;
+            assert!(reason(&refused).contains("being paid"), "{refused}");
+        }
+
+        bench.node.deliver(hash_of(&arrives));
+        assert_eq!(bench.node.settled(), 1);
+        // What has not arrived within 80 s never will.
+        bench.pass(Millis::from_secs(120)).await;
+        let found = bench.get(&one.id).await;
+        assert_eq!(found.unclaimable_reason(), UnclaimableReason::NeedsOperator);
+        assert_eq!(bench.events_of(&two.id).await, ["created", "claimed", "payment_failed"]);
+        // The same for whoever starts later: what is new is closed at once.
+        bench.node.next([Fate::Fail(FailureReason::NoRoute)]);
+        let fresh = bench.create(10, 10).await;
+        bench.claim_ok(&fresh, &bench.invoice(10)).await;
+        bench.work().await;
+        assert!(bench.get(&fresh.id).await.claimable);
+    })
+    .await;
 }
 
 /// A replica whose clock is ahead made it, and paid it; the one that fences has the right time.

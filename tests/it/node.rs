@@ -37,6 +37,8 @@ pub enum Fate {
     PayAndLoseAnswer,
     /// The request never arrives, and the caller is not told.
     LoseRequest,
+    /// The request is on its way until it is delivered, and the caller is not told.
+    Delay,
     /// Fails it, and says so.
     Fail(FailureReason),
     /// Fails it, and the answer is lost.
@@ -56,6 +58,7 @@ struct Book {
     records: HashMap<PaymentHash, Record>,
     fates: VecDeque<Fate>,
     sends: Vec<SendOrder>,
+    delayed: Vec<SendOrder>,
     settled: Vec<PaymentHash>,
     held: HashMap<PaymentHash, (Preimage, Option<mpsc::UnboundedSender<SendUpdate>>)>,
     /// In the order in which the records were made, with their invoices.
@@ -229,6 +232,15 @@ impl ModelNode {
         self.book(|book| book.keep(record, invoice));
     }
 
+    /// A request that was on its way arrives.
+    pub fn deliver(&self, hash: PaymentHash) {
+        let delayed = self.book(|book| {
+            let at = book.delayed.iter().position(|order| order.payment_hash == hash).unwrap();
+            book.delayed.remove(at)
+        });
+        self.receive(&delayed);
+    }
+
     fn reach(&self) -> Result<(), NodeError> {
         if self.unreachable.load(Ordering::SeqCst) {
             return Err(NodeError::Unreachable("unplugged".into()));
@@ -250,6 +262,10 @@ impl ModelNode {
         self.book(|book| {
             let fate = book.fates.pop_front().unwrap_or(Fate::Pay);
             if fate == Fate::LoseRequest {
+                return vec![SendUpdate::Error(NodeError::Timeout)];
+            }
+            if fate == Fate::Delay {
+                book.delayed.push(order.clone());
                 return vec![SendUpdate::Error(NodeError::Timeout)];
             }
             book.sends.push(order.clone());
@@ -278,7 +294,7 @@ impl ModelNode {
                 Fate::Fail(reason) => (RecordState::Failed(reason), true),
                 Fate::FailAndLoseAnswer(reason) => (RecordState::Failed(reason), false),
                 Fate::Hold => (RecordState::InFlight, true),
-                Fate::LoseRequest | Fate::Refuse => unreachable!("handled above"),
+                Fate::LoseRequest | Fate::Delay | Fate::Refuse => unreachable!("handled above"),
             };
             let record = Record {
                 payment_hash: order.payment_hash,

@@ -119,7 +119,7 @@ async fn a_claim_of_another_process_is_found_within_a_poll() {
     let store: Arc<dyn Store> =
         Arc::new(PostgresStore::open(config.postgres(false).unwrap().unwrap()).await.unwrap());
     // It has no guard either.
-    store.trust(store.server().await.unwrap());
+    store.trust(store.server().await.unwrap(), None);
     let public_url = config.public_url(pays.listening.lnurl).unwrap();
     let rules = config.claim_rules().unwrap();
     let claims = ClaimService::new(store, rules, public_url, Runtime::system(), Waker::default());

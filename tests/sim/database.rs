@@ -68,7 +68,7 @@ impl Database {
         dir: Option<TempDir>,
     ) -> Arc<Self> {
         let server = tokio.block_on(store.server()).unwrap();
-        store.trust(server);
+        store.trust(server, None);
         Arc::new(Self { store, raw: Mutex::new(raw), tokio, _dir: dir })
     }
 

@@ -1,6 +1,6 @@
 //! The end of every history: all faults cease, time passes, and every accepted attempt must end.
 
-use withdrawd::domain::State;
+use withdrawd::domain::{Hold, State, Status};
 
 use super::{
     history::History,
@@ -129,7 +129,12 @@ impl History {
             let failed = matches!(payment.state, State::Failed { late: None, .. });
             open(&payment.state) || (paid && failed)
         });
-        !behind
+        // What was paid beside an open attempt settles the request once that has ended.
+        let settling = inner.books.withdraws.values().any(|withdraw| {
+            let held = withdraw.attempt.is_some_and(|attempt| attempt.hold != Hold::Released);
+            withdraw.status == Status::Active && withdraw.late_success && !held
+        });
+        !behind && !settling
     }
 
     /// The late looks at what has failed: after an hour, and after a day.

@@ -11,7 +11,7 @@ use withdrawd::{
         Heartbeat, Millis, PaymentHash, Restored, Standing, Timestamp, Turn, Withdraw,
         payment::Advance,
     },
-    ports::{Instance, Integrity, Server, StoreError},
+    ports::{Inherited, Instance, Integrity, Server, StoreError},
 };
 
 use super::store::GatedStore;
@@ -23,6 +23,7 @@ pub struct Memory(Mutex<Remembered>);
 #[derive(Default)]
 struct Remembered {
     trusted: Option<Server>,
+    inherited: Option<Inherited>,
     kept: Vec<(withdrawd::domain::PaymentId, i64, i64)>,
 }
 
@@ -30,6 +31,15 @@ impl Memory {
     /// Whether it has made sure of its database.
     pub fn is_verified(&self) -> bool {
         self.locked(|memory| memory.trusted.is_some())
+    }
+
+    /// Whether an attempt may not be closed yet.
+    pub fn forbids(&self, advance: &Advance) -> bool {
+        let Some(at) = advance.closes_at() else { return false };
+        self.locked(|memory| {
+            let inherited = memory.inherited;
+            memory.trusted.is_none() || inherited.is_some_and(|held| held.forbids(advance, at))
+        })
     }
 
     /// A commit was told to be durable.
@@ -92,8 +102,10 @@ impl Integrity for GatedStore {
         self.memory.locked(|memory| memory.trusted == Some(server))
     }
 
-    fn trust(&self, server: Server) {
-        self.memory.locked(|memory| memory.trusted = Some(server));
+    fn trust(&self, server: Server, inherited: Option<Inherited>) {
+        self.memory.locked(|memory| {
+            (memory.trusted, memory.inherited) = (Some(server), inherited);
+        });
     }
 
     async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError> {

@@ -205,7 +205,8 @@ impl Payments for GatedStore {
             self.deferred.late.lock().unwrap().push(advance);
             return Ok(());
         }
-        if advance.new_send.is_some() && !self.memory.is_verified() {
+        let unverified = advance.new_send.is_some() && !self.memory.is_verified();
+        if unverified || self.memory.forbids(&advance) {
             return Err(StoreError::Halted(Halt::Unverified));
         }
         let told = |(): &()| {

@@ -30,6 +30,21 @@ pub struct Advance {
     pub send_on_version: Option<i64>,
 }
 
+impl Advance {
+    /// When it closes the attempt as failed, if it does: nothing may be paid for it from then on.
+    pub fn closes_at(&self) -> Option<Timestamp> {
+        match self.payment.state {
+            State::Failed { at, late: None, .. } => self.change.as_ref().map(|_| at),
+            State::Failed { late: Some(_), .. }
+            | State::Reserved
+            | State::Sending
+            | State::InFlight
+            | State::Paid { .. }
+            | State::NeedsOperator { .. } => None,
+        }
+    }
+}
+
 /// When a failed attempt lets its request go.
 #[derive(Clone, Copy, Debug)]
 pub struct Reopening {

@@ -95,6 +95,8 @@ impl Payer {
                 let soon = clocks.now.plus(self.options.pace.first);
                 self.set_due(&leased, Some(soon)).await;
             }
+            // A send that was lost with another database server may still reach the node.
+            Err(StoreError::Halted(_)) => self.ask_again(&leased).await,
             Err(error) => {
                 let payment = advance.payment.id;
                 tracing::warn!(%payment, error = %chain(&error), "could not write what was learned");

@@ -7,7 +7,9 @@ use super::{
     text, uuid,
 };
 use crate::{
-    domain::{Claim, Halt, Heartbeat, Millis, PaymentId, Standing, Timestamp, Turn},
+    domain::{
+        Claim, Halt, Heartbeat, Millis, PaymentId, Standing, Timestamp, Turn, payment::Advance,
+    },
     ports::{Instance, StoreError},
     store::driver::{Driver, Fault, Sql, Tx, Value},
 };
@@ -58,6 +60,19 @@ impl<D: Driver> SqlStore<D> {
     pub(super) async fn halted(&self, tx: &mut D::Tx) -> Result<Option<Halt>, Fault> {
         let found = tx.fetch(self.driver().dialect().hold_instance, Vec::new()).await?;
         Ok(self.halt_of(found.first())?)
+    }
+
+    /// For a transaction that closes an attempt: a send of it that was lost with another server would
+    /// start it anew. A pause or a fence closes what has ended all the same.
+    pub(super) async fn may_close(
+        &self,
+        tx: &mut D::Tx,
+        advance: &Advance,
+        at: Timestamp,
+    ) -> Result<bool, Fault> {
+        let found = tx.fetch(self.driver().dialect().hold_instance, Vec::new()).await?;
+        let (_, server) = rows::halt(found.first())?;
+        Ok(!self.memory.forbids_closing(server, advance, at))
     }
 
     fn halt_of(&self, row: Option<&D::Row>) -> Result<Option<Halt>, StoreError> {

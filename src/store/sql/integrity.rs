@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     domain::{PaymentHash, Restored, Timestamp, Withdraw, WithdrawId},
-    ports::{Integrity, Server, StoreError},
+    ports::{Inherited, Integrity, Server, StoreError},
     store::driver::{Driver, Fault, Tx, Value},
 };
 
@@ -38,8 +38,8 @@ impl<D: Driver> Integrity for SqlStore<D> {
         self.memory.trusts(server.0)
     }
 
-    fn trust(&self, server: Server) {
-        self.memory.trust(server.0);
+    fn trust(&self, server: Server, inherited: Option<Inherited>) {
+        self.memory.trust(server.0, inherited);
     }
 
     async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError> {

@@ -14,7 +14,10 @@ use std::{
     },
 };
 
-use crate::domain::{PaymentId, Timestamp};
+use crate::{
+    domain::{PaymentId, Timestamp, payment::Advance},
+    ports::Inherited,
+};
 
 /// More than are ever committed at a time: the last commit of all is among them.
 const SENDS: usize = 1024;
@@ -34,12 +37,14 @@ pub struct Memory {
     trusted: AtomicI64,
     /// Another server has answered last.
     suspect: AtomicBool,
+    inherited: Mutex<Option<Inherited>>,
     sends: Mutex<VecDeque<Kept>>,
 }
 
 impl Memory {
-    /// From here on this server may claim and send.
-    pub fn trust(&self, server: i64) {
+    /// From here on this server may claim, send and close.
+    pub fn trust(&self, server: i64, inherited: Option<Inherited>) {
+        *locked(&self.inherited) = inherited;
         self.trusted.store(server, Ordering::SeqCst);
         self.suspect.store(false, Ordering::SeqCst);
     }
@@ -55,6 +60,12 @@ impl Memory {
     /// Whether a server is trusted, as far as was heard.
     pub fn is_verified(&self) -> bool {
         self.trusted.load(Ordering::SeqCst) != 0 && !self.suspect.load(Ordering::SeqCst)
+    }
+
+    /// Whether `server` may not close an attempt now.
+    pub fn forbids_closing(&self, server: i64, advance: &Advance, at: Timestamp) -> bool {
+        let inherited = *locked(&self.inherited);
+        !self.trusts(server) || inherited.is_some_and(|inherited| inherited.forbids(advance, at))
     }
 
     /// A send was told to be durable.
@@ -86,7 +97,7 @@ mod tests {
     fn the_trusted_server_is_believed_when_it_comes_back() {
         let memory = Memory::default();
         assert!(!memory.is_verified());
-        memory.trust(1);
+        memory.trust(1, None);
         assert!(!memory.trusts(2) && !memory.is_verified());
         assert!(memory.trusts(1) && memory.is_verified());
     }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     domain::{
-        NodeId, PaymentHash, PaymentId, Sends, Timestamp,
+        Halt, NodeId, PaymentHash, PaymentId, Sends, Timestamp,
         payment::{Advance, Answer, PaymentEntry, PaymentQuery, Send},
     },
     ports::{Lane, Leased, Payments, StoreError},
@@ -141,6 +141,11 @@ impl<D: Driver> SqlStore<D> {
     async fn advance_once(&self, advance: &Advance) -> Result<(), Fault> {
         let mut tx = self.driver().begin().await?;
         let payment = &advance.payment;
+        if let Some(at) = advance.closes_at()
+            && !self.may_close(&mut tx, advance, at).await?
+        {
+            return Err(StoreError::Halted(Halt::Unverified).into());
+        }
         if let Some(change) = &advance.change
             && !withdraws::write_change(&mut tx, change).await?
         {
