@@ -124,7 +124,7 @@ impl Inner {
 
     /// Of a doubled request one copy must not arrive when the payment has failed already, and its
     /// attempt was closed by that: no rule withstands it, and the contract excludes it (no retrying
-    /// proxy before the node).
+    /// proxy before the node). So a copy that arrives is stored at once, too.
     fn may_arrive(&self, request: usize) -> bool {
         self.node.requests.get(request).is_some_and(|asked| {
             let after_failure =
