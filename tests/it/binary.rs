@@ -223,8 +223,18 @@ impl Service {
     }
 
     fn signal(&mut self, name: &str) -> ExitStatus {
+        self.tell(name);
+        self.ended()
+    }
+
+    /// A signal, whatever follows.
+    pub fn tell(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// Waits for its end.
+    pub fn ended(&mut self) -> ExitStatus {
         until("ended", || self.child.try_wait().unwrap())
     }
 }

@@ -56,6 +56,7 @@ mod replicas;
 mod requests;
 mod restores;
 mod scripted_lnd;
+mod shutdown;
 #[path = "../sim/mod.rs"]
 mod sim;
 mod simulation;
