@@ -222,9 +222,19 @@ impl Service {
         self.signal("INT")
     }
 
-    fn signal(&mut self, name: &str) -> ExitStatus {
+    /// Sends a signal, and waits for nothing.
+    pub fn tell(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    fn signal(&mut self, name: &str) -> ExitStatus {
+        self.tell(name);
+        self.ended()
+    }
+
+    /// How it ends, after a signal.
+    pub fn ended(&mut self) -> ExitStatus {
         until("ended", || self.child.try_wait().unwrap())
     }
 }

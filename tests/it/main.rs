@@ -22,6 +22,7 @@ mod clusters;
 mod contract;
 mod crashes;
 mod daemon;
+mod deploy;
 mod doubts;
 mod exhaustive;
 mod faults;
