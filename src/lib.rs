@@ -10,7 +10,7 @@
 //!
 //! ```text
 //! main → cli → { app, client }                         app knows every room, config their options
-//! app → { grpc, sidecar } → service → { ports, domain }      inbound
+//! app → { grpc, sidecar, admin } → service → { ports, domain }      inbound
 //! app → background → { service, ports, domain }              passes over stored state
 //! { store, node } → ports, domain                            outbound
 //! ```
@@ -24,6 +24,7 @@
 //! * [`store`] — Postgres and SQLite behind one port; the statements are written once.
 //! * [`node`] — lnd, and a simulated node for a first run.
 //! * [`grpc`], [`sidecar`] — the two faces: for internal services and operators, and for wallets.
+//! * [`admin`], [`health`] — the operators' port, and what probes are told there and over gRPC.
 //! * [`background`] — what nobody asks for: paying, marking expiries, the node's heartbeat, the guard.
 //! * [`app`], [`config`], [`telemetry`], [`report`], [`runtime`] — wiring, options, logs, errors for
 //!   people; time and randomness.
@@ -55,6 +56,7 @@
 //! 14. An operator's word ends a doubt only where the node does not contradict it; who decided, and why,
 //!     stands in the event of the change.
 
+pub mod admin;
 pub mod app;
 pub mod background;
 pub mod cli;
@@ -62,6 +64,7 @@ pub mod client;
 pub mod config;
 pub mod domain;
 pub mod grpc;
+pub mod health;
 pub mod node;
 pub mod pb;
 pub mod ports;

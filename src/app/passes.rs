@@ -9,8 +9,8 @@ use crate::{
     background::{self, Expiry, Heartbeats},
     config::Config,
     domain::Millis,
-    grpc::Health,
-    ports::Store,
+    health::{Health, NotReady},
+    ports::{Schema, Store},
     report::chain,
     runtime::{Runtime, Task},
     service::{Guard, Payer, Waker},
@@ -71,31 +71,35 @@ pub fn all(
     ])
 }
 
-/// Ready while the database answers.
+/// Ready while the database answers, with this program's schema.
 async fn watch_readiness(
     store: Arc<dyn Store>,
     health: Health,
     runtime: Runtime,
     stop: CancellationToken,
 ) {
-    let mut was_ready = true;
+    let mut was = Ok(());
     loop {
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
             () = runtime.clock.sleep(READINESS_EVERY) => {}
         }
-        let answer = store.ping().await;
-        match &answer {
-            Err(error) if was_ready => {
-                tracing::warn!(error = %chain(error), "not ready: the database does not answer");
+        let ready = match store.ping().await {
+            Ok(Schema::Fits) => Ok(()),
+            Ok(Schema::Older) => Err(NotReady::SchemaOlder),
+            Ok(Schema::Newer) => Err(NotReady::SchemaNewer),
+            Err(error) => {
+                tracing::debug!(error = %chain(&error), "the database does not answer");
+                Err(NotReady::DatabaseSilent)
             }
-            Ok(()) if !was_ready => tracing::info!("ready again"),
+        };
+        match ready {
+            Err(why) if ready != was => tracing::warn!("not ready: {why}"),
+            Ok(()) if ready != was => tracing::info!("ready again"),
             Ok(()) | Err(_) => {}
         }
-        was_ready = answer.is_ok();
-        if !stop.is_cancelled() {
-            health.ready(was_ready).await;
-        }
+        was = ready;
+        health.ready(ready).await;
     }
 }

@@ -12,12 +12,14 @@ use super::{
     wiring,
 };
 use crate::{
+    admin,
     background::Heartbeats,
     config::Config,
     domain::Millis,
-    grpc::{self, Health, Services},
+    grpc::{self, Services},
+    health::{Health, HealthRpc, HealthServer},
     report::chain,
-    runtime::Task,
+    runtime::{Runtime, Task},
     service::{Guard, Payer, Waker},
     sidecar,
 };
@@ -35,6 +37,8 @@ pub struct Listening {
     pub grpc: SocketAddr,
     /// The public side.
     pub lnurl: SocketAddr,
+    /// Probes and Prometheus.
+    pub admin: SocketAddr,
     /// What LNURLs carry.
     pub public_url: String,
 }
@@ -54,21 +58,50 @@ pub struct Running {
     broken: CancellationToken,
     servers: TaskTracker,
     passes: TaskTracker,
+    admin: Admin,
+}
+
+/// The admin listener: it tells of all the others, and ends after them.
+#[derive(Debug)]
+struct Admin {
+    stop: CancellationToken,
+    task: TaskTracker,
+}
+
+impl Admin {
+    fn start(listener: TcpListener, routes: admin::Routes, runtime: &Runtime) -> Self {
+        let (stop, task) = (CancellationToken::new(), TaskTracker::new());
+        let serving = admin::serve(listener, routes, runtime.clone(), stop.clone());
+        runtime.spawner.spawn(Box::pin(task.track_future(serving)));
+        task.close();
+        Self { stop, task }
+    }
+
+    async fn end(&self) {
+        self.stop.cancel();
+        self.task.wait().await;
+    }
 }
 
 /// Binds, wires and starts everything. It serves when this returns.
 pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
     let grpc = bind("grpc.listen (--grpc-listen)", config.grpc.listen)?;
     let lnurl = bind("lnurl.listen (--lnurl-listen)", config.lnurl.listen)?;
+    let admin = bind("admin.listen (--admin-listen)", config.admin.listen)?;
     let address = |listener: &TcpListener, fallback| listener.local_addr().unwrap_or(fallback);
     let lnurl_address = address(&lnurl, config.lnurl.listen);
     let public_url = config.public_url(lnurl_address)?;
     let listening = Listening {
         grpc: address(&grpc, config.grpc.listen),
         lnurl: lnurl_address,
+        admin: address(&admin, config.admin.listen),
         public_url: public_url.to_string(),
     };
     write_listening(config, &listening)?;
+    let (health, [on_main, on_admin]) = Health::new().await;
+    // First, so that probes are answered while the rest starts.
+    let routes = admin::Routes::new(health.clone(), on_admin);
+    let admin = Admin::start(admin, routes, &parts.runtime);
 
     let waker = Waker::default();
     let trust = Arc::new(wiring::trust(config, &parts)?);
@@ -98,7 +131,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     );
     spawner.spawn(Box::pin(servers.track_future(sidecar)));
     let services = wiring::services(config, &parts, public_url, &payer, &trust)?;
-    let (task, health) = serve_grpc(config, &parts, grpc, services, closing.clone()).await?;
+    let task = serve_grpc(config, &parts, grpc, services, on_main, closing.clone())?;
     spawner.spawn(Box::pin(servers.track_future(task)));
     let passes_of = (Arc::clone(&payer), Arc::clone(&heartbeats), Arc::clone(&guard));
     for pass in passes::all(config, &parts, passes_of, &waker, &health, &halting)? {
@@ -110,8 +143,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     }
     servers.close();
     passes.close();
-    health.ready(true).await;
-    health.started(true).await;
+    health.started().await;
     Ok(Running {
         listening,
         parts,
@@ -124,6 +156,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         broken,
         servers,
         passes,
+        admin,
     })
 }
 
@@ -149,24 +182,23 @@ fn write_listening(config: &Config, listening: &Listening) -> Result<(), StartEr
     written.map_err(|source| StartError::File { doing: "write the addresses", path, source })
 }
 
-/// The gRPC server's task, and what its probes are told through.
-async fn serve_grpc(
+/// The gRPC server's task.
+fn serve_grpc(
     config: &Config,
     parts: &Parts,
     listener: TcpListener,
     services: Services,
+    health: HealthServer<impl HealthRpc>,
     stop: CancellationToken,
-) -> Result<(Task, Health), StartError> {
+) -> Result<Task, StartError> {
     let runtime = parts.runtime.clone();
-    let (health, health_service) = Health::new().await;
     let options = config.grpc_options()?;
-    let task: Task = Box::pin(async move {
-        let served = grpc::serve(listener, services, runtime, options, health_service, stop).await;
+    Ok(Box::pin(async move {
+        let served = grpc::serve(listener, services, runtime, options, health, stop).await;
         if let Err(error) = served {
             tracing::error!(error = %chain(&error), "the gRPC server ended");
         }
-    });
-    Ok((task, health))
+    }))
 }
 
 impl Running {
@@ -195,12 +227,11 @@ impl Running {
     /// stored, and the next start follows it.
     pub async fn stop(self, wait: Millis, drain: Millis) {
         let clock = &self.parts.runtime.clock;
-        self.health.ready(false).await;
+        self.health.stopping().await;
         if wait > Millis::ZERO {
             clock.sleep(wait).await;
         }
-        self.health.started(false).await;
-        self.health.end_watches().await;
+        self.health.end_main_watches().await;
         self.closing.cancel();
         let half = Millis::from_ms(drain.as_ms() / 2);
         tokio::select! {
@@ -221,5 +252,7 @@ impl Running {
             () = clock.sleep(half) => tracing::warn!("stopping with payments under way"),
         }
         self.parts.store.close().await;
+        self.health.end_admin_watches().await;
+        self.admin.end().await;
     }
 }

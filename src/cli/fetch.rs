@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
+use http::StatusCode;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName};
@@ -20,11 +21,17 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Fetches JSON; follows no redirect.
 pub(super) async fn json(url: &Url) -> anyhow::Result<Value> {
     let work = tokio::time::timeout(TIMEOUT, get(url));
-    let body = work.await.context("no answer in time")??;
+    let (_, body) = work.await.context("no answer in time")??;
     serde_json::from_slice(&body).context("the answer is not JSON")
 }
 
-async fn get(url: &Url) -> anyhow::Result<Bytes> {
+/// Fetches text, however long that takes; follows no redirect.
+pub(super) async fn text(url: &Url) -> anyhow::Result<(StatusCode, String)> {
+    let (status, body) = get(url).await?;
+    Ok((status, String::from_utf8_lossy(&body).into_owned()))
+}
+
+async fn get(url: &Url) -> anyhow::Result<(StatusCode, Bytes)> {
     let host = url.host_str().context("the URL has no host")?;
     let port = url.port_or_known_default().context("the URL has no port")?;
     // An IPv6 address stands in brackets in a URL, and without them for the resolver.
@@ -52,7 +59,7 @@ fn tls() -> anyhow::Result<tokio_rustls::TlsConnector> {
     Ok(Arc::new(config).into())
 }
 
-async fn exchange<S>(stream: S, url: &Url) -> anyhow::Result<Bytes>
+async fn exchange<S>(stream: S, url: &Url) -> anyhow::Result<(StatusCode, Bytes)>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -68,9 +75,10 @@ where
         .body(Empty::<Bytes>::new())?;
     let answer = async {
         let response = sender.send_request(request).await?;
+        let status = response.status();
         let body = Limited::new(response.into_body(), MAX_BODY_BYTES).collect().await;
         let body = body.map_err(|error| anyhow::anyhow!("the answer was cut short: {error}"))?;
-        Ok::<_, anyhow::Error>(body.to_bytes())
+        Ok::<_, anyhow::Error>((status, body.to_bytes()))
     };
     let mut connection = std::pin::pin!(connection);
     let mut answer = std::pin::pin!(answer);

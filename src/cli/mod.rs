@@ -11,6 +11,7 @@ macro_rules! say {
 
 mod decode;
 mod fetch;
+mod health;
 mod operations;
 mod payments;
 mod reconcile;
@@ -36,6 +37,8 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Bring the database's schema up to date.
     Migrate(serve::ServeArgs),
+    /// Ask a running service whether it is live, ready or started.
+    Health(health::HealthArgs),
     /// Make a withdraw request: prints a QR code, the LNURL and the id.
     Create(requests::CreateArgs),
     /// Show a withdraw request.
@@ -83,6 +86,7 @@ impl Cli {
             None => serve::serve(self.serve).await,
             Some(Command::Serve(args)) => serve::serve(args).await,
             Some(Command::Migrate(args)) => serve::migrate(args).await,
+            Some(Command::Health(args)) => health::health(args).await,
             Some(Command::Create(args)) => requests::create(args).await,
             Some(Command::Get(args)) => requests::get(args).await,
             Some(Command::List(args)) => requests::list(args).await,

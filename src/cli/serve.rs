@@ -31,6 +31,9 @@ pub struct ServeArgs {
     /// Where the LNURL side listens, HOST:PORT; port 0 takes a free one.
     #[arg(long)]
     lnurl_listen: Option<String>,
+    /// Where probes and Prometheus ask, HOST:PORT; port 0 takes a free one.
+    #[arg(long)]
+    admin_listen: Option<String>,
     /// Where wallets reach the LNURL side.
     #[arg(long)]
     public_url: Option<String>,
@@ -58,6 +61,7 @@ impl ServeArgs {
             ("store.database_url", self.database_url.map(|url| url.0)),
             ("grpc.listen", self.grpc_listen),
             ("lnurl.listen", self.lnurl_listen),
+            ("admin.listen", self.admin_listen),
             ("public_url", self.public_url),
             ("network", self.network),
             ("node.backend", self.node),
@@ -114,7 +118,7 @@ pub async fn migrate(args: ServeArgs) -> anyhow::Result<()> {
 }
 
 fn banner(config: &Config, listening: &Listening, simulated: bool) {
-    let Listening { grpc, lnurl, public_url } = listening;
+    let Listening { grpc, lnurl, admin, public_url } = listening;
     say!("withdrawd {} on {}", env!("CARGO_PKG_VERSION"), config.network);
     if simulated {
         say!("  money   SIMULATED: no real payment is ever made (--node lnd for a real node)");
@@ -123,6 +127,7 @@ fn banner(config: &Config, listening: &Listening, simulated: bool) {
     }
     say!("  gRPC    {grpc}");
     say!("  LNURL   {lnurl}, public as {public_url}");
+    say!("  admin   {admin}");
     let server =
         if grpc.port() == 50051 { String::new() } else { format!(" --server http://{grpc}") };
     let program = std::env::args().next().unwrap_or_else(|| "withdrawd".to_owned());

@@ -22,6 +22,7 @@ pub struct Config {
     pub keys: Keys,
     pub grpc: Grpc,
     pub lnurl: Lnurl,
+    pub admin: Admin,
     pub node: Node,
     pub limits: Limits,
     pub lnd: Lnd,
@@ -72,6 +73,14 @@ pub struct Lnurl {
     pub max_connections: usize,
     pub header_timeout_ms: i64,
     pub answer_timeout_ms: i64,
+}
+
+/// `[admin]`
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file documents every key")]
+pub struct Admin {
+    pub listen: SocketAddr,
 }
 
 /// `[node]`

@@ -11,4 +11,4 @@ mod server;
 mod status;
 mod withdraws;
 
-pub use server::{GrpcOptions, Health, LIVENESS, READINESS, Services, serve};
+pub use server::{GrpcOptions, Services, serve};

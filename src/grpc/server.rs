@@ -5,15 +5,11 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Server, server::TcpIncoming};
-use tonic_health::{
-    ServingStatus,
-    pb::health_server::{Health as HealthRpc, HealthServer},
-    server::HealthReporter,
-};
 
 use super::{operations::Operations, payments::Payments, withdraws::Withdraws};
 use crate::{
     domain::Millis,
+    health::{HealthRpc, HealthServer},
     pb::{
         self, operations_service_server::OperationsServiceServer,
         payment_service_server::PaymentServiceServer,
@@ -24,11 +20,6 @@ use crate::{
         OperationsService, PaymentService, ReconcileService, RestoreService, WithdrawService,
     },
 };
-
-/// The health service name of readiness: the database answers.
-pub const READINESS: &str = "withdraw.v1.WithdrawService";
-/// The health service name of liveness: the process answers; no database is asked.
-pub const LIVENESS: &str = "withdrawd.liveness";
 
 const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 /// A batch that is replayed after all of it was paid carries its invoices as well.
@@ -43,52 +34,6 @@ pub struct GrpcOptions {
     pub max_concurrent_streams: u32,
     /// After this a connection is asked to go, so that clients spread over new replicas.
     pub max_connection_age: Duration,
-}
-
-/// What probes are told.
-#[derive(Clone)]
-pub struct Health(HealthReporter);
-
-impl std::fmt::Debug for Health {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Health").finish_non_exhaustive()
-    }
-}
-
-impl Health {
-    /// What probes are told, NOT_SERVING so far, and the service that tells them.
-    pub async fn new() -> (Self, HealthServer<impl HealthRpc>) {
-        let (reporter, service) = tonic_health::server::health_reporter();
-        let health = Self(reporter);
-        // tonic-health says SERVING by itself.
-        health.started(false).await;
-        health.ready(false).await;
-        (health, service)
-    }
-
-    /// Startup (`""`) and liveness.
-    pub async fn started(&self, started: bool) {
-        self.set("", started).await;
-        self.set(LIVENESS, started).await;
-    }
-
-    /// Readiness.
-    pub async fn ready(&self, ready: bool) {
-        self.set(READINESS, ready).await;
-    }
-
-    /// Ends the streams of those who watch, which would keep a stopping server waiting.
-    pub async fn end_watches(&self) {
-        for name in ["", LIVENESS, READINESS] {
-            let mut reporter = self.0.clone();
-            reporter.clear_service_status(name).await;
-        }
-    }
-
-    async fn set(&self, name: &str, serving: bool) {
-        let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
-        self.0.set_service_status(name, status).await;
-    }
 }
 
 /// The use cases that are served.

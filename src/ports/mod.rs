@@ -9,5 +9,5 @@ pub use node::{
 };
 pub use store::{
     BoxError, ClaimOutcome, Claims, CreateOutcome, Events, Inherited, Instance, Integrity, Lane,
-    Leased, Nodes, Payments, Server, Store, StoreError, Upkeep, Withdraws,
+    Leased, Nodes, Payments, Schema, Server, Store, StoreError, Upkeep, Withdraws,
 };

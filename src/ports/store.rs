@@ -275,14 +275,25 @@ pub trait Nodes: Send + Sync {
     ) -> Result<NodeId, StoreError>;
 }
 
+/// A database's schema, as seen from this program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schema {
+    /// It is this program's.
+    Fits,
+    /// It waits for this program's migrations.
+    Older,
+    /// It has migrations that this program does not know.
+    Newer,
+}
+
 /// The store itself.
 #[async_trait]
 pub trait Upkeep: Send + Sync {
     /// The database's own clock.
     async fn database_now(&self) -> Result<Timestamp, StoreError>;
 
-    /// Whether the database answers.
-    async fn ping(&self) -> Result<(), StoreError>;
+    /// Whether the database answers, and whose schema it has by now: another program may migrate it.
+    async fn ping(&self) -> Result<Schema, StoreError>;
 
     /// The keys that show the secrets of ACTIVE requests.
     async fn keys_in_use(&self) -> Result<Vec<KeyId>, StoreError>;

@@ -124,6 +124,9 @@ pub trait Driver: Send + Sync + 'static {
     /// Reads outside of a transaction.
     async fn fetch(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<Self::Row>, StoreError>;
 
+    /// The newest migration that this program knows.
+    fn schema(&self) -> i64;
+
     /// The database's own clock.
     async fn now(&self) -> Result<Timestamp, StoreError>;
 

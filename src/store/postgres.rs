@@ -146,6 +146,10 @@ impl Driver for PostgresDriver {
         rows.await.map_err(Fault::into_error)
     }
 
+    fn schema(&self) -> i64 {
+        connect::MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+    }
+
     async fn now(&self) -> Result<Timestamp, StoreError> {
         let sql = Sql {
             doing: "read the database's clock",

@@ -236,6 +236,10 @@ impl Driver for SqliteDriver {
         rows.map_err(|error| fault(sql.doing, error).into_error())
     }
 
+    fn schema(&self) -> i64 {
+        MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+    }
+
     async fn now(&self) -> Result<Timestamp, StoreError> {
         Ok(self.clock.now())
     }

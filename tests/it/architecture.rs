@@ -17,7 +17,7 @@ use std::{
 use scan::{crate_paths, foreign_paths, tokens};
 
 /// What each room may name. A new room does not pass until its arrows are thought through.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("main", &["cli", "report"]),
     // lib.rs declares the rooms and names none.
     ("lib", &[]),
@@ -26,10 +26,12 @@ const ARROWS: [(&str, &[&str]); 17] = [
     (
         "app",
         &[
+            "admin",
             "background",
             "config",
             "domain",
             "grpc",
+            "health",
             "node",
             "ports",
             "report",
@@ -43,8 +45,10 @@ const ARROWS: [(&str, &[&str]); 17] = [
     // It makes the options of these rooms, so that none of them knows the configuration.
     ("config", &["background", "domain", "grpc", "node", "service", "sidecar", "store"]),
     ("telemetry", &["config"]),
-    ("grpc", &["report", "service", "domain", "runtime", "pb"]),
+    ("grpc", &["health", "report", "service", "domain", "runtime", "pb"]),
     ("sidecar", &["report", "service", "domain", "runtime"]),
+    ("admin", &["health", "domain", "runtime"]),
+    ("health", &[]),
     ("client", &["pb"]),
     ("pb", &[]),
     ("background", &["report", "service", "ports", "domain", "runtime"]),
@@ -76,21 +80,23 @@ const CRATES: [(&[&str], &[&str]); 4] = [
             "prost",
             "prost_types",
         ],
-        &["src/grpc/", "src/client/", "src/pb.rs", "src/node/lnd/"],
+        &["src/admin/", "src/client/", "src/grpc/", "src/health.rs", "src/node/lnd/", "src/pb.rs"],
     ),
     (&["sqlx"], &["src/store/"]),
     (
         &["hyper", "hyper_util", "http_body_util"],
-        &["src/sidecar/", "src/node/lnd/", "src/cli/fetch.rs"],
+        &["src/admin/", "src/sidecar/", "src/node/lnd/", "src/cli/fetch.rs"],
     ),
     (
         &["tokio", "tokio_util", "tokio_stream", "tokio_rustls", "rustls"],
         &[
             "src/main.rs",
+            "src/admin/",
             "src/app/",
             "src/background/",
             "src/cli/",
             "src/grpc/",
+            "src/health.rs",
             "src/node/",
             "src/runtime.rs",
             "src/service/",

@@ -136,6 +136,7 @@ impl Bench {
             ("store.database_url", database_url),
             ("grpc.listen", "127.0.0.1:0".to_owned()),
             ("lnurl.listen", "127.0.0.1:0".to_owned()),
+            ("admin.listen", "127.0.0.1:0".to_owned()),
             // Hours pass in a moment here: stories about silence set it themselves.
             ("node.heartbeat_stale_ms", "31536000000".to_owned()),
         ];
@@ -227,6 +228,14 @@ impl Bench {
 
     pub fn lnurl(&self) -> SocketAddr {
         self.life().running.listening.lnurl
+    }
+
+    pub fn grpc(&self) -> SocketAddr {
+        self.life().running.listening.grpc
+    }
+
+    pub fn admin(&self) -> SocketAddr {
+        self.life().running.listening.admin
     }
 
     pub fn data_dir(&self) -> &std::path::Path {

@@ -1,5 +1,5 @@
 //! The real binary, for what only a process has: a command line, an environment, signals, output.
-//! Both listeners take free ports; `listen.json` says which. (`daemon.rs` has the one in front of a
+//! All listeners take free ports; `listen.json` says which. (`daemon.rs` has the one in front of a
 //! real lnd.)
 
 use std::{
@@ -73,6 +73,10 @@ impl Home {
         Said::of(self.command(args).output().unwrap())
     }
 
+    pub fn run_with(&self, args: &[&str], environment: &[(&str, &str)]) -> Said {
+        Said::of(self.command(args).envs(environment.iter().copied()).output().unwrap())
+    }
+
     /// `serve` that must not start: what it said. Ports are free ones unless `args` name others.
     pub fn refused(&self, args: &[&str]) -> Said {
         self.refused_with(args, &[])
@@ -123,6 +127,7 @@ impl Home {
             err,
             grpc: SocketAddr::from(([0; 4], 0)),
             lnurl: SocketAddr::from(([0; 4], 0)),
+            admin: SocketAddr::from(([0; 4], 0)),
             public_url: String::new(),
         };
         let listening = until("listening", || {
@@ -137,6 +142,7 @@ impl Home {
         let text = |key: &str| listening[key].as_str().unwrap();
         service.grpc = text("grpc").parse().unwrap();
         service.lnurl = text("lnurl").parse().unwrap();
+        service.admin = text("admin").parse().unwrap();
         text("public_url").clone_into(&mut service.public_url);
         service
     }
@@ -146,7 +152,8 @@ impl Home {
 pub fn free_ports(command: &mut Command) {
     command
         .env("WITHDRAWD__GRPC__LISTEN", "127.0.0.1:0")
-        .env("WITHDRAWD__LNURL__LISTEN", "127.0.0.1:0");
+        .env("WITHDRAWD__LNURL__LISTEN", "127.0.0.1:0")
+        .env("WITHDRAWD__ADMIN__LISTEN", "127.0.0.1:0");
 }
 
 /// A running service; killed when dropped.
@@ -156,6 +163,7 @@ pub struct Service {
     err: PathBuf,
     pub grpc: SocketAddr,
     pub lnurl: SocketAddr,
+    pub admin: SocketAddr,
     pub public_url: String,
 }
 
@@ -222,18 +230,22 @@ impl Service {
         self.signal("INT")
     }
 
-    /// Sends a signal, and waits for nothing.
-    pub fn tell(&self, name: &str) {
+    /// Does not wait for its end.
+    pub fn begin_to_terminate(&self) {
+        self.send("TERM");
+    }
+
+    fn send(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
     fn signal(&mut self, name: &str) -> ExitStatus {
-        self.tell(name);
+        self.send(name);
         self.ended()
     }
 
-    /// How it ends, after a signal.
+    /// Waits for its end.
     pub fn ended(&mut self) -> ExitStatus {
         until("ended", || self.child.try_wait().unwrap())
     }

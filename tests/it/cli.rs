@@ -198,6 +198,7 @@ fn a_start_that_cannot_be_says_which_option_to_change() {
     for (args, word) in [
         (&["--grpc-listen", &taken][..], "grpc.listen (--grpc-listen)"),
         (&["--lnurl-listen", &taken], "lnurl.listen (--lnurl-listen)"),
+        (&["--admin-listen", &taken], "admin.listen (--admin-listen)"),
         (&["--grpc-listen", "nowhere"], "grpc.listen"),
         (&["--lnurl-listen", "0.0.0.0:0"], "public_url"),
         (&["--public-url", "http://pay.example.com"], "public_url: must be https"),

@@ -82,6 +82,7 @@ impl Home {
                 ("store.database_url", &database_url),
                 ("grpc.listen", "127.0.0.1:0"),
                 ("lnurl.listen", "127.0.0.1:0"),
+                ("admin.listen", "127.0.0.1:0"),
                 ("node.backend", "lnd"),
                 // Each story has a store of its own, and all of them one payer.
                 ("node.shared", "true"),

@@ -19,8 +19,8 @@ use withdrawd::{
     ports::{
         ClaimOutcome, Claims, CreateOutcome, Events, Inherited, Instance, Integrity, Introduction,
         Lane, Leased, LightningNode, LookUp, NodeError, NodeHealth, NodeTraits, Nodes, Payments,
-        PaymentsPage, PaymentsQuery, SendOrder, SendStream, Server, Store, StoreError, Upkeep,
-        Withdraws,
+        PaymentsPage, PaymentsQuery, Schema, SendOrder, SendStream, Server, Store, StoreError,
+        Upkeep, Withdraws,
     },
     runtime::Clock,
 };
@@ -303,7 +303,7 @@ impl Upkeep for FaultyStore {
         Ok(self.clock.now())
     }
 
-    async fn ping(&self) -> Result<(), StoreError> {
+    async fn ping(&self) -> Result<Schema, StoreError> {
         self.inner.ping().await
     }
 

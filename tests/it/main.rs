@@ -7,6 +7,7 @@
     reason = "a test that meets the unexpected has failed, and tests wait for real processes"
 )]
 
+mod admin;
 mod architecture;
 mod asked;
 mod attacks;

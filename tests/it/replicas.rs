@@ -37,6 +37,7 @@ async fn replica(url: &str, node: Arc<dyn LightningNode>, dir: &std::path::Path)
         ("store.database_url", url.to_owned()),
         ("grpc.listen", "127.0.0.1:0".to_owned()),
         ("lnurl.listen", "127.0.0.1:0".to_owned()),
+        ("admin.listen", "127.0.0.1:0".to_owned()),
     ];
     let config = Config::defaults(&settings).unwrap();
     let store: Arc<dyn Store> =

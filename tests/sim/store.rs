@@ -15,7 +15,7 @@ use withdrawd::{
     },
     ports::{
         ClaimOutcome, Claims, CreateOutcome, Events, Introduction, Lane, Leased, Nodes, Payments,
-        StoreError, Upkeep, Withdraws,
+        Schema, StoreError, Upkeep, Withdraws,
     },
 };
 
@@ -289,7 +289,7 @@ impl Upkeep for GatedStore {
         self.read("database_now", now).await
     }
 
-    async fn ping(&self) -> Result<(), StoreError> {
+    async fn ping(&self) -> Result<Schema, StoreError> {
         self.read("ping", self.inner().ping()).await
     }
 

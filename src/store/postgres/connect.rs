@@ -7,7 +7,7 @@ use sqlx::{Connection, PgConnection, PgPool, migrate::Migrator, postgres::PgPool
 use super::{PostgresOptions, durability, fault};
 use crate::ports::StoreError;
 
-static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/postgres");
+pub static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/postgres");
 
 /// Why a connection cannot be used for money.
 #[derive(Debug, thiserror::Error)]

@@ -315,6 +315,11 @@ pub fn one_bytes32(row: &impl Cells, column: &'static str) -> Parsed<[u8; 32]> {
     Reader(row).bytes32(column)
 }
 
+/// The newest migration that has run.
+pub fn schema<R: Cells>(row: Option<&R>) -> Parsed<i64> {
+    Ok(Reader(known("version", row)?).opt_int("version")?.unwrap_or(0))
+}
+
 /// A text column.
 pub fn one_text(row: &impl Cells, column: &'static str) -> Parsed<String> {
     Reader(row).text(column)

@@ -368,5 +368,7 @@ pub const KEYS_IN_USE: Sql = sql(
 pub const ANY_WITHDRAW: Sql =
     sql("look for any withdraw request", "-- withdraw.any\nselect id from withdraws limit 1");
 
-pub const PING: Sql =
-    sql("reach the database", "-- ping\nselect id from withdraws where id is null limit 1");
+pub const SCHEMA: Sql = sql(
+    "read the schema's version",
+    "-- schema\nselect max(version) as version from _sqlx_migrations where success",
+);

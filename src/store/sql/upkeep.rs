@@ -1,11 +1,13 @@
 //! The store itself: its clock, its health, its keys.
 
+use std::cmp::Ordering;
+
 use async_trait::async_trait;
 
 use super::{SqlStore, rows, statements};
 use crate::{
     domain::{KeyId, Timestamp},
-    ports::{StoreError, Upkeep},
+    ports::{Schema, StoreError, Upkeep},
     store::driver::Driver,
 };
 
@@ -15,9 +17,14 @@ impl<D: Driver> Upkeep for SqlStore<D> {
         self.driver().now().await
     }
 
-    async fn ping(&self) -> Result<(), StoreError> {
-        // Reads a table rather than nothing, so that a database without migrations does not pass.
-        self.driver().fetch(statements::PING, Vec::new()).await.map(drop)
+    async fn ping(&self) -> Result<Schema, StoreError> {
+        let rows = self.driver().fetch(statements::SCHEMA, Vec::new()).await?;
+        let found = rows::schema(rows.first())?;
+        Ok(match found.cmp(&self.driver().schema()) {
+            Ordering::Less => Schema::Older,
+            Ordering::Equal => Schema::Fits,
+            Ordering::Greater => Schema::Newer,
+        })
     }
 
     async fn keys_in_use(&self) -> Result<Vec<KeyId>, StoreError> {

@@ -302,12 +302,12 @@ async fn two_pods_pay_once_and_end_one_after_the_other() {
     lab.assert_paid_once(&invoice, 1000).await;
 
     let [first, second] = &mut pods;
-    first.service.tell("TERM");
+    first.service.begin_to_terminate();
     until("it is not ready", || (!first.probe(&ready)).then_some(()));
     first.probes(&[live]);
     assert!(first.service.create("10")["claimable"].as_bool().unwrap());
     second.probes(&[ready]);
-    first.ends_within(grace);
+    first.ended_within(grace);
     let invoice = lab.invoice("payee", 1000);
     tell(second, second, "https://pay.example.com", invoice.text).await;
     second.ends_within(grace);

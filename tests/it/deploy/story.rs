@@ -124,8 +124,14 @@ impl Deployed {
 
     /// SIGTERM: it exits 0 within the time that it is given before it would be killed.
     pub fn ends_within(&mut self, seconds: u64) {
+        self.service.begin_to_terminate();
+        self.ended_within(seconds);
+    }
+
+    /// The same, after it was told. A second SIGTERM would end it at once.
+    pub fn ended_within(&mut self, seconds: u64) {
         let began = Instant::now();
-        let status = self.service.terminate();
+        let status = self.service.ended();
         assert_eq!(status.code(), Some(0), "{}", self.service.log());
         assert!(began.elapsed() < Duration::from_secs(seconds), "{:?}", began.elapsed());
     }

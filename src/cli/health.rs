@@ -1,0 +1,94 @@
+//! `withdrawd health`: a probe, for images without a shell.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use url::Url;
+
+use super::{fetch, printable};
+use crate::config::Config;
+
+/// Shorter than the usual patience of whoever runs it.
+const TIMEOUT: Duration = Duration::from_secs(4);
+const MAX_SHOWN_CHARS: usize = 200;
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Probe {
+    /// The process answers.
+    Live,
+    /// It can be sent calls: its database answers.
+    Ready,
+    /// It has started.
+    Started,
+}
+
+#[derive(Debug, Args)]
+pub struct HealthArgs {
+    #[arg(value_enum, default_value_t = Probe::Ready)]
+    probe: Probe,
+    /// <http://HOST:PORT> of the admin listener; by default where the configuration puts it.
+    #[arg(long, env = "WITHDRAWD_ADMIN")]
+    admin: Option<Url>,
+    /// The file that `serve` reads.
+    #[arg(long, env = "WITHDRAWD_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+/// Says one line, and fails if the answer is no.
+pub async fn health(args: HealthArgs) -> anyhow::Result<()> {
+    let mut url = match args.admin {
+        Some(url) => url,
+        None => configured(Config::load(args.config.as_deref(), &[])?.admin.listen)?,
+    };
+    url.set_path(match args.probe {
+        Probe::Live => "healthz",
+        Probe::Ready => "readyz",
+        Probe::Started => "startupz",
+    });
+    let asked = tokio::time::timeout(TIMEOUT, fetch::text(&url)).await;
+    let (status, text) = asked.context("no answer in time")??;
+    let line: String = printable(text.trim()).chars().take(MAX_SHOWN_CHARS).collect();
+    if status.is_success() {
+        say!("{line}");
+        return Ok(());
+    }
+    if line.is_empty() {
+        bail!("the answer is {status}");
+    }
+    bail!(line);
+}
+
+/// Where to ask whoever listens there.
+fn configured(listen: SocketAddr) -> anyhow::Result<Url> {
+    if listen.port() == 0 {
+        bail!("admin.listen takes a free port; say which with --admin (listen.json has it)");
+    }
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    Ok(Url::parse(&format!("http://{}", SocketAddr::new(ip, listen.port())))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_listens_everywhere_is_asked_here() {
+        for (listen, url) in [
+            ("0.0.0.0:9090", "http://127.0.0.1:9090/"),
+            ("[::]:9090", "http://[::1]:9090/"),
+            ("10.0.0.7:81", "http://10.0.0.7:81/"),
+        ] {
+            assert_eq!(configured(listen.parse().unwrap()).unwrap().as_str(), url);
+        }
+        configured("127.0.0.1:0".parse().unwrap()).unwrap_err();
+    }
+}
