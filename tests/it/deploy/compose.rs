@@ -1,6 +1,6 @@
 //! deploy/compose.yaml, as `docker compose` reads it.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
 use serde_json::Value;
 use withdrawd::config::Config;
@@ -12,7 +12,7 @@ use super::{
     story::{Deployed, Listeners, Probe, database_over_tcp, invoice_of, tell},
     texts, yaml,
 };
-use crate::binary::given;
+use crate::{binary::given, lab::Lab};
 
 type Variables = BTreeMap<String, String>;
 
@@ -105,11 +105,20 @@ fn started(file: &Value, name: &str, host: &Variables, differences: &Differences
     for volume in service.get("volumes").map(texts).unwrap_or_default() {
         let mut parts = volume.split(':');
         let (source, target) = (parts.next().unwrap(), parts.next().unwrap());
-        assert!(file["volumes"].get(source).is_some(), "{source} is no volume");
-        let path = match parts.next() {
-            None => machine.writable(target),
-            Some("ro") => machine.volume(target, &BTreeMap::new(), 0o444),
-            Some(mode) => panic!("not understood: {mode}"),
+        let path = match (parts.next(), source.starts_with('/')) {
+            (Some("ro"), true) => {
+                machine.mount(source.as_ref(), target, "ro");
+                source.into()
+            }
+            (mode, false) => {
+                assert!(file["volumes"].get(source).is_some(), "{source} is no volume");
+                match mode {
+                    None => machine.writable(target),
+                    Some("ro") => machine.volume(target, &BTreeMap::new(), 0o444),
+                    Some(mode) => panic!("not understood: {mode}"),
+                }
+            }
+            other => panic!("not understood: {other:?}"),
         };
         volumes.insert(target.to_owned(), path);
     }
@@ -126,7 +135,7 @@ fn the_password_has_to_be_chosen_and_all_else_has_a_default() {
     if given("WITHDRAWD_TEST_PYTHON").is_none() {
         return;
     }
-    assert!(composed(&Variables::new()).unwrap_err().contains("openssl rand"));
+    assert!(composed(&Variables::new()).unwrap_err().contains("deploy/.env"));
     let file = composed(&host()).unwrap();
     let environment = &file["services"]["withdrawd"]["environment"];
     assert_eq!(environment["WITHDRAWD__NODE__BACKEND"], "simulated");
@@ -158,33 +167,78 @@ fn its_services_have_no_more_than_they_need() {
     assert_eq!(needs["postgres"]["condition"], "service_healthy");
 }
 
-/// As it is: only a password was chosen. The migration goes first.
+/// The migration, then the service, whose requests are paid; what differs for both is listed.
+async fn pays(
+    host: &Variables,
+    mut differences: Differences,
+    extra: &[(&str, &str)],
+    invoice: String,
+) {
+    let listeners = Listeners::differing_from(&mut differences, "0.0.0.0");
+    let database = database_over_tcp().await;
+    differences.list("withdrawd:5ec2e7@postgres:5432/withdrawd", &database);
+    let file = composed(host).unwrap();
+
+    let migrate = started(&file, "migrate", host, &differences);
+    let said = migrate.machine.run(&migrate.argv, &migrate.env);
+    assert_eq!(said.ok(), "the schema is up to date\n");
+
+    let service = started(&file, "withdrawd", host, &differences);
+    differences.assert_used();
+    let grace = file["services"]["withdrawd"]["stop_grace_period"].as_str().unwrap();
+    let grace: u64 = grace.strip_suffix('s').unwrap().parse().unwrap();
+    let Started { machine, argv, mut env, volumes } = service;
+    env.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    assert!(grace > longest_stop(&Image::shipped().config(), &env));
+    let public_url = env["WITHDRAWD__PUBLIC_URL"].clone();
+    let mut deployed = Deployed::start(machine, &argv, env, &volumes["/data"], listeners.admin);
+    deployed.probes(&[Probe::Command(Image::shipped().health)]);
+    tell(&deployed, &deployed, &public_url, invoice).await;
+    deployed.ends_within(grace);
+}
+
+/// Only a password was chosen: it pays with the simulated node.
 #[tokio::test(flavor = "multi_thread")]
 async fn it_pays_as_it_is() {
     if given("WITHDRAWD_TEST_PYTHON").is_none() || given("WITHDRAWD_TEST_POSTGRES_URL").is_none() {
         return;
     }
-    let (host, mut differences) = (host(), Differences::default());
-    let listeners = Listeners::differing_from(&mut differences, "0.0.0.0");
-    let database = database_over_tcp().await;
-    differences.list("withdrawd:5ec2e7@postgres:5432/withdrawd", &database);
-    let file = composed(&host).unwrap();
+    pays(&host(), Differences::default(), &[], invoice_of(1000)).await;
+}
 
-    let migrate = started(&file, "migrate", &host, &differences);
-    let said = migrate.machine.run(&migrate.argv, &migrate.env);
-    assert_eq!(said.ok(), "the schema is up to date\n");
-
-    let service = started(&file, "withdrawd", &host, &differences);
-    differences.assert_used();
-    let grace = file["services"]["withdrawd"]["stop_grace_period"].as_str().unwrap();
-    let grace: u64 = grace.strip_suffix('s').unwrap().parse().unwrap();
-    let Started { machine, argv, env, volumes } = service;
-    assert!(grace > longest_stop(&Image::shipped().config(), &env));
-    let public_url = env["WITHDRAWD__PUBLIC_URL"].clone();
-    let mut deployed = Deployed::start(machine, &argv, env, &volumes["/data"], listeners.admin);
-    deployed.probes(&[Probe::Command(Image::shipped().health)]);
-    tell(&deployed, &deployed, &public_url, invoice_of(1000)).await;
-    deployed.ends_within(grace);
+/// With the variables that its first lines name, and a directory of lnd's two files.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_pays_with_lnd() {
+    let postgres = given("WITHDRAWD_TEST_POSTGRES_URL");
+    let (Some(lab), Some(_)) = (Lab::open(), postgres.and(given("WITHDRAWD_TEST_PYTHON"))) else {
+        return;
+    };
+    let _up = lab.together().await;
+    let lnd = tempfile::tempdir().unwrap();
+    fs::set_permissions(lnd.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    for (name, key) in [("payer.macaroon", "payer_macaroon"), ("tls.cert", "tls_cert")] {
+        let copy = lnd.path().join(name);
+        fs::copy(lab.fact("payer", key), &copy).unwrap();
+        fs::set_permissions(copy, fs::Permissions::from_mode(0o444)).unwrap();
+    }
+    let key = hex::encode(rand::random::<[u8; 32]>());
+    let endpoint = format!("https://{}", lab.fact("payer", "rpc"));
+    let mut host = host();
+    let chosen = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9"),
+        ("WITHDRAWD_LND_DIR", lnd.path().to_str().unwrap()),
+        ("WITHDRAWD_LND_ENDPOINT", &endpoint),
+        ("WITHDRAWD_MASTER_KEY", &key),
+        ("WITHDRAWD_NETWORK", "regtest"),
+        ("WITHDRAWD_NODE", "lnd"),
+        ("WITHDRAWD_PUBLIC_URL", "https://pay.example.com"),
+    ];
+    host.extend(chosen.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let invoice = lab.invoice("payee", 1000);
+    // All tests pay from one lnd.
+    let shared = [("WITHDRAWD__NODE__SHARED", "true")];
+    pays(&host, Differences::default(), &shared, invoice.text.clone()).await;
+    lab.assert_paid_once(&invoice, 1000).await;
 }
 
 /// The seconds that a deployment may take to end, by its file and its environment.

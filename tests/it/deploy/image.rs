@@ -76,7 +76,8 @@ impl Image {
     }
 
     fn copy(&mut self, words: &[&str]) {
-        let (options, paths): (Vec<_>, Vec<_>) = words.iter().copied().partition(|word| word.starts_with("--"));
+        let (options, paths): (Vec<_>, Vec<_>) =
+            words.iter().copied().partition(|word| word.starts_with("--"));
         let (target, sources) = paths.split_last().unwrap();
         for source in sources {
             let copied =
@@ -93,6 +94,7 @@ impl Image {
         let mut machine = Machine::with(BINARY);
         assert_eq!(self.user, format!("{USER}:{USER}"));
         machine.user(USER);
+        machine.directory("/data");
         for (target, source) in &self.files {
             machine.file(target, &differences.applied(&shipped(source)));
         }
@@ -166,22 +168,55 @@ fn all_that_is_built_from_reaches_the_build() {
     }
 }
 
-/// `docker run` as the guide has it, on SQLite and the simulated node, with a volume for both.
+/// What the guide's `docker run` gives: the environment, and where volumes are mounted.
+fn docker_run(image: &Image) -> (BTreeMap<String, String>, Vec<String>) {
+    let guide = shipped("deploy/operations.md");
+    let line = guide.lines().find(|line| line.starts_with("docker run ")).unwrap();
+    let (mut env, mut volumes) = (image.env.clone(), Vec::new());
+    let mut words = line.split(' ').skip(2).peekable();
+    while let Some(option) = words.next_if(|word| word.starts_with("--")) {
+        let mut value = || words.next().unwrap();
+        match option {
+            "--read-only" | "--detach" => {}
+            "--cap-drop" => assert_eq!(value(), "ALL"),
+            "--security-opt" => assert_eq!(value(), "no-new-privileges"),
+            "--publish" => {
+                let port = value().strip_prefix("127.0.0.1:").unwrap().split_once(':').unwrap().1;
+                assert!(image.exposed.contains(&port.parse().unwrap()));
+            }
+            "--env" => {
+                let (name, value) = value().split_once('=').unwrap();
+                env.insert(name.to_owned(), value.to_owned());
+            }
+            "--volume" => volumes.push(value().split_once(':').unwrap().1.to_owned()),
+            _ => panic!("not understood: {option}"),
+        }
+    }
+    assert!(words.next().unwrap().starts_with("withdrawd:"));
+    assert_eq!(words.next(), None);
+    (env, volumes)
+}
+
+/// `docker run` as the guide has it: on SQLite and the simulated node, with a volume for both.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_image_pays() {
     let image = Image::shipped();
     let mut differences = Differences::default();
     let listeners = Listeners::differing_from(&mut differences, "0.0.0.0");
     let mut machine = image.machine(&differences);
-    let data = machine.writable("/data");
-    let mut env = image.env.clone();
-    env.insert("WITHDRAWD__PUBLIC_URL".to_owned(), "https://pay.example.com".to_owned());
-    let argv = image.argv(None);
     differences.assert_used();
+    let (env, volumes) = docker_run(&image);
+    assert_eq!(volumes, ["/data"]);
+    let data = machine.writable("/data");
+    let public_url = env["WITHDRAWD__PUBLIC_URL"].clone();
 
+    let argv = image.argv(None);
     let mut deployed = Deployed::start(machine, &argv, env, &data, listeners.admin);
-    deployed.probes(&[Probe::Command(image.health.clone())]);
-    tell(&deployed, &deployed, "https://pay.example.com", invoice_of(1000)).await;
+    assert!(data.join("withdrawd.sqlite").exists());
+    let health = Probe::Command(image.health.clone());
+    deployed.probes(std::slice::from_ref(&health));
+    tell(&deployed, &deployed, &public_url, invoice_of(1000)).await;
+    // Docker's own patience with a container that does not end.
     deployed.ends_within(10);
-    assert!(!deployed.probe(&Probe::Command(image.health)));
+    assert!(!deployed.probe(&health));
 }

@@ -272,9 +272,12 @@ async fn two_pods_pay_once_and_end_one_after_the_other() {
     let container = &template["containers"][0];
     let [startup, ready, live] = probes(container);
 
-    let mut first = Differences::default();
-    Listeners::differing_from(&mut first, "0.0.0.0");
-    let job = Pod::of(&objects, objects.only("Job"), "withdrawd-migrate-1", &first);
+    // A pod that comes before the migration says what it lacks, and ends: it is started again.
+    let before = Pod::of(&objects, deployment, "withdrawd-0", &Differences::default());
+    let said = before.machine.run(&before.argv, &before.env);
+    assert!(said.code == Some(1) && said.err.contains("the store cannot be opened"), "{said:?}");
+    let job =
+        Pod::of(&objects, objects.only("Job"), "withdrawd-migrate-1", &Differences::default());
     assert_eq!(job.machine.run(&job.argv, &job.env).ok(), "the schema is up to date\n");
 
     assert_eq!(deployment["spec"]["replicas"], 2);

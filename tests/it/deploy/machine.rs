@@ -108,6 +108,12 @@ impl Machine {
         self.user = user;
     }
 
+    /// An empty directory of the image, its user's.
+    pub fn directory(&self, path: &str) {
+        fs::create_dir_all(self.path(path)).unwrap();
+        self.lend(&self.path(path), self.user, self.user);
+    }
+
     /// A file of the image.
     pub fn file(&self, path: &str, content: &str) {
         fs::write(self.made(path), content).unwrap();

@@ -7,6 +7,7 @@
 
 mod checks;
 mod compose;
+mod guide;
 mod image;
 mod kubernetes;
 mod machine;

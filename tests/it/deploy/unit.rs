@@ -15,7 +15,7 @@ pub const UNIT: &str = "deploy/systemd/withdrawd.service";
 const CREDENTIALS: &str = "/run/credentials/withdrawd.service";
 
 /// What decides how it starts and ends; and what confines it, which `systemd-analyze` knows.
-const STARTS: [&str; 11] = [
+const STARTS: [&str; 12] = [
     "Environment",
     "EnvironmentFile",
     "ExecStart",
@@ -24,6 +24,7 @@ const STARTS: [&str; 11] = [
     "Restart",
     "RestartSec",
     "StateDirectory",
+    "StateDirectoryMode",
     "TimeoutStopSec",
     "Type",
     "User",
@@ -53,10 +54,10 @@ fn specified(text: &str) -> String {
 #[test]
 fn whatever_starts_it_is_understood() {
     let text = shipped(UNIT);
-    let known = ["Exec", "Environment", "Credential", "WorkingDirectory", "RootDirectory", "Pass"];
+    let kinds = ["Exec", "Root", "Working", "PassEnv", "UnsetEnv", "SetCred", "Bind", "Tempo"];
     for line in text.lines().filter(|line| !line.starts_with('#')) {
-        if known.iter().any(|part| line.contains(part)) {
-            let (key, _) = line.split_once('=').unwrap();
+        let key = line.split('=').next().unwrap();
+        if kinds.iter().any(|kind| key.starts_with(kind)) || key.contains("Directory") {
             assert!(STARTS.contains(&key), "not understood: {line}");
         }
     }
