@@ -23,6 +23,7 @@ mod clusters;
 mod contract;
 mod crashes;
 mod daemon;
+mod deploy;
 mod doubts;
 mod exhaustive;
 mod faults;

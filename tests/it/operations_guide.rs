@@ -15,8 +15,18 @@ use crate::{
 };
 
 const GUIDE: &str = "deploy/operations.md";
-const STORIES: [&str; 7] =
-    ["by-hand", "doubt", "fence", "release", "standing", "unpaid", "upgrade"];
+/// "kubernetes" and "systemd" are told in `deploy/guide.rs`.
+const STORIES: [&str; 9] = [
+    "by-hand",
+    "doubt",
+    "fence",
+    "kubernetes",
+    "release",
+    "standing",
+    "systemd",
+    "unpaid",
+    "upgrade",
+];
 
 /// So that what may still arrive is over soon.
 const SHORT: [(&str, &str); 3] = [
