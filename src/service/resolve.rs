@@ -8,6 +8,7 @@ use crate::{
     },
     ports::{Leased, StoreError},
     report::chain,
+    trace,
 };
 
 /// A row that moves so often is being fought over by more than a payer and an operator.
@@ -93,7 +94,9 @@ impl PaymentService {
 fn told(payment: &Payment, by: &Operator) {
     let Payment { id, withdraw, payment_hash, .. } = payment;
     let (operator, state) = (&by.name, payment.state.name());
-    tracing::warn!(payment = %id, %withdraw, %payment_hash, operator, state, "resolved by an operator");
+    let claim_trace_id = trace::claim_trace_id(payment);
+    tracing::warn!(payment = %id, %withdraw, %payment_hash, operator, state, claim_trace_id,
+        "resolved by an operator");
     if let State::Paid { fee, .. } = payment.state
         && fee > payment.fee_limit
     {
