@@ -34,7 +34,8 @@ pub async fn observed<T>(
         "error.type" = Empty,
     );
     trace::continue_from(&span, |header| metadata.get(header)?.to_str().ok());
-    told(runtime, method, metadata, limit, work).instrument(span).await
+    // Handlers are large: not on the stack, nor twice in the future of every RPC.
+    Box::pin(told(runtime, method, metadata, limit, work)).instrument(span).await
 }
 
 async fn told<T>(

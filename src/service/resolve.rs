@@ -28,9 +28,13 @@ impl PaymentService {
     async fn resolve_as(&self, resolution: &Resolution) -> Result<Payment, ServiceError> {
         // What may have been written by a COMMIT whose answer was lost.
         let mut doubtful: Option<Operator> = None;
-        for _ in 0..TRIES {
+        for tries in 0..TRIES {
             let found = self.store.payment(resolution.payment).await?;
             let leased = found.ok_or(ServiceError::PaymentNotFound)?;
+            if tries == 0 {
+                trace::link_made(&leased.withdraw);
+                trace::link_claimed(&leased.payment);
+            }
             if let Some(by) = &doubtful
                 && self.is_written(&leased.payment, by).await?
             {

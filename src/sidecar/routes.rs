@@ -44,7 +44,7 @@ impl Routes {
         let span = span(request.method(), self.route_of(request.uri()));
         let headers = request.headers();
         trace::continue_from(&span, |header| headers.get(header)?.to_str().ok());
-        self.told(request).instrument(span).await
+        Box::pin(self.told(request)).instrument(span).await
     }
 
     /// Answers a request and writes one line about it.

@@ -48,7 +48,7 @@ pub fn init(log: &Log) -> Result<Telemetry, BadOption> {
     let provider = traces::provider()?;
 
     // Lines tell their trace, not the spans that they are in.
-    let events = filter_fn(|metadata| metadata.is_event()).with_max_level_hint(LevelFilter::TRACE);
+    let events = filter_fn(is_line).with_max_level_hint(LevelFilter::TRACE);
     let format = lines::format().with_target(false);
     let lines = lines::layer().with_writer(std::io::stderr);
     let lines = match style {
@@ -63,7 +63,7 @@ pub fn init(log: &Log) -> Result<Telemetry, BadOption> {
         }
     };
     // Whatever the level of the log. Its lines stay out of the spans: they are in the log.
-    let spans = filter_fn(|metadata| is_ours(metadata)).with_max_level_hint(LevelFilter::INFO);
+    let spans = filter_fn(is_our_span).with_max_level_hint(LevelFilter::INFO);
     let traces = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer(TARGET))
         .with_location(false)
@@ -78,7 +78,11 @@ pub fn init(log: &Log) -> Result<Telemetry, BadOption> {
     Ok(Telemetry { provider })
 }
 
-fn is_ours(metadata: &Metadata<'_>) -> bool {
+fn is_line(metadata: &Metadata<'_>) -> bool {
+    metadata.is_event()
+}
+
+fn is_our_span(metadata: &Metadata<'_>) -> bool {
     let target = metadata.target();
     metadata.is_span()
         && target.strip_prefix(TARGET).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
@@ -89,8 +93,10 @@ impl Telemetry {
     /// nobody waiting for longer than `limit`.
     pub async fn flush(self, limit: Duration) {
         let provider = self.provider;
-        let flush = move || provider.shutdown_with_timeout(limit);
-        if !matches!(tokio::task::spawn_blocking(flush).await, Ok(Ok(()))) {
+        let (tell, hear) = tokio::sync::oneshot::channel();
+        // It blocks, and the end of the runtime would wait for a task of its own that does.
+        std::thread::spawn(move || tell.send(provider.shutdown_with_timeout(limit)));
+        if !matches!(hear.await, Ok(Ok(()))) {
             tracing::warn!("the last spans were not exported");
         }
     }

@@ -3,10 +3,8 @@
 use std::path::Path;
 
 use opentelemetry::{Key, KeyValue};
-use opentelemetry_otlp::{
-    SpanExporter, WithTonicConfig,
-    tonic_types::transport::{Certificate, ClientTlsConfig, Identity},
-};
+use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig, Identity};
+use opentelemetry_otlp::{SpanExporter, WithTonicConfig};
 use opentelemetry_sdk::{
     Resource,
     trace::{Sampler, SdkTracerProvider},
