@@ -7,6 +7,7 @@ use crate::{
     config::{BadOption, Config},
     domain::{Keyring, Network},
     node::{
+        ObservedNode,
         lnd::{LndNode, Macaroon},
         simulated::SimulatedNode,
     },
@@ -63,11 +64,12 @@ async fn store(
 }
 
 fn node(config: &Config, runtime: &Runtime) -> Result<Arc<dyn LightningNode>, StartError> {
-    match config.node.backend.as_str() {
+    let node = match config.node.backend.as_str() {
         "simulated" => simulated(config, runtime),
         "lnd" => lnd(config),
         _ => Err(BadOption::new("node.backend", "must be simulated or lnd").into()),
-    }
+    };
+    Ok(Arc::new(ObservedNode::new(node?)))
 }
 
 /// The key of one of the backend's options in the example file.
