@@ -40,6 +40,10 @@ impl<D: Driver> Driver for Observed<D> {
         self.inner.dialect()
     }
 
+    fn schema(&self) -> i64 {
+        self.inner.schema()
+    }
+
     async fn begin(&self) -> Result<Self::Tx, Fault> {
         let inner = watched(self.system, "begin", kind, self.inner.begin()).await?;
         Ok(ObservedTx { inner, system: self.system })
