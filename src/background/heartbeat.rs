@@ -69,12 +69,14 @@ impl Heartbeats {
             // Told already by whoever keeps the trust.
             return Ok(());
         }
+        let remembers = self.trust.has_memory(&seen).await?;
         let beat = Heartbeat {
             node: seen.id,
             alias: seen.alias,
             network: seen.network,
             at,
             synced: health.synced,
+            remembers,
             can_send: health.can_send,
             active_channels: health.active_channels.into(),
             busiest_channel_htlcs: health.busiest_channel_htlcs.into(),
@@ -93,6 +95,12 @@ impl Heartbeats {
             Some(halt @ Halt::ChannelsFull) => {
                 let in_flight = standing.in_flight;
                 tracing::error!(in_flight, halt = halt.name(), "too many payments are in flight");
+            }
+            Some(halt @ Halt::NodeForgot) => {
+                tracing::error!(
+                    halt = halt.name(),
+                    "the node was restored or wiped, or its records deleted"
+                );
             }
             Some(halt) => tracing::warn!(halt = halt.name(), "nothing new is accepted"),
             None => tracing::info!("claims are accepted again"),

@@ -18,6 +18,8 @@ pub struct Heartbeat {
     pub at: Timestamp,
     /// It has followed the chain to the tip.
     pub synced: bool,
+    /// It knows the newest payment that it was seen to know.
+    pub remembers: bool,
     /// What its active channels can send now, less their reserves.
     pub can_send: Msat,
     /// How many channels can be used.
@@ -158,6 +160,8 @@ pub enum Halt {
     Unverified,
     /// The node has not been heard of for too long, or is another one.
     NodeSilent,
+    /// The node no longer knows the newest payment that it was seen to know: nothing is sent by it.
+    NodeForgot,
     /// The node does not follow the chain.
     NodeUnsynced,
     /// Too many payments are in flight.
@@ -176,6 +180,7 @@ impl Halt {
             Self::Fenced => "FENCED",
             Self::Unverified => "UNVERIFIED",
             Self::NodeSilent => "NODE_SILENT",
+            Self::NodeForgot => "NODE_FORGOT",
             Self::NodeUnsynced => "NODE_UNSYNCED",
             Self::ChannelsFull => "CHANNELS_FULL",
             Self::NoLiquidity => "NO_LIQUIDITY",
@@ -222,6 +227,9 @@ impl Standing {
         // Either way: one from the future is of a clock that has been set back since.
         if now.since(beat.at).abs() > limits.heartbeat_stale {
             return Err(Halt::NodeSilent);
+        }
+        if !beat.remembers {
+            return Err(Halt::NodeForgot);
         }
         if !beat.synced {
             return Err(Halt::NodeUnsynced);
@@ -294,6 +302,7 @@ mod tests {
                 network: Network::Regtest,
                 at: NOW,
                 synced: true,
+                remembers: true,
                 can_send: sat(1010).to_msat(),
                 active_channels: 2,
                 busiest_channel_htlcs: 0,
@@ -353,6 +362,7 @@ mod tests {
             (Standing { heartbeat: None, ..standing() }, Halt::NodeSilent),
             (beat(|beat| beat.at = NOW.minus(Millis::from_ms(15_001))), Halt::NodeSilent),
             (beat(|beat| beat.at = NOW.plus(Millis::from_ms(15_001))), Halt::NodeSilent),
+            (beat(|beat| beat.remembers = false), Halt::NodeForgot),
             (beat(|beat| beat.synced = false), Halt::NodeUnsynced),
             (Standing { in_flight: 800, ..standing() }, Halt::ChannelsFull),
         ];

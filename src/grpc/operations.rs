@@ -277,6 +277,7 @@ const fn wire_halt(halt: Halt) -> pb::Halt {
         Halt::Fenced => pb::Halt::Fenced,
         Halt::Unverified => pb::Halt::Unverified,
         Halt::NodeSilent => pb::Halt::NodeSilent,
+        Halt::NodeForgot => pb::Halt::NodeForgot,
         Halt::NodeUnsynced => pb::Halt::NodeUnsynced,
         Halt::ChannelsFull => pb::Halt::ChannelsFull,
         Halt::NoLiquidity => pb::Halt::NoLiquidity,

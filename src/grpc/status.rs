@@ -43,13 +43,9 @@ pub fn from_error(error: &ServiceError) -> Status {
         }
         ServiceError::NotUnknown { payment_hash } => {
             let metadata = [("payment_hash".to_owned(), payment_hash.to_string())];
-            status(
-                Code::FailedPrecondition,
-                "NOT_UNKNOWN",
-                "the node made no such payment that the database does not know",
-                metadata.into(),
-                ErrorDetails::new(),
-            )
+            let text = format!("the node made no payment {payment_hash} that the database misses");
+            let details = ErrorDetails::new();
+            status(Code::FailedPrecondition, "NOT_UNKNOWN", &text, metadata.into(), details)
         }
         ServiceError::NotRestorable { withdraw, why } => {
             let metadata = [("withdraw_id".to_owned(), withdraw.to_string())];
@@ -61,6 +57,13 @@ pub fn from_error(error: &ServiceError) -> Status {
             Code::Unavailable,
             "NODE_UNAVAILABLE",
             "the node cannot be asked at the moment, please try again",
+        ),
+        // What a new server came with is closed when a lost send would be over.
+        ServiceError::Halted => plain(
+            Code::Unavailable,
+            "HALTED",
+            "the instance is halted, or has not made sure of its database for long enough; please try \
+             again in two minutes",
         ),
         ServiceError::Unavailable(_) => plain(
             Code::Unavailable,

@@ -53,6 +53,10 @@ pub enum ServiceError {
     /// The node cannot be asked.
     #[error("the node cannot be asked")]
     Node(#[source] NodeError),
+    /// Nothing is sent or closed now: the instance is halted, or this process has not made sure of its
+    /// database for long enough.
+    #[error("the instance is halted")]
+    Halted,
     /// The store cannot be reached, or its answer was lost: try again.
     #[error("the store is unavailable")]
     Unavailable(#[source] StoreError),
@@ -71,10 +75,10 @@ impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         match error {
             // A row that moves each time that it is read is a matter of load, not a defect.
-            StoreError::Unavailable { .. }
-            | StoreError::Unknown(_)
-            | StoreError::Stale
-            | StoreError::Halted(_) => Self::Unavailable(error),
+            StoreError::Unavailable { .. } | StoreError::Unknown(_) | StoreError::Stale => {
+                Self::Unavailable(error)
+            }
+            StoreError::Halted(_) => Self::Halted,
             StoreError::Failed { .. } => Self::Internal(error),
         }
     }

@@ -8,7 +8,7 @@ use crate::{
     domain::{
         Act, Change, FailureReason, FenceReason, Field, Hold, Millis, PaymentHash, PaymentId,
         Restored, State, Timestamp, Turn, Violation, Withdraw, WithdrawId, WithdrawView,
-        payment::Next,
+        payment::{Next, PaymentView},
     },
     ports::{LightningNode, ListedPayment, Store, StoreError},
     runtime::Runtime,
@@ -117,6 +117,11 @@ impl RestoreService {
             return Err(ServiceError::NotFenced);
         };
         let mut unknown = self.unknown().await?;
+        // All of them first: a mistake in one changes nothing.
+        for (withdraw, hash) in pairs {
+            let view = self.store.withdraw(*withdraw).await?.ok_or(ServiceError::NotFound)?;
+            fitting(&view, *hash, &unknown)?;
+        }
         for (withdraw, hash) in pairs {
             self.put_back(*withdraw, *hash, &mut unknown, &act).await?;
         }
@@ -145,20 +150,8 @@ impl RestoreService {
         act: &Act,
     ) -> Result<(), ServiceError> {
         let view = self.store.withdraw(id).await?.ok_or(ServiceError::NotFound)?;
-        // Done by an acknowledgement that was not answered.
-        if view.payment.as_ref().is_some_and(|payment| {
-            payment.payment_hash == hash && matches!(payment.state, State::Paid { .. })
-        }) {
-            return Ok(());
-        }
-        let Some(place) = unknown.iter().position(|listed| listed.record.payment_hash == hash)
-        else {
-            return Err(ServiceError::NotUnknown { payment_hash: hash });
-        };
+        let Some(place) = fitting(&view, hash, unknown)? else { return Ok(()) };
         let listed = &unknown[place];
-        // Nothing is given up for a pair that does not fit.
-        let fits = Restored::fits(&view.withdraw, &listed.record);
-        fits.map_err(|why| ServiceError::NotRestorable { withdraw: id, why })?;
         let view = self.give_up_unsent(view, act).await?;
         let now = self.runtime.clock.now();
         let new = PaymentId::new(now, &self.runtime.id_bits());
@@ -271,6 +264,27 @@ impl RestoreService {
     }
 }
 
+/// Where the payment stands that fits the request; none if an acknowledgement that was not answered, or
+/// stopped halfway, has put it back.
+fn fitting(
+    view: &WithdrawView,
+    hash: PaymentHash,
+    unknown: &[ListedPayment],
+) -> Result<Option<usize>, ServiceError> {
+    let is_paid = |payment: &PaymentView| {
+        payment.payment_hash == hash && matches!(payment.state, State::Paid { .. })
+    };
+    if view.payment.as_ref().is_some_and(is_paid) {
+        return Ok(None);
+    }
+    let place = unknown.iter().position(|listed| listed.record.payment_hash == hash);
+    let place = place.ok_or(ServiceError::NotUnknown { payment_hash: hash })?;
+    let withdraw = view.withdraw.id;
+    Restored::fits(&view.withdraw, &unknown[place].record)
+        .map_err(|why| ServiceError::NotRestorable { withdraw, why })?;
+    Ok(Some(place))
+}
+
 fn read_pairs(pairs: &[Pair]) -> Result<Vec<(WithdrawId, PaymentHash)>, ServiceError> {
     let mut violations = Vec::new();
     let mut read = Vec::with_capacity(pairs.len());
@@ -280,6 +294,12 @@ fn read_pairs(pairs: &[Pair]) -> Result<Vec<(WithdrawId, PaymentHash)>, ServiceE
     }
     for (index, pair) in pairs.iter().take(MAX_IDS).enumerate() {
         match (WithdrawId::parse(&pair.withdraw), PaymentHash::parse(&pair.payment_hash)) {
+            (Ok(withdraw), Some(hash))
+                if read.iter().any(|(other, its)| *other == withdraw || *its == hash) =>
+            {
+                let rule = "names a request or a payment that an entry before it names";
+                violations.push(Violation::new(Field::Paid, rule).of_entry(index));
+            }
             (Ok(withdraw), Some(hash)) => read.push((withdraw, hash)),
             (Err(_), _) | (_, None) => {
                 let rule = "must be a withdraw id (wr_…) and a payment hash (64 hex digits)";

@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex};
 
 use crate::{
-    domain::{NodeId, Payment, State, payment::Trust},
+    domain::{NodeId, Payment, PaymentId, State, Timestamp, payment::Trust},
     ports::{Connection, Introduction, LightningNode, LookUp, NodeError, Store, StoreError},
     runtime::Clock,
 };
@@ -114,7 +114,7 @@ impl NodeTrust {
         let witness = self.node.look_up(newest).await?;
         if witness.connection != look.connection {
             // It may be another process by now, with another memory: both are asked again.
-            return Err(NodeError::Unreachable("it was connected anew in between".into()).into());
+            return Err(anew());
         }
         let remembers = witness.record.is_some();
         // One that may itself be the newest that the node knew was left out as its own witness: what
@@ -124,6 +124,23 @@ impl NodeTrust {
             self.locked(|seen| seen.remembers = Some(look.connection));
         }
         Ok(remembers)
+    }
+
+    /// Whether the node that answers on this connection still knows the newest payment of all that it
+    /// was seen to know: what is accepted while it does not could not be sent.
+    pub async fn has_memory(&self, seen: &Introduction) -> Result<bool, Distrust> {
+        if self.locked(|known| known.remembers) == Some(seen.connection) {
+            return Ok(true);
+        }
+        let nobody = PaymentId::first_at(Timestamp::from_ms(0));
+        let Some(newest) = self.store.newest_known(&seen.id, nobody).await? else {
+            return Ok(true);
+        };
+        let witness = self.node.look_up(newest).await?;
+        if witness.connection != seen.connection {
+            return Err(anew());
+        }
+        Ok(witness.record.is_some())
     }
 
     fn tell(&self, seen: &Introduction, paying: &NodeId) {
@@ -144,4 +161,9 @@ impl NodeTrust {
             Err(poisoned) => with(&mut poisoned.into_inner()),
         }
     }
+}
+
+/// What answered is another process than the one before.
+fn anew() -> Distrust {
+    NodeError::Unreachable("it was connected anew in between".into()).into()
 }

@@ -111,6 +111,7 @@ impl Rows {
                 network: Network::Regtest,
                 at: NOW,
                 synced: true,
+                remembers: true,
                 can_send: Msat::MAX,
                 active_channels: 1,
                 busiest_channel_htlcs: 0,

@@ -168,6 +168,35 @@ async fn nothing_is_accepted_while_the_node_does_not_follow_the_chain() {
     .await;
 }
 
+/// A node that was wiped sends nothing more: what is accepted would hang. What was accepted before is
+/// sent no more either, and becomes a person's when it is too late.
+#[tokio::test]
+async fn nothing_is_accepted_while_the_node_has_lost_its_memory() {
+    on_every_store(async |bench| {
+        let (paid, waits) = (bench.create(10, 10).await, bench.create(10, 10).await);
+        bench.claim_ok(&paid, &bench.invoice(10)).await;
+        bench.work().await;
+        assert_eq!(bench.get(&paid.id).await.status(), Status::Paid);
+        bench.node.unreachable.store(true, SeqCst);
+        bench.claim_ok(&waits, &bench.invoice(10)).await;
+        bench.work().await;
+        bench.node.unreachable.store(false, SeqCst);
+        bench.node.restart();
+        bench.node.forget_all();
+
+        bench.beat().await;
+        assert_eq!(instance(&bench).await.halt(), Halt::NodeForgot);
+        let free = bench.create(10, 10).await;
+        refused(&bench, &free, 10).await;
+        bench.pass(Millis::from_secs(60)).await;
+        assert_eq!(bench.events_of(&waits.id).await, ["created", "claimed"]);
+        bench.pass(Millis::from_secs(3600)).await;
+        assert_eq!(bench.events_of(&waits.id).await, ["created", "claimed", "needs_operator"]);
+        assert_eq!(bench.node.settled(), 1);
+    })
+    .await;
+}
+
 /// What the node can send, with the fee limit, less what was accepted and is not out yet.
 #[tokio::test]
 async fn an_offer_is_no_larger_than_what_the_node_can_send() {

@@ -91,12 +91,12 @@ pub enum Heard {
 pub fn looked_up(payment: &Payment, look: &LookedUp, beside: Beside) -> Next {
     match look.trust {
         Trust::Same => {}
-        Trust::OtherNode => return distrusted(payment, OperatorReason::NodeChanged),
+        Trust::OtherNode => return distrusted(payment, OperatorReason::NodeChanged, false),
         // A proof is a proof, and "on its way" costs nothing to believe. The rest is amnesia.
         Trust::Forgetful => match look.word {
             Word::Succeeded { .. } | Word::InFlight(_) | Word::Contradiction(..) => {}
             Word::NotFound | Word::Failed(..) => {
-                return distrusted(payment, OperatorReason::NodeForgot);
+                return distrusted(payment, OperatorReason::NodeForgot, look.too_late);
             }
         },
     }
@@ -151,9 +151,12 @@ fn refused_after_repeats(payment: &Payment, reason: FailureReason) -> bool {
     reason == FailureReason::IncorrectPaymentDetails && payment.sends.count() > 1
 }
 
-fn distrusted(payment: &Payment, why: OperatorReason) -> Next {
+/// `gone`: the answer will not get better, and it is too late to send.
+fn distrusted(payment: &Payment, why: OperatorReason, gone: bool) -> Next {
     match payment.state {
         State::Sending | State::InFlight => Next::Doubt(why),
+        // It would wait for ever: a node does not remember again.
+        State::Reserved if gone => Next::Doubt(why),
         // Nothing was sent, or it is closed, or a person looks already.
         State::Reserved
         | State::NeedsOperator { .. }

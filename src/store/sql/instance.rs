@@ -138,6 +138,7 @@ fn beaten(beat: &Heartbeat) -> Vec<Value> {
         text(&beat.alias),
         int(beat.at.as_ms()),
         Value::Bool(beat.synced),
+        Value::Bool(beat.remembers),
         int(beat.can_send.get()),
         int(beat.active_channels),
         int(beat.busiest_channel_htlcs),

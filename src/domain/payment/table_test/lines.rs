@@ -123,6 +123,7 @@ const IN_FLIGHT: &[From] = &[From::InFlight];
 const FOLLOWED: &[From] = &[From::Sending, From::InFlight];
 const CLOSED: &[From] = &[From::Failed];
 const DOUBT: &[From] = &[From::NeedsOperator];
+const ENDED_OR_DOUBT: &[From] = &[From::NeedsOperator, From::Failed, From::Paid];
 const OTHERS: &[From] = &[From::Reserved, From::NeedsOperator, From::Failed, From::Paid];
 
 pub const LINES: &[Line] = &[
@@ -191,7 +192,9 @@ pub const LINES: &[Line] = &[
     line(18, FOLLOWED, ANYTHING, &[When::OtherNode]),
     line(18, OTHERS, ANYTHING, &[When::OtherNode]),
     line(18, FOLLOWED, TELLS_NOTHING, &[When::Forgetful]),
-    line(18, OTHERS, TELLS_NOTHING, &[When::Forgetful]),
+    line(18, RESERVED, TELLS_NOTHING, &[When::Forgetful, When::InTime]),
+    line(18, RESERVED, TELLS_NOTHING, &[When::Forgetful, When::TooLate]),
+    line(18, ENDED_OR_DOUBT, TELLS_NOTHING, &[When::Forgetful]),
     line(19, RESERVED, &[Says::AnotherPayment], &[]),
     line(19, IN_FLIGHT, &[Says::InFlight, Says::AlreadyExists, Says::Error], &[]),
     line(

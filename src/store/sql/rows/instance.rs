@@ -44,6 +44,7 @@ fn heartbeat(row: &Reader<'_, impl Cells>, node: NodeId, at: Timestamp) -> Parse
         network: row.named("network", |name| name.parse().ok())?,
         at,
         synced: row.bool("synced")?,
+        remembers: row.bool("remembers")?,
         can_send: row.msat("can_send_msat")?,
         active_channels: row.int("active_channels")?,
         busiest_channel_htlcs: row.int("busiest_channel_htlcs")?,
