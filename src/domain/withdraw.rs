@@ -230,12 +230,6 @@ impl Withdraw {
         }
     }
 
-    /// The same, as made in this span.
-    #[must_use]
-    pub fn traced(self, trace_parent: Option<TraceContext>) -> Self {
-        Self { trace_parent, ..self }
-    }
-
     /// The event of its making.
     pub const fn created_event(&self) -> Event {
         Event {

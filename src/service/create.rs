@@ -48,7 +48,7 @@ impl WithdrawService {
                 let secret = self.keyring.new_secret(id);
                 let key = self.keyring.current().clone();
                 let new = Withdraw::new(id, valid.request_id, valid.terms, key, secret.hash());
-                new.traced(trace_parent)
+                Withdraw { trace_parent, ..new }
             })
             .collect();
         let outcomes = match self.store.create(&new).await {

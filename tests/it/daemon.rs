@@ -139,6 +139,10 @@ impl Home {
         let listen = data_dir.join("listen.json");
         let _ = fs::remove_file(&listen);
         let environment = self.settings.iter().map(|(key, value)| {
+            // OpenTelemetry's variables keep their names.
+            if key.starts_with("OTEL_") {
+                return (key.clone(), value);
+            }
             let key = key.replace('.', "__").to_uppercase();
             (format!("WITHDRAWD__{key}"), value)
         });

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tonic::Request;
 use withdrawd::{
-    pb::{CreateWithdrawRequest, withdraw_service_client::WithdrawServiceClient},
+    pb::{CreateWithdrawRequest, payment::State, withdraw_service_client::WithdrawServiceClient},
     runtime::{Clock, SystemClock},
 };
 
@@ -15,8 +15,10 @@ use crate::{
     bench::{Kind, kinds, new_postgres_database, postgres_url},
     binary::{Home, Service},
     collector::{Collector, Seen},
+    daemon::on_every_store,
     http,
     invoices::Wanted,
+    lab::eventually,
 };
 
 pub const CREATOR: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -313,4 +315,51 @@ async fn an_error_of_ours_is_seen() {
         assert!(["unavailable", "failed"].contains(&statement.attribute("error.type")));
         assert_eq!(statement.span.status.unwrap().message, "");
     }
+}
+
+/// Through a real lnd: what it was asked and what it said hangs below the payment, and each step of the
+/// payment has its line.
+#[tokio::test]
+async fn a_payment_through_lnd_is_followed_step_by_step() {
+    on_every_store(&[], async |lab, home| {
+        let collector = Collector::start().await;
+        let home = home.with(&[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint()),
+            ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+        ]);
+        let service = home.start().await;
+        let withdraw = service.create(77).await;
+        let invoice = lab.invoice("payee", 77);
+        service.claim_ok(&withdraw, &invoice.text).await;
+        service.until(&withdraw, State::Paid).await;
+
+        let pay = eventually("its span", async || collector.named("pay").pop()).await;
+        assert_eq!(pay.attribute("withdrawd.payment.hash"), invoice.hash);
+        assert_eq!(pay.attribute("withdrawd.payment.state"), "PAID");
+        let within = |name| {
+            let mut spans = collector.named(name);
+            spans.retain(|seen| seen.parent() == pay.id());
+            assert_eq!(spans.len(), 1, "{name}: {spans:?}");
+            spans.remove(0)
+        };
+        for (call, answer) in [("node.look_up", "NOT_FOUND"), ("node.send", "SUCCEEDED")] {
+            let asked = within(call);
+            assert_eq!(asked.attribute("withdrawd.node.backend"), "lnd");
+            assert_eq!(asked.attribute("withdrawd.node.answer"), answer);
+            assert_eq!(asked.attribute("withdrawd.payment.hash"), invoice.hash);
+        }
+        let log = service.log();
+        let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let steps = lines.filter(|line| line["payment_hash"] == invoice.hash.as_str());
+        let steps: Vec<Value> = steps.collect();
+        let told = steps.iter().map(|line| line["message"].as_str().unwrap());
+        assert_eq!(told.collect::<Vec<_>>(), ["claimed", "sending", "advanced", "paid"]);
+        assert_eq!(steps[2]["state"], "IN_FLIGHT");
+        for step in &steps[1..] {
+            assert_eq!(step["trace_id"], pay.trace_id());
+            assert_eq!(step["claim_trace_id"], steps[0]["trace_id"]);
+        }
+        assert!(!collector.text().contains(&withdraw.ott) && !log.contains(&withdraw.ott));
+    })
+    .await;
 }

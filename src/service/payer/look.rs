@@ -172,6 +172,13 @@ pub(super) fn told(advance: &Advance, before: &State) {
             tracing::error!(payment = %id, %withdraw, payment_hash = %hash, claim_trace_id, reason = reason.name(),
                 "NEEDS_OPERATOR: the payment is in doubt");
         }
+        State::Reserved | State::Sending | State::InFlight
+            if payment.state.kind() != before.kind() =>
+        {
+            tracing::info!(payment = %id, %withdraw, payment_hash = %hash, claim_trace_id,
+                state = payment.state.name(), "advanced");
+        }
+        // What was noted of it beside its state.
         State::Reserved | State::Sending | State::InFlight => {
             tracing::debug!(payment = %id, %withdraw, payment_hash = %hash,
                 claim_trace_id, state = payment.state.name(), "advanced");
