@@ -8,6 +8,7 @@ use crate::{
     },
     ports::{Leased, StoreError},
     report::chain,
+    trace,
 };
 
 /// A row that moves so often is being fought over by more than a payer and an operator.
@@ -27,9 +28,13 @@ impl PaymentService {
     async fn resolve_as(&self, resolution: &Resolution) -> Result<Payment, ServiceError> {
         // What may have been written by a COMMIT whose answer was lost.
         let mut doubtful: Option<Operator> = None;
-        for _ in 0..TRIES {
+        for tries in 0..TRIES {
             let found = self.store.payment(resolution.payment).await?;
             let leased = found.ok_or(ServiceError::PaymentNotFound)?;
+            if tries == 0 {
+                trace::link_made(&leased.withdraw);
+                trace::link_claimed(&leased.payment);
+            }
             if let Some(by) = &doubtful
                 && self.is_written(&leased.payment, by).await?
             {
@@ -95,7 +100,9 @@ impl PaymentService {
 fn told(payment: &Payment, by: &Operator) {
     let Payment { id, withdraw, payment_hash, .. } = payment;
     let (operator, state) = (&by.name, payment.state.name());
-    tracing::warn!(payment = %id, %withdraw, %payment_hash, operator, state, "resolved by an operator");
+    let claim_trace_id = trace::claim_trace_id(payment);
+    tracing::warn!(payment = %id, %withdraw, %payment_hash, operator, state, claim_trace_id,
+        "resolved by an operator");
     if let State::Paid { fee, .. } = payment.state
         && fee > payment.fee_limit
     {

@@ -15,8 +15,19 @@ use crate::{
 };
 
 const GUIDE: &str = "deploy/operations.md";
-const STORIES: [&str; 8] =
-    ["by-hand", "doubt", "fence", "probes", "release", "standing", "unpaid", "upgrade"];
+/// "kubernetes" and "systemd" are told in `deploy/guide.rs`.
+const STORIES: [&str; 10] = [
+    "by-hand",
+    "doubt",
+    "fence",
+    "kubernetes",
+    "probes",
+    "release",
+    "standing",
+    "systemd",
+    "unpaid",
+    "upgrade",
+];
 
 /// So that what may still arrive is over soon.
 const SHORT: [(&str, &str); 3] = [

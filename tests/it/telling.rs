@@ -81,16 +81,23 @@ pub fn check_links(document: &str) {
     let targets: Vec<_> = targets.collect();
     assert!(targets.len() >= 2);
     for target in targets {
-        let found = match target.strip_prefix('#') {
-            // A heading of its own, as GitHub names it.
-            Some(anchor) => text.lines().any(|line| {
-                let heading = line.trim_start_matches('#').trim().to_lowercase();
-                line.starts_with('#') && heading.replace(' ', "-") == anchor
-            }),
+        let found = match target.split_once('#') {
+            Some(("", anchor)) => has_heading(&text, anchor),
+            Some((file, anchor)) => {
+                has_heading(&fs::read_to_string(document.with_file_name(file)).unwrap(), anchor)
+            }
             None => document.with_file_name(target).exists(),
         };
         assert!(found, "{target}");
     }
+}
+
+/// A heading, as GitHub names it.
+fn has_heading(text: &str, anchor: &str) -> bool {
+    text.lines().any(|line| {
+        let heading = line.trim_start_matches('#').trim().to_lowercase();
+        line.starts_with('#') && heading.replace(' ', "-") == anchor
+    })
 }
 
 /// A story being told.
