@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     domain::{Millis, Sat, Timestamp},
-    ports::{Store, StoreError},
+    ports::Store,
     report::chain,
     runtime::Runtime,
     service::{OperationsService, ServiceError},
@@ -69,7 +69,7 @@ impl Exposition {
         Self { metrics, operations, store, runtime, setup, seen: Mutex::new(None) }
     }
 
-    /// All of it, as OpenMetrics text.
+    /// All of it, as `OpenMetrics` text.
     pub async fn text(&self) -> Result<String, fmt::Error> {
         let view = self.view().await;
         let mut around = Registry::default();
@@ -111,8 +111,8 @@ impl Exposition {
     }
 
     async fn ask(&self) -> Result<View, ServiceError> {
-        let open = async { Ok::<_, StoreError>(self.store.open_payments().await?) };
-        let (instance, open) = (self.operations.instance().await?, open.await?);
+        let instance = self.operations.instance().await?;
+        let open = self.store.open_payments().await?;
         Ok(View { instance, open, now: self.runtime.clock.now() })
     }
 }

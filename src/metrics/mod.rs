@@ -1,4 +1,4 @@
-//! What Prometheus is told, as OpenMetrics text. `deploy/operations.md` has the table of all of it, and a
+//! What Prometheus is told, as `OpenMetrics` text. `deploy/operations.md` has the table of all of it, and a
 //! test compares the two.
 //!
 //! * [`Metrics`] counts what this process does: handed to whoever does something, never global, since many
