@@ -8,7 +8,7 @@ use crate::{
         Claim, ClaimRules, PaymentId, Presented, PublicUrl, Refusal, Sat, Secret, Standing,
         Timestamp, WithdrawView,
     },
-    ports::{ClaimOutcome, Store, StoreError},
+    ports::{ClaimOutcome, Meter, Store, StoreError},
     runtime::Runtime,
     trace,
 };
@@ -39,6 +39,7 @@ pub struct ClaimService {
     public_url: PublicUrl,
     runtime: Runtime,
     waker: Waker,
+    meter: Arc<dyn Meter>,
 }
 
 impl std::fmt::Debug for ClaimService {
@@ -55,8 +56,9 @@ impl ClaimService {
         public_url: PublicUrl,
         runtime: Runtime,
         waker: Waker,
+        meter: Arc<dyn Meter>,
     ) -> Self {
-        Self { store, rules, public_url, runtime, waker }
+        Self { store, rules, public_url, runtime, waker, meter }
     }
 
     /// The first GET. It changes nothing.
@@ -174,6 +176,7 @@ impl ClaimService {
             amount_msat = payment.amount.get(),
             "claimed"
         );
+        self.meter.claimed();
         self.waker.wake();
     }
 }

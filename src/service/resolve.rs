@@ -3,8 +3,8 @@
 use super::{Distrust, PaymentService, ServiceError};
 use crate::{
     domain::{
-        Event, Operator, Payment, State,
-        payment::{Advance, NodeSays, Resolution, ResolutionDraft, resolvable, resolve},
+        Event, Operator, Payment, State, Timestamp,
+        payment::{Advance, NodeSays, Pending, Resolution, ResolutionDraft, resolvable, resolve},
     },
     ports::{Leased, StoreError},
     report::chain,
@@ -40,10 +40,12 @@ impl PaymentService {
             {
                 return Ok(leased.payment);
             }
+            let before = leased.payment.state;
             let (advance, by) = self.decide(leased, resolution).await?;
             match self.store.advance(&advance).await {
                 Ok(()) => {
                     told(&advance.payment, &by);
+                    self.meter.stepped(&before, &advance.payment);
                     return Ok(advance.payment);
                 }
                 // The row moved: what the node said is stale with it.
@@ -77,12 +79,24 @@ impl PaymentService {
         };
         let late = self.inquiry.clocks().await?;
         let pending = self.inquiry.pending(&payment, &began, began.settled && late.settled);
+        let pending = self.held(&payment, pending, late.now);
         let next = resolve(&payment, outcome, said, pending).map_err(ServiceError::Unresolvable)?;
         let note = outcome.note(said, &resolution.reason);
         let by = Operator { name: resolution.operator.clone(), note };
         let reopening = self.inquiry.reopening();
         let advance = payment.resolved(next, said, by.clone(), withdraw, &reopening, late.now);
         Ok((self.inquiry.scheduled(advance, late.now), by))
+    }
+
+    /// A send that was lost with another database server may still arrive: the store would not close the
+    /// attempt, and could not tell the operator until when.
+    fn held(&self, payment: &Payment, pending: Pending, now: Timestamp) -> Pending {
+        match (pending, self.store.inherited()) {
+            (Pending::Over, Some(held)) if held.holds(payment.id, now) => {
+                Pending::Until(held.over_at)
+            }
+            (pending, _) => pending,
+        }
     }
 
     /// Reads back whether this very decision was written.

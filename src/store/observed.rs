@@ -7,7 +7,11 @@ use async_trait::async_trait;
 use tracing::{Instrument, field::Empty};
 
 use super::driver::{Dialect, Driver, Fault, Sql, Tx, Value};
-use crate::{domain::Timestamp, ports::StoreError, trace};
+use crate::{
+    domain::Timestamp,
+    ports::{Connections, StoreError},
+    trace,
+};
 
 /// A database that is watched.
 #[derive(Debug)]
@@ -55,6 +59,10 @@ impl<D: Driver> Driver for Observed<D> {
 
     async fn now(&self) -> Result<Timestamp, StoreError> {
         watched(self.system, "clock", kind_of_error, self.inner.now()).await
+    }
+
+    fn connections(&self) -> Connections {
+        self.inner.connections()
     }
 
     async fn close(&self) {
