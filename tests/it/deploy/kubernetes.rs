@@ -217,7 +217,7 @@ impl Pod {
             let files = objects.config(&config["name"]).into_iter();
             let files: BTreeMap<_, _> =
                 files.map(|(name, text)| (name, differences.applied(&text))).collect();
-            self.config = files["withdrawd.toml"].clone();
+            self.config.clone_from(&files["withdrawd.toml"]);
             let files = files.into_iter().map(|(name, text)| (name, text.into_bytes()));
             self.machine.volume(path, &files.collect(), 0o644)
         } else {
