@@ -25,6 +25,7 @@
 //! * [`node`] — lnd, and a simulated node for a first run.
 //! * [`grpc`], [`sidecar`] — the two faces: for internal services and operators, and for wallets.
 //! * [`admin`], [`health`] — the operators' port, and what probes are told there and over gRPC.
+//! * [`metrics`] — what Prometheus is told.
 //! * [`background`] — what nobody asks for: paying, marking expiries, the node's heartbeat, the guard.
 //! * [`app`], [`config`], [`telemetry`], [`report`], [`runtime`] — wiring, options, logs, errors for
 //!   people; time and randomness.
@@ -65,6 +66,7 @@ pub mod config;
 pub mod domain;
 pub mod grpc;
 pub mod health;
+pub mod metrics;
 pub mod node;
 pub mod pb;
 pub mod ports;

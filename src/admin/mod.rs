@@ -1,5 +1,6 @@
 //! The operators' port: plaintext, for probes and for Prometheus, on HTTP/1.1 and HTTP/2 alike.
 //!
+//! * `GET /metrics`: for Prometheus.
 //! * `GET /healthz`, `/readyz`, `/startupz`: 200, or 503 and why. What [`crate::health`] says.
 //! * `grpc.health.v1.Health`: the same, by the names of the main port.
 //!

@@ -1,6 +1,6 @@
 //! Which request is answered how.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -9,8 +9,13 @@ use hyper::body::Incoming;
 use tonic::{body::Body, service::Routes as GrpcRoutes};
 use tower_service::Service;
 
-use crate::health::{Health, HealthRpc, HealthServer, NotReady};
+use crate::{
+    health::{Health, HealthRpc, HealthServer, NotReady},
+    metrics::Exposition,
+};
 
+const OPEN_METRICS: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// The routes of the admin port.
@@ -18,12 +23,13 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 pub struct Routes {
     health: Health,
     grpc: GrpcRoutes,
+    exposition: Arc<Exposition>,
 }
 
 impl Routes {
-    /// Shows `health`, over gRPC by `rpc`.
-    pub fn new(health: Health, rpc: HealthServer<impl HealthRpc>) -> Self {
-        Self { health, grpc: GrpcRoutes::new(rpc) }
+    /// Shows `health`, over gRPC by `rpc`, and `exposition`.
+    pub fn new(health: Health, rpc: HealthServer<impl HealthRpc>, exposition: Exposition) -> Self {
+        Self { health, grpc: GrpcRoutes::new(rpc), exposition: Arc::new(exposition) }
     }
 
     /// Answers a request. Probes come every few seconds: nothing is logged.
@@ -51,12 +57,22 @@ impl Routes {
         })
     }
 
+    async fn metrics(&self) -> Response<Body> {
+        let Ok(metrics) = self.exposition.text().await else {
+            return text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written\n");
+        };
+        let mut answer = text(StatusCode::OK, metrics);
+        answer.headers_mut().insert(header::CONTENT_TYPE, OPEN_METRICS);
+        answer
+    }
+
     async fn route(&self, path: &str) -> Option<Response<Body>> {
         Some(match path {
             // Whoever can answer is alive.
             "/healthz" => probe("live", Ok(())),
             "/readyz" => probe("ready", self.health.is_ready().await),
             "/startupz" => probe("started", self.health.is_started().await),
+            "/metrics" => self.metrics().await,
             _ => return None,
         })
     }

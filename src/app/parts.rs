@@ -6,6 +6,7 @@ use super::{StartError, keys};
 use crate::{
     config::{BadOption, Config},
     domain::{Keyring, Network},
+    metrics::Metrics,
     node::{
         lnd::{LndNode, Macaroon},
         simulated::SimulatedNode,
@@ -26,6 +27,8 @@ pub struct Parts {
     pub keyring: Keyring,
     /// Time, randomness, tasks.
     pub runtime: Runtime,
+    /// What it counts.
+    pub metrics: Arc<Metrics>,
 }
 
 impl std::fmt::Debug for Parts {
@@ -40,7 +43,7 @@ pub async fn open(config: &Config, runtime: Runtime) -> Result<Parts, StartError
     let store = store(config, &runtime, config.store.migrate).await?;
     let keyring = keys::keyring(config, &*store, &runtime).await?;
     let node = node(config, &runtime)?;
-    Ok(Parts { store, node, keyring, runtime })
+    Ok(Parts { store, node, keyring, runtime, metrics: Arc::default() })
 }
 
 /// Brings the schema up to date, and nothing else.

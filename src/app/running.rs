@@ -100,7 +100,8 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     write_listening(config, &listening)?;
     let (health, [on_main, on_admin]) = Health::new().await;
     // First, so that probes are answered while the rest starts.
-    let routes = admin::Routes::new(health.clone(), on_admin);
+    let exposition = wiring::exposition(config, &parts)?;
+    let routes = admin::Routes::new(health.clone(), on_admin, exposition);
     let admin = Admin::start(admin, routes, &parts.runtime);
 
     let waker = Waker::default();
@@ -125,7 +126,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         lnurl,
         wiring::claims(config, &parts, &public_url, &waker)?,
         public_url.path().to_owned(),
-        parts.runtime.clone(),
+        (parts.runtime.clone(), Arc::clone(&parts.metrics)),
         config.sidecar_options()?,
         closing.clone(),
     );
@@ -191,10 +192,11 @@ fn serve_grpc(
     health: HealthServer<impl HealthRpc>,
     stop: CancellationToken,
 ) -> Result<Task, StartError> {
-    let runtime = parts.runtime.clone();
+    let (runtime, metrics) = (parts.runtime.clone(), Arc::clone(&parts.metrics));
     let options = config.grpc_options()?;
     Ok(Box::pin(async move {
-        let served = grpc::serve(listener, services, runtime, options, health, stop).await;
+        let around = (runtime, metrics);
+        let served = grpc::serve(listener, services, around, options, health, stop).await;
         if let Err(error) = served {
             tracing::error!(error = %chain(&error), "the gRPC server ended");
         }

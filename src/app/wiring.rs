@@ -8,11 +8,32 @@ use crate::{
     config::Config,
     domain::PublicUrl,
     grpc::Services,
+    metrics::{Exposition, Setup},
+    ports::Meter,
     service::{
         ClaimService, Guard, NodeTrust, OperationsService, Payer, PaymentService, ReconcileService,
         RestoreService, Waker, WithdrawService,
     },
 };
+
+fn meter(parts: &Parts) -> Arc<dyn Meter> {
+    Arc::clone(&parts.metrics) as _
+}
+
+/// What Prometheus is told.
+pub fn exposition(config: &Config, parts: &Parts) -> Result<Exposition, StartError> {
+    let (store, runtime) = (Arc::clone(&parts.store), parts.runtime.clone());
+    let rules = config.claim_rules()?;
+    let setup = Setup {
+        store: if config.postgres(false)?.is_some() { "postgres" } else { "sqlite" },
+        node: parts.node.traits().backend,
+        network: rules.invoice.network.name(),
+        started: runtime.clock.now(),
+        rolling_24h: rules.paying.rolling_24h,
+    };
+    let operations = OperationsService::new(Arc::clone(&store), rules, runtime.clone());
+    Ok(Exposition::new(Arc::clone(&parts.metrics), operations, store, runtime, setup))
+}
 
 pub fn trust(config: &Config, parts: &Parts) -> Result<NodeTrust, StartError> {
     Ok(NodeTrust::new(
@@ -26,7 +47,7 @@ pub fn trust(config: &Config, parts: &Parts) -> Result<NodeTrust, StartError> {
 pub fn payer(config: &Config, parts: &Parts, trust: &Arc<NodeTrust>) -> Result<Payer, StartError> {
     let (store, node) = (Arc::clone(&parts.store), Arc::clone(&parts.node));
     let (runtime, options) = (parts.runtime.clone(), config.payer_options()?);
-    Ok(Payer::new(store, node, runtime, Arc::clone(trust), options))
+    Ok(Payer::new(store, node, runtime, Arc::clone(trust), options, meter(parts)))
 }
 
 pub fn guard(config: &Config, parts: &Parts, trust: &Arc<NodeTrust>) -> Result<Guard, StartError> {
@@ -54,7 +75,8 @@ pub fn claims(
 ) -> Result<ClaimService, StartError> {
     let store = Arc::clone(&parts.store);
     let runtime = parts.runtime.clone();
-    Ok(ClaimService::new(store, config.claim_rules()?, public_url.clone(), runtime, waker.clone()))
+    let (rules, waker) = (config.claim_rules()?, waker.clone());
+    Ok(ClaimService::new(store, rules, public_url.clone(), runtime, waker, meter(parts)))
 }
 
 /// What the gRPC server serves.
@@ -74,7 +96,7 @@ pub fn services(
     let delays = [config.guard_options()?.commit_delay, clock_skew];
     Ok(Services {
         withdraws: WithdrawService::new(store(), keyring, public_url, most, runtime()),
-        payments: PaymentService::new(store(), payer.inquiry(), runtime()),
+        payments: PaymentService::new(store(), payer.inquiry(), runtime(), meter(parts)),
         operations: OperationsService::new(store(), rules, runtime()),
         reconcile: ReconcileService::new(store(), Arc::clone(&node), Arc::clone(&trust), runtime()),
         restore: RestoreService::new(store(), node, trust, payer.inquiry(), delays, runtime()),

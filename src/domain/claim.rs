@@ -70,6 +70,27 @@ pub enum Refusal {
     OnlyLess(Sat),
 }
 
+impl Refusal {
+    /// Its name for those who count.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Unknown => "UNKNOWN",
+            Self::Unclaimable(why, _) => match why {
+                Unclaimable::AlreadyExpired => "EXPIRED",
+                Unclaimable::PaymentInFlight => "PAYMENT_IN_FLIGHT",
+                Unclaimable::AlreadyPaid => "PAID",
+                Unclaimable::AlreadyDeactivated => "DEACTIVATED",
+                Unclaimable::ReopensLater(_) => "REOPENS_LATER",
+                Unclaimable::NeedsOperator => "NEEDS_OPERATOR",
+            },
+            Self::Invoice(_) => "BAD_INVOICE",
+            Self::InvoiceUsed => "INVOICE_USED",
+            Self::CannotPay(_) => "CANNOT_PAY",
+            Self::OnlyLess(_) => "ONLY_LESS",
+        }
+    }
+}
+
 /// A reason and the present instant as a sentence.
 struct Sentence<'a>(&'a Unclaimable, Timestamp);
 

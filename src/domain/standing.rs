@@ -169,6 +169,18 @@ pub enum Halt {
 }
 
 impl Halt {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Paused,
+        Self::Fenced,
+        Self::Unverified,
+        Self::NodeSilent,
+        Self::NodeUnsynced,
+        Self::ChannelsFull,
+        Self::NoLiquidity,
+        Self::LimitSpent,
+    ];
+
     /// The name that proto, logs and docs use.
     pub const fn name(self) -> &'static str {
         match self {

@@ -4,6 +4,7 @@ mod convert;
 mod convert_payment;
 mod fit;
 mod json;
+mod measure;
 mod observe;
 mod operations;
 mod payments;

@@ -1,15 +1,16 @@
 //! The gRPC server: services, health, reflection, limits.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Server, server::TcpIncoming};
 
-use super::{operations::Operations, payments::Payments, withdraws::Withdraws};
+use super::{measure::Measure, operations::Operations, payments::Payments, withdraws::Withdraws};
 use crate::{
     domain::Millis,
     health::{HealthRpc, HealthServer},
+    metrics::Metrics,
     pb::{
         self, operations_service_server::OperationsServiceServer,
         payment_service_server::PaymentServiceServer,
@@ -55,13 +56,14 @@ pub struct Services {
 pub async fn serve(
     listener: TcpListener,
     services: Services,
-    runtime: Runtime,
+    (runtime, metrics): (Runtime, Arc<Metrics>),
     options: GrpcOptions,
     health: HealthServer<impl HealthRpc>,
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
     let Services { withdraws, payments, operations, restore, reconcile } = services;
     let limit = options.timeout;
+    let measure = Measure::new(metrics, Arc::clone(&runtime.clock));
     let operations = Operations::new((operations, restore, reconcile), runtime.clone(), limit);
     let operations = OperationsServiceServer::new(operations)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
@@ -81,6 +83,7 @@ pub async fn serve(
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
         .http2_max_header_list_size(16 * 1024)
+        .layer(measure)
         .add_service(withdraws)
         .add_service(operations)
         .add_service(payments)

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use crate::domain::{
     Change, Claim, Event, Halt, Heartbeat, KeyId, ListQuery, Millis, NodeId, Payment, PaymentHash,
     PaymentId, Restored, SecretHash, Standing, Timestamp, Turn, Withdraw, WithdrawId, WithdrawView,
-    payment::{Advance, PaymentEntry, PaymentQuery},
+    payment::{Advance, PaymentEntry, PaymentQuery, StateKind},
 };
 
 use super::Introduction;
@@ -125,6 +125,17 @@ pub struct Leased {
     pub looks: i64,
 }
 
+/// The open attempts of one state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenPayments {
+    /// Which state.
+    pub state: StateKind,
+    /// How many.
+    pub number: i64,
+    /// When the oldest of them was accepted.
+    pub oldest: Option<Timestamp>,
+}
+
 /// Attempts. A lease saves work; correctness rests on the versions.
 #[async_trait]
 pub trait Payments: Send + Sync {
@@ -142,6 +153,9 @@ pub trait Payments: Send + Sync {
 
     /// A page, newest first.
     async fn list_payments(&self, query: &PaymentQuery) -> Result<Vec<PaymentEntry>, StoreError>;
+
+    /// How many attempts are open, state by state.
+    async fn open_payments(&self) -> Result<Vec<OpenPayments>, StoreError>;
 
     /// Writes one step; fails with [`StoreError::Stale`] if a row has moved, and with
     /// [`StoreError::Halted`] if it sends or closes and the server was not made sure of.
@@ -286,6 +300,35 @@ pub enum Schema {
     Newer,
 }
 
+/// A process's connections to its database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// Open, and free.
+    pub idle: u32,
+    /// In use.
+    pub used: u32,
+    /// The most that there can be.
+    pub max: u32,
+}
+
+impl Connections {
+    /// Of a pool that has opened `open`.
+    pub fn of(open: u32, idle: usize, max: u32) -> Self {
+        let idle = u32::try_from(idle).unwrap_or(open).min(open);
+        Self { idle, used: open - idle, max }
+    }
+
+    /// Both pools'.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            idle: self.idle + other.idle,
+            used: self.used + other.used,
+            max: self.max + other.max,
+        }
+    }
+}
+
 /// The store itself.
 #[async_trait]
 pub trait Upkeep: Send + Sync {
@@ -300,6 +343,9 @@ pub trait Upkeep: Send + Sync {
 
     /// Whether no request was ever made.
     async fn is_empty(&self) -> Result<bool, StoreError>;
+
+    /// How its connections stand. Asks nobody.
+    fn connections(&self) -> Connections;
 
     /// Ends all connections.
     async fn close(&self);

@@ -8,7 +8,7 @@ use crate::{
         Claim, ClaimRules, PaymentId, Presented, PublicUrl, Refusal, Sat, Secret, Standing,
         Timestamp, WithdrawView,
     },
-    ports::{ClaimOutcome, Store, StoreError},
+    ports::{ClaimOutcome, Meter, Store, StoreError},
     runtime::Runtime,
 };
 
@@ -38,6 +38,7 @@ pub struct ClaimService {
     public_url: PublicUrl,
     runtime: Runtime,
     waker: Waker,
+    meter: Arc<dyn Meter>,
 }
 
 impl std::fmt::Debug for ClaimService {
@@ -54,8 +55,9 @@ impl ClaimService {
         public_url: PublicUrl,
         runtime: Runtime,
         waker: Waker,
+        meter: Arc<dyn Meter>,
     ) -> Self {
-        Self { store, rules, public_url, runtime, waker }
+        Self { store, rules, public_url, runtime, waker, meter }
     }
 
     /// The first GET. It changes nothing.
@@ -167,6 +169,7 @@ impl ClaimService {
             amount_msat = payment.amount.get(),
             "claimed"
         );
+        self.meter.claimed();
         self.waker.wake();
     }
 }

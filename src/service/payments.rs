@@ -11,7 +11,7 @@ use crate::{
         Field, Payment, PaymentId, Violation,
         payment::{PaymentEntry, PaymentFilter, PaymentQuery},
     },
-    ports::Store,
+    ports::{Meter, Store},
     runtime::Runtime,
 };
 
@@ -21,6 +21,7 @@ pub struct PaymentService {
     pub(super) store: Arc<dyn Store>,
     pub(super) inquiry: Arc<Inquiry>,
     pub(super) runtime: Runtime,
+    pub(super) meter: Arc<dyn Meter>,
 }
 
 impl std::fmt::Debug for PaymentService {
@@ -51,8 +52,13 @@ pub struct PaymentPage {
 
 impl PaymentService {
     /// Over this store, asking the node as the payer does.
-    pub fn new(store: Arc<dyn Store>, inquiry: Arc<Inquiry>, runtime: Runtime) -> Self {
-        Self { store, inquiry, runtime }
+    pub fn new(
+        store: Arc<dyn Store>,
+        inquiry: Arc<Inquiry>,
+        runtime: Runtime,
+        meter: Arc<dyn Meter>,
+    ) -> Self {
+        Self { store, inquiry, runtime, meter }
     }
 
     /// One by its id, with its sends.

@@ -35,10 +35,12 @@ impl PaymentService {
             {
                 return Ok(leased.payment);
             }
+            let before = leased.payment.state;
             let (advance, by) = self.decide(leased, resolution).await?;
             match self.store.advance(&advance).await {
                 Ok(()) => {
                     told(&advance.payment, &by);
+                    self.meter.stepped(&before, &advance.payment);
                     return Ok(advance.payment);
                 }
                 // The row moved: what the node said is stale with it.

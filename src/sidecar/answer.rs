@@ -7,6 +7,8 @@ use serde::Serialize;
 
 use crate::{domain::Refusal, service::Offer};
 
+const TRY_AGAIN: &str = "something went wrong on our side, please try again in a minute";
+
 /// An answer of the public side.
 #[derive(Debug)]
 pub enum Answer {
@@ -16,8 +18,10 @@ pub enum Answer {
     Ok,
     /// A sentence for the person who holds the phone.
     Refused(Refusal),
-    /// The same for what is no refusal of the domain: bad queries, our own trouble.
+    /// The same for a query that is none.
     Error(&'static str),
+    /// The same for our own trouble.
+    Trouble,
     /// To OPTIONS.
     Options,
     /// No such path.
@@ -45,6 +49,19 @@ struct Status<'a> {
 }
 
 impl Answer {
+    /// For those who count: one name for each kind of answer.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Offer(_) => "OFFER",
+            Self::Ok => "OK",
+            Self::Refused(refusal) => refusal.name(),
+            Self::Error(_) => "BAD_REQUEST",
+            Self::Trouble => "TROUBLE",
+            Self::Options => "OPTIONS",
+            Self::NotFound => "NOT_FOUND",
+        }
+    }
+
     /// For the log: what kind of answer it was, and why.
     pub fn summary(&self) -> String {
         match self {
@@ -52,6 +69,7 @@ impl Answer {
             Self::Ok => "OK".to_owned(),
             Self::Refused(refusal) => format!("ERROR: {refusal}"),
             Self::Error(reason) => format!("ERROR: {reason}"),
+            Self::Trouble => format!("ERROR: {TRY_AGAIN}"),
             Self::Options => "options".to_owned(),
             Self::NotFound => "not found".to_owned(),
         }
@@ -98,6 +116,7 @@ impl Answer {
             Self::Ok => json(&Status { status: "OK", reason: None }),
             Self::Refused(refusal) => error(&refusal.to_string()),
             Self::Error(reason) => error(reason),
+            Self::Trouble => error(TRY_AGAIN),
             Self::NotFound => error("there is nothing here"),
             Self::Options => String::new(),
         }

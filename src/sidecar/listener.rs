@@ -11,7 +11,7 @@ use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::routes::Routes;
-use crate::{domain::Millis, runtime::Runtime, service::ClaimService};
+use crate::{domain::Millis, metrics::Metrics, runtime::Runtime, service::ClaimService};
 
 /// Request line and headers together; longer ones are refused by hyper's parser (431).
 const MAX_HEAD_BYTES: usize = 16 * 1024;
@@ -39,11 +39,12 @@ pub async fn serve(
     listener: TcpListener,
     claims: ClaimService,
     base: String,
-    runtime: Runtime,
+    (runtime, metrics): (Runtime, Arc<Metrics>),
     options: SidecarOptions,
     stop: CancellationToken,
 ) {
-    let routes = Arc::new(Routes::new(claims, runtime.clone(), base, options.answer_within));
+    let routes =
+        Arc::new(Routes::new(claims, (runtime.clone(), metrics), base, options.answer_within));
     let places = Arc::new(Semaphore::new(options.max_connections));
     let graceful = GracefulShutdown::new();
     loop {

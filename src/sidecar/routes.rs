@@ -1,10 +1,13 @@
 //! Which request is answered how.
 
+use std::sync::Arc;
+
 use http::{Method, Request, uri::Uri};
 
 use super::{answer::Answer, query::Callback};
 use crate::{
     domain::Millis,
+    metrics::Metrics,
     report::chain,
     runtime::Runtime,
     service::{ClaimService, ServiceError},
@@ -13,13 +16,12 @@ use crate::{
 /// A longer URL is no wallet's.
 const MAX_URL_BYTES: usize = 8 * 1024;
 
-const TRY_AGAIN: &str = "something went wrong on our side, please try again in a minute";
-
 /// The public routes.
 #[derive(Debug)]
 pub struct Routes {
     claims: ClaimService,
     runtime: Runtime,
+    metrics: Arc<Metrics>,
     /// The public URL's path, without a slash at the end. A proxy may strip it or leave it.
     base: String,
     /// Wallets give up after 5 s: better to answer before.
@@ -28,13 +30,13 @@ pub struct Routes {
 
 impl Routes {
     /// Routes below `base`.
-    pub const fn new(
+    pub fn new(
         claims: ClaimService,
-        runtime: Runtime,
+        (runtime, metrics): (Runtime, Arc<Metrics>),
         base: String,
         answer_within: Millis,
     ) -> Self {
-        Self { claims, runtime, base, answer_within }
+        Self { claims, runtime, metrics, base, answer_within }
     }
 
     /// Answers a request and writes one line about it.
@@ -42,6 +44,7 @@ impl Routes {
         let began = self.runtime.clock.monotonic();
         let (endpoint, answer) = self.route(request.method(), request.uri()).await;
         let took_ms = self.runtime.clock.monotonic().as_ms() - began.as_ms();
+        self.metrics.answered(endpoint, answer.name(), Millis::from_ms(took_ms));
         let answered = answer.summary();
         let request_id = hex::encode(&self.runtime.id_bits()[..8]);
         tracing::info!(lnurl = endpoint, %request_id, method = %request.method(), took_ms, answered);
@@ -98,11 +101,11 @@ impl Routes {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(error)) => {
                 tracing::error!(error = %chain(&error), "a wallet could not be answered");
-                Err(Answer::Error(TRY_AGAIN))
+                Err(Answer::Trouble)
             }
             None => {
                 tracing::error!("a wallet could not be answered in time");
-                Err(Answer::Error(TRY_AGAIN))
+                Err(Answer::Trouble)
             }
         }
     }

@@ -4,7 +4,10 @@ use async_trait::async_trait;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use crate::{domain::Timestamp, ports::StoreError};
+use crate::{
+    domain::Timestamp,
+    ports::{Connections, StoreError},
+};
 
 /// A statement: constant text that begins with its name in a comment, and what it is there for.
 #[derive(Clone, Copy, Debug)]
@@ -129,6 +132,9 @@ pub trait Driver: Send + Sync + 'static {
 
     /// The database's own clock.
     async fn now(&self) -> Result<Timestamp, StoreError>;
+
+    /// How the connections stand.
+    fn connections(&self) -> Connections;
 
     /// Ends all connections.
     async fn close(&self);

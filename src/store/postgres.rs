@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     domain::Timestamp,
-    ports::{BoxError, StoreError},
+    ports::{BoxError, Connections, StoreError},
 };
 
 mod connect;
@@ -160,6 +160,11 @@ impl Driver for PostgresDriver {
         now_ms
             .map(Timestamp::from_ms)
             .ok_or_else(|| StoreError::Failed { doing: sql.doing, source: "no answer".into() })
+    }
+
+    fn connections(&self) -> Connections {
+        let pool = &self.pool;
+        Connections::of(pool.size(), pool.num_idle(), pool.options().get_max_connections())
     }
 
     async fn close(&self) {

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     domain::Timestamp,
-    ports::{BoxError, StoreError},
+    ports::{BoxError, Connections, StoreError},
     runtime::Clock,
 };
 
@@ -244,10 +244,18 @@ impl Driver for SqliteDriver {
         Ok(self.clock.now())
     }
 
+    fn connections(&self) -> Connections {
+        connections(&self.writer).and(connections(&self.readers))
+    }
+
     async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+fn connections(pool: &SqlitePool) -> Connections {
+    Connections::of(pool.size(), pool.num_idle(), pool.options().get_max_connections())
 }
 
 /// A transaction on SQLite.

@@ -92,8 +92,7 @@ const NEWER: [&str; 2] = [
 ];
 
 /// Takes a database away from everybody, or gives it back.
-pub async fn allow_connections(bench: &Bench, allowed: bool) {
-    let url = bench.config.store.database_url.as_str();
+pub async fn allow_connections_to(url: &str, allowed: bool) {
     let name = url.split('?').next().unwrap().rsplit('/').next().unwrap();
     let mut hand = PgConnection::connect(&postgres_url().unwrap()).await.unwrap();
     for sql in [
@@ -115,9 +114,9 @@ async fn a_database_that_is_gone_is_not_ready_and_comes_back() {
     let settings = [("store.acquire_timeout_ms", "200")];
     let bench = Bench::with(Kind::Postgres, &settings).await;
     until_ready_is(&bench, true, "ready\n").await;
-    allow_connections(&bench, false).await;
+    allow_connections_to(&bench.config.store.database_url, false).await;
     until_ready_is(&bench, false, "not ready: the database does not answer\n").await;
-    allow_connections(&bench, true).await;
+    allow_connections_to(&bench.config.store.database_url, true).await;
     until_ready_is(&bench, true, "ready\n").await;
 }
 

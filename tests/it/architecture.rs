@@ -17,7 +17,7 @@ use std::{
 use scan::{crate_paths, foreign_paths, tokens};
 
 /// What each room may name. A new room does not pass until its arrows are thought through.
-const ARROWS: [(&str, &[&str]); 19] = [
+const ARROWS: [(&str, &[&str]); 20] = [
     ("main", &["cli", "report"]),
     // lib.rs declares the rooms and names none.
     ("lib", &[]),
@@ -32,6 +32,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
             "domain",
             "grpc",
             "health",
+            "metrics",
             "node",
             "ports",
             "report",
@@ -45,10 +46,11 @@ const ARROWS: [(&str, &[&str]); 19] = [
     // It makes the options of these rooms, so that none of them knows the configuration.
     ("config", &["background", "domain", "grpc", "node", "service", "sidecar", "store"]),
     ("telemetry", &["config"]),
-    ("grpc", &["health", "report", "service", "domain", "runtime", "pb"]),
-    ("sidecar", &["report", "service", "domain", "runtime"]),
-    ("admin", &["health", "domain", "runtime"]),
+    ("grpc", &["health", "metrics", "report", "service", "domain", "runtime", "pb"]),
+    ("sidecar", &["metrics", "report", "service", "domain", "runtime"]),
+    ("admin", &["health", "metrics", "domain", "runtime"]),
     ("health", &[]),
+    ("metrics", &["report", "service", "ports", "domain", "runtime"]),
     ("client", &["pb"]),
     ("pb", &[]),
     ("background", &["report", "service", "ports", "domain", "runtime"]),
@@ -97,6 +99,7 @@ const CRATES: [(&[&str], &[&str]); 4] = [
             "src/cli/",
             "src/grpc/",
             "src/health.rs",
+            "src/metrics/",
             "src/node/",
             "src/runtime.rs",
             "src/service/",

@@ -181,6 +181,7 @@ impl Bench {
                 node: Arc::new(FaultyNode { inner: node, faults }),
                 keyring: Keyring::new(MasterKey::from_bytes([7; 32]), []),
                 runtime,
+                metrics: Arc::default(),
             };
             (app::start(&config, parts).await.unwrap(), inner)
         });

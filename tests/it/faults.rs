@@ -17,10 +17,10 @@ use withdrawd::{
         payment::{Advance, PaymentEntry, PaymentQuery},
     },
     ports::{
-        ClaimOutcome, Claims, CreateOutcome, Events, Inherited, Instance, Integrity, Introduction,
-        Lane, Leased, LightningNode, LookUp, NodeError, NodeHealth, NodeTraits, Nodes, Payments,
-        PaymentsPage, PaymentsQuery, Schema, SendOrder, SendStream, Server, Store, StoreError,
-        Upkeep, Withdraws,
+        ClaimOutcome, Claims, Connections, CreateOutcome, Events, Inherited, Instance, Integrity,
+        Introduction, Lane, Leased, LightningNode, LookUp, NodeError, NodeHealth, NodeTraits,
+        Nodes, OpenPayments, Payments, PaymentsPage, PaymentsQuery, Schema, SendOrder, SendStream,
+        Server, Store, StoreError, Upkeep, Withdraws,
     },
     runtime::Clock,
 };
@@ -173,6 +173,10 @@ impl Payments for FaultyStore {
         self.faults.gate(self.inner.list_payments(query)).await
     }
 
+    async fn open_payments(&self) -> Result<Vec<OpenPayments>, StoreError> {
+        self.inner.open_payments().await
+    }
+
     async fn advance(&self, advance: &Advance) -> Result<(), StoreError> {
         self.faults.write("advance", self.inner.advance(advance)).await
     }
@@ -313,6 +317,10 @@ impl Upkeep for FaultyStore {
 
     async fn is_empty(&self) -> Result<bool, StoreError> {
         self.inner.is_empty().await
+    }
+
+    fn connections(&self) -> Connections {
+        self.inner.connections()
     }
 
     async fn close(&self) {

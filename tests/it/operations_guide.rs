@@ -16,11 +16,12 @@ use crate::{
 
 const GUIDE: &str = "deploy/operations.md";
 /// "kubernetes" and "systemd" are told in `deploy/guide.rs`.
-const STORIES: [&str; 9] = [
+const STORIES: [&str; 10] = [
     "by-hand",
     "doubt",
     "fence",
     "kubernetes",
+    "probes",
     "release",
     "standing",
     "systemd",
@@ -65,6 +66,19 @@ fn it_tells_how_the_instance_stands_and_how_to_pause_it() {
     assert!(said(3).contains("PAUSED") && said(3).contains("paused by ann: lnd is being upgraded"));
     assert!(said(2).contains("PAUSED"));
     assert!(said(1).starts_with("accepts claims"));
+    story.end();
+}
+
+#[test]
+fn it_probes_a_service() {
+    let mut story = Telling::of(GUIDE);
+    serve(&mut story);
+    let admin = story.service().admin.to_string();
+    story.set("WITHDRAWD__ADMIN__LISTEN", &admin);
+    story.replace("127.0.0.1:9090", admin);
+    story.tell("probes");
+    let said: Vec<_> = story.told.iter().map(|(_, said)| said.ok()).collect();
+    assert_eq!(said, ["ready\n", "live\n", "started\n"]);
     story.end();
 }
 

@@ -10,8 +10,8 @@ use withdrawd::{
     },
     pb::{payment::State, withdraw::Status as WithdrawStatus},
     ports::{
-        Introduction, LightningNode, LookUp, NodeError, NodeHealth, NodeTraits, PaymentsPage,
-        PaymentsQuery, SendOrder, SendStream,
+        Introduction, LightningNode, LookUp, NoMeter, NodeError, NodeHealth, NodeTraits,
+        PaymentsPage, PaymentsQuery, SendOrder, SendStream,
     },
     runtime::{Clock, Runtime, SystemEntropy, Task, TokioSpawner},
     service::{NodeTrust, Payer, PaymentService, ServiceError},
@@ -106,8 +106,15 @@ async fn a_payer_that_learns_the_end_first_wins() {
         let trust = NodeTrust::new(Arc::clone(&store), Arc::clone(&node), clock, None);
         let trust = Arc::new(trust);
         let options = bench.config.payer_options().unwrap();
-        let payer = Payer::new(Arc::clone(&store), node, runtime.clone(), trust, options);
-        let service = PaymentService::new(store, payer.inquiry(), runtime);
+        let payer = Payer::new(
+            Arc::clone(&store),
+            node,
+            runtime.clone(),
+            trust,
+            options,
+            Arc::new(NoMeter),
+        );
+        let service = PaymentService::new(store, payer.inquiry(), runtime, Arc::new(NoMeter));
 
         let draft = ResolutionDraft {
             id: doubt.payment.clone(),

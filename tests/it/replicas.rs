@@ -25,7 +25,7 @@ use withdrawd::{
     pb::{
         CreateWithdrawRequest, GetWithdrawRequest, withdraw_service_client::WithdrawServiceClient,
     },
-    ports::{LightningNode, Store},
+    ports::{LightningNode, NoMeter, Store},
 };
 
 /// One replica, on real time.
@@ -44,7 +44,9 @@ async fn replica(url: &str, node: Arc<dyn LightningNode>, dir: &std::path::Path)
         Arc::new(PostgresStore::open(config.postgres(true).unwrap().unwrap()).await.unwrap());
     let runtime = Runtime { clock, entropy, spawner: Arc::new(TokioSpawner) };
     let keyring = Keyring::new(MasterKey::from_bytes([9; 32]), []);
-    app::start(&config, Parts { store, node, keyring, runtime }).await.unwrap()
+    app::start(&config, Parts { store, node, keyring, runtime, metrics: Arc::default() })
+        .await
+        .unwrap()
 }
 
 /// A replica whose node is unreachable holds nobody up: the other one pays, each attempt once.
@@ -123,7 +125,14 @@ async fn a_claim_of_another_process_is_found_within_a_poll() {
     store.trust(store.server().await.unwrap(), None);
     let public_url = config.public_url(pays.listening.lnurl).unwrap();
     let rules = config.claim_rules().unwrap();
-    let claims = ClaimService::new(store, rules, public_url, Runtime::system(), Waker::default());
+    let claims = ClaimService::new(
+        store,
+        rules,
+        public_url,
+        Runtime::system(),
+        Waker::default(),
+        Arc::new(NoMeter),
+    );
 
     let mut took = Vec::new();
     for _ in 0..20 {

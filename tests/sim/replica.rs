@@ -7,7 +7,7 @@ use withdrawd::{
     background::{Expiry, Heartbeats},
     config::Config,
     domain::{Keyring, MasterKey, PublicUrl},
-    ports::{LightningNode, Store},
+    ports::{LightningNode, NoMeter, Store},
     service::{ClaimService, Guard, NodeTrust, Payer, Waker, WithdrawService},
 };
 
@@ -66,7 +66,8 @@ impl Replica {
         let rules = CONFIG.claim_rules().unwrap();
         let (stores, nodes) = (|| Arc::clone(&store), || Arc::clone(&node));
         let (trusts, runtimes) = (|| Arc::clone(&trust), || runtime.clone());
-        let payer = Payer::new(stores(), nodes(), runtimes(), trusts(), options);
+        let meter = || Arc::new(NoMeter);
+        let payer = Payer::new(stores(), nodes(), runtimes(), trusts(), options, meter());
         let limits = (rules.paying, rules.fees);
         let heartbeats = Heartbeats::new(stores(), nodes(), trusts(), limits, runtimes());
         let guard_options = CONFIG.guard_options().unwrap();
@@ -75,7 +76,7 @@ impl Replica {
         let most = rules.paying.max_amount;
         Self {
             withdraws: WithdrawService::new(stores(), keyring, url.clone(), most, runtimes()),
-            claims: ClaimService::new(stores(), rules, url, runtimes(), Waker::default()),
+            claims: ClaimService::new(stores(), rules, url, runtimes(), Waker::default(), meter()),
             payer: Arc::new(payer),
             expiry: Arc::new(Expiry::new(stores(), runtimes(), reach)),
             heartbeats: Arc::new(heartbeats),

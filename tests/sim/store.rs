@@ -14,8 +14,8 @@ use withdrawd::{
         payment::{Advance, PaymentEntry, PaymentQuery},
     },
     ports::{
-        ClaimOutcome, Claims, CreateOutcome, Events, Introduction, Lane, Leased, Nodes, Payments,
-        Schema, StoreError, Upkeep, Withdraws,
+        ClaimOutcome, Claims, Connections, CreateOutcome, Events, Introduction, Lane, Leased,
+        Nodes, OpenPayments, Payments, Schema, StoreError, Upkeep, Withdraws,
     },
 };
 
@@ -224,6 +224,10 @@ impl Payments for GatedStore {
         self.read("list_payments", self.inner().list_payments(query)).await
     }
 
+    async fn open_payments(&self) -> Result<Vec<OpenPayments>, StoreError> {
+        self.read("open_payments", self.inner().open_payments()).await
+    }
+
     async fn send_exists(
         &self,
         id: PaymentId,
@@ -299,6 +303,10 @@ impl Upkeep for GatedStore {
 
     async fn is_empty(&self) -> Result<bool, StoreError> {
         self.read("is_empty", self.inner().is_empty()).await
+    }
+
+    fn connections(&self) -> Connections {
+        self.inner().connections()
     }
 
     async fn close(&self) {}

@@ -23,6 +23,10 @@ pub enum StateKind {
 }
 
 impl StateKind {
+    /// Those of open attempts.
+    pub const OPEN: [Self; 4] =
+        [Self::Reserved, Self::Sending, Self::InFlight, Self::NeedsOperator];
+
     /// The name that proto, SQL and docs use.
     pub const fn name(self) -> &'static str {
         match self {

@@ -89,7 +89,7 @@ impl Payer {
         );
         let advance = self.inquiry.scheduled(advance, clocks.now);
         match self.store.advance(&advance).await {
-            Ok(()) => told(&advance, &before),
+            Ok(()) => self.told(&advance, &before),
             // Another worker, or a change of the request: it is looked up anew, soon.
             Err(StoreError::Stale) => {
                 let soon = clocks.now.plus(self.options.pace.first);
@@ -103,6 +103,12 @@ impl Payer {
                 self.ask_again(&leased).await;
             }
         }
+    }
+
+    /// A change of a payment is durable.
+    pub(super) fn told(&self, advance: &Advance, before: &State) {
+        told(advance, before);
+        self.meter.stepped(before, &advance.payment);
     }
 }
 
@@ -139,7 +145,7 @@ fn is_worth_following(leased: &Leased, word: Word) -> bool {
 }
 
 /// One line per change of a payment. Anything that a person must see is an error.
-pub(super) fn told(advance: &Advance, before: &State) {
+fn told(advance: &Advance, before: &State) {
     let payment = &advance.payment;
     let (id, withdraw, hash) = (payment.id, payment.withdraw, payment.payment_hash);
     match payment.state {

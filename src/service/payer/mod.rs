@@ -19,7 +19,7 @@ use crate::{
         Millis, PayingLimits, Timestamp,
         payment::{Pace, SendLimits},
     },
-    ports::{Lane, Leased, LightningNode, Store, StoreError},
+    ports::{Lane, Leased, LightningNode, Meter, Store, StoreError},
     report::chain,
     runtime::Runtime,
 };
@@ -53,6 +53,7 @@ pub struct Payer {
     runtime: Runtime,
     options: PayerOptions,
     inquiry: Arc<Inquiry>,
+    meter: Arc<dyn Meter>,
     sending: Arc<Semaphore>,
     following: Arc<Semaphore>,
     /// All that is worked on.
@@ -75,6 +76,7 @@ impl Payer {
         runtime: Runtime,
         trust: Arc<NodeTrust>,
         options: PayerOptions,
+        meter: Arc<dyn Meter>,
     ) -> Self {
         let (its_store, its_node) = (Arc::clone(&store), Arc::clone(&node));
         let inquiry = Inquiry::new(its_store, its_node, runtime.clone(), trust, options);
@@ -88,6 +90,7 @@ impl Payer {
             node,
             runtime,
             inquiry: Arc::new(inquiry),
+            meter,
             sending: Arc::new(Semaphore::new(options.max_sending)),
             following: Arc::new(Semaphore::new(options.max_following)),
             options,

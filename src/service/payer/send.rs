@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt;
 
-use super::{Payer, look::told};
+use super::Payer;
 use crate::{
     domain::payment::{Answer, Heard, Next, RecordState, Word, heard},
     ports::{Leased, SendOrder, SendStream, SendUpdate, StoreError},
@@ -201,7 +201,7 @@ impl Payer {
             advance.due_at = Some(clocks.now.plus(self.options.lease));
         }
         self.store.advance(&advance).await?;
-        told(&advance, &before.state);
+        self.told(&advance, &before.state);
         let withdraw = advance.change.map_or_else(|| leased.withdraw.clone(), |change| change.next);
         Ok(Some(Leased { payment: advance.payment, withdraw, ..leased.clone() }))
     }

@@ -3,7 +3,10 @@
 use async_trait::async_trait;
 
 use super::{
-    SqlStore, int, retry::retrying, rows::instance as rows, statements::instance as statements,
+    SqlStore, int,
+    retry::retrying,
+    rows::instance as rows,
+    statements::{instance as statements, payment_lists},
     text, uuid,
 };
 use crate::{
@@ -103,7 +106,7 @@ impl<D: Driver> SqlStore<D> {
 }
 
 /// The texts of what is read of the instance, for those who want to see how a database plans them.
-pub const fn instance_statements() -> [&'static str; 6] {
+pub const fn instance_statements() -> [&'static str; 7] {
     [
         statements::STANDING.text,
         statements::SPENT_SINCE.text,
@@ -111,6 +114,7 @@ pub const fn instance_statements() -> [&'static str; 6] {
         statements::HASH_EXISTS.text,
         statements::TO_WITHHOLD.text,
         statements::WITHHELD.text,
+        payment_lists::OPEN_BY_STATE.text,
     ]
 }
 

@@ -14,7 +14,7 @@ use crate::{
         Halt, NodeId, PaymentHash, PaymentId, Sends, Timestamp,
         payment::{Advance, Answer, PaymentEntry, PaymentQuery, Send},
     },
-    ports::{Lane, Leased, Payments, StoreError},
+    ports::{Lane, Leased, OpenPayments, Payments, StoreError},
     store::driver::{Cells, Driver, Fault, Sql, Tx, Value},
 };
 
@@ -54,6 +54,11 @@ impl<D: Driver> Payments for SqlStore<D> {
 
     async fn list_payments(&self, query: &PaymentQuery) -> Result<Vec<PaymentEntry>, StoreError> {
         payment_lists::list(self.driver(), query).await
+    }
+
+    async fn open_payments(&self) -> Result<Vec<OpenPayments>, StoreError> {
+        let open = self.driver().fetch(statements::payment_lists::OPEN_BY_STATE, Vec::new());
+        open.await?.iter().map(rows::open_payments).collect()
     }
 
     async fn advance(&self, advance: &Advance) -> Result<(), StoreError> {

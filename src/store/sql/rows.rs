@@ -10,9 +10,9 @@ use crate::{
         Amount, Attempt, Event, EventKind, FailureReason, Hold, KeyId, Msat, NodeId, Operator,
         OperatorReason, PassThru, Payment, PaymentHash, PaymentId, Preimage, Sat, SecretHash,
         Sends, State, Status, Terms, Timestamp, Withdraw, WithdrawId, WithdrawView,
-        payment::{Answer, LateSuccess, PaymentEntry, PaymentView, Send},
+        payment::{Answer, LateSuccess, PaymentEntry, PaymentView, Send, StateKind},
     },
-    ports::{BoxError, StoreError},
+    ports::{BoxError, OpenPayments, StoreError},
     store::driver::Cells,
 };
 
@@ -313,6 +313,17 @@ pub fn one_uuid(row: &impl Cells, column: &'static str) -> Parsed<Uuid> {
 /// A 32-byte column.
 pub fn one_bytes32(row: &impl Cells, column: &'static str) -> Parsed<[u8; 32]> {
     Reader(row).bytes32(column)
+}
+
+/// A state's line of `payment.open_by_state`.
+pub fn open_payments(row: &impl Cells) -> Parsed<OpenPayments> {
+    let row = Reader(row);
+    let open = |name: &str| StateKind::OPEN.into_iter().find(|state| state.name() == name);
+    Ok(OpenPayments {
+        state: row.named("state", open)?,
+        number: row.int("number")?,
+        oldest: row.opt_uuid("oldest_id")?.map(|id| PaymentId::from_uuid(id).created()),
+    })
 }
 
 /// The newest migration that has run.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::{SqlStore, rows, statements};
 use crate::{
     domain::{KeyId, Timestamp},
-    ports::{Schema, StoreError, Upkeep},
+    ports::{Connections, Schema, StoreError, Upkeep},
     store::driver::Driver,
 };
 
@@ -35,6 +35,10 @@ impl<D: Driver> Upkeep for SqlStore<D> {
 
     async fn is_empty(&self) -> Result<bool, StoreError> {
         Ok(self.driver().fetch(statements::ANY_WITHDRAW, Vec::new()).await?.is_empty())
+    }
+
+    fn connections(&self) -> Connections {
+        self.driver().connections()
     }
 
     async fn close(&self) {

@@ -4,6 +4,35 @@
 
 use crate::store::{driver::Sql, sql::sql};
 
+/// One state's line of `payment.open_by_state`: served by the index on states, of which few rows are open.
+macro_rules! open_in {
+    ($state:literal) => {
+        concat!(
+            "select '",
+            $state,
+            "' as state, (select count(*) from payments where state = '",
+            $state,
+            "') as number, (select id from payments where state = '",
+            $state,
+            "' order by id limit 1) as oldest_id"
+        )
+    };
+}
+
+pub const OPEN_BY_STATE: Sql = sql(
+    "count open payments",
+    concat!(
+        "-- payment.open_by_state\n",
+        open_in!("RESERVED"),
+        "\nunion all ",
+        open_in!("SENDING"),
+        "\nunion all ",
+        open_in!("IN_FLIGHT"),
+        "\nunion all ",
+        open_in!("NEEDS_OPERATOR")
+    ),
+);
+
 /// `select` of attempts.
 macro_rules! select_payments {
     ($name:literal, $where:literal) => {

@@ -1,0 +1,187 @@
+//! What this process counts by itself.
+
+use prometheus_client::{
+    metrics::{counter::Counter, family::Family, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+
+use super::labels::{Call, Ended, Request};
+use crate::{
+    domain::{
+        FailureReason, Millis, Msat, OperatorReason, Payment, State, Timestamp, payment::StateKind,
+    },
+    ports::Meter,
+};
+
+/// Of calls and requests: those that OpenTelemetry proposes.
+const CALL_BUCKETS: [f64; 14] =
+    [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+/// From a claim to its payment: hold invoices take days.
+const PAYMENT_BUCKETS: [f64; 13] =
+    [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 14_400.0, 86_400.0];
+
+/// The state under which a payment is counted that was closed as failed and paid all the same.
+const LATE_SUCCESS: &str = "LATE_SUCCESS";
+/// The reason of a payment that was closed as failed, and then fulfilled its request all the same.
+const AFTER_FAILURE: &str = "AFTER_FAILURE";
+const NO_REASON: &str = "";
+
+type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// The counters of this process. Clones count together.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    calls: Durations<Call>,
+    requests: Durations<Request>,
+    claims: Counter,
+    payments: Family<Ended, Counter>,
+    paid_msat: Counter,
+    fees_msat: Counter,
+    claim_to_paid: Histogram,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All of them at zero.
+    pub fn new() -> Self {
+        let call_durations: fn() -> Histogram = || Histogram::new(CALL_BUCKETS);
+        let metrics = Self {
+            registry: Registry::default(),
+            calls: Family::new_with_constructor(call_durations),
+            requests: Family::new_with_constructor(call_durations),
+            claims: Counter::default(),
+            payments: Family::default(),
+            paid_msat: Counter::default(),
+            fees_msat: Counter::default(),
+            claim_to_paid: Histogram::new(PAYMENT_BUCKETS),
+        };
+        // A counter that appears with its first event hides that event from `increase`.
+        for (state, reason) in ends() {
+            drop(metrics.payments.get_or_create(&Ended { state, reason }));
+        }
+        metrics.registered()
+    }
+
+    fn registered(mut self) -> Self {
+        let msat = || Unit::Other("msat".to_owned());
+        let registry = &mut self.registry;
+        registry.register_with_unit(
+            "rpc_server_call_duration",
+            "Calls over gRPC, from their headers to their status",
+            Unit::Seconds,
+            self.calls.clone(),
+        );
+        registry.register_with_unit(
+            "withdrawd_lnurl_request_duration",
+            "Requests of wallets",
+            Unit::Seconds,
+            self.requests.clone(),
+        );
+        registry.register("withdrawd_claims", "Claims accepted", self.claims.clone());
+        registry.register(
+            "withdrawd_payments",
+            "Payments that came to this state by this process",
+            self.payments.clone(),
+        );
+        registry.register_with_unit(
+            "withdrawd_paid",
+            "Amounts of the payments that were paid, late ones included",
+            msat(),
+            self.paid_msat.clone(),
+        );
+        registry.register_with_unit(
+            "withdrawd_routing_fees",
+            "What routing them has cost",
+            msat(),
+            self.fees_msat.clone(),
+        );
+        registry.register_with_unit(
+            "withdrawd_claim_to_paid",
+            "From an accepted claim to its payment",
+            Unit::Seconds,
+            self.claim_to_paid.clone(),
+        );
+        self
+    }
+
+    pub(super) const fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// A call over gRPC has ended. `method` is one of ours, or the one name for all others.
+    pub fn called(&self, method: &str, code: &'static str, took: Millis) {
+        let rpc_method = method.to_owned();
+        let call = Call { rpc_method, rpc_response_status_code: code };
+        self.calls.get_or_create(&call).observe(seconds(took));
+    }
+
+    /// A wallet was answered.
+    pub fn answered(&self, endpoint: &'static str, answer: &'static str, took: Millis) {
+        self.requests.get_or_create(&Request { endpoint, answer }).observe(seconds(took));
+    }
+
+    fn ended(&self, state: &'static str, reason: &'static str) {
+        self.payments.get_or_create(&Ended { state, reason }).inc();
+    }
+
+    fn paid(&self, payment: &Payment, fee: Msat, at: Timestamp) {
+        self.paid_msat.inc_by(u64::try_from(payment.amount.get()).unwrap_or(0));
+        self.fees_msat.inc_by(u64::try_from(fee.get()).unwrap_or(0));
+        self.claim_to_paid.observe(seconds(at.since(payment.id.created())));
+    }
+}
+
+/// Where and why a payment can end, or wait for a person.
+fn ends() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let (paid, failed) = (StateKind::Paid.name(), StateKind::Failed.name());
+    let doubt = StateKind::NeedsOperator.name();
+    [(paid, NO_REASON), (paid, AFTER_FAILURE), (LATE_SUCCESS, NO_REASON)]
+        .into_iter()
+        .chain(FailureReason::ALL.map(|reason| (failed, reason.name())))
+        .chain(OperatorReason::ALL.map(|reason| (doubt, reason.name())))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "milliseconds of centuries are exact")]
+pub(super) fn seconds(span: Millis) -> f64 {
+    span.as_ms().max(0) as f64 / 1000.0
+}
+
+impl Meter for Metrics {
+    fn claimed(&self) {
+        self.claims.inc();
+    }
+
+    fn stepped(&self, before: &State, payment: &Payment) {
+        match (before, &payment.state) {
+            // A late success that was known already.
+            (State::Failed { late: Some(_), .. }, State::Failed { .. }) => {}
+            (_, State::Failed { late: Some(late), .. }) => {
+                self.ended(LATE_SUCCESS, NO_REASON);
+                self.paid(payment, late.fee, late.at);
+            }
+            (_, after) if before.kind() == after.kind() => {}
+            // Its money was counted when it came through late.
+            (State::Failed { late: Some(_), .. }, State::Paid { .. }) => {
+                self.ended(StateKind::Paid.name(), AFTER_FAILURE);
+            }
+            (_, State::Paid { fee, at, .. }) => {
+                let late = matches!(before, State::Failed { .. });
+                self.ended(StateKind::Paid.name(), if late { AFTER_FAILURE } else { NO_REASON });
+                self.paid(payment, *fee, *at);
+            }
+            (_, State::Failed { reason, .. }) => {
+                self.ended(StateKind::Failed.name(), reason.name());
+            }
+            (_, State::NeedsOperator { reason, .. }) => {
+                self.ended(StateKind::NeedsOperator.name(), reason.name());
+            }
+            (_, State::Reserved | State::Sending | State::InFlight) => {}
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The text of one scrape.
+
+use std::{fmt, sync::Arc};
+
+use prometheus_client::{
+    encoding::text::{encode_eof, encode_registry},
+    registry::Registry,
+};
+use tokio::sync::Mutex;
+
+use super::{
+    counted::Metrics,
+    gauges::{self, View},
+};
+use crate::{
+    domain::{Millis, Sat, Timestamp},
+    ports::{Store, StoreError},
+    report::chain,
+    runtime::Runtime,
+    service::{OperationsService, ServiceError},
+};
+
+/// A silent database keeps no scrape waiting for longer.
+const PATIENCE: Millis = Millis::from_secs(1);
+/// Scrapes within so short a time see the same: however many ask, the database is asked once.
+const FRESH_FOR: Millis = Millis::from_secs(1);
+
+/// What does not change while the process lives.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    /// Which database.
+    pub store: &'static str,
+    /// Which backend pays.
+    pub node: &'static str,
+    /// Which network.
+    pub network: &'static str,
+    /// When the process started.
+    pub started: Timestamp,
+    /// The limit of 24 hours, if there is one.
+    pub rolling_24h: Option<Sat>,
+}
+
+/// Writes down all there is to tell.
+pub struct Exposition {
+    metrics: Arc<Metrics>,
+    operations: OperationsService,
+    store: Arc<dyn Store>,
+    runtime: Runtime,
+    setup: Setup,
+    /// What the database last said, and when it was asked. Held while it is asked.
+    seen: Mutex<Option<(Millis, Option<Arc<View>>)>>,
+}
+
+impl fmt::Debug for Exposition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exposition").finish_non_exhaustive()
+    }
+}
+
+impl Exposition {
+    /// Of what `metrics` counts, and of what `operations` and `store` say of the instance.
+    pub fn new(
+        metrics: Arc<Metrics>,
+        operations: OperationsService,
+        store: Arc<dyn Store>,
+        runtime: Runtime,
+        setup: Setup,
+    ) -> Self {
+        Self { metrics, operations, store, runtime, setup, seen: Mutex::new(None) }
+    }
+
+    /// All of it, as OpenMetrics text.
+    pub async fn text(&self) -> Result<String, fmt::Error> {
+        let view = self.view().await;
+        let mut around = Registry::default();
+        gauges::process(&mut around, &self.setup, self.store.connections());
+        gauges::store_up(&mut around, view.is_some());
+        if let Some(view) = view {
+            gauges::instance(&mut around, &view, &self.setup);
+        }
+        let mut text = String::new();
+        encode_registry(&mut text, self.metrics.registry())?;
+        encode_registry(&mut text, &around)?;
+        encode_eof(&mut text)?;
+        Ok(text)
+    }
+
+    /// What the database says, or said a moment ago.
+    async fn view(&self) -> Option<Arc<View>> {
+        let mut seen = self.seen.lock().await;
+        let now = self.runtime.clock.monotonic();
+        if let Some((at, view)) = &*seen
+            && now.as_ms() - at.as_ms() < FRESH_FOR.as_ms()
+        {
+            return view.clone();
+        }
+        let view = match self.runtime.within(PATIENCE, self.ask()).await {
+            Some(Ok(view)) => Some(Arc::new(view)),
+            Some(Err(error)) => {
+                tracing::debug!(error = %chain(&error), "the instance could not be measured");
+                None
+            }
+            None => {
+                tracing::debug!("the instance could not be measured in time");
+                None
+            }
+        };
+        // From the answer on, or a slow database would be asked without a pause.
+        *seen = Some((self.runtime.clock.monotonic(), view.clone()));
+        view
+    }
+
+    async fn ask(&self) -> Result<View, ServiceError> {
+        let open = async { Ok::<_, StoreError>(self.store.open_payments().await?) };
+        let (instance, open) = (self.operations.instance().await?, open.await?);
+        Ok(View { instance, open, now: self.runtime.clock.now() })
+    }
+}
