@@ -27,8 +27,10 @@
 //! * [`admin`], [`health`] — the operators' port, and what probes are told there and over gRPC.
 //! * [`metrics`] — what Prometheus is told.
 //! * [`background`] — what nobody asks for: paying, marking expiries, the node's heartbeat, the guard.
-//! * [`app`], [`config`], [`telemetry`], [`report`], [`runtime`] — wiring, options, logs, errors for
-//!   people; time and randomness.
+//! * [`app`], [`config`], [`telemetry`], [`report`], [`runtime`] — wiring, options, logs and traces,
+//!   errors for people; time and randomness.
+//! * [`trace`] — the trace that the current work belongs to: whoever makes a span, or keeps or links
+//!   one, asks it.
 //! * [`cli`], [`client`], [`pb`] — the command line, its gRPC client, the generated types.
 //!
 //! # The invariants
@@ -76,3 +78,4 @@ pub mod service;
 pub mod sidecar;
 pub mod store;
 pub mod telemetry;
+pub mod trace;

@@ -12,6 +12,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use tracing::{Instrument, Span};
 
 use crate::domain::{Millis, Timestamp};
 
@@ -93,10 +94,12 @@ impl Runtime {
         work: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
         let (tell, hear) = tokio::sync::oneshot::channel();
-        self.spawner.spawn(Box::pin(async move {
+        let work = async move {
             // Nobody listens any more: the work is done all the same.
             let _ = tell.send(work.await);
-        }));
+        };
+        // It is part of what the caller asked for, and its span ends with it.
+        self.spawner.spawn(Box::pin(work.instrument(Span::current())));
         let done = hear.await.ok();
         if done.is_none() {
             tracing::error!("work was lost: it panicked, or the process is stopping");

@@ -8,6 +8,7 @@ use crate::{
     domain::{Keyring, Network},
     metrics::Metrics,
     node::{
+        ObservedNode,
         lnd::{LndNode, Macaroon},
         simulated::SimulatedNode,
     },
@@ -66,11 +67,12 @@ async fn store(
 }
 
 fn node(config: &Config, runtime: &Runtime) -> Result<Arc<dyn LightningNode>, StartError> {
-    match config.node.backend.as_str() {
+    let node = match config.node.backend.as_str() {
         "simulated" => simulated(config, runtime),
         "lnd" => lnd(config),
         _ => Err(BadOption::new("node.backend", "must be simulated or lnd").into()),
-    }
+    };
+    Ok(Arc::new(ObservedNode::new(node?)))
 }
 
 /// The key of one of the backend's options in the example file.

@@ -225,9 +225,9 @@ impl Running {
     }
 
     /// Tells probes, waits for load balancers, stops accepting, drains within a limit, lets the
-    /// payer come to a stop between two effects, and closes the store. What is still on its way is
-    /// stored, and the next start follows it.
-    pub async fn stop(self, wait: Millis, drain: Millis) {
+    /// payer come to a stop between two effects, waits for `flush`, and closes the store. What is still
+    /// on its way is stored, and the next start follows it.
+    pub async fn stop(self, wait: Millis, drain: Millis, flush: impl Future<Output = ()>) {
         let clock = &self.parts.runtime.clock;
         self.health.stopping().await;
         if wait > Millis::ZERO {
@@ -253,6 +253,7 @@ impl Running {
             () = finished => {}
             () = clock.sleep(half) => tracing::warn!("stopping with payments under way"),
         }
+        flush.await;
         self.parts.store.close().await;
         self.health.end_admin_watches().await;
         self.admin.end().await;

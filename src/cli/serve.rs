@@ -1,6 +1,6 @@
 //! `withdrawd serve` and `withdrawd migrate`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,6 +12,9 @@ use crate::{
     runtime::Runtime,
     telemetry,
 };
+
+/// How long a stop waits for a collector of traces that does not answer.
+const FLUSH: Duration = Duration::from_secs(3);
 
 /// Flags win over the environment, which wins over the file.
 #[derive(Debug, Args)]
@@ -78,7 +81,7 @@ impl ServeArgs {
 /// Runs the service until SIGTERM or Ctrl-C.
 pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let config = args.load()?;
-    telemetry::init(&config.log)?;
+    let telemetry = telemetry::init(&config.log)?;
     // Before anything is opened: a signal during the start is not lost.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -102,7 +105,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         }
     };
     tokio::select! {
-        () = running.stop(wait, drain) => tracing::info!("stopped"),
+        () = running.stop(wait, drain, telemetry.flush(FLUSH)) => tracing::info!("stopped"),
         () = again => tracing::warn!("stopping at once"),
     }
     anyhow::ensure!(!broken, "a part of the service ended by itself; the log says why");

@@ -4,8 +4,8 @@
 
 use super::{
     Change, FeePolicy, Halt, Invoice, InvoiceFault, InvoiceRules, Millis, Msat, PayingLimits,
-    Payment, PaymentHash, PaymentId, Sat, Sends, Standing, State, Timestamp, Unclaimable,
-    WithdrawView, invoice,
+    Payment, PaymentHash, PaymentId, Sat, Sends, Standing, State, Timestamp, TraceContext,
+    Unclaimable, WithdrawView, invoice,
 };
 use lightning_invoice::Bolt11Invoice;
 
@@ -36,6 +36,15 @@ pub struct Claim {
     pub payment: Payment,
     /// What may be accepted beside it, if there is a limit on that: judged by the database.
     pub allowance: Option<Allowance>,
+}
+
+impl Claim {
+    /// The same, as made in this span.
+    #[must_use]
+    pub fn traced(mut self, trace_parent: Option<TraceContext>) -> Self {
+        self.payment.trace_parent = trace_parent;
+        self
+    }
 }
 
 /// A limit on what is accepted over time.
@@ -209,6 +218,7 @@ impl ClaimRules {
             state: State::Reserved,
             noted: None,
             sends: Sends::default(),
+            trace_parent: None,
         }
     }
 }

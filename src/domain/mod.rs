@@ -22,6 +22,7 @@ mod restore;
 mod secret;
 mod standing;
 mod time;
+mod trace;
 mod withdraw;
 #[cfg(test)]
 mod withdraw_test;
@@ -43,6 +44,7 @@ pub use restore::{NotRestorable, Restored, can_be_ours};
 pub use secret::{InvalidKey, KeyId, Keyring, MasterKey, Secret, SecretHash};
 pub use standing::{Act, FenceReason, Halt, Heartbeat, PayingLimits, Room, Standing, Turn};
 pub use time::{Millis, Timestamp};
+pub use trace::TraceContext;
 pub use withdraw::{Attempt, Change, Hold, NotDeactivatable, Status, Terms, Unclaimable, Withdraw};
 
 /// A withdraw request with its open or last attempt.

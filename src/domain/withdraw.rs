@@ -5,7 +5,7 @@
 
 use super::{
     Amount, Event, EventKind, FailureReason, KeyId, Millis, Operator, OperatorReason, PassThru,
-    PaymentId, Sat, SecretHash, Timestamp, WithdrawId,
+    PaymentId, Sat, SecretHash, Timestamp, TraceContext, WithdrawId,
 };
 
 /// What was asked for, with all defaults filled in.
@@ -150,6 +150,8 @@ pub struct Withdraw {
     pub withheld: bool,
     /// When it last changed.
     pub modified: Timestamp,
+    /// The call that made it.
+    pub trace_parent: Option<TraceContext>,
 }
 
 /// Why a request cannot be claimed.
@@ -224,7 +226,14 @@ impl Withdraw {
             late_success: false,
             withheld: false,
             modified: id.created(),
+            trace_parent: None,
         }
+    }
+
+    /// The same, as made in this span.
+    #[must_use]
+    pub fn traced(self, trace_parent: Option<TraceContext>) -> Self {
+        Self { trace_parent, ..self }
     }
 
     /// The event of its making.

@@ -12,7 +12,10 @@ use crate::{
         FenceReason, Field, Halt, Heartbeat, Millis, Standing, Timestamp, Verdict, Violation,
         payment::RecordState,
     },
-    pb::{self, instance, operations_service_server::OperationsService},
+    pb::{
+        self, instance,
+        operations_service_server::{OperationsService, SERVICE_NAME},
+    },
     runtime::Runtime,
     service::{self, Asked, InstanceView, Line, ListedPayment, Pair, ServiceError, Which},
 };
@@ -49,7 +52,14 @@ impl OperationsService for Operations {
         request: Request<pb::GetInstanceRequest>,
     ) -> Result<Response<pb::Instance>, Status> {
         let work = async { self.service.instance().await.map(instance) };
-        observed(&self.runtime, "GetInstance", request.metadata(), self.timeout, work).await
+        observed(
+            &self.runtime,
+            (SERVICE_NAME, "GetInstance"),
+            request.metadata(),
+            self.timeout,
+            work,
+        )
+        .await
     }
 
     async fn pause(
@@ -59,7 +69,7 @@ impl OperationsService for Operations {
         let (metadata, _, message) = request.into_parts();
         let asked = Asked { operator: message.operator, reason: message.reason };
         let work = async { self.service.pause(asked).await.map(instance) };
-        observed(&self.runtime, "Pause", &metadata, self.timeout, work).await
+        observed(&self.runtime, (SERVICE_NAME, "Pause"), &metadata, self.timeout, work).await
     }
 
     async fn resume(
@@ -69,7 +79,7 @@ impl OperationsService for Operations {
         let (metadata, _, message) = request.into_parts();
         let asked = Asked { operator: message.operator, reason: message.reason };
         let work = async { self.service.resume(asked).await.map(instance) };
-        observed(&self.runtime, "Resume", &metadata, self.timeout, work).await
+        observed(&self.runtime, (SERVICE_NAME, "Resume"), &metadata, self.timeout, work).await
     }
 
     async fn fence(
@@ -82,7 +92,7 @@ impl OperationsService for Operations {
             self.restore.fence(asked).await?;
             self.service.instance().await.map(instance)
         };
-        observed(&self.runtime, "Fence", &metadata, self.timeout, work).await
+        observed(&self.runtime, (SERVICE_NAME, "Fence"), &metadata, self.timeout, work).await
     }
 
     async fn list_unknown_payments(
@@ -93,7 +103,14 @@ impl OperationsService for Operations {
             let payments = self.restore.unknown().await?.into_iter().map(node_payment).collect();
             Ok(pb::ListUnknownPaymentsResponse { payments })
         };
-        observed(&self.runtime, "ListUnknownPayments", request.metadata(), self.timeout, work).await
+        observed(
+            &self.runtime,
+            (SERVICE_NAME, "ListUnknownPayments"),
+            request.metadata(),
+            self.timeout,
+            work,
+        )
+        .await
     }
 
     async fn acknowledge_restore(
@@ -116,7 +133,8 @@ impl OperationsService for Operations {
             })
         };
         let work = Box::pin(work);
-        observed(&self.runtime, "AcknowledgeRestore", &metadata, self.timeout, work).await
+        observed(&self.runtime, (SERVICE_NAME, "AcknowledgeRestore"), &metadata, self.timeout, work)
+            .await
     }
 
     async fn release_withdraws(
@@ -131,7 +149,8 @@ impl OperationsService for Operations {
             let released = i64::try_from(released).unwrap_or(i64::MAX);
             Ok(pb::ReleaseWithdrawsResponse { released })
         };
-        observed(&self.runtime, "ReleaseWithdraws", &metadata, self.timeout, work).await
+        observed(&self.runtime, (SERVICE_NAME, "ReleaseWithdraws"), &metadata, self.timeout, work)
+            .await
     }
 
     async fn reconcile(
@@ -147,7 +166,7 @@ impl OperationsService for Operations {
             let lines = lines.into_iter().filter(wanted).map(reconcile_line).collect();
             Ok(pb::ReconcileResponse { lines })
         });
-        observed(&self.runtime, "Reconcile", &metadata, self.timeout, work).await
+        observed(&self.runtime, (SERVICE_NAME, "Reconcile"), &metadata, self.timeout, work).await
     }
 }
 

@@ -5,7 +5,10 @@ use tonic::{Request, Response, Status, metadata::MetadataMap};
 use super::{convert_payment as convert, fit::fit, observe::observed};
 use crate::{
     domain::Millis,
-    pb::{self, payment_service_server::PaymentService},
+    pb::{
+        self,
+        payment_service_server::{PaymentService, SERVICE_NAME},
+    },
     runtime::Runtime,
     service::{self, ServiceError},
 };
@@ -30,7 +33,7 @@ impl Payments {
         metadata: &MetadataMap,
         work: impl Future<Output = Result<T, ServiceError>>,
     ) -> Result<Response<T>, Status> {
-        observed(&self.runtime, method, metadata, self.timeout, work).await
+        observed(&self.runtime, (SERVICE_NAME, method), metadata, self.timeout, work).await
     }
 }
 

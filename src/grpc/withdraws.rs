@@ -6,7 +6,10 @@ use tonic::{Request, Response, Status, metadata::MetadataMap};
 use super::{convert, fit::fit, observe::observed};
 use crate::{
     domain::{Field, Millis, Violation},
-    pb::{self, withdraw_service_server::WithdrawService},
+    pb::{
+        self,
+        withdraw_service_server::{SERVICE_NAME, WithdrawService},
+    },
     runtime::Runtime,
     service::{self, ServiceError},
 };
@@ -34,7 +37,7 @@ impl Withdraws {
         metadata: &MetadataMap,
         work: impl Future<Output = Result<T, ServiceError>>,
     ) -> Result<Response<T>, Status> {
-        observed(&self.runtime, method, metadata, self.timeout, work).await
+        observed(&self.runtime, (SERVICE_NAME, method), metadata, self.timeout, work).await
     }
 }
 

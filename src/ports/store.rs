@@ -231,7 +231,12 @@ pub struct Inherited {
 impl Inherited {
     /// Whether a step that closes an attempt must wait.
     pub fn forbids(&self, advance: &Advance, at: Timestamp) -> bool {
-        advance.payment.id.created() <= self.newest && at <= self.over_at
+        self.holds(advance.payment.id, at)
+    }
+
+    /// Whether a lost send of this attempt may still arrive.
+    pub fn holds(&self, payment: PaymentId, at: Timestamp) -> bool {
+        payment.created() <= self.newest && at <= self.over_at
     }
 }
 
@@ -252,6 +257,9 @@ pub trait Integrity: Send + Sync {
     /// From here on claims and sends are accepted by this server, and attempts are closed, those that
     /// it came with only when no lost send can start them anew.
     fn trust(&self, server: Server, inherited: Option<Inherited>);
+
+    /// What the trusted server came with.
+    fn inherited(&self) -> Option<Inherited>;
 
     /// When the instance first started (now, if it never did), when an operator last acknowledged a
     /// restore, and when the newest attempt was accepted.

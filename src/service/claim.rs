@@ -10,6 +10,7 @@ use crate::{
     },
     ports::{ClaimOutcome, Meter, Store, StoreError},
     runtime::Runtime,
+    trace,
 };
 
 /// A request that moves under so many claims is settled by another one meanwhile.
@@ -68,6 +69,7 @@ impl ClaimService {
         let Some(view) = self.store.by_secret(&k1.hash()).await? else {
             return Ok(Err(Refusal::Unknown));
         };
+        trace::link_made(&view.withdraw);
         let now = self.runtime.clock.now();
         if let Some(why) = view.withdraw.unclaimable(now) {
             return Ok(Err(Refusal::Unclaimable(why, now)));
@@ -108,6 +110,7 @@ impl ClaimService {
         let Some(view) = self.store.by_secret(&secret.hash()).await? else {
             return Ok(Refusal::Unknown);
         };
+        trace::link_made(&view.withdraw);
         let now = self.runtime.clock.now();
         let why = view.withdraw.unclaimable(now);
         Ok(why.map_or(fault, |why| Refusal::Unclaimable(why, now)))
@@ -118,10 +121,13 @@ impl ClaimService {
         secret: &Secret,
         presented: &Presented,
     ) -> Result<Result<(), Refusal>, ServiceError> {
-        for _ in 0..TRIES {
+        for tries in 0..TRIES {
             let Some(view) = self.store.by_secret(&secret.hash()).await? else {
                 return Ok(Err(Refusal::Unknown));
             };
+            if tries == 0 {
+                trace::link_made(&view.withdraw);
+            }
             if presented.is_retap(&view) {
                 return Ok(Ok(()));
             }
@@ -153,7 +159,8 @@ impl ClaimService {
         let now = self.runtime.clock.now();
         let standing = self.standing(now).await?;
         let payment = PaymentId::new(now, &self.runtime.id_bits());
-        Ok(presented.claim(view, &self.rules, &standing, payment, now))
+        let claim = presented.claim(view, &self.rules, &standing, payment, now);
+        Ok(claim.map(|claim| claim.traced(trace::current())))
     }
 
     async fn standing(&self, now: Timestamp) -> Result<Standing, StoreError> {

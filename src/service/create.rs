@@ -6,6 +6,7 @@ use super::{ServiceError, Shown, WithdrawService};
 use crate::{
     domain::{Draft, Field, Sat, Valid, Violation, Withdraw, WithdrawId, WithdrawView},
     ports::{BoxError, CreateOutcome, StoreError},
+    trace,
 };
 
 const MAX_BATCH: usize = 1000;
@@ -39,13 +40,15 @@ impl WithdrawService {
 
     async fn write(&self, valid: Vec<Valid>) -> Result<Vec<Shown>, ServiceError> {
         let now = self.runtime.clock.now();
+        let trace_parent = trace::current();
         let new: Vec<Withdraw> = valid
             .into_iter()
             .map(|valid| {
                 let id = WithdrawId::new(now, &self.runtime.id_bits());
                 let secret = self.keyring.new_secret(id);
                 let key = self.keyring.current().clone();
-                Withdraw::new(id, valid.request_id, valid.terms, key, secret.hash())
+                let new = Withdraw::new(id, valid.request_id, valid.terms, key, secret.hash());
+                new.traced(trace_parent)
             })
             .collect();
         let outcomes = match self.store.create(&new).await {

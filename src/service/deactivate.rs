@@ -1,7 +1,7 @@
 //! Ending a withdraw request.
 
 use super::{ServiceError, Shown, WithdrawService, list::read_id};
-use crate::{domain::WithdrawView, ports::StoreError};
+use crate::{domain::WithdrawView, ports::StoreError, trace};
 
 /// A row that moves so often is being fought over by more than a claim and a deactivation.
 const TRIES: usize = 10;
@@ -13,8 +13,11 @@ impl WithdrawService {
         let id = read_id(id)?;
         let service = self.clone();
         let work = async move {
-            for _ in 0..TRIES {
+            for tries in 0..TRIES {
                 let view = service.store.withdraw(id).await?.ok_or(ServiceError::NotFound)?;
+                if tries == 0 {
+                    trace::link_made(&view.withdraw);
+                }
                 if let Some(shown) = service.try_deactivate(view).await? {
                     return Ok(shown);
                 }

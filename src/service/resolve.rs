@@ -3,11 +3,12 @@
 use super::{Distrust, PaymentService, ServiceError};
 use crate::{
     domain::{
-        Event, Operator, Payment, State,
-        payment::{Advance, NodeSays, Resolution, ResolutionDraft, resolvable, resolve},
+        Event, Operator, Payment, State, Timestamp,
+        payment::{Advance, NodeSays, Pending, Resolution, ResolutionDraft, resolvable, resolve},
     },
     ports::{Leased, StoreError},
     report::chain,
+    trace,
 };
 
 /// A row that moves so often is being fought over by more than a payer and an operator.
@@ -27,9 +28,13 @@ impl PaymentService {
     async fn resolve_as(&self, resolution: &Resolution) -> Result<Payment, ServiceError> {
         // What may have been written by a COMMIT whose answer was lost.
         let mut doubtful: Option<Operator> = None;
-        for _ in 0..TRIES {
+        for tries in 0..TRIES {
             let found = self.store.payment(resolution.payment).await?;
             let leased = found.ok_or(ServiceError::PaymentNotFound)?;
+            if tries == 0 {
+                trace::link_made(&leased.withdraw);
+                trace::link_claimed(&leased.payment);
+            }
             if let Some(by) = &doubtful
                 && self.is_written(&leased.payment, by).await?
             {
@@ -74,12 +79,24 @@ impl PaymentService {
         };
         let late = self.inquiry.clocks().await?;
         let pending = self.inquiry.pending(&payment, &began, began.settled && late.settled);
+        let pending = self.held(&payment, pending, late.now);
         let next = resolve(&payment, outcome, said, pending).map_err(ServiceError::Unresolvable)?;
         let note = outcome.note(said, &resolution.reason);
         let by = Operator { name: resolution.operator.clone(), note };
         let reopening = self.inquiry.reopening();
         let advance = payment.resolved(next, said, by.clone(), withdraw, &reopening, late.now);
         Ok((self.inquiry.scheduled(advance, late.now), by))
+    }
+
+    /// A send that was lost with another database server may still arrive: the store would not close the
+    /// attempt, and could not tell the operator until when.
+    fn held(&self, payment: &Payment, pending: Pending, now: Timestamp) -> Pending {
+        match (pending, self.store.inherited()) {
+            (Pending::Over, Some(held)) if held.holds(payment.id, now) => {
+                Pending::Until(held.over_at)
+            }
+            (pending, _) => pending,
+        }
     }
 
     /// Reads back whether this very decision was written.
@@ -95,7 +112,9 @@ impl PaymentService {
 fn told(payment: &Payment, by: &Operator) {
     let Payment { id, withdraw, payment_hash, .. } = payment;
     let (operator, state) = (&by.name, payment.state.name());
-    tracing::warn!(payment = %id, %withdraw, %payment_hash, operator, state, "resolved by an operator");
+    let claim_trace_id = trace::claim_trace_id(payment);
+    tracing::warn!(payment = %id, %withdraw, %payment_hash, operator, state, claim_trace_id,
+        "resolved by an operator");
     if let State::Paid { fee, .. } = payment.state
         && fee > payment.fee_limit
     {

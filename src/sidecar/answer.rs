@@ -75,13 +75,24 @@ impl Answer {
         }
     }
 
+    /// LNURL errors are 200: wallets lose the reason otherwise.
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Offer(_)
+            | Self::Ok
+            | Self::Refused(_)
+            | Self::Error(_)
+            | Self::Trouble
+            | Self::Options => StatusCode::OK,
+        }
+    }
+
     /// The HTTP response; a HEAD gets the same without a body.
     pub fn into_response(self, method: &Method) -> Response<Full<Bytes>> {
         let body = self.body();
         let mut response = Response::new(Full::default());
-        if matches!(self, Self::NotFound) {
-            *response.status_mut() = StatusCode::NOT_FOUND;
-        }
+        *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -18,6 +19,8 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;
 /// A wallet needs two short requests; a proxy connects anew.
 const CONNECTION_LIFE: Millis = Millis::from_secs(60);
+/// So many connections that wait to be accepted are served after a stop.
+const MAX_LAST_CONNECTIONS: usize = 1024;
 /// After a failed accept (out of file descriptors, say).
 const ACCEPT_PAUSE: Millis = Millis::from_ms(100);
 
@@ -47,10 +50,17 @@ pub async fn serve(
         Arc::new(Routes::new(claims, (runtime.clone(), metrics), base, options.answer_within));
     let places = Arc::new(Semaphore::new(options.max_connections));
     let graceful = GracefulShutdown::new();
+    let mut last = MAX_LAST_CONNECTIONS;
     loop {
         let accepted = tokio::select! {
             biased;
-            () = stop.cancelled() => break,
+            () = stop.cancelled() => {
+                // Who was let in by the system before the stop is answered, too.
+                let waiting = accept(&listener, &places).now_or_never().filter(|_| last > 0);
+                last = last.saturating_sub(1);
+                let Some(accepted) = waiting else { break };
+                accepted
+            }
             accepted = accept(&listener, &places) => accepted,
         };
         let (stream, place) = match accepted {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::{Method, Request, uri::Uri};
+use tracing::{Instrument, Span, field::Empty};
 
 use super::{answer::Answer, query::Callback};
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
     report::chain,
     runtime::Runtime,
     service::{ClaimService, ServiceError},
+    trace,
 };
 
 /// A longer URL is no wallet's.
@@ -39,21 +41,45 @@ impl Routes {
         Self { claims, runtime, metrics, base, answer_within }
     }
 
-    /// Answers a request and writes one line about it.
+    /// Answers a request, in a span of its own. Nothing of the URL stands in it but the route.
     pub async fn answer<B>(&self, request: &Request<B>) -> Answer {
+        let span = span(request.method(), self.route_of(request.uri()));
+        let headers = request.headers();
+        trace::continue_from(&span, |header| headers.get(header)?.to_str().ok());
+        Box::pin(self.told(request)).instrument(span).await
+    }
+
+    /// Answers a request and writes one line about it.
+    async fn told<B>(&self, request: &Request<B>) -> Answer {
         let began = self.runtime.clock.monotonic();
         let (endpoint, answer) = self.route(request.method(), request.uri()).await;
         let took_ms = self.runtime.clock.monotonic().as_ms() - began.as_ms();
         self.metrics.answered(endpoint, answer.name(), Millis::from_ms(took_ms));
         let answered = answer.summary();
+        let span = Span::current();
+        span.record("http.response.status_code", answer.status().as_u16());
+        span.record("lnurl.answer", answered.as_str());
         let request_id = hex::encode(&self.runtime.id_bits()[..8]);
         tracing::info!(lnurl = endpoint, %request_id, method = %request.method(), took_ms, answered);
         answer
     }
 
+    /// The path below the public URL's.
+    fn path<'u>(&self, uri: &'u Uri) -> &'u str {
+        uri.path().strip_prefix(self.base.as_str()).unwrap_or(uri.path())
+    }
+
+    /// What a span may tell of it: the path without the secret.
+    fn route_of(&self, uri: &Uri) -> Option<&'static str> {
+        match self.path(uri) {
+            "/cb" => Some("/cb"),
+            path if path.starts_with("/w/") => Some("/w/{secret}"),
+            _ => None,
+        }
+    }
+
     async fn route(&self, method: &Method, uri: &Uri) -> (&'static str, Answer) {
-        let path = uri.path();
-        let path = path.strip_prefix(self.base.as_str()).unwrap_or(path);
+        let path = self.path(uri);
         let (endpoint, secret) = match path.strip_prefix("/w/") {
             Some(secret) => ("withdraw", secret),
             None if path == "/cb" => ("callback", ""),
@@ -100,13 +126,45 @@ impl Routes {
         match self.runtime.within(self.answer_within, work).await {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(error)) => {
+                failed("unavailable");
                 tracing::error!(error = %chain(&error), "a wallet could not be answered");
                 Err(Answer::Trouble)
             }
             None => {
+                failed("timeout");
                 tracing::error!("a wallet could not be answered in time");
                 Err(Answer::Trouble)
             }
         }
     }
+}
+
+/// A server's span. Methods are what a client likes to write: the unknown ones share a name.
+fn span(method: &Method, route: Option<&'static str>) -> Span {
+    let (method, named) = match *method {
+        Method::GET => ("GET", "GET"),
+        Method::HEAD => ("HEAD", "HEAD"),
+        Method::OPTIONS => ("OPTIONS", "OPTIONS"),
+        Method::POST => ("POST", "POST"),
+        _ => ("_OTHER", "HTTP"),
+    };
+    let name = route.map_or_else(|| named.to_owned(), |route| format!("{named} {route}"));
+    tracing::info_span!(
+        "lnurl",
+        otel.name = name,
+        otel.kind = "server",
+        otel.status_code = Empty,
+        http.request.method = method,
+        http.route = route,
+        http.response.status_code = Empty,
+        lnurl.answer = Empty,
+        "error.type" = Empty,
+    )
+}
+
+/// An error of ours, though HTTP says 200.
+fn failed(why: &str) {
+    let span = Span::current();
+    span.record("otel.status_code", "ERROR");
+    span.record("error.type", why);
 }

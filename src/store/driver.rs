@@ -18,6 +18,14 @@ pub struct Sql {
     pub text: &'static str,
 }
 
+impl Sql {
+    /// The first line of the text, without the `-- `.
+    pub fn name(self) -> &'static str {
+        let line = self.text.lines().next().unwrap_or_default();
+        line.trim_start_matches("--").trim()
+    }
+}
+
 /// A parameter. Each kind is bound as the column's own type.
 #[derive(Clone, Debug)]
 pub enum Value {

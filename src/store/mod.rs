@@ -6,6 +6,7 @@
 //! column is bound and read) stands in [`postgres`] and [`sqlite`]. One contract suite runs on both.
 
 mod driver;
+mod observed;
 mod postgres;
 mod sql;
 mod sqlite;

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::{
     driver::{Cells, Dialect, Driver, Fault, Sql, Tx, Value},
+    observed::Observed,
     sql::{SqlStore, statements},
 };
 use crate::{
@@ -54,7 +55,7 @@ impl std::fmt::Debug for PostgresOptions {
 }
 
 /// The store on Postgres.
-pub type PostgresStore = SqlStore<PostgresDriver>;
+pub type PostgresStore = SqlStore<Observed<PostgresDriver>>;
 
 /// The driver of [`PostgresStore`].
 #[derive(Debug)]
@@ -71,7 +72,7 @@ impl PostgresStore {
         let pool = Box::pin(connect::pool(&options)).await?;
         Box::pin(connect::schema(&pool, options.migrate)).await?;
         let patience = options.statement_timeout + SILENCE;
-        Ok(Self::over(PostgresDriver { pool, patience }))
+        Ok(Self::over(Observed::new(PostgresDriver { pool, patience }, "postgresql")))
     }
 }
 

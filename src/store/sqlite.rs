@@ -26,6 +26,7 @@ use uuid::Uuid;
 
 use super::{
     driver::{Cells, Dialect, Driver, Fault, Sql, Tx, Value},
+    observed::Observed,
     sql::{SqlStore, statements},
 };
 use crate::{
@@ -53,7 +54,7 @@ pub struct SqliteOptions {
 }
 
 /// The store on SQLite.
-pub type SqliteStore = SqlStore<SqliteDriver>;
+pub type SqliteStore = SqlStore<Observed<SqliteDriver>>;
 
 /// The driver of [`SqliteStore`].
 pub struct SqliteDriver {
@@ -87,7 +88,8 @@ impl SqliteStore {
         schema(&writer, options.migrate).await?;
         void_leases(&writer, clock.now()).await?;
         let readers = pool(connect, options.max_readers).await?;
-        Ok(Self::over(SqliteDriver { writer, readers, clock, _lock: lock }))
+        let driver = SqliteDriver { writer, readers, clock, _lock: lock };
+        Ok(Self::over(Observed::new(driver, "sqlite")))
     }
 }
 

@@ -217,6 +217,7 @@ impl Rows {
             sends: Sends::from_rows(
                 (1..).zip(sends).map(|(n, send)| self.send(n, *send)).collect(),
             ),
+            trace_parent: None,
         }
     }
 

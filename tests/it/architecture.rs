@@ -17,7 +17,7 @@ use std::{
 use scan::{crate_paths, foreign_paths, tokens};
 
 /// What each room may name. A new room does not pass until its arrows are thought through.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     ("main", &["cli", "report"]),
     // lib.rs declares the rooms and names none.
     ("lib", &[]),
@@ -45,21 +45,22 @@ const ARROWS: [(&str, &[&str]); 20] = [
     ),
     // It makes the options of these rooms, so that none of them knows the configuration.
     ("config", &["background", "domain", "grpc", "node", "service", "sidecar", "store"]),
-    ("telemetry", &["config"]),
-    ("grpc", &["health", "metrics", "report", "service", "domain", "runtime", "pb"]),
-    ("sidecar", &["metrics", "report", "service", "domain", "runtime"]),
+    ("telemetry", &["config", "trace"]),
+    ("grpc", &["health", "metrics", "report", "service", "domain", "runtime", "pb", "trace"]),
+    ("sidecar", &["metrics", "report", "service", "domain", "runtime", "trace"]),
     ("admin", &["health", "metrics", "domain", "runtime"]),
     ("health", &[]),
     ("metrics", &["report", "service", "ports", "domain", "runtime"]),
     ("client", &["pb"]),
     ("pb", &[]),
     ("background", &["report", "service", "ports", "domain", "runtime"]),
-    ("service", &["report", "ports", "domain", "runtime"]),
-    ("store", &["ports", "domain", "runtime"]),
-    ("node", &["ports", "domain", "runtime"]),
+    ("service", &["report", "ports", "domain", "runtime", "trace"]),
+    ("store", &["ports", "domain", "runtime", "trace"]),
+    ("node", &["ports", "domain", "runtime", "trace"]),
     ("ports", &["domain"]),
     ("runtime", &["domain"]),
     ("report", &[]),
+    ("trace", &["domain"]),
 ];
 /// The bottom: it names no other room.
 const BOTTOM: &str = "domain";
@@ -71,7 +72,7 @@ const EXCEPTIONS: [(&str, &str); 1] = [
 ];
 
 /// Crates that only some places may name, and those places: a folder or a file each.
-const CRATES: [(&[&str], &[&str]); 4] = [
+const CRATES: [(&[&str], &[&str]); 5] = [
     (
         &[
             "tonic",
@@ -85,6 +86,10 @@ const CRATES: [(&[&str], &[&str]); 4] = [
         &["src/admin/", "src/client/", "src/grpc/", "src/health.rs", "src/node/lnd/", "src/pb.rs"],
     ),
     (&["sqlx"], &["src/store/"]),
+    (
+        &["opentelemetry", "opentelemetry_otlp", "opentelemetry_sdk", "tracing_opentelemetry"],
+        &["src/telemetry/", "src/trace.rs"],
+    ),
     (
         &["hyper", "hyper_util", "http_body_util"],
         &["src/admin/", "src/sidecar/", "src/node/lnd/", "src/cli/fetch.rs"],
@@ -106,6 +111,7 @@ const CRATES: [(&[&str], &[&str]); 4] = [
             "src/sidecar/",
             "src/store/",
             "src/client/",
+            "src/telemetry/",
         ],
     ),
 ];

@@ -35,7 +35,8 @@ pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 pub fn clean(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("WITHDRAWD_") {
+        let name_text = name.to_string_lossy();
+        if ["WITHDRAWD_", "OTEL_"].iter().any(|prefix| name_text.starts_with(prefix)) {
             command.env_remove(name);
         }
     }
@@ -230,19 +231,15 @@ impl Service {
         self.signal("INT")
     }
 
-    /// Does not wait for its end.
-    pub fn begin_to_terminate(&self) {
-        self.send("TERM");
+    fn signal(&mut self, name: &str) -> ExitStatus {
+        self.tell(name);
+        self.ended()
     }
 
-    fn send(&self, name: &str) {
+    /// A signal, whatever follows.
+    pub fn tell(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
-    }
-
-    fn signal(&mut self, name: &str) -> ExitStatus {
-        self.send(name);
-        self.ended()
     }
 
     /// Waits for its end.

@@ -28,7 +28,7 @@ fn offer_of_10_to_20(service: &Service) -> Value {
 }
 
 /// A script of tests/clients, in the Python of the tests.
-fn script(python: &str, name: &str) -> Command {
+pub fn script(python: &str, name: &str) -> Command {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name);
     let mut command = Command::new(python);
     command.arg(path);

@@ -257,6 +257,10 @@ impl Integrity for FaultyStore {
         self.inner.trust(server, inherited);
     }
 
+    fn inherited(&self) -> Option<Inherited> {
+        self.inner.inherited()
+    }
+
     async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError> {
         self.inner.known_from(now).await
     }

@@ -20,6 +20,8 @@ mod cli_payments;
 mod clients;
 mod clock;
 mod clusters;
+mod collecting;
+mod collector;
 mod contract;
 mod crashes;
 mod daemon;
@@ -60,7 +62,9 @@ mod replicas;
 mod requests;
 mod restores;
 mod scripted_lnd;
+mod shutdown;
 #[path = "../sim/mod.rs"]
 mod sim;
 mod simulation;
 mod telling;
+mod traces;

@@ -173,7 +173,7 @@ async fn how_the_instance_stands_is_told() {
         bench.work_until(&held.id, State::InFlight).await;
         bench.clock.advance(Millis::from_secs(99));
         claimed_in_doubt(&bench).await;
-        let pause = PauseRequest { operator: "ann".into(), reason: "a secret reason".into() };
+        let pause = PauseRequest { operator: "annabelle".into(), reason: "a secret reason".into() };
         bench.operations().pause(pause).await.unwrap();
         let after = told(&bench).await;
         after.says(&[
@@ -186,7 +186,7 @@ async fn how_the_instance_stands_is_told() {
             (r#"withdrawd_halted{halt="PAUSED"}"#, 1.0),
             (r#"withdrawd_halted{halt="FENCED"}"#, 0.0),
         ]);
-        for secret in [&held.ott, &held.id, "ann", "secret reason", "lnbcrt"] {
+        for secret in [&held.ott, &held.id, "annabelle", "secret reason", "lnbcrt"] {
             assert!(!after.text.contains(secret), "{secret}: {}", after.text);
         }
         bench.node.release(true);

@@ -100,7 +100,7 @@ async fn what_one_replica_cannot_pay_another_pays() {
     assert_eq!((paying.settled(), paying.sends().len(), broken.sends().len()), (20, 20, 0));
     let stop = withdrawd::domain::Millis::ZERO;
     for replica in [accepts, pays] {
-        replica.stop(stop, withdrawd::domain::Millis::from_secs(10)).await;
+        replica.stop(stop, withdrawd::domain::Millis::from_secs(10), std::future::ready(())).await;
     }
 }
 

@@ -108,6 +108,10 @@ impl Integrity for GatedStore {
         });
     }
 
+    fn inherited(&self) -> Option<Inherited> {
+        self.memory.locked(|memory| memory.inherited)
+    }
+
     async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError> {
         self.write("known_from", self.inner().known_from(now), |_| {}).await
     }

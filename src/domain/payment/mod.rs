@@ -36,7 +36,7 @@ pub use sends::{Answer, Send, SendLimits, Sends};
 pub use table::{Beside, Heard, LookedUp, Next, Trust, heard, looked_up};
 pub use word::{Age, Record, RecordState, Word};
 
-use super::{Msat, NodeId, PaymentHash, PaymentId, Preimage, Timestamp, WithdrawId};
+use super::{Msat, NodeId, PaymentHash, PaymentId, Preimage, Timestamp, TraceContext, WithdrawId};
 
 /// One attempt to pay one invoice.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -65,6 +65,8 @@ pub struct Payment {
     pub noted: Option<FailureReason>,
     /// Every send that was ever committed, in order.
     pub sends: Sends,
+    /// The call that claimed it.
+    pub trace_parent: Option<TraceContext>,
 }
 
 /// Where an attempt stands. Open are all but [`State::Paid`] and [`State::Failed`].

@@ -52,6 +52,7 @@ fn in_doubt(reason: OperatorReason) -> Payment {
         state: State::NeedsOperator { reason, at: at(300) },
         noted: None,
         sends: Sends::from_rows(vec![send]),
+        trace_parent: None,
     }
 }
 

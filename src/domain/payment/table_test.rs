@@ -63,6 +63,7 @@ fn attempt() -> Payment {
         state: State::Reserved,
         noted: None,
         sends: Sends::default(),
+        trace_parent: None,
     }
 }
 

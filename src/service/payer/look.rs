@@ -1,5 +1,7 @@
 //! Looking an attempt up, and doing what the table says.
 
+use tracing::Span;
+
 use super::Payer;
 use crate::{
     domain::{
@@ -9,6 +11,7 @@ use crate::{
     ports::{Leased, StoreError},
     report::chain,
     service::{Distrust, clocks::Reading, inquiry::Look},
+    trace,
 };
 
 impl Payer {
@@ -148,33 +151,36 @@ fn is_worth_following(leased: &Leased, word: Word) -> bool {
 fn told(advance: &Advance, before: &State) {
     let payment = &advance.payment;
     let (id, withdraw, hash) = (payment.id, payment.withdraw, payment.payment_hash);
+    let claim_trace_id = trace::claim_trace_id(payment);
+    Span::current().record("withdrawd.payment.state", payment.state.name());
     match payment.state {
         State::Paid { fee, .. } if fee > payment.fee_limit => {
-            tracing::error!(payment = %id, %withdraw, payment_hash = %hash, fee_msat = fee.get(),
+            tracing::error!(payment = %id, %withdraw, payment_hash = %hash, claim_trace_id, fee_msat = fee.get(),
                 fee_limit_msat = payment.fee_limit.get(), "paid, above the fee limit");
         }
         State::Paid { fee, .. } if matches!(before, State::Failed { .. }) => {
-            tracing::error!(payment = %id, %withdraw, payment_hash = %hash, fee_msat = fee.get(),
+            tracing::error!(payment = %id, %withdraw, payment_hash = %hash, claim_trace_id, fee_msat = fee.get(),
                 "paid late, after it was closed as failed; the request was still free");
         }
         State::Paid { fee, .. } => {
-            tracing::info!(payment = %id, %withdraw, payment_hash = %hash, fee_msat = fee.get(),
+            tracing::info!(payment = %id, %withdraw, payment_hash = %hash, claim_trace_id, fee_msat = fee.get(),
                 "paid");
         }
         State::Failed { late: Some(_), .. } => {
-            tracing::error!(payment = %id, %withdraw, payment_hash = %hash,
+            tracing::error!(payment = %id, %withdraw, payment_hash = %hash, claim_trace_id,
                 "LATE_SUCCESS: paid after it was closed as failed");
         }
         State::Failed { reason, .. } => {
             let reason = FailureReason::name(reason);
-            tracing::info!(payment = %id, %withdraw, payment_hash = %hash, reason, "failed");
+            tracing::info!(payment = %id, %withdraw, payment_hash = %hash, claim_trace_id, reason, "failed");
         }
         State::NeedsOperator { reason, .. } => {
-            tracing::error!(payment = %id, %withdraw, payment_hash = %hash, reason = reason.name(),
+            tracing::error!(payment = %id, %withdraw, payment_hash = %hash, claim_trace_id, reason = reason.name(),
                 "NEEDS_OPERATOR: the payment is in doubt");
         }
         State::Reserved | State::Sending | State::InFlight => {
-            tracing::debug!(payment = %id, %withdraw, state = payment.state.name(), "advanced");
+            tracing::debug!(payment = %id, %withdraw, payment_hash = %hash,
+                claim_trace_id, state = payment.state.name(), "advanced");
         }
     }
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{Instrument, Span};
 
 use super::{Distrust, Inquiry, NodeTrust};
 use crate::{
@@ -22,6 +23,7 @@ use crate::{
     ports::{Lane, Leased, LightningNode, Meter, Store, StoreError},
     report::chain,
     runtime::Runtime,
+    trace,
 };
 
 /// How the payer works.
@@ -139,7 +141,13 @@ impl Payer {
             let work = async move {
                 // A repeat may have taken the place meanwhile. The semaphore is never closed.
                 let _place = room.acquire_owned().await;
-                payer.attend(leased).await;
+                let span = span(&leased, lane);
+                let attend = async {
+                    trace::link_made(&leased.withdraw);
+                    trace::link_claimed(&leased.payment);
+                    payer.attend(leased).await;
+                };
+                attend.instrument(span).await;
             };
             self.runtime.spawner.spawn(Box::pin(self.work.track_future(work)));
         }
@@ -172,4 +180,26 @@ impl Payer {
             tracing::warn!(%payment, error = %chain(&error), "could not postpone");
         }
     }
+}
+
+/// The beginning of a trace: of what one worker does for one attempt. It belongs to no caller, and may
+/// come long after all of them; links lead to those that made the request and claimed.
+fn span(leased: &Leased, lane: Lane) -> Span {
+    let payment = &leased.payment;
+    let name = match lane {
+        Lane::Fresh => "pay",
+        Lane::Follow => "follow",
+    };
+    tracing::info_span!(
+        parent: None,
+        "payer",
+        otel.name = name,
+        otel.kind = "consumer",
+        withdrawd.payment.id = %payment.id,
+        withdrawd.withdraw.id = %payment.withdraw,
+        withdrawd.payment.hash = %payment.payment_hash,
+        withdrawd.payment.amount_msat = payment.amount.get(),
+        withdrawd.payment.found = payment.state.name(),
+        withdrawd.payment.state = payment.state.name(),
+    )
 }

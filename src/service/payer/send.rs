@@ -1,6 +1,7 @@
 //! Sending: commit, then ask, then listen. Nothing here undoes anything.
 
 use futures_util::StreamExt;
+use tracing::Span;
 
 use super::Payer;
 use crate::{
@@ -8,6 +9,7 @@ use crate::{
     ports::{Leased, SendOrder, SendStream, SendUpdate, StoreError},
     report::chain,
     service::inquiry::Look,
+    trace,
 };
 
 /// How often an answer is folded into a row that keeps moving.
@@ -58,6 +60,7 @@ impl Payer {
             payment_hash = %advance.payment.payment_hash,
             send = send.number,
             send_deadline_ms = send.send_deadline.as_ms(),
+            claim_trace_id = trace::claim_trace_id(&advance.payment),
             "sending"
         );
         match self.store.advance(&advance).await {
@@ -72,6 +75,7 @@ impl Payer {
             }
         }
         let payment = advance.payment;
+        Span::current().record("withdrawd.payment.state", payment.state.name());
         let order = SendOrder {
             node: send.node,
             connection,

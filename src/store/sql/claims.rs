@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{SqlStore, bytes, int, retry::retrying, statements, text, uuid, withdraws};
+use super::{SqlStore, bytes, int, retry::retrying, rows, statements, text, uuid, withdraws};
 use crate::{
     domain::{Claim, Payment, Timestamp},
     ports::{ClaimOutcome, Claims, StoreError},
@@ -49,5 +49,6 @@ fn reserved(payment: &Payment, accepted_at: Timestamp) -> Vec<Value> {
         int(payment.invoice_expires_at.as_ms()),
         int(payment.send_until.as_ms()),
         int(accepted_at.as_ms()),
+        rows::trace_parent(payment.trace_parent),
     ]
 }

@@ -42,6 +42,10 @@ impl<D: Driver> Integrity for SqlStore<D> {
         self.memory.trust(server.0, inherited);
     }
 
+    fn inherited(&self) -> Option<Inherited> {
+        self.memory.inherited()
+    }
+
     async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError> {
         let start = [int(now.as_ms())];
         retrying(|| self.write(statements::instance::FIRST_START, start.to_vec())).await?;

@@ -49,6 +49,11 @@ impl Memory {
         self.suspect.store(false, Ordering::SeqCst);
     }
 
+    /// What the trusted server came with.
+    pub fn inherited(&self) -> Option<Inherited> {
+        *locked(&self.inherited)
+    }
+
     /// Whether `server`, which answers now, is the trusted one.
     pub fn trusts(&self, server: i64) -> bool {
         let trusts = self.trusted.load(Ordering::SeqCst) == server;
@@ -64,7 +69,7 @@ impl Memory {
 
     /// Whether `server` may not close an attempt now.
     pub fn forbids_closing(&self, server: i64, advance: &Advance, at: Timestamp) -> bool {
-        let inherited = *locked(&self.inherited);
+        let inherited = self.inherited();
         !self.trusts(server) || inherited.is_some_and(|inherited| inherited.forbids(advance, at))
     }
 

@@ -9,14 +9,14 @@ use crate::{
     domain::{
         Amount, Attempt, Event, EventKind, FailureReason, Hold, KeyId, Msat, NodeId, Operator,
         OperatorReason, PassThru, Payment, PaymentHash, PaymentId, Preimage, Sat, SecretHash,
-        Sends, State, Status, Terms, Timestamp, Withdraw, WithdrawId, WithdrawView,
+        Sends, State, Status, Terms, Timestamp, TraceContext, Withdraw, WithdrawId, WithdrawView,
         payment::{Answer, LateSuccess, PaymentEntry, PaymentView, Send, StateKind},
     },
     ports::{BoxError, OpenPayments, StoreError},
     store::driver::Cells,
 };
 
-pub use values::{new_withdraw, payment_standing, withdraw_standing};
+pub use values::{new_withdraw, payment_standing, trace_parent, withdraw_standing};
 
 /// Why a row makes no sense: it was written by other hands, or by a newer version.
 #[derive(Debug, thiserror::Error)]
@@ -141,6 +141,7 @@ pub fn withdraw(row: &impl Cells) -> Parsed<Withdraw> {
         late_success: row.bool("w_late_success")?,
         withheld: row.bool("w_withheld")?,
         modified: row.time("w_modified_at_ms")?,
+        trace_parent: row.opt_named("w_trace_parent", TraceContext::parse)?,
     })
 }
 
@@ -212,6 +213,7 @@ pub fn payment(row: &impl Cells, sends: Sends) -> Parsed<Payment> {
         state: view.state,
         noted,
         sends,
+        trace_parent: row.opt_named("p_trace_parent", TraceContext::parse)?,
     })
 }
 

@@ -20,7 +20,7 @@ macro_rules! withdraw_columns {
          w.reopens_at_ms as w_reopens_at_ms, w.claimable as w_claimable,
          w.payment_id as w_payment_id, w.payment_hold as w_payment_hold,
          w.late_success as w_late_success, w.withheld as w_withheld,
-         w.modified_at_ms as w_modified_at_ms"
+         w.modified_at_ms as w_modified_at_ms, w.trace_parent as w_trace_parent"
     };
 }
 
@@ -35,7 +35,8 @@ macro_rules! payment_columns {
          p.preimage as p_preimage, p.fee_msat as p_fee_msat,
          p.failure_reason as p_failure_reason, p.operator_reason as p_operator_reason,
          p.late_preimage as p_late_preimage, p.late_fee_msat as p_late_fee_msat,
-         p.late_at_ms as p_late_at_ms, p.epoch as p_epoch, p.looks as p_looks"
+         p.late_at_ms as p_late_at_ms, p.epoch as p_epoch, p.looks as p_looks,
+         p.trace_parent as p_trace_parent"
     };
 }
 
@@ -66,9 +67,9 @@ pub const CREATE: Sql = sql(
           exchange_rate, ttl_s, target_min_sat, target_max_sat, memo, statement_descriptor,
           pass_thru, key_id, secret_sha256, expires_at_ms, status, claimable_until_ms,
           reopens_at_ms, claimable, payment_id, payment_hold, late_success, withheld,
-          modified_at_ms)
+          modified_at_ms, trace_parent)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-             $20, $21, $22, $23, $24, $25, $26)
+             $20, $21, $22, $23, $24, $25, $26, $27)
      on conflict (caller, request_id) do nothing",
 );
 
@@ -177,8 +178,8 @@ pub const RESERVE: Sql = sql(
     "-- payment.reserve
      insert into payments
          (id, version, withdraw_id, invoice, payment_hash, amount_msat, fee_limit_msat,
-          invoice_expires_at_ms, send_until_ms, state, due_at_ms)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'RESERVED', $10)
+          invoice_expires_at_ms, send_until_ms, state, due_at_ms, trace_parent)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'RESERVED', $10, $11)
      on conflict (payment_hash) do nothing",
 );
 

@@ -164,7 +164,7 @@ async fn two_pods_pay_once_and_end_one_after_the_other() {
     lab.assert_paid_once(&invoice, 1000).await;
 
     let [first, second] = &mut pods;
-    first.service.begin_to_terminate();
+    first.service.tell("TERM");
     until("it is not ready", || (!first.probe(&ready)).then_some(()));
     first.probes(&[live]);
     assert!(first.service.create("10")["claimable"].as_bool().unwrap());

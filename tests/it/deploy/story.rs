@@ -128,7 +128,7 @@ impl Deployed {
 
     /// SIGTERM: it exits 0 within the time that it is given before it would be killed.
     pub fn ends_within(&mut self, seconds: u64) {
-        self.service.begin_to_terminate();
+        self.service.tell("TERM");
         self.ended_within(seconds);
     }
 

@@ -2,7 +2,8 @@
 
 use crate::{
     domain::{
-        FailureReason, Msat, NodeId, PassThru, Payment, Preimage, State, Timestamp, Withdraw,
+        FailureReason, Msat, NodeId, PassThru, Payment, Preimage, State, Timestamp, TraceContext,
+        Withdraw,
     },
     store::{
         driver::Value,
@@ -49,7 +50,13 @@ pub fn new_withdraw(withdraw: &Withdraw) -> Vec<Value> {
         int(withdraw.expires_at.as_ms()),
     ];
     values.extend(withdraw_standing(withdraw));
+    values.push(trace_parent(withdraw.trace_parent));
     values
+}
+
+/// The span that a row goes back to.
+pub fn trace_parent(context: Option<TraceContext>) -> Value {
+    Value::Text(context.map(|context| context.to_string()))
 }
 
 /// What of an attempt changes, in the order of the statement `payment.advance`.

@@ -1,0 +1,157 @@
+//! The variables of OpenTelemetry's specification. The SDK reads those of its sampler, its queue and
+//! its resource by itself and passes over what it does not understand; here a mistake is told.
+
+use std::path::PathBuf;
+
+use crate::config::BadOption;
+
+const SAMPLERS: [&str; 6] = [
+    "always_on",
+    "always_off",
+    "traceidratio",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+];
+
+/// What they ask for, beyond what the SDK and its exporter read themselves.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Variables {
+    /// The variable that names the collector, and what it says. None: nothing is exported.
+    pub endpoint: Option<(&'static str, String)>,
+    /// The authority of the collector's certificate, instead of those that browsers trust.
+    pub certificate: Option<(&'static str, PathBuf)>,
+    /// Who we are to the collector: certificate and key.
+    pub identity: Option<[(&'static str, PathBuf); 2]>,
+}
+
+impl Variables {
+    /// Of this process.
+    pub fn read() -> Result<Self, BadOption> {
+        Self::of(|name| std::env::var(name).ok())
+    }
+
+    fn of(variable: impl Fn(&'static str) -> Option<String>) -> Result<Self, BadOption> {
+        // An empty variable is as good as none.
+        let get =
+            |name| variable(name).filter(|value| !value.is_empty()).map(|value| (name, value));
+        let either = |[first, second]: [&'static str; 2]| get(first).or_else(|| get(second));
+        let file = |names| either(names).map(|(name, path)| (name, PathBuf::from(path)));
+
+        if get("OTEL_SDK_DISABLED").is_some_and(|(_, value)| value.eq_ignore_ascii_case("true")) {
+            return Ok(Self::default());
+        }
+        match get("OTEL_TRACES_EXPORTER") {
+            None => {}
+            Some((_, exporter)) if exporter == "otlp" => {}
+            Some((_, exporter)) if exporter == "none" => return Ok(Self::default()),
+            Some((name, _)) => return Err(BadOption::new(name, "must be otlp or none")),
+        }
+        let Some(endpoint) =
+            either(["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"])
+        else {
+            return Ok(Self::default());
+        };
+        let protocol =
+            either(["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"]);
+        if let Some((name, protocol)) = protocol
+            && protocol != "grpc"
+        {
+            return Err(BadOption::new(name, "must be grpc (port 4317 of most collectors)"));
+        }
+        check_sampler(get("OTEL_TRACES_SAMPLER"), get("OTEL_TRACES_SAMPLER_ARG"))?;
+        let certificate =
+            file(["OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"]);
+        let client = file([
+            "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE",
+            "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+        ]);
+        let key = file(["OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_KEY"]);
+        let identity = match (client, key) {
+            (Some(client), Some(key)) => Some([client, key]),
+            (None, None) => None,
+            (Some((name, _)), None) | (None, Some((name, _))) => {
+                return Err(BadOption::new(
+                    name,
+                    "a client has a certificate and a key, or neither",
+                ));
+            }
+        };
+        Ok(Self { endpoint: Some(endpoint), certificate, identity })
+    }
+}
+
+fn check_sampler(
+    sampler: Option<(&'static str, String)>,
+    argument: Option<(&'static str, String)>,
+) -> Result<(), BadOption> {
+    let Some((name, sampler)) = sampler else { return Ok(()) };
+    if !SAMPLERS.contains(&sampler.as_str()) {
+        return Err(BadOption::new(name, format!("must be one of {}", SAMPLERS.join(", "))));
+    }
+    let is_share = |text: &str| text.parse().is_ok_and(|share: f64| (0.0..=1.0).contains(&share));
+    match argument {
+        Some((name, share)) if sampler.ends_with("traceidratio") && !is_share(&share) => {
+            Err(BadOption::new(name, "must be a number from 0 to 1"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(given: &[(&str, &str)]) -> Result<Variables, String> {
+        let find = |name: &str| given.iter().find(|(given, _)| *given == name);
+        let read = Variables::of(|name| find(name).map(|(_, value)| (*value).to_owned()));
+        read.map_err(|wrong| wrong.to_string())
+    }
+
+    const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4317");
+
+    #[test]
+    fn nothing_is_exported_unless_a_collector_is_named() {
+        let silent = Ok(Variables::default());
+        assert_eq!(read(&[]), silent);
+        assert_eq!(read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "")]), silent);
+        assert_eq!(read(&[ENDPOINT, ("OTEL_SDK_DISABLED", "True")]), silent);
+        assert_eq!(read(&[ENDPOINT, ("OTEL_TRACES_EXPORTER", "none")]), silent);
+        // What would be wrong is no matter then.
+        assert_eq!(read(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")]), silent);
+    }
+
+    #[test]
+    fn the_variables_of_traces_win_over_those_of_everything() {
+        let own = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://traces:4317");
+        let both = read(&[
+            ENDPOINT,
+            own,
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+            ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/ca.pem"),
+        ]);
+        let both = both.unwrap();
+        assert_eq!(both.endpoint, Some((own.0, own.1.to_owned())));
+        assert_eq!(both.certificate.unwrap().1, PathBuf::from("/ca.pem"));
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_told_with_its_variable() {
+        for wrong in [
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+            ("OTEL_TRACES_EXPORTER", "zipkin"),
+            ("OTEL_TRACES_SAMPLER", "jaeger_remote"),
+            ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/key.pem"),
+        ] {
+            let said = read(&[ENDPOINT, wrong]).unwrap_err();
+            assert!(said.starts_with(wrong.0), "{said}");
+        }
+        let ratio = ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio");
+        assert!(read(&[ENDPOINT, ratio, ("OTEL_TRACES_SAMPLER_ARG", "0.25")]).is_ok());
+        for share in ["1.5", "-1", "a quarter", "NaN"] {
+            let said = read(&[ENDPOINT, ratio, ("OTEL_TRACES_SAMPLER_ARG", share)]);
+            assert!(said.unwrap_err().starts_with("OTEL_TRACES_SAMPLER_ARG"), "{share}");
+        }
+    }
+}
