@@ -3,13 +3,12 @@
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
 use serde_json::Value;
-use withdrawd::config::Config;
 
 use super::{
     image::Image,
     machine::{Differences, Machine},
     object, shipped,
-    story::{Deployed, Listeners, Probe, database_over_tcp, invoice_of, tell},
+    story::{Deployed, Listeners, Probe, database_over_tcp, invoice_of, longest_stop, tell},
     texts, yaml,
 };
 use crate::{binary::given, lab::Lab};
@@ -239,18 +238,4 @@ async fn it_pays_with_lnd() {
     let shared = [("WITHDRAWD__NODE__SHARED", "true")];
     pays(&host, Differences::default(), &shared, invoice.text.clone()).await;
     lab.assert_paid_once(&invoice, 1000).await;
-}
-
-/// The seconds that a deployment may take to end, by its file and its environment.
-pub fn longest_stop(toml: &str, env: &Variables) -> u64 {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("withdrawd.toml");
-    fs::write(&file, toml).unwrap();
-    let settings = env.iter().filter_map(|(name, value)| {
-        let key = name.strip_prefix("WITHDRAWD__")?.to_lowercase().replace("__", ".");
-        Some((&*key.leak(), value.clone()))
-    });
-    let config = Config::load(Some(&file), &settings.collect::<Vec<_>>()).unwrap();
-    let (wait, drain) = config.shutdown().unwrap();
-    wait.plus(drain).as_secs_rounded_up().try_into().unwrap()
 }

@@ -63,7 +63,7 @@ impl Image {
                 }
                 "USER" => image.user = rest,
                 "EXPOSE" => {
-                    image.exposed = words.iter().map(|port| port.parse().unwrap()).collect()
+                    image.exposed = words.iter().map(|port| port.parse().unwrap()).collect();
                 }
                 "STOPSIGNAL" => image.stop_signal = rest,
                 "HEALTHCHECK" => image.health = exec(rest.split_once("CMD ").unwrap().1),
@@ -106,10 +106,10 @@ impl Image {
         shipped(&self.files[&self.env["WITHDRAWD_CONFIG"]])
     }
 
-    /// The program with its arguments; `args` in place of the image's own, if there are any.
-    pub fn argv(&self, args: Option<Vec<String>>) -> Vec<String> {
+    /// The program with its arguments; `instead` of the image's own, if there are any.
+    pub fn argv(&self, instead: Option<Vec<String>>) -> Vec<String> {
         let mut argv = self.entrypoint.clone();
-        argv.extend(args.unwrap_or_else(|| self.cmd.clone()));
+        argv.extend(instead.unwrap_or_else(|| self.cmd.clone()));
         argv
     }
 }

@@ -12,6 +12,7 @@ mod image;
 mod kubernetes;
 mod machine;
 mod manifests;
+mod pods;
 mod story;
 mod unit;
 

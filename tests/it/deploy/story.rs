@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fs,
     net::SocketAddr,
     path::Path,
     time::{Duration, Instant},
@@ -13,7 +14,10 @@ use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, UnixStream},
 };
-use withdrawd::runtime::{Clock, SystemClock};
+use withdrawd::{
+    config::Config,
+    runtime::{Clock, SystemClock},
+};
 
 use super::machine::{Differences, Machine, free_port};
 use crate::{
@@ -178,4 +182,18 @@ pub async fn database_over_tcp() -> String {
         }
     });
     format!("postgres@{address}/{}", options.get_database().unwrap())
+}
+
+/// The seconds that a deployment may take to end, by its file and its environment.
+pub fn longest_stop(toml: &str, env: &BTreeMap<String, String>) -> u64 {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("withdrawd.toml");
+    fs::write(&file, toml).unwrap();
+    let settings = env.iter().filter_map(|(name, value)| {
+        let key = name.strip_prefix("WITHDRAWD__")?.to_lowercase().replace("__", ".");
+        Some((&*key.leak(), value.clone()))
+    });
+    let config = Config::load(Some(&file), &settings.collect::<Vec<_>>()).unwrap();
+    let (wait, drain) = config.shutdown().unwrap();
+    wait.plus(drain).as_secs_rounded_up().try_into().unwrap()
 }

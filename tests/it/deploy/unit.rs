@@ -3,11 +3,10 @@
 use std::{collections::BTreeMap, fs};
 
 use super::{
-    compose::longest_stop,
     image::BINARY,
     machine::{Differences, Machine},
     shipped,
-    story::{Deployed, Listeners, database_over_tcp, tell},
+    story::{Deployed, Listeners, database_over_tcp, longest_stop, tell},
 };
 use crate::{binary::given, lab::Lab};
 
