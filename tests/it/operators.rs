@@ -15,7 +15,7 @@ use withdrawd::{
 };
 
 use crate::{
-    bench::{Bench, on_every_store},
+    bench::{Bench, on_every_store, reason},
     doubts::proof_of,
     invoices::hash_of,
     node::Fate,
@@ -118,10 +118,9 @@ async fn a_forgotten_payment_stops_sends_until_an_operator_ends_it() {
             bench.work().await;
             let doubt = Doubt::vanished(&bench).await;
             let waiting = bench.create(10, 10).await;
-            bench.claim_ok(&waiting, &bench.invoice(10)).await;
-            bench.pass(MINUTE).await;
-            let found = bench.get(&waiting.id).await.payment.unwrap();
-            assert_eq!(found.state(), State::Reserved, "a node that forgets was asked to pay");
+            bench.beat().await;
+            let halted = bench.claim(&waiting, &bench.invoice(10)).await;
+            assert!(reason(&halted).contains("cannot pay at the moment"), "{halted}");
 
             let (request, confirmed) = if was_paid {
                 (doubt.as_paid(Some(7)), "preimage")
@@ -154,7 +153,9 @@ async fn a_forgotten_payment_stops_sends_until_an_operator_ends_it() {
 
             // Also on a new connection, where its memory is put to the test again.
             bench.node.restart();
-            bench.pass(MINUTE).await;
+            bench.beat().await;
+            bench.claim_ok(&waiting, &bench.invoice(10)).await;
+            bench.work().await;
             assert_eq!(bench.get(&waiting.id).await.status(), WithdrawStatus::Paid);
             let settled = bench.node.settled();
             if !was_paid {
