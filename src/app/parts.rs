@@ -49,7 +49,9 @@ pub async fn open(config: &Config, runtime: Runtime) -> Result<Parts, StartError
 
 /// Brings the schema up to date, and nothing else.
 pub async fn migrate(config: &Config, runtime: Runtime) -> Result<(), StartError> {
-    make_dir(&config.data_dir)?;
+    if config.postgres(true)?.is_none() {
+        make_dir(&config.data_dir)?;
+    }
     store(config, &runtime, true).await?.close().await;
     Ok(())
 }

@@ -181,9 +181,17 @@ pub(super) async fn resolve(args: ResolveArgs) -> anyhow::Result<()> {
     };
     let (operator, reason) = (args.operator, args.reason);
     let resolving = Resolving { payment: args.payment, ending, operator, reason };
-    let payment = PaymentClient::connect(args.server.address()).await?.resolve(resolving).await?;
+    let mut client = PaymentClient::connect(args.server.address()).await?;
+    let payment = client.resolve(resolving).await.map_err(|error| as_flags_name_it(&error))?;
     show(&payment, args.server.json());
     Ok(())
+}
+
+/// The service names its own fields.
+fn as_flags_name_it(error: &dyn std::error::Error) -> anyhow::Error {
+    let text = error.to_string();
+    let text = text.replace("confirm_payee_unpaid", "--payee-was-not-paid");
+    anyhow::Error::msg(text.replace("confirm_node_unreachable", "--node-is-unreachable"))
 }
 
 fn show(payment: &ShownPayment, json: bool) {

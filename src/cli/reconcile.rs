@@ -38,20 +38,24 @@ pub(super) async fn reconcile(args: ReconcileArgs) -> anyhow::Result<()> {
             say!("{}", line.cells().join(","));
         }
     } else {
-        table(&lines);
+        table(&lines, args.only_differences);
     }
     Ok(())
 }
 
-fn table(lines: &[LineShown]) {
+fn table(lines: &[LineShown], only_differences: bool) {
+    if lines.is_empty() {
+        return say!("{}", if only_differences { "no differences" } else { "no payments" });
+    }
     let mut counts = BTreeMap::new();
     for line in lines {
         *counts.entry(line.verdict().as_str_name()).or_insert(0) += 1;
-        let [hash, verdict, payment, withdraw, here, there, ..] = line.cells();
+        let [hash, verdict, payment, withdraw, here, there, _, msat, _, at] = line.cells();
         say!("{verdict:<21}  {hash}");
         if line.is_difference() {
             say!("  here: {} {payment} {withdraw}", or_none(&here));
-            say!("  node: {}", or_none(&there));
+            let amount = if msat.is_empty() { msat } else { format!(" {msat} msat {at}") };
+            say!("  node: {}{amount}", or_none(&there));
             say!("  {}", line.explanation);
         }
     }

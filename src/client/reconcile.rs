@@ -7,7 +7,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use super::{
     ClientError, Operations, answer,
     json::{payment_to_json, without_nulls},
-    node_payment_to_json,
+    node_payment_time, node_payment_to_json,
 };
 use crate::pb::{ReconcileLine, ReconcileRequest, reconcile_line::Verdict};
 
@@ -45,7 +45,7 @@ impl Operations {
 
 impl ReconcileLine {
     /// Its cells for a table and for CSV, as [`HEADER`] names them.
-    pub fn cells(&self) -> [String; 9] {
+    pub fn cells(&self) -> [String; 10] {
         let (here, there) = (self.here.as_ref(), self.there.as_ref());
         let number = |value: Option<i64>| value.map_or_else(String::new, |n| n.to_string());
         [
@@ -58,6 +58,7 @@ impl ReconcileLine {
             number(here.map(|payment| payment.amount_msat)),
             number(there.map(|record| record.amount_msat)),
             number(there.and_then(|record| record.fee_msat)),
+            there.map(node_payment_time).unwrap_or_default(),
         ]
     }
 
@@ -68,7 +69,7 @@ impl ReconcileLine {
 }
 
 /// The names of [`ReconcileLine::cells`].
-pub const HEADER: [&str; 9] = [
+pub const HEADER: [&str; 10] = [
     "payment_hash",
     "verdict",
     "payment_id",
@@ -78,6 +79,7 @@ pub const HEADER: [&str; 9] = [
     "amount_here_msat",
     "amount_there_msat",
     "fee_there_msat",
+    "created_there",
 ];
 
 /// With the names of the proto.
