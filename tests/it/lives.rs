@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use crate::{
     bench::{new_postgres_database, postgres_url},
     binary::{Home, Service},
+    collector::Collector,
+    http,
 };
 
 /// What the fee limit of a new payment tells of `payments.fee_floor_msat`.
@@ -179,9 +181,10 @@ fn a_rotated_list_of_keys_still_shows_the_old_lnurls() {
     assert_eq!(service.get(&old["id"])["status"], "DEACTIVATED");
 }
 
-/// Everything that can be done, on both stores, at the level that says the most.
+/// Everything that can be done, on both stores, at the level that says the most: in the log, in the traces
+/// as a collector gets them, and in the metrics as Prometheus does.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_secret_reaches_the_log() {
+async fn no_secret_reaches_the_log_the_traces_or_the_metrics() {
     let mut databases = vec![String::new()];
     if postgres_url().is_some() {
         let url = new_postgres_database().await;
@@ -191,21 +194,31 @@ async fn no_secret_reaches_the_log() {
     }
     for database in databases {
         let home = Home::new();
+        let collector = Collector::start().await;
+        let endpoint = collector.endpoint();
         let environment = [
             ("WITHDRAWD__STORE__DATABASE_URL", database.as_str()),
             ("WITHDRAWD__LOG__LEVEL", "trace"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer swordfish-swordfish"),
         ];
         let mut service = home.serve_with(&[], &environment);
         let secrets = exercise(&service);
+        let metrics = http::get(service.admin, "/metrics").await.body.to_lowercase();
         assert_eq!(service.terminate().code(), Some(0));
 
-        let log = service.log().to_lowercase();
+        let (log, traces) = (service.log().to_lowercase(), collector.text().to_lowercase());
         assert!(log.contains("claimed") && log.contains("\"rpc\":\"createwithdraw\""), "{log}");
+        assert!(traces.contains("createwithdraw") && traces.contains("get /cb"), "{traces}");
+        assert!(metrics.contains("withdrawd_claims_total 1"), "{metrics}");
         let key = fs::read_to_string(home.data("master.key")).unwrap();
-        for secret in secrets.iter().map(String::as_str).chain([key.trim(), "hunter2-hunter2"]) {
+        let fixed = [key.trim(), "hunter2-hunter2", "swordfish-swordfish"];
+        for secret in secrets.iter().map(String::as_str).chain(fixed) {
             let secret = secret.to_lowercase();
-            let line = log.lines().find(|line| line.contains(&secret));
-            assert_eq!(line, None, "{secret} stands in the log");
+            for (place, text) in [("log", &log), ("traces", &traces), ("metrics", &metrics)] {
+                let line = text.lines().find(|line| line.contains(&secret));
+                assert_eq!(line, None, "{secret} stands in the {place}");
+            }
         }
     }
 }
