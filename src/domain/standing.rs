@@ -174,11 +174,12 @@ pub enum Halt {
 
 impl Halt {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Paused,
         Self::Fenced,
         Self::Unverified,
         Self::NodeSilent,
+        Self::NodeForgot,
         Self::NodeUnsynced,
         Self::ChannelsFull,
         Self::NoLiquidity,
@@ -327,6 +328,26 @@ mod tests {
 
     fn room(standing: &Standing, limits: &PayingLimits) -> Result<(i64, Halt), Halt> {
         standing.room(limits, &FEES, NOW).map(|room| (room.most.get(), room.bound))
+    }
+
+    /// One that is missing would be in no metric.
+    #[test]
+    fn all_halts_are_among_all() {
+        let position = |halt| Halt::ALL.iter().position(|other| *other == halt);
+        for (at, halt) in Halt::ALL.into_iter().enumerate() {
+            let next = match halt {
+                Halt::Paused => Some(Halt::Fenced),
+                Halt::Fenced => Some(Halt::Unverified),
+                Halt::Unverified => Some(Halt::NodeSilent),
+                Halt::NodeSilent => Some(Halt::NodeForgot),
+                Halt::NodeForgot => Some(Halt::NodeUnsynced),
+                Halt::NodeUnsynced => Some(Halt::ChannelsFull),
+                Halt::ChannelsFull => Some(Halt::NoLiquidity),
+                Halt::NoLiquidity => Some(Halt::LimitSpent),
+                Halt::LimitSpent => None,
+            };
+            assert_eq!(next.and_then(position), next.map(|_| at + 1));
+        }
     }
 
     #[test]

@@ -121,6 +121,7 @@ impl ClaimService {
         secret: &Secret,
         presented: &Presented,
     ) -> Result<Result<(), Refusal>, ServiceError> {
+        let mut doubtful: Option<Claim> = None;
         for tries in 0..TRIES {
             let Some(view) = self.store.by_secret(&secret.hash()).await? else {
                 return Ok(Err(Refusal::Unknown));
@@ -129,6 +130,12 @@ impl ClaimService {
                 trace::link_made(&view.withdraw);
             }
             if presented.is_retap(&view) {
+                // By ourselves: the COMMIT whose answer was lost was made.
+                let id = view.payment.as_ref().map(|payment| payment.id);
+                let written = |claim: &Claim| id == Some(claim.payment.id);
+                if let Some(claim) = doubtful.filter(written) {
+                    self.accepted(&claim);
+                }
                 return Ok(Ok(()));
             }
             let claim = match self.judge(view, presented).await? {
@@ -144,7 +151,8 @@ impl ClaimService {
                 Ok(ClaimOutcome::Halted(halt)) => return Ok(Err(Refusal::CannotPay(halt))),
                 // Read it again: whoever was faster may have come with the same invoice, and a
                 // COMMIT whose answer was lost may have been made.
-                Ok(ClaimOutcome::Stale) | Err(StoreError::Unknown(_)) => {}
+                Err(StoreError::Unknown(_)) => doubtful = Some(claim),
+                Ok(ClaimOutcome::Stale) => {}
                 Err(error) => return Err(error.into()),
             }
         }

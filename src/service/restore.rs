@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::{Asked, Inquiry, NodeTrust, ServiceError, list::read_id, unknown::unknown_payments};
 use crate::{
     domain::{
-        Act, Change, FailureReason, FenceReason, Field, Hold, Millis, PaymentHash, PaymentId,
-        Restored, State, Timestamp, Turn, Violation, Withdraw, WithdrawId, WithdrawView,
+        Act, Change, FailureReason, FenceReason, Field, Hold, Millis, Payment, PaymentHash,
+        PaymentId, Restored, State, Timestamp, Turn, Violation, Withdraw, WithdrawId, WithdrawView,
         payment::{Next, PaymentView},
     },
     ports::{LightningNode, ListedPayment, Store, StoreError},
@@ -81,9 +81,14 @@ impl RestoreService {
     /// Fences by hand: after the promotion of a standby, say, where the node is shared.
     pub async fn fence(&self, asked: Asked) -> Result<(), ServiceError> {
         let act = asked.act(self.runtime.clock.now()).map_err(ServiceError::Invalid)?;
-        tracing::error!(operator = act.operator, reason = act.reason, "FENCED by an operator");
-        let (service, turn) = (self.clone(), Turn::Fence(FenceReason::ByHand, act));
-        self.whole(async move { Ok(service.store.turn(&turn).await.map(drop)?) }).await
+        let (service, operator) = (self.clone(), act.operator.clone());
+        let turn = Turn::Fence(FenceReason::ByHand, act);
+        let fenced = async move {
+            service.store.turn(&turn).await?;
+            tracing::error!(operator, "FENCED by an operator");
+            Ok(())
+        };
+        self.whole(fenced).await
     }
 
     /// What the node paid, or is paying, and the database does not know.
@@ -133,7 +138,6 @@ impl RestoreService {
         let left = unknown.len();
         tracing::warn!(
             operator = act.operator,
-            reason = act.reason,
             withheld,
             put_back = pairs.len(),
             left,
@@ -159,6 +163,9 @@ impl RestoreService {
         let restored = Restored::new(&view, &listed.record, invoice, new, by, now);
         let restored = restored.map_err(|why| ServiceError::NotRestorable { withdraw: id, why })?;
         self.store.restore(&restored).await?;
+        let (payment, operator) = (restored.id, &act.operator);
+        tracing::warn!(%payment, withdraw = %id, payment_hash = %hash, operator, state = "PAID",
+            "put back by an operator");
         unknown.remove(place);
         Ok(())
     }
@@ -181,6 +188,10 @@ impl RestoreService {
         let mut advance = leased.payment.follow(next, leased.withdraw, &reopening, now);
         advance.change = advance.change.map(|change| change.signed(act.signature()));
         self.store.advance(&advance).await?;
+        let Payment { id: payment, withdraw, payment_hash, .. } = &advance.payment;
+        let operator = &act.operator;
+        tracing::warn!(%payment, %withdraw, %payment_hash, operator, state = "FAILED",
+            "given up by an operator: its request was paid by another payment");
         self.store.withdraw(view.withdraw.id).await?.ok_or(ServiceError::NotFound)
     }
 
@@ -212,7 +223,6 @@ impl RestoreService {
             };
             tracing::warn!(
                 operator = act.operator,
-                reason = act.reason,
                 released,
                 "withheld requests were released by an operator"
             );

@@ -129,6 +129,9 @@ async fn a_claim_whose_commit_was_not_answered_is_read_back() {
             let events = bench.events_of(&withdraw.id).await;
             assert_eq!(events, ["created", "claimed", "paid"], "{lost:?}");
         }
+        // Each was told of, and counted, once.
+        let metrics = http::get(bench.admin(), "/metrics").await.body;
+        assert!(metrics.contains("\nwithdrawd_claims_total 2\n"), "{metrics}");
     })
     .await;
 }

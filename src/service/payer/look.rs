@@ -98,6 +98,9 @@ impl Payer {
                 let soon = clocks.now.plus(self.options.pace.first);
                 self.set_due(&leased, Some(soon)).await;
             }
+            Err(StoreError::Unknown(_)) if self.is_written(&advance).await => {
+                self.told(&advance, &before);
+            }
             // A send that was lost with another database server may still reach the node.
             Err(StoreError::Halted(_)) => self.ask_again(&leased).await,
             Err(error) => {
@@ -106,6 +109,15 @@ impl Payer {
                 self.ask_again(&leased).await;
             }
         }
+    }
+
+    /// Reads back a step whose COMMIT was not answered, so that it is told of.
+    async fn is_written(&self, advance: &Advance) -> bool {
+        let found = self.store.payment(advance.payment.id).await.ok().flatten();
+        found.is_some_and(|found| {
+            let stands = (found.payment.version, found.payment.state);
+            stands == (advance.payment.version, advance.payment.state)
+        })
     }
 
     /// A change of a payment is durable.
