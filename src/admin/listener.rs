@@ -24,8 +24,9 @@ const MAX_HEADERS: usize = 64;
 const MAX_STREAMS: u32 = 16;
 /// How long a client may take to send a request, and on HTTP/1.1 to stay silent between two.
 const HEAD_TIMEOUT: Millis = Millis::from_secs(20);
-/// A connection is not kept for longer; whoever asks again connects anew.
-const CONNECTION_LIFE: Millis = Millis::from_secs(3600);
+/// A connection is not kept for longer, or whoever holds all of them would silence the probes; whoever asks
+/// again connects anew.
+const CONNECTION_LIFE: Millis = Millis::from_secs(60);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// After a failed accept (out of file descriptors, say).

@@ -243,8 +243,8 @@ impl Inherited {
 /// Whether the database still holds what this process was told it holds, and putting back what it lost.
 #[async_trait]
 pub trait Integrity: Send + Sync {
-    /// The server that answers now. While it is not the trusted one, no claim and no send is committed,
-    /// and no attempt is closed.
+    /// The server that answers now. While it is not the trusted one, no claim and no send is committed;
+    /// while it was not met, no attempt is closed.
     async fn server(&self) -> Result<Server, StoreError>;
 
     /// Whether a send that this process was told is durable is not there. One from before an operator's
@@ -254,11 +254,18 @@ pub trait Integrity: Send + Sync {
     /// Whether claims and sends are accepted by this server.
     fn trusts(&self, server: Server) -> bool;
 
-    /// From here on claims and sends are accepted by this server, and attempts are closed, those that
-    /// it came with only when no lost send can start them anew.
-    fn trust(&self, server: Server, inherited: Option<Inherited>);
+    /// From here on claims and sends are accepted by this server.
+    fn trust(&self, server: Server);
 
-    /// What the trusted server came with.
+    /// Whether this is the server that was met last.
+    fn has_met(&self, server: Server) -> bool;
+
+    /// From here on attempts are closed on this server: those that it came with only when no lost send
+    /// can start them anew. It takes no word of a node: an operator must be able to end what a node that
+    /// is gone has left.
+    fn meet(&self, server: Server, inherited: Option<Inherited>);
+
+    /// What the server came with that was met last.
     fn inherited(&self) -> Option<Inherited>;
 
     /// When the instance first started (now, if it never did), when an operator last acknowledged a

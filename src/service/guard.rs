@@ -69,6 +69,10 @@ impl Guard {
     /// One pass: nothing to do as long as the same server answers.
     pub async fn run_once(&self) -> Result<(), Distrust> {
         let server = self.store.server().await?;
+        if !self.store.has_met(server) {
+            let inherited = self.inherited().await?;
+            self.store.meet(server, inherited);
+        }
         let state = self.locked(|state| *state);
         let now = self.runtime.clock.monotonic();
         let known = self.store.trusts(server);
@@ -82,8 +86,7 @@ impl Guard {
             self.fence(reason).await?;
         }
         if !known {
-            let inherited = self.inherited().await?;
-            self.store.trust(server, inherited);
+            self.store.trust(server);
         }
         self.locked(|state| {
             // What was sent just before the server was lost may not have shown yet.

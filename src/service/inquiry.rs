@@ -37,6 +37,8 @@ pub(super) struct Look {
     pub paying: NodeId,
     /// On which it answered.
     pub connection: Connection,
+    /// Before it was asked.
+    pub asked_at: Timestamp,
     /// Read after the answer; settled only if they were before it too.
     pub clocks: Reading,
 }
@@ -58,6 +60,8 @@ impl Inquiry {
         let SendLimits { clock_skew, node_slack, .. } = options.limits;
         let hold = options.send_life.plus(clock_skew).plus(node_slack);
         let clocks = ClockGuard::new(clock_skew, hold);
+        // What jumps from here on is seen.
+        clocks.is_settled(runtime.clock.now(), runtime.clock.monotonic());
         Self { store, node, runtime, trust, clocks, options }
     }
 
@@ -92,7 +96,8 @@ impl Inquiry {
         };
         let settled = began.settled && late.settled;
         let (record, connection) = (found.record, found.connection);
-        Ok(Look { looked, record, paying, connection, clocks: Reading { settled, ..late } })
+        let (asked_at, clocks) = (began.now, Reading { settled, ..late });
+        Ok(Look { looked, record, paying, connection, asked_at, clocks })
     }
 
     /// When a failed attempt lets its request go, at this node.

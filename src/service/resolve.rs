@@ -79,12 +79,13 @@ impl PaymentService {
         };
         let late = self.inquiry.clocks().await?;
         let pending = self.inquiry.pending(&payment, &began, began.settled && late.settled);
-        let pending = self.held(&payment, pending, late.now);
+        let pending = self.held(&payment, pending, began.now);
         let next = resolve(&payment, outcome, said, pending).map_err(ServiceError::Unresolvable)?;
         let note = outcome.note(said, &resolution.reason);
         let by = Operator { name: resolution.operator.clone(), note };
         let reopening = self.inquiry.reopening();
-        let advance = payment.resolved(next, said, by.clone(), withdraw, &reopening, late.now);
+        let mut advance = payment.resolved(next, said, by.clone(), withdraw, &reopening, late.now);
+        advance.asked_at = Some(began.now);
         Ok((self.inquiry.scheduled(advance, late.now), by))
     }
 

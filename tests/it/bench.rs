@@ -312,7 +312,7 @@ impl Bench {
     /// As after a restart of the database: a server answers that nobody has looked at.
     pub async fn another_server(&self) {
         let store = self.store();
-        store.trust(Server(-1), None);
+        store.trust(Server(-1));
         store.server().await.unwrap();
     }
 

@@ -253,8 +253,16 @@ impl Integrity for FaultyStore {
         self.inner.trusts(server)
     }
 
-    fn trust(&self, server: Server, inherited: Option<Inherited>) {
-        self.inner.trust(server, inherited);
+    fn trust(&self, server: Server) {
+        self.inner.trust(server);
+    }
+
+    fn has_met(&self, server: Server) -> bool {
+        self.inner.has_met(server)
+    }
+
+    fn meet(&self, server: Server, inherited: Option<Inherited>) {
+        self.inner.meet(server, inherited);
     }
 
     fn inherited(&self) -> Option<Inherited> {

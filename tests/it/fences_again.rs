@@ -6,9 +6,10 @@ use withdrawd::{
     domain::{Act, FailureReason, Millis, Turn, payment::RecordState},
     pb::{
         AcknowledgeRestoreRequest, AcknowledgeRestoreResponse, FenceRequest, GetInstanceRequest,
-        Halt, ReleaseWithdrawsRequest, Withdraw,
+        Halt, ReleaseWithdrawsRequest, ResolvePaymentRequest, Withdraw,
         acknowledge_restore_request::Pair,
         payment::State,
+        resolve_payment_request::{self, Failed},
         withdraw::{Status, UnclaimableReason},
     },
     runtime::Clock as _,
@@ -194,6 +195,39 @@ async fn a_send_that_was_lost_with_the_database_may_still_arrive() {
         bench.claim_ok(&fresh, &bench.invoice(10)).await;
         bench.work().await;
         assert!(bench.get(&fresh.id).await.claimable);
+    })
+    .await;
+}
+
+/// lnd is gone for good, and the process was started anew since: an operator can end what it left.
+#[tokio::test]
+async fn a_doubt_is_ended_though_no_node_ever_answers_again() {
+    on_every_store(async |mut bench| {
+        bench.node.next([Fate::PayWithWrongPreimage]);
+        let withdraw = bench.create(10, 10).await;
+        bench.claim_ok(&withdraw, &bench.invoice(10)).await;
+        bench.work().await;
+        let payment = bench.get(&withdraw.id).await.payment.unwrap();
+        assert_eq!(payment.state(), State::NeedsOperator);
+        bench.sql("update payments set trace_parent = '01-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01'").await;
+
+        bench.node.unreachable.store(true, SeqCst);
+        bench.die_and_live_again().await;
+        let resolve = async || {
+            let request = ResolvePaymentRequest {
+                id: payment.id.clone(),
+                outcome: Some(resolve_payment_request::Outcome::Failed(Failed {})),
+                confirm_node_unreachable: true,
+                confirm_payee_unpaid: true,
+                operator: "ann".into(),
+                reason: "its channels are closed".into(),
+            };
+            bench.payments().resolve_payment(request).await
+        };
+        // A send that the database has lost may be on its way for a while.
+        assert_eq!(resolve().await.unwrap_err().code(), tonic::Code::FailedPrecondition);
+        bench.clock.advance(Millis::from_secs(120));
+        assert_eq!(resolve().await.unwrap().into_inner().state(), State::Failed);
     })
     .await;
 }

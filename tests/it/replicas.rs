@@ -122,7 +122,7 @@ async fn a_claim_of_another_process_is_found_within_a_poll() {
     let store: Arc<dyn Store> =
         Arc::new(PostgresStore::open(config.postgres(false).unwrap().unwrap()).await.unwrap());
     // It has no guard either.
-    store.trust(store.server().await.unwrap(), None);
+    store.trust(store.server().await.unwrap());
     let public_url = config.public_url(pays.listening.lnurl).unwrap();
     let rules = config.claim_rules().unwrap();
     let claims = ClaimService::new(

@@ -68,7 +68,8 @@ impl Database {
         dir: Option<TempDir>,
     ) -> Arc<Self> {
         let server = tokio.block_on(store.server()).unwrap();
-        store.trust(server, None);
+        store.trust(server);
+        store.meet(server, None);
         Arc::new(Self { store, raw: Mutex::new(raw), tokio, _dir: dir })
     }
 

@@ -23,7 +23,7 @@ pub struct Memory(Mutex<Remembered>);
 #[derive(Default)]
 struct Remembered {
     trusted: Option<Server>,
-    inherited: Option<Inherited>,
+    met: Option<(Server, Option<Inherited>)>,
     kept: Vec<(withdrawd::domain::PaymentId, i64, i64)>,
 }
 
@@ -36,9 +36,9 @@ impl Memory {
     /// Whether an attempt may not be closed yet.
     pub fn forbids(&self, advance: &Advance) -> bool {
         let Some(at) = advance.closes_at() else { return false };
-        self.locked(|memory| {
-            let inherited = memory.inherited;
-            memory.trusted.is_none() || inherited.is_some_and(|held| held.forbids(advance, at))
+        self.locked(|memory| match memory.met {
+            Some((_, inherited)) => inherited.is_some_and(|held| held.forbids(advance, at)),
+            None => true,
         })
     }
 
@@ -102,14 +102,20 @@ impl Integrity for GatedStore {
         self.memory.locked(|memory| memory.trusted == Some(server))
     }
 
-    fn trust(&self, server: Server, inherited: Option<Inherited>) {
-        self.memory.locked(|memory| {
-            (memory.trusted, memory.inherited) = (Some(server), inherited);
-        });
+    fn trust(&self, server: Server) {
+        self.memory.locked(|memory| memory.trusted = Some(server));
+    }
+
+    fn has_met(&self, server: Server) -> bool {
+        self.memory.locked(|memory| memory.met.is_some_and(|(met, _)| met == server))
+    }
+
+    fn meet(&self, server: Server, inherited: Option<Inherited>) {
+        self.memory.locked(|memory| memory.met = Some((server, inherited)));
     }
 
     fn inherited(&self) -> Option<Inherited> {
-        self.memory.locked(|memory| memory.inherited)
+        self.memory.locked(|memory| memory.met.and_then(|(_, inherited)| inherited))
     }
 
     async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError> {

@@ -28,13 +28,17 @@ pub struct Advance {
     pub no_witness: bool,
     /// For a send: the version that the request must still have.
     pub send_on_version: Option<i64>,
+    /// When the node was asked whose answer closes it. What it said holds as of then, no later.
+    pub asked_at: Option<Timestamp>,
 }
 
 impl Advance {
-    /// When it closes the attempt as failed, if it does: nothing may be paid for it from then on.
+    /// As of when it closes the attempt as failed, if it does: nothing may be paid for it from then on.
     pub fn closes_at(&self) -> Option<Timestamp> {
         match self.payment.state {
-            State::Failed { at, late: None, .. } => self.change.as_ref().map(|_| at),
+            State::Failed { at, late: None, .. } => {
+                self.change.as_ref().map(|_| self.asked_at.unwrap_or(at))
+            }
             State::Failed { late: Some(_), .. }
             | State::Reserved
             | State::Sending
@@ -197,6 +201,7 @@ impl Payment {
             known_at: None,
             no_witness: false,
             send_on_version: None,
+            asked_at: None,
         }
     }
 }

@@ -6,7 +6,7 @@ use super::Payer;
 use crate::{
     domain::{
         FailureReason, State, Status,
-        payment::{Advance, Next, Trust, Word, looked_up},
+        payment::{Advance, Next, Payment, Trust, Word, looked_up},
     },
     ports::{Leased, StoreError},
     report::chain,
@@ -27,7 +27,7 @@ impl Payer {
         };
         let payment = &leased.payment;
         let next = looked_up(payment, &look.looked, payment.beside(&leased.withdraw));
-        match while_clocks_agree(next, &look.clocks) {
+        match while_clocks_agree(next, payment, &look.clocks) {
             // The request was settled beside it: it stands in the books, and nothing follows.
             Next::Stay if is_settled_beside(&leased) => self.set_due(&leased, None).await,
             // Another node, or one without memory: a look that was planned for now is not used up.
@@ -44,12 +44,12 @@ impl Payer {
             // sent, or every send is over and the node knows nothing of it.
             Next::Send if leased.withdraw.late_success => {
                 let next = Next::Fail(FailureReason::NotSent);
-                self.conclude(leased, next, &look.clocks).await;
+                self.conclude(leased, next, &look).await;
             }
             Next::Send if self.is_halted(&leased).await => self.postpone(&leased).await,
             Next::Send => self.send(leased, look).await,
             Next::Stay => self.postpone(&leased).await,
-            next => self.conclude(leased, next, &look.clocks).await,
+            next => self.conclude(leased, next, &look).await,
         }
     }
 
@@ -82,7 +82,8 @@ impl Payer {
 
     /// Writes what follows from a look-up. A row that moved meanwhile is somebody else's: what the
     /// look-up told is stale with it.
-    async fn conclude(&self, leased: Leased, next: Next, clocks: &Reading) {
+    async fn conclude(&self, leased: Leased, next: Next, look: &Look) {
+        let clocks = &look.clocks;
         let before = leased.payment.state;
         let advance = leased.payment.clone().follow(
             next,
@@ -90,7 +91,8 @@ impl Payer {
             &self.inquiry.reopening(),
             clocks.now,
         );
-        let advance = self.inquiry.scheduled(advance, clocks.now);
+        let mut advance = self.inquiry.scheduled(advance, clocks.now);
+        advance.asked_at = Some(look.asked_at);
         match self.store.advance(&advance).await {
             Ok(()) => self.told(&advance, &before),
             // Another worker, or a change of the request: it is looked up anew, soon.
@@ -128,9 +130,11 @@ impl Payer {
 }
 
 /// While wall and monotonic time disagree, nothing is sent, closed or reopened.
-fn while_clocks_agree(next: Next, clocks: &Reading) -> Next {
+fn while_clocks_agree(next: Next, payment: &Payment, clocks: &Reading) -> Next {
     match next {
         Next::Send | Next::Fail(_) if !clocks.settled => Next::Stay,
+        // It may seem too late to send.
+        Next::Doubt(_) if !clocks.settled && payment.state == State::Reserved => Next::Stay,
         next => next,
     }
 }

@@ -5,7 +5,7 @@ use tracing::Span;
 
 use super::Payer;
 use crate::{
-    domain::payment::{Answer, Heard, Next, RecordState, Word, heard},
+    domain::payment::{Answer, Heard, Next, Payment, RecordState, Word, heard},
     ports::{Leased, SendOrder, SendStream, SendUpdate, StoreError},
     report::chain,
     service::inquiry::Look,
@@ -173,6 +173,12 @@ impl Payer {
         leased
     }
 
+    /// Whether the database server came with it, and may have lost a send of it.
+    fn is_inherited(&self, payment: &Payment) -> bool {
+        let inherited = self.store.inherited();
+        inherited.is_some_and(|inherited| payment.id.created() <= inherited.newest)
+    }
+
     /// None: nothing to write.
     async fn try_fold(
         &self,
@@ -188,8 +194,10 @@ impl Payer {
         };
         let clocks = self.inquiry.clocks().await?;
         let next = match heard(&payment, said, payment.beside(&leased.withdraw)) {
-            // Closed by a look-up, once the clocks agree.
-            Next::Fail(reason) if !clocks.settled => Next::Note(reason),
+            // Closed by a look-up, once the clocks agree, and no lost send can start it anew.
+            Next::Fail(reason) if !clocks.settled || self.is_inherited(&payment) => {
+                Next::Note(reason)
+            }
             next => next,
         };
         if next == Next::Stay && payment == before {

@@ -38,8 +38,16 @@ impl<D: Driver> Integrity for SqlStore<D> {
         self.memory.trusts(server.0)
     }
 
-    fn trust(&self, server: Server, inherited: Option<Inherited>) {
-        self.memory.trust(server.0, inherited);
+    fn trust(&self, server: Server) {
+        self.memory.trust(server.0);
+    }
+
+    fn has_met(&self, server: Server) -> bool {
+        self.memory.has_met(server.0)
+    }
+
+    fn meet(&self, server: Server, inherited: Option<Inherited>) {
+        self.memory.meet(server.0, inherited);
     }
 
     fn inherited(&self) -> Option<Inherited> {

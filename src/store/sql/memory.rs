@@ -37,21 +37,21 @@ pub struct Memory {
     trusted: AtomicI64,
     /// Another server has answered last.
     suspect: AtomicBool,
-    inherited: Mutex<Option<Inherited>>,
+    /// The server that was met last, and what it came with.
+    met: Mutex<Option<(i64, Option<Inherited>)>>,
     sends: Mutex<VecDeque<Kept>>,
 }
 
 impl Memory {
-    /// From here on this server may claim, send and close.
-    pub fn trust(&self, server: i64, inherited: Option<Inherited>) {
-        *locked(&self.inherited) = inherited;
+    /// From here on this server may claim and send.
+    pub fn trust(&self, server: i64) {
         self.trusted.store(server, Ordering::SeqCst);
         self.suspect.store(false, Ordering::SeqCst);
     }
 
-    /// What the trusted server came with.
+    /// What the server came with that was met last.
     pub fn inherited(&self) -> Option<Inherited> {
-        *locked(&self.inherited)
+        locked(&self.met).and_then(|(_, inherited)| inherited)
     }
 
     /// Whether `server`, which answers now, is the trusted one.
@@ -69,8 +69,22 @@ impl Memory {
 
     /// Whether `server` may not close an attempt now.
     pub fn forbids_closing(&self, server: i64, advance: &Advance, at: Timestamp) -> bool {
-        let inherited = self.inherited();
-        !self.trusts(server) || inherited.is_some_and(|inherited| inherited.forbids(advance, at))
+        match *locked(&self.met) {
+            Some((met, inherited)) if met == server => {
+                inherited.is_some_and(|inherited| inherited.forbids(advance, at))
+            }
+            Some(_) | None => true,
+        }
+    }
+
+    /// From here on this server may close.
+    pub fn meet(&self, server: i64, inherited: Option<Inherited>) {
+        *locked(&self.met) = Some((server, inherited));
+    }
+
+    /// Whether it was met last.
+    pub fn has_met(&self, server: i64) -> bool {
+        locked(&self.met).is_some_and(|(met, _)| met == server)
     }
 
     /// A send was told to be durable.
@@ -102,7 +116,7 @@ mod tests {
     fn the_trusted_server_is_believed_when_it_comes_back() {
         let memory = Memory::default();
         assert!(!memory.is_verified());
-        memory.trust(1, None);
+        memory.trust(1);
         assert!(!memory.trusts(2) && !memory.is_verified());
         assert!(memory.trusts(1) && memory.is_verified());
     }

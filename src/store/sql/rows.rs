@@ -141,7 +141,7 @@ pub fn withdraw(row: &impl Cells) -> Parsed<Withdraw> {
         late_success: row.bool("w_late_success")?,
         withheld: row.bool("w_withheld")?,
         modified: row.time("w_modified_at_ms")?,
-        trace_parent: row.opt_named("w_trace_parent", TraceContext::parse)?,
+        trace_parent: traced(&row, "w_trace_parent")?,
     })
 }
 
@@ -213,8 +213,13 @@ pub fn payment(row: &impl Cells, sends: Sends) -> Parsed<Payment> {
         state: view.state,
         noted,
         sends,
-        trace_parent: row.opt_named("p_trace_parent", TraceContext::parse)?,
+        trace_parent: traced(&row, "p_trace_parent")?,
     })
+}
+
+/// It decides nothing: one that cannot be read is none.
+fn traced<R: Cells>(row: &Reader<'_, R>, column: &'static str) -> Parsed<Option<TraceContext>> {
+    Ok(row.opt_text(column)?.as_deref().and_then(TraceContext::parse))
 }
 
 /// An attempt's lease: its epoch, and the looks so far.
