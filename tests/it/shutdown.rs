@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     process::{Child, ChildStdout, Stdio},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -180,7 +181,9 @@ async fn a_second_signal_ends_at_once_what_the_first_began() {
     };
     assert_eq!(ready().await, ServingStatus::Serving);
     service.tell("TERM");
+    let patience = Instant::now() + Duration::from_secs(30);
     while ready().await == ServingStatus::Serving {
+        assert!(Instant::now() < patience, "{}", service.log());
         tokio::task::yield_now().await;
     }
     service.json(&["claim", made["withdraw_request"].as_str().unwrap()]);

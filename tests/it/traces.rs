@@ -326,6 +326,9 @@ async fn a_payment_through_lnd_is_followed_step_by_step() {
         let home = home.with(&[
             ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint()),
             ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+            // One attempt is one span, however slow this machine is.
+            ("payments.fresh_for_s", "30"),
+            ("payments.lease_ms", "60000"),
         ]);
         let service = home.start().await;
         let withdraw = service.create(77).await;
