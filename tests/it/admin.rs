@@ -243,5 +243,7 @@ fn the_binary_says_why_a_service_is_not_ready() {
         let stopping = said.code == Some(1);
         stopping.then(|| assert_eq!(said.mistake(), "not ready: the service is stopping"))
     });
+    let started = home.run(&["health", "started", "--admin", &admin]);
+    assert_eq!(started.mistake(), "not started: the service is stopping");
     assert_eq!(home.run(&["health", "live", "--admin", &admin]).ok(), "live\n");
 }

@@ -29,12 +29,13 @@ fn program(name: &str) -> Option<Command> {
 
 #[test]
 fn the_rules_are_valid_and_so_is_the_example() {
-    let Some(mut promtool) = program("promtool") else { return };
-    let said = Said::of(
-        promtool.args(["check", "config"]).arg(deploy().join("prometheus.yml")).output().unwrap(),
-    );
-    assert_eq!(said.code, Some(0), "{said:?}");
-    assert!(said.out.contains("rules found"), "{said:?}");
+    for (kind, file) in [("rules", "rules.yml"), ("config", "prometheus.yml")] {
+        let Some(mut promtool) = program("promtool") else { return };
+        let said =
+            Said::of(promtool.args(["check", kind]).arg(deploy().join(file)).output().unwrap());
+        assert_eq!(said.code, Some(0), "{file}: {said:?}");
+        assert!(said.out.contains("rules found"), "{file}: {said:?}");
+    }
 }
 
 /// A healthy day alarms nobody; each trouble wakes the right person.

@@ -15,6 +15,7 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 use withdrawd::{
+    health::{LIVENESS, READINESS},
     pb::{CreateWithdrawRequest, withdraw_service_client::WithdrawServiceClient},
     runtime::{Clock as _, SystemClock},
 };
@@ -174,18 +175,21 @@ async fn a_second_signal_ends_at_once_what_the_first_began() {
     let made = service.create("10");
     let channel = Endpoint::from_shared(service.server()).unwrap().connect_lazy();
     let mut health = HealthClient::new(channel);
-    let mut ready = async || {
-        let service = "withdraw.v1.WithdrawService".to_owned();
-        let said = health.check(HealthCheckRequest { service }).await.unwrap();
-        said.into_inner().status()
+    let mut told = async |service: &str| {
+        let request = HealthCheckRequest { service: service.to_owned() };
+        health.check(request).await.unwrap().into_inner().status()
     };
-    assert_eq!(ready().await, ServingStatus::Serving);
+    assert_eq!(told(READINESS).await, ServingStatus::Serving);
+    assert_eq!(told("").await, ServingStatus::Serving);
     service.tell("TERM");
     let patience = Instant::now() + Duration::from_secs(30);
-    while ready().await == ServingStatus::Serving {
+    while told(READINESS).await == ServingStatus::Serving {
         assert!(Instant::now() < patience, "{}", service.log());
         tokio::task::yield_now().await;
     }
+    // Whoever asks for the server as a whole is sent elsewhere, and nobody kills it for that.
+    assert_eq!(told("").await, ServingStatus::NotServing);
+    assert_eq!(told(LIVENESS).await, ServingStatus::Serving);
     service.json(&["claim", made["withdraw_request"].as_str().unwrap()]);
     service.paid(&made["id"]);
 

@@ -48,7 +48,7 @@ pub fn rendered(secrets: &Secrets) -> Option<String> {
 /// Secrets that open nothing.
 pub fn made_up() -> Secrets<'static> {
     ["database-url", "master.key", "payer.macaroon", "tls.cert"]
-        .map(|name| (name, name.replace('.', " made up ").into_bytes()))
+        .map(|name| (name, format!("{name} made up").into_bytes()))
 }
 
 /// The objects of a cluster.
