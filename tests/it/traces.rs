@@ -364,6 +364,7 @@ async fn a_payment_through_lnd_is_followed_step_by_step() {
             assert_eq!(step["trace_id"], pay.trace_id());
             assert_eq!(step["claim_trace_id"], steps[0]["trace_id"]);
         }
+        assert!(log.contains("\"level\":\"TRACE\""), "{log}");
         let macaroon = fs::read(lab.fact("payer", "payer_macaroon")).unwrap();
         for secret in [&hex::encode(macaroon), &paid.preimage, &invoice.text, &withdraw.ott] {
             assert!(!secret.is_empty());
