@@ -9,6 +9,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
 use tokio::{sync::Mutex, task::JoinSet};
 use tonic::{Code, transport::Endpoint};
 use tonic_health::pb::{
@@ -21,7 +22,7 @@ use withdrawd::{
 };
 
 use crate::{
-    bench::{Kind, kinds, new_postgres_database},
+    bench::{Kind, kinds, new_postgres_database, postgres_url},
     binary::{Home, Service, given, until},
     clients::script,
     http,
@@ -165,6 +166,36 @@ async fn a_stop_under_traffic_fails_no_call_and_loses_no_claim() {
             assert_eq!(paid["payment"]["invoice"], json!(invoice));
         }
     }
+}
+
+/// A statement that the database does not finish holds a connection: a stop says so, and ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_keeps_a_statement_does_not_keep_the_process() {
+    if postgres_url().is_none() {
+        return eprintln!("SKIPPED: no Postgres");
+    }
+    let (home, database) = (Home::new(), new_postgres_database().await);
+    let settings = [
+        ("WITHDRAWD__STORE__DATABASE_URL", database.as_str()),
+        ("WITHDRAWD__STORE__STATEMENT_TIMEOUT_MS", "600000"),
+        ("WITHDRAWD__SHUTDOWN__DRAIN_MS", "1000"),
+    ];
+    let mut service = home.serve_with(&[], &settings);
+    let mut other = PgConnection::connect(&database).await.unwrap();
+    let mut held = other.begin().await.unwrap();
+    sqlx::query("lock table withdraws in access exclusive mode").execute(&mut *held).await.unwrap();
+    let lnurl = service.lnurl;
+    let scan = tokio::spawn(async move { ask(lnurl, "/w/nobody").await });
+    let waiting = "select count(*) from pg_locks l join pg_class c on c.oid = l.relation
+        where c.relname = 'withdraws' and not l.granted";
+    let patience = Instant::now() + Duration::from_secs(30);
+    while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut *held).await.unwrap() == 0 {
+        assert!(Instant::now() < patience, "{}", service.log());
+    }
+    service.tell("TERM");
+    assert_eq!(service.ended().code(), Some(0), "{}", service.log());
+    assert!(service.stderr().contains("stopping with statements under way"), "{}", service.log());
+    scan.abort();
 }
 
 /// While a load balancer notices, everything is served as before; a second signal does not wait for it.
