@@ -30,6 +30,10 @@ const BACKLOG: u32 = 4096;
 /// How long serving waits for the node's first heartbeat.
 const FIRST_HEARTBEAT: Millis = Millis::from_secs(3);
 
+/// How long a stop waits for the store's connections: one that a statement holds comes back when the
+/// statement ends, and what it writes is written whole or not at all without us.
+const CLOSE: Millis = Millis::from_secs(2);
+
 /// Where the service listens; also the content of `listen.json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Listening {
@@ -225,7 +229,7 @@ impl Running {
     }
 
     /// Tells probes, waits for load balancers, stops accepting, drains within a limit, lets the
-    /// payer come to a stop between two effects, waits for `flush`, and closes the store. What is still
+    /// payer come to a stop between two effects, waits for `flush`, and closes the store within [a limit](CLOSE). What is still
     /// on its way is stored, and the next start follows it.
     pub async fn stop(self, wait: Millis, drain: Millis, flush: impl Future<Output = ()>) {
         let clock = &self.parts.runtime.clock;
@@ -254,7 +258,9 @@ impl Running {
             () = clock.sleep(half) => tracing::warn!("stopping with payments under way"),
         }
         flush.await;
-        self.parts.store.close().await;
+        if self.parts.runtime.within(CLOSE, self.parts.store.close()).await.is_none() {
+            tracing::warn!("stopping with statements under way");
+        }
         self.health.end_admin_watches().await;
         self.admin.end().await;
     }

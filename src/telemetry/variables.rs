@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use http::HeaderName;
+
 use crate::config::BadOption;
 
 const SAMPLERS: [&str; 6] = [
@@ -13,6 +15,17 @@ const SAMPLERS: [&str; 6] = [
     "parentbased_always_off",
     "parentbased_traceidratio",
 ];
+
+/// Numbers that the SDK and its exporter would pass over if they were none.
+const NUMBERS: [&str; 5] = [
+    "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
+    "OTEL_EXPORTER_OTLP_TIMEOUT",
+    "OTEL_BSP_SCHEDULE_DELAY",
+    "OTEL_BSP_MAX_QUEUE_SIZE",
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+];
+
+const HEADERS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"];
 
 /// What they ask for, beyond what the SDK and its exporter read themselves.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -60,6 +73,14 @@ impl Variables {
             return Err(BadOption::new(name, "must be grpc (port 4317 of most collectors)"));
         }
         check_sampler(get("OTEL_TRACES_SAMPLER"), get("OTEL_TRACES_SAMPLER_ARG"))?;
+        for (name, number) in NUMBERS.into_iter().filter_map(get) {
+            if number.parse::<u64>().is_err() {
+                return Err(BadOption::new(name, "must be a whole number"));
+            }
+        }
+        for (name, headers) in HEADERS.into_iter().filter_map(get) {
+            check_headers(name, &headers)?;
+        }
         let certificate =
             file(["OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"]);
         let client = file([
@@ -96,6 +117,18 @@ fn check_sampler(
         }
         Some(_) | None => Ok(()),
     }
+}
+
+/// A header that is passed over may be the one that lets us in. What it says is never repeated.
+fn check_headers(name: &'static str, headers: &str) -> Result<(), BadOption> {
+    let is_header = |entry: &str| {
+        let Some((key, value)) = entry.split_once('=') else { return false };
+        HeaderName::from_bytes(key.trim().as_bytes()).is_ok() && !value.trim().is_empty()
+    };
+    if headers.split(',').all(|entry| entry.trim().is_empty() || is_header(entry)) {
+        return Ok(());
+    }
+    Err(BadOption::new(name, "must be KEY=VALUE, and commas between several"))
 }
 
 #[cfg(test)]
@@ -143,9 +176,25 @@ mod tests {
             ("OTEL_TRACES_EXPORTER", "zipkin"),
             ("OTEL_TRACES_SAMPLER", "jaeger_remote"),
             ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/key.pem"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "10s"),
+            ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "-1"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "5e3"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "2,048"),
+            ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "many"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "authorization: Bearer swordfish"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=payouts,swordfish"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "x tenant=swordfish"),
+            ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "authorization="),
         ] {
             let said = read(&[ENDPOINT, wrong]).unwrap_err();
             assert!(said.starts_with(wrong.0), "{said}");
+            assert!(!said.contains("swordfish"), "{said}");
+        }
+        for right in [
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "10000"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20x==, x-tenant = payouts,"),
+        ] {
+            read(&[ENDPOINT, right]).unwrap();
         }
         let ratio = ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio");
         assert!(read(&[ENDPOINT, ratio, ("OTEL_TRACES_SAMPLER_ARG", "0.25")]).is_ok());

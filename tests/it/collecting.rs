@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::net::TcpSocket;
+
 use crate::{
     bench::Kind,
     binary::Home,
@@ -15,10 +17,10 @@ use crate::{
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_collector_that_is_away_costs_nothing_but_its_spans() {
     let silent = Collector::silent().await.endpoint();
-    let dead = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        format!("http://{}", listener.local_addr().unwrap())
-    };
+    // Bound and never listening: it refuses, and nobody else is given its port.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let dead = format!("http://{}", socket.local_addr().unwrap());
     for endpoint in [silent, dead] {
         eprintln!("at {endpoint}:");
         let home = Home::new();

@@ -18,6 +18,7 @@ use opentelemetry_proto::tonic::{
 use tokio::net::TcpListener;
 use tonic::{
     Request, Response, Status,
+    metadata::MetadataMap,
     transport::{Identity, Server, ServerTlsConfig, server::TcpIncoming},
 };
 
@@ -67,7 +68,7 @@ impl Seen {
 struct Got {
     spans: Vec<Seen>,
     resource: Attributes,
-    headers: Vec<String>,
+    headers: Vec<MetadataMap>,
     /// All of it, for what must not be in it.
     text: String,
 }
@@ -132,8 +133,10 @@ impl Collector {
     }
 
     /// What came with each export under this key.
-    pub fn headers(&self) -> Vec<String> {
-        self.got.lock().unwrap().headers.clone()
+    pub fn headers(&self, key: &str) -> Vec<String> {
+        let got = self.got.lock().unwrap();
+        let values = got.headers.iter().filter_map(|headers| headers.get(key));
+        values.map(|value| value.to_str().unwrap().to_owned()).collect()
     }
 
     /// Everything that ever came.
@@ -175,11 +178,10 @@ impl TraceService for Collector {
         if self.silent {
             std::future::pending::<()>().await;
         }
-        let header = request.metadata().get("x-tenant");
-        let header = header.map(|value| value.to_str().unwrap().to_owned());
+        let headers = request.metadata().clone();
         let message = request.into_inner();
         let mut got = self.got.lock().unwrap();
-        got.headers.extend(header);
+        got.headers.push(headers);
         write!(got.text, "{message:?}").unwrap();
         for of_resource in message.resource_spans {
             let resource = of_resource.resource.unwrap();

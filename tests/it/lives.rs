@@ -207,6 +207,10 @@ async fn no_secret_reaches_the_log_the_traces_or_the_metrics() {
         let metrics = http::get(service.admin, "/metrics").await.body.to_lowercase();
         assert_eq!(service.terminate().code(), Some(0));
 
+        // It came to whom it was meant for.
+        let tokens = collector.headers("authorization");
+        assert!(!tokens.is_empty());
+        assert!(tokens.iter().all(|token| token == "Bearer swordfish-swordfish"), "{tokens:?}");
         let (log, traces) = (service.log().to_lowercase(), collector.text().to_lowercase());
         assert!(log.contains("claimed") && log.contains("\"rpc\":\"createwithdraw\""), "{log}");
         assert!(traces.contains("createwithdraw") && traces.contains("get /cb"), "{traces}");

@@ -301,7 +301,8 @@ async fn while_the_database_is_silent_the_rest_is_told_promptly() {
     }
     let home = Home::new();
     let url = new_postgres_database().await;
-    let service = home.serve_with(&["--database-url", &url], &[]);
+    let calls_wait = [("WITHDRAWD__STORE__ACQUIRE_TIMEOUT_MS", "30000")];
+    let service = home.serve_with(&["--database-url", &url], &calls_wait);
     let made = service.create("10");
     service.json(&["claim", made["withdraw_request"].as_str().unwrap()]);
     service.paid(&made["id"]);
@@ -310,12 +311,12 @@ async fn while_the_database_is_silent_the_rest_is_told_promptly() {
     assert!(before.value("withdrawd_store_connections_max").unwrap() > 1.0);
 
     allow_connections_to(&url, false).await;
-    let patience = Instant::now() + Duration::from_secs(20);
+    let patience = Instant::now() + Duration::from_mins(1);
     let silent = loop {
         let asked = Instant::now();
         let told = Told::by(service.admin).await;
-        // store.acquire_timeout_ms is 5 s.
-        assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
+        // A second, and what a busy machine adds to it.
+        assert!(asked.elapsed() < Duration::from_secs(15), "{:?}", asked.elapsed());
         if told.value("withdrawd_store_up") == Some(0.0) {
             break told;
         }

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::{
     binary::{Home, Said, clean, given, until},
+    deploy::free_port,
     http,
     telling::ROOT,
 };
@@ -28,12 +29,13 @@ fn program(name: &str) -> Option<Command> {
 
 #[test]
 fn the_rules_are_valid_and_so_is_the_example() {
-    let Some(mut promtool) = program("promtool") else { return };
-    let said = Said::of(
-        promtool.args(["check", "config"]).arg(deploy().join("prometheus.yml")).output().unwrap(),
-    );
-    assert_eq!(said.code, Some(0), "{said:?}");
-    assert!(said.out.contains("rules found"), "{said:?}");
+    for (kind, file) in [("rules", "rules.yml"), ("config", "prometheus.yml")] {
+        let Some(mut promtool) = program("promtool") else { return };
+        let said =
+            Said::of(promtool.args(["check", kind]).arg(deploy().join(file)).output().unwrap());
+        assert_eq!(said.code, Some(0), "{file}: {said:?}");
+        assert!(said.out.contains("rules found"), "{file}: {said:?}");
+    }
 }
 
 /// A healthy day alarms nobody; each trouble wakes the right person.
@@ -118,9 +120,7 @@ impl Prometheus {
             .replace("rules.yml", deploy().join("rules.yml").to_str().unwrap());
         fs::write(dir.join("prometheus.yml"), config).unwrap();
         // It tells nobody which port it took.
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let log = fs::File::create(dir.join("prometheus.log")).unwrap();
         let child = program
             .arg(format!("--config.file={}", dir.join("prometheus.yml").display()))

@@ -5,21 +5,24 @@ use std::{
     net::SocketAddr,
     process::{Child, ChildStdout, Stdio},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
 use tokio::{sync::Mutex, task::JoinSet};
 use tonic::{Code, transport::Endpoint};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 use withdrawd::{
+    health::{LIVENESS, READINESS},
     pb::{CreateWithdrawRequest, withdraw_service_client::WithdrawServiceClient},
     runtime::{Clock as _, SystemClock},
 };
 
 use crate::{
-    bench::{Kind, kinds, new_postgres_database},
+    bench::{Kind, kinds, new_postgres_database, postgres_url},
     binary::{Home, Service, given, until},
     clients::script,
     http,
@@ -165,6 +168,36 @@ async fn a_stop_under_traffic_fails_no_call_and_loses_no_claim() {
     }
 }
 
+/// A statement that the database does not finish holds a connection: a stop says so, and ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_keeps_a_statement_does_not_keep_the_process() {
+    if postgres_url().is_none() {
+        return eprintln!("SKIPPED: no Postgres");
+    }
+    let (home, database) = (Home::new(), new_postgres_database().await);
+    let settings = [
+        ("WITHDRAWD__STORE__DATABASE_URL", database.as_str()),
+        ("WITHDRAWD__STORE__STATEMENT_TIMEOUT_MS", "600000"),
+        ("WITHDRAWD__SHUTDOWN__DRAIN_MS", "1000"),
+    ];
+    let mut service = home.serve_with(&[], &settings);
+    let mut other = PgConnection::connect(&database).await.unwrap();
+    let mut held = other.begin().await.unwrap();
+    sqlx::query("lock table withdraws in access exclusive mode").execute(&mut *held).await.unwrap();
+    let lnurl = service.lnurl;
+    let scan = tokio::spawn(async move { ask(lnurl, "/w/nobody").await });
+    let waiting = "select count(*) from pg_locks l join pg_class c on c.oid = l.relation
+        where c.relname = 'withdraws' and not l.granted";
+    let patience = Instant::now() + Duration::from_secs(30);
+    while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut *held).await.unwrap() == 0 {
+        assert!(Instant::now() < patience, "{}", service.log());
+    }
+    service.tell("TERM");
+    assert_eq!(service.ended().code(), Some(0), "{}", service.log());
+    assert!(service.stderr().contains("stopping with statements under way"), "{}", service.log());
+    scan.abort();
+}
+
 /// While a load balancer notices, everything is served as before; a second signal does not wait for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_ends_at_once_what_the_first_began() {
@@ -173,16 +206,21 @@ async fn a_second_signal_ends_at_once_what_the_first_began() {
     let made = service.create("10");
     let channel = Endpoint::from_shared(service.server()).unwrap().connect_lazy();
     let mut health = HealthClient::new(channel);
-    let mut ready = async || {
-        let service = "withdraw.v1.WithdrawService".to_owned();
-        let said = health.check(HealthCheckRequest { service }).await.unwrap();
-        said.into_inner().status()
+    let mut told = async |service: &str| {
+        let request = HealthCheckRequest { service: service.to_owned() };
+        health.check(request).await.unwrap().into_inner().status()
     };
-    assert_eq!(ready().await, ServingStatus::Serving);
+    assert_eq!(told(READINESS).await, ServingStatus::Serving);
+    assert_eq!(told("").await, ServingStatus::Serving);
     service.tell("TERM");
-    while ready().await == ServingStatus::Serving {
+    let patience = Instant::now() + Duration::from_secs(30);
+    while told(READINESS).await == ServingStatus::Serving {
+        assert!(Instant::now() < patience, "{}", service.log());
         tokio::task::yield_now().await;
     }
+    // Whoever asks for the server as a whole is sent elsewhere, and nobody kills it for that.
+    assert_eq!(told("").await, ServingStatus::NotServing);
+    assert_eq!(told(LIVENESS).await, ServingStatus::Serving);
     service.json(&["claim", made["withdraw_request"].as_str().unwrap()]);
     service.paid(&made["id"]);
 

@@ -9,7 +9,7 @@ use std::{
 use super::{
     machine::{Differences, Machine, USER},
     shipped,
-    story::{Deployed, Listeners, Probe, invoice_of, tell},
+    story::{Deployed, Listeners, Probe, invoice_of, longest_stop, tell},
 };
 use crate::telling::ROOT;
 
@@ -168,11 +168,19 @@ fn all_that_is_built_from_reaches_the_build() {
     }
 }
 
-/// What the guide's `docker run` gives: the environment, and where volumes are mounted.
-fn docker_run(image: &Image) -> (BTreeMap<String, String>, Vec<String>) {
+/// What the guide's `docker run` gives.
+struct DockerRun {
+    env: BTreeMap<String, String>,
+    /// Where volumes are mounted.
+    volumes: Vec<String>,
+    /// Docker's patience with a container that does not end; its own is 10 s.
+    stop_timeout_s: u64,
+}
+
+fn docker_run(image: &Image) -> DockerRun {
     let guide = shipped("deploy/operations.md");
     let line = guide.lines().find(|line| line.starts_with("docker run ")).unwrap();
-    let (mut env, mut volumes) = (image.env.clone(), Vec::new());
+    let (mut env, mut volumes, mut stop_timeout_s) = (image.env.clone(), Vec::new(), 10);
     let mut words = line.split(' ').skip(2).peekable();
     while let Some(option) = words.next_if(|word| word.starts_with("--")) {
         let mut value = || words.next().unwrap();
@@ -180,6 +188,7 @@ fn docker_run(image: &Image) -> (BTreeMap<String, String>, Vec<String>) {
             "--read-only" | "--detach" => {}
             "--cap-drop" => assert_eq!(value(), "ALL"),
             "--security-opt" => assert_eq!(value(), "no-new-privileges"),
+            "--stop-timeout" => stop_timeout_s = value().parse().unwrap(),
             "--publish" => {
                 let port = value().strip_prefix("127.0.0.1:").unwrap().split_once(':').unwrap().1;
                 assert!(image.exposed.contains(&port.parse().unwrap()));
@@ -194,7 +203,7 @@ fn docker_run(image: &Image) -> (BTreeMap<String, String>, Vec<String>) {
     }
     assert!(words.next().unwrap().starts_with("withdrawd:"));
     assert_eq!(words.next(), None);
-    (env, volumes)
+    DockerRun { env, volumes, stop_timeout_s }
 }
 
 /// `docker run` as the guide has it: on SQLite and the simulated node, with a volume for both.
@@ -205,10 +214,11 @@ async fn the_image_pays() {
     let listeners = Listeners::differing_from(&mut differences, "0.0.0.0");
     let mut machine = image.machine(&differences);
     differences.assert_used();
-    let (env, volumes) = docker_run(&image);
+    let DockerRun { env, volumes, stop_timeout_s } = docker_run(&image);
     assert_eq!(volumes, ["/data"]);
     let data = machine.writable("/data");
     let public_url = env["WITHDRAWD__PUBLIC_URL"].clone();
+    assert!(stop_timeout_s > longest_stop(&image.config(), &env));
 
     let argv = image.argv(None);
     let mut deployed = Deployed::start(machine, &argv, env, &data, listeners.admin);
@@ -216,7 +226,6 @@ async fn the_image_pays() {
     let health = Probe::Command(image.health.clone());
     deployed.probes(std::slice::from_ref(&health));
     tell(&deployed, &deployed, &public_url, invoice_of(1000)).await;
-    // Docker's own patience with a container that does not end.
-    deployed.ends_within(10);
+    deployed.ends_within(stop_timeout_s);
     assert!(!deployed.probe(&health));
 }

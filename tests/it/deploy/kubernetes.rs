@@ -48,7 +48,7 @@ pub fn rendered(secrets: &Secrets) -> Option<String> {
 /// Secrets that open nothing.
 pub fn made_up() -> Secrets<'static> {
     ["database-url", "master.key", "payer.macaroon", "tls.cert"]
-        .map(|name| (name, name.replace('.', " made up ").into_bytes()))
+        .map(|name| (name, format!("{name} made up").into_bytes()))
 }
 
 /// The objects of a cluster.
@@ -146,6 +146,8 @@ async fn two_pods_pay_once_and_end_one_after_the_other() {
         let endpoint = format!("https://{}", lab.fact("payer", "rpc"));
         differences.list("https://lnd.example.com:10009", &endpoint);
         differences.list("WITHDRAWD__NETWORK=bitcoin", "WITHDRAWD__NETWORK=regtest");
+        // However slow this machine is, there is a call before the wait is over.
+        differences.list("wait_ms = 5000", "wait_ms = 15000");
         // Nobody listens there.
         differences.list("http://otel-collector.monitoring:4317", "http://127.0.0.1:9");
         let mut pod = Pod::of(&objects, deployment, name, &differences);

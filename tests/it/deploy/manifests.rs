@@ -1,6 +1,6 @@
 //! What the rendered objects promise.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -148,7 +148,7 @@ fn the_ingress_lets_wallets_in_and_nothing_else() {
 fn the_network_is_closed_but_for_what_is_named() {
     let Some(objects) = objects() else { return };
     let [server, migration] = templates(&objects).map(|template| &template["metadata"]["labels"]);
-    let (mut into, mut out) = (BTreeSet::new(), BTreeSet::new());
+    let (mut into, mut out) = (BTreeMap::new(), BTreeSet::new());
     let mut closed = [false; 2];
     for policy in objects.all("NetworkPolicy") {
         let spec = &policy["spec"];
@@ -157,16 +157,33 @@ fn the_network_is_closed_but_for_what_is_named() {
         for (labels, closed) in [server, migration].iter().zip(&mut closed) {
             *closed |= chosen.iter().all(|(key, value)| labels[key] == *value);
         }
-        for (rules, peers, found) in [("ingress", "from", &mut into), ("egress", "to", &mut out)] {
-            for rule in spec[rules].as_array().into_iter().flatten() {
-                assert!(!rule[peers].as_array().unwrap().is_empty(), "open: {rule}");
-                for port in rule["ports"].as_array().unwrap() {
-                    found.insert(port["port"].to_string());
-                }
+        for rule in spec["ingress"].as_array().into_iter().flatten() {
+            let [port] = &rule["ports"].as_array().unwrap()[..] else { panic!("{rule}") };
+            let before = into.insert(port["port"].as_str().unwrap(), &rule["from"]);
+            assert!(before.is_none(), "twice: {rule}");
+        }
+        for rule in spec["egress"].as_array().into_iter().flatten() {
+            assert!(!rule["to"].as_array().unwrap().is_empty(), "open: {rule}");
+            for port in rule["ports"].as_array().unwrap() {
+                out.insert(port["port"].to_string());
             }
         }
     }
     assert_eq!(closed, [true; 2]);
-    assert_eq!(into, ["\"admin\"", "\"grpc\"", "\"lnurl\""].map(str::to_owned).into());
+    let pods = |labels: Value| json!([{ "podSelector": { "matchLabels": labels } }]);
+    let namespace = |name: &str| {
+        let labels = json!({ "kubernetes.io/metadata.name": name });
+        json!([{ "namespaceSelector": { "matchLabels": labels } }])
+    };
+    // Whoever reaches gRPC can make withdrawals.
+    let expected = [
+        ("admin", namespace("monitoring")),
+        ("grpc", pods(json!({ "withdrawd/grpc-client": "true" }))),
+        ("lnurl", namespace("ingress-nginx")),
+    ];
+    assert_eq!(
+        json!(into),
+        Value::Object(expected.map(|(port, from)| (port.to_owned(), from)).into_iter().collect())
+    );
     assert_eq!(out, ["10009", "4317", "53", "5432"].map(str::to_owned).into());
 }

@@ -16,6 +16,8 @@ mod pods;
 mod story;
 mod unit;
 
+pub use machine::free_port;
+
 use std::{
     fs,
     io::Write,

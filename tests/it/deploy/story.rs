@@ -16,6 +16,7 @@ use tokio::{
 };
 use withdrawd::{
     config::Config,
+    domain::Millis,
     runtime::{Clock, SystemClock},
 };
 
@@ -184,6 +185,10 @@ pub async fn database_over_tcp() -> String {
     format!("postgres@{address}/{}", options.get_database().unwrap())
 }
 
+/// What a stop may take beyond its settings: 3 s for a collector, 2 s for the database, half a second for
+/// who probes.
+const AFTER_DRAIN: Millis = Millis::from_ms(5500);
+
 /// The seconds that a deployment may take to end, by its file and its environment.
 pub fn longest_stop(toml: &str, env: &BTreeMap<String, String>) -> u64 {
     let dir = tempfile::tempdir().unwrap();
@@ -195,5 +200,5 @@ pub fn longest_stop(toml: &str, env: &BTreeMap<String, String>) -> u64 {
     });
     let config = Config::load(Some(&file), &settings.collect::<Vec<_>>()).unwrap();
     let (wait, drain) = config.shutdown().unwrap();
-    wait.plus(drain).as_secs_rounded_up().try_into().unwrap()
+    wait.plus(drain).plus(AFTER_DRAIN).as_secs_rounded_up().try_into().unwrap()
 }
