@@ -1,7 +1,7 @@
 //! Measures every call, those that tonic refuses by itself included: a layer around the router.
 //!
 //! A call ends with its status, in its trailers or in place of a body; one whose client goes away before
-//! that has ended as CANCELLED. Probes and reflection are not counted.
+//! that has ended as CANCELLED. Here its deadline begins, too. Probes and reflection are not counted.
 
 use std::{
     collections::HashSet,
@@ -19,6 +19,7 @@ use tonic::{Code, Status, body::Body};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::{code, deadline};
 use crate::{domain::Millis, metrics::Metrics, pb, runtime::Clock};
 
 /// The one name of all methods that are not ours.
@@ -92,30 +93,7 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         let took = self.clock.monotonic().as_ms() - self.began.as_ms();
-        self.metrics.called(&self.method, name(self.code), Millis::from_ms(took));
-    }
-}
-
-/// As OpenTelemetry writes them.
-const fn name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
+        self.metrics.called(&self.method, code::name(self.code), Millis::from_ms(took));
     }
 }
 
@@ -147,7 +125,8 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        deadline::mark(request.headers_mut(), &*self.measure.clock);
         let call = self.measure.begin(request.uri().path());
         let answer = self.inner.call(request);
         Box::pin(async move {

@@ -1,7 +1,9 @@
 //! The gRPC side: `withdraw.v1` services, health and reflection.
 
+mod code;
 mod convert;
 mod convert_payment;
+mod deadline;
 mod fit;
 mod json;
 mod measure;

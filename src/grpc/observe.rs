@@ -6,8 +6,14 @@ use std::future::Future;
 use tonic::{Code, Response, Status, metadata::MetadataMap};
 use tracing::{Instrument, Span, field::Empty};
 
-use super::status;
-use crate::{domain::Millis, report::chain, runtime::Runtime, service::ServiceError, trace};
+use super::{code, deadline, status};
+use crate::{
+    domain::Millis,
+    report::chain,
+    runtime::{Clock, Runtime},
+    service::ServiceError,
+    trace,
+};
 
 /// The metadata key of the request id, in and out.
 const REQUEST_ID: &str = "x-request-id";
@@ -45,45 +51,95 @@ async fn told<T>(
     limit: Millis,
     work: impl Future<Output = Result<T, ServiceError>>,
 ) -> Result<Response<T>, Status> {
-    let began = runtime.clock.monotonic();
-    let request_id = request_id(runtime, metadata);
-    let answer = runtime.within(limit, work).await.unwrap_or(Err(ServiceError::TimedOut));
-    let took_ms = runtime.clock.monotonic().as_ms() - began.as_ms();
-    let mut answer = match answer {
-        Ok(message) => {
-            tracing::info!(rpc = method, %request_id, took_ms, code = "OK");
+    let mut line = Line::begin(runtime, method, metadata);
+    let mut answer = match in_time(runtime, limit, deadline::left(metadata, runtime), work).await {
+        Ok(Ok(message)) => {
+            line.end(Code::Ok, None);
             Ok(Response::new(message))
         }
-        Err(error) => {
+        Ok(Err(error)) => {
             let status = status::from_error(&error);
-            let code = format!("{:?}", status.code());
-            match status.code() {
-                Code::Internal => {
-                    tracing::error!(rpc = method, %request_id, took_ms, code, error = %chain(&error));
-                }
-                Code::Unavailable => {
-                    tracing::warn!(rpc = method, %request_id, took_ms, code, error = %chain(&error));
-                }
-                _ => tracing::info!(rpc = method, %request_id, took_ms, code),
-            }
+            line.end(status.code(), Some(&error));
+            Err(status)
+        }
+        Err(status) => {
+            line.end(status.code(), None);
             Err(status)
         }
     };
-    answered(answer.as_ref().map_or_else(Status::code, |_| Code::Ok));
     let metadata = match &mut answer {
         Ok(response) => response.metadata_mut(),
         Err(status) => status.metadata_mut(),
     };
     // Only visible ASCII gets this far.
-    if let Ok(value) = request_id.parse() {
+    if let Ok(value) = line.request_id.parse() {
         metadata.insert(REQUEST_ID, value);
     }
     answer
 }
 
+/// Waits for `work` until our limit or the caller's deadline, whichever is first.
+async fn in_time<T>(
+    runtime: &Runtime,
+    limit: Millis,
+    left: Option<Millis>,
+    work: impl Future<Output = Result<T, ServiceError>>,
+) -> Result<Result<T, ServiceError>, Status> {
+    match left.filter(|left| *left < limit) {
+        None => Ok(runtime.within(limit, work).await.unwrap_or(Err(ServiceError::TimedOut))),
+        // Nobody would hear of it.
+        Some(left) if left <= Millis::ZERO => Err(status::deadline_exceeded()),
+        Some(left) => runtime.within(left, work).await.ok_or_else(status::deadline_exceeded),
+    }
+}
+
+/// The line of a call. tonic drops the handler of a caller that went away, or whose deadline is over: the
+/// line of that call is written then.
+struct Line<'r> {
+    clock: &'r dyn Clock,
+    method: &'static str,
+    request_id: String,
+    began: Millis,
+    ended: bool,
+}
+
+impl<'r> Line<'r> {
+    fn begin(runtime: &'r Runtime, method: &'static str, metadata: &MetadataMap) -> Self {
+        let clock = runtime.clock.as_ref();
+        let request_id = request_id(runtime, metadata);
+        Self { clock, method, request_id, began: clock.monotonic(), ended: false }
+    }
+
+    /// Writes it, and the span's status.
+    fn end(&mut self, code: Code, error: Option<&ServiceError>) {
+        self.ended = true;
+        answered(code);
+        let took_ms = self.clock.monotonic().as_ms() - self.began.as_ms();
+        let (rpc, request_id) = (self.method, &self.request_id);
+        let name = code::name(code);
+        match (code, error) {
+            (Code::Internal, Some(error)) => {
+                tracing::error!(rpc, %request_id, took_ms, code = name, error = %chain(error));
+            }
+            (Code::Unavailable, Some(error)) => {
+                tracing::warn!(rpc, %request_id, took_ms, code = name, error = %chain(error));
+            }
+            _ => tracing::info!(rpc, %request_id, took_ms, code = name),
+        }
+    }
+}
+
+impl Drop for Line<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.end(Code::Cancelled, None);
+        }
+    }
+}
+
 /// Writes into the span how the call ended. What callers do wrong is no error of the server.
 fn answered(code: Code) {
-    let (span, name) = (Span::current(), name(code));
+    let (span, name) = (Span::current(), code::name(code));
     span.record("rpc.response.status_code", name);
     if matches!(
         code,
@@ -96,29 +152,6 @@ fn answered(code: Code) {
     ) {
         span.record("otel.status_code", "ERROR");
         span.record("error.type", name);
-    }
-}
-
-/// As gRPC's specification spells it.
-const fn name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 

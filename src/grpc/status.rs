@@ -80,6 +80,11 @@ pub fn from_error(error: &ServiceError) -> Status {
     }
 }
 
+/// The caller's own deadline is over.
+pub fn deadline_exceeded() -> Status {
+    plain(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", "it took longer than the call's deadline")
+}
+
 fn not_deactivatable(why: NotDeactivatable) -> Status {
     let (reason, text) = match why {
         NotDeactivatable::AlreadyPaid => ("ALREADY_PAID", "the withdraw request is paid"),

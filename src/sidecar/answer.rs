@@ -9,6 +9,9 @@ use crate::{domain::Refusal, service::Offer};
 
 const TRY_AGAIN: &str = "something went wrong on our side, please try again in a minute";
 
+/// For those who count: a wallet that went away before its answer.
+pub const GONE: &str = "GONE";
+
 /// An answer of the public side.
 #[derive(Debug)]
 pub enum Answer {

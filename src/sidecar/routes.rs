@@ -5,7 +5,10 @@ use std::sync::Arc;
 use http::{Method, Request, uri::Uri};
 use tracing::{Instrument, Span, field::Empty};
 
-use super::{answer::Answer, query::Callback};
+use super::{
+    answer::{Answer, GONE},
+    query::Callback,
+};
 use crate::{
     domain::Millis,
     metrics::Metrics,
@@ -17,6 +20,8 @@ use crate::{
 
 /// A longer URL is no wallet's.
 const MAX_URL_BYTES: usize = 8 * 1024;
+/// The one endpoint of all paths that are not ours.
+const UNKNOWN: &str = "unknown";
 
 /// The public routes.
 #[derive(Debug)]
@@ -51,16 +56,11 @@ impl Routes {
 
     /// Answers a request and writes one line about it.
     async fn told<B>(&self, request: &Request<B>) -> Answer {
-        let began = self.runtime.clock.monotonic();
-        let (endpoint, answer) = self.route(request.method(), request.uri()).await;
-        let took_ms = self.runtime.clock.monotonic().as_ms() - began.as_ms();
-        self.metrics.answered(endpoint, answer.name(), Millis::from_ms(took_ms));
-        let answered = answer.summary();
-        let span = Span::current();
-        span.record("http.response.status_code", answer.status().as_u16());
-        span.record("lnurl.answer", answered.as_str());
-        let request_id = hex::encode(&self.runtime.id_bits()[..8]);
-        tracing::info!(lnurl = endpoint, %request_id, method = %request.method(), took_ms, answered);
+        let (endpoint, secret) = self.endpoint(request.uri());
+        let mut line = Line::begin(self, endpoint, request.method());
+        let answer = self.route((endpoint, secret), request.method(), request.uri()).await;
+        Span::current().record("http.response.status_code", answer.status().as_u16());
+        line.end(answer.name(), &answer.summary());
         answer
     }
 
@@ -78,23 +78,34 @@ impl Routes {
         }
     }
 
-    async fn route(&self, method: &Method, uri: &Uri) -> (&'static str, Answer) {
+    /// What is asked for, by the name under which it is counted, and the secret of its path.
+    fn endpoint<'u>(&self, uri: &'u Uri) -> (&'static str, &'u str) {
         let path = self.path(uri);
-        let (endpoint, secret) = match path.strip_prefix("/w/") {
+        match path.strip_prefix("/w/") {
             Some(secret) => ("withdraw", secret),
             None if path == "/cb" => ("callback", ""),
-            None => return ("unknown", Answer::NotFound),
-        };
+            None => (UNKNOWN, ""),
+        }
+    }
+
+    async fn route(
+        &self,
+        (endpoint, secret): (&'static str, &str),
+        method: &Method,
+        uri: &Uri,
+    ) -> Answer {
+        if endpoint == UNKNOWN {
+            return Answer::NotFound;
+        }
         let length = uri.path().len() + uri.query().map_or(0, str::len);
-        let answer = match *method {
+        match *method {
             Method::OPTIONS => Answer::Options,
             _ if length > MAX_URL_BYTES => Answer::Error("the request is too long"),
             Method::GET | Method::HEAD if endpoint == "withdraw" => self.offer(secret).await,
             Method::GET => self.claim(uri.query().unwrap_or_default()).await,
             // A HEAD must not claim either: what a GET would say cannot be known without it.
             _ => Answer::Error("please use GET"),
-        };
-        (endpoint, answer)
+        }
     }
 
     async fn offer(&self, secret: &str) -> Answer {
@@ -135,6 +146,43 @@ impl Routes {
                 tracing::error!("a wallet could not be answered in time");
                 Err(Answer::Trouble)
             }
+        }
+    }
+}
+
+/// The line of a request, and its count. hyper drops the answer of a wallet that hangs up: the line is
+/// written then, while the claim goes on.
+struct Line<'r> {
+    routes: &'r Routes,
+    endpoint: &'static str,
+    method: &'r Method,
+    began: Millis,
+    ended: bool,
+}
+
+impl<'r> Line<'r> {
+    fn begin(routes: &'r Routes, endpoint: &'static str, method: &'r Method) -> Self {
+        let began = routes.runtime.clock.monotonic();
+        Self { routes, endpoint, method, began, ended: false }
+    }
+
+    /// Counts it under `name`, which is the span's, too, and writes the line, which says more.
+    fn end(&mut self, name: &'static str, answered: &str) {
+        self.ended = true;
+        let Routes { runtime, metrics, .. } = self.routes;
+        let took_ms = runtime.clock.monotonic().as_ms() - self.began.as_ms();
+        metrics.answered(self.endpoint, name, Millis::from_ms(took_ms));
+        Span::current().record("lnurl.answer", name);
+        let (lnurl, method) = (self.endpoint, self.method);
+        let request_id = hex::encode(&runtime.id_bits()[..8]);
+        tracing::info!(lnurl, %request_id, %method, took_ms, answered);
+    }
+}
+
+impl Drop for Line<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.end(GONE, "the wallet hung up");
         }
     }
 }

@@ -32,6 +32,7 @@ mod faults;
 mod fences;
 mod fences_again;
 mod halts;
+mod hangups;
 mod hostile_bytes;
 mod hostile_http;
 mod hostile_lnd;

@@ -144,7 +144,7 @@ fn the_calls_continue_their_callers(collector: &Collector, kind: Kind) {
     assert_eq!(statement.attribute("db.query.summary"), "withdraw.create");
 
     let (scan, claim) = (collector.one("GET /w/{secret}"), collector.one("GET /cb"));
-    for (span, route, answer) in [(&scan, "/w/{secret}", "offer"), (&claim, "/cb", "OK")] {
+    for (span, route, answer) in [(&scan, "/w/{secret}", "OFFER"), (&claim, "/cb", "OK")] {
         assert_eq!((span.trace_id(), span.parent()), (WALLET.into(), CALLER_SPAN.into()));
         assert_eq!(span.span.kind, SERVER);
         assert_eq!(span.attribute("http.request.method"), "GET");
