@@ -115,6 +115,16 @@ async fn calls_that_end_from_outside_are_told_of() {
     let (_answer, mut call) = get(&service, &made["id"], "hung-up", "1H").await;
     blocked.holds("withdraw.by_id").await;
     call.send_reset(Reason::CANCEL);
+    counted(
+        &service,
+        &format!(
+            "rpc_server_call_duration_seconds_count{{rpc_method=\"{GET}\",\
+             rpc_response_status_code=\"CANCELLED\"}}"
+        ),
+    )
+    .await;
+    let hung_up = one_line(&service, "request_id", "hung-up");
+    assert_eq!((&hung_up["rpc"], &hung_up["code"]), (&"GetWithdraw".into(), &"CANCELLED".into()));
     the_deadlines_are_ours(&service, &made["id"]).await;
 
     let invoice = Wanted::new(1_000_000, SystemClock::new().now()).build();
@@ -130,16 +140,6 @@ async fn calls_that_end_from_outside_are_told_of() {
     let line = one_line(&service, "lnurl", "callback");
     assert_eq!(line["answered"], "the wallet hung up", "{line}");
 
-    let line = one_line(&service, "request_id", "hung-up");
-    assert_eq!((&line["rpc"], &line["code"]), (&"GetWithdraw".into(), &"CANCELLED".into()));
-    counted(
-        &service,
-        &format!(
-            "rpc_server_call_duration_seconds_count{{rpc_method=\"{GET}\",\
-             rpc_response_status_code=\"CANCELLED\"}}"
-        ),
-    )
-    .await;
     counted(
         &service,
         "withdrawd_lnurl_request_duration_seconds_count{endpoint=\"callback\",answer=\"GONE\"}",
@@ -149,15 +149,24 @@ async fn calls_that_end_from_outside_are_told_of() {
     blocked.free().await;
     service.paid(&made["id"]);
     assert!(service.terminate().success());
-    the_spans_tell_so(&collector, &line);
+    the_spans_tell_so(&collector, &hung_up);
 }
 
 /// Not tonic's CANCELLED, which gives no reason.
 async fn the_deadlines_are_ours(service: &Service, id: &Value) {
-    for (n, timeout) in ["1m", "20m", "40m", "80m", "160m"].into_iter().enumerate() {
-        let request_id = format!("late-{n}");
-        let (answer, _call) = get(service, id, &request_id, timeout).await;
-        let answer = answer.await.unwrap();
+    for timeout in ["1m", "20m", "40m", "80m", "160m"] {
+        // Where the machine holds our thread for milliseconds, tonic may be first.
+        let mut tries = 0..10;
+        let (request_id, answer) = loop {
+            let request_id = format!("late-{timeout}-{}", tries.next().expect("never ours"));
+            let (answer, _call) = get(service, id, &request_id, timeout).await;
+            let answer = answer.await.unwrap();
+            let status = Status::from_header_map(answer.headers()).unwrap();
+            if status.code() != Code::Cancelled {
+                break (request_id, answer);
+            }
+            eprintln!("{request_id}: tonic was first");
+        };
         let status = Status::from_header_map(answer.headers()).unwrap();
         assert_eq!(status.code(), Code::DeadlineExceeded, "{timeout}: {status:?}");
         assert_eq!(reason_of(&status), "DEADLINE_EXCEEDED");
@@ -176,9 +185,8 @@ fn the_spans_tell_so(collector: &Collector, hung_up: &Value) {
         let ended = gets.iter().filter(|seen| seen.attribute("rpc.response.status_code") == code);
         ended.collect::<Vec<_>>()
     };
-    let cancelled = ended("CANCELLED");
-    assert_eq!(cancelled.len(), 1, "{gets:?}");
-    assert!(!cancelled[0].failed(), "{cancelled:?}");
-    assert_eq!(cancelled[0].trace_id(), hung_up["trace_id"], "the line names its trace");
+    let mut cancelled = ended("CANCELLED").into_iter();
+    let cancelled = cancelled.find(|seen| hung_up["trace_id"] == seen.trace_id()).unwrap();
+    assert!(!cancelled.failed(), "{cancelled:?}");
     assert_eq!(ended("DEADLINE_EXCEEDED").len(), 5);
 }
