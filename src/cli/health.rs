@@ -31,8 +31,8 @@ enum Probe {
 pub struct HealthArgs {
     #[arg(value_enum, default_value_t = Probe::Ready)]
     probe: Probe,
-    /// <http://HOST:PORT> of the admin listener; by default where the configuration puts it.
-    #[arg(long, env = "WITHDRAWD_ADMIN")]
+    /// <http://HOST:PORT> or HOST:PORT of the admin listener; by default where the configuration puts it.
+    #[arg(long, env = "WITHDRAWD_ADMIN", value_parser = address)]
     admin: Option<Url>,
     /// The file that `serve` reads.
     #[arg(long, env = "WITHDRAWD_CONFIG")]
@@ -61,6 +61,11 @@ pub async fn health(args: HealthArgs) -> anyhow::Result<()> {
         bail!("the answer is {status}");
     }
     bail!(line);
+}
+
+/// As the banner shows it, too.
+fn address(text: &str) -> Result<Url, url::ParseError> {
+    if text.contains("://") { Url::parse(text) } else { Url::parse(&format!("http://{text}")) }
 }
 
 /// Where to ask whoever listens there.

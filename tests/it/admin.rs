@@ -221,8 +221,10 @@ fn the_binary_probes_a_service() {
     ] {
         let by_environment = home.run_with(args, &[("WITHDRAWD__ADMIN__LISTEN", &listen)]);
         assert_eq!(by_environment.ok(), line);
-        let by_flag = home.run(&[args, &["--admin", &admin]].concat());
-        assert_eq!(by_flag.ok(), line);
+        for admin in [&admin, &listen] {
+            let by_flag = home.run(&[args, &["--admin", admin]].concat());
+            assert_eq!(by_flag.ok(), line);
+        }
     }
     service.kill9();
     let gone = home.run(&["health", "--admin", &admin]);

@@ -186,6 +186,7 @@ fn docker_run(image: &Image) -> DockerRun {
         let mut value = || words.next().unwrap();
         match option {
             "--read-only" | "--detach" => {}
+            "--name" => assert_eq!(value(), "withdrawd"),
             "--cap-drop" => assert_eq!(value(), "ALL"),
             "--security-opt" => assert_eq!(value(), "no-new-privileges"),
             "--stop-timeout" => stop_timeout_s = value().parse().unwrap(),
