@@ -13,10 +13,13 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::domain::{Payment, TraceContext, Withdraw};
+use crate::domain::{Payment, TraceContext, Withdraw, WithdrawId};
 
 const TRACE_PARENT: &str = "traceparent";
 const TRACE_STATE: &str = "tracestate";
+
+/// A field of the spans that are about one request.
+const WITHDRAW: &str = "withdrawd.withdraw.id";
 
 /// Says on a link what it leads to.
 const LINK: &str = "withdrawd.link";
@@ -42,8 +45,14 @@ pub fn continue_from<'h>(span: &Span, header: impl Fn(&str) -> Option<&'h str>) 
     }
 }
 
-/// Links the current span to the call that made a request.
+/// Writes into the current span which request it is about.
+pub fn about(withdraw: WithdrawId) {
+    Span::current().record(WITHDRAW, tracing::field::display(withdraw));
+}
+
+/// Links the current span to the call that made a request, and says which request it is about.
 pub fn link_made(withdraw: &Withdraw) {
+    about(withdraw.id);
     link(withdraw.trace_parent, "create");
 }
 

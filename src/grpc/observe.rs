@@ -38,6 +38,7 @@ pub async fn observed<T>(
         rpc.system.name = "grpc",
         rpc.method = full_method,
         rpc.response.status_code = Empty,
+        withdrawd.withdraw.id = Empty,
         "error.type" = Empty,
     );
     trace::continue_from(&span, |header| metadata.get(header)?.to_str().ok());

@@ -51,6 +51,9 @@ impl WithdrawService {
                 Withdraw { trace_parent, ..new }
             })
             .collect();
+        if let [only] = new.as_slice() {
+            trace::about(only.id);
+        }
         let outcomes = match self.store.create(&new).await {
             Err(StoreError::Unknown(error)) => return self.read_back(new, error).await,
             outcomes => outcomes?,

@@ -206,6 +206,7 @@ fn span(method: &Method, route: Option<&'static str>) -> Span {
         http.route = route,
         http.response.status_code = Empty,
         lnurl.answer = Empty,
+        withdrawd.withdraw.id = Empty,
         "error.type" = Empty,
     )
 }

@@ -161,6 +161,10 @@ fn the_calls_continue_their_callers(collector: &Collector, kind: Kind) {
 }
 
 fn the_payment_goes_back_to_both(collector: &Collector, story: &Story) {
+    for name in ["withdraw.v1.WithdrawService/CreateWithdraw", "GET /w/{secret}", "GET /cb"] {
+        let about = collector.one(name).attribute("withdrawd.withdraw.id").to_owned();
+        assert_eq!(about, story.id.as_str().unwrap(), "{name}");
+    }
     let create = collector.one("withdraw.v1.WithdrawService/CreateWithdraw");
     let claim = collector.one("GET /cb");
     let payers: Vec<Seen> =
