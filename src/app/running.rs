@@ -103,7 +103,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     };
     write_listening(config, &listening)?;
     let (health, [on_main, on_admin]) = Health::new().await;
-    // First, so that probes are answered while the rest starts.
+    // Before the node is asked, which may take seconds: probes are answered meanwhile.
     let exposition = wiring::exposition(config, &parts)?;
     let routes = admin::Routes::new(health.clone(), on_admin, exposition);
     let admin = Admin::start(admin, routes, &parts.runtime);
@@ -113,14 +113,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     let payer = Arc::new(wiring::payer(config, &parts, &trust)?);
     let heartbeats = Arc::new(wiring::heartbeats(config, &parts, &trust)?);
     let guard = Arc::new(wiring::guard(config, &parts, &trust)?);
-    // So that the first wallet is not turned away. A node that is silent keeps nobody waiting.
-    let first = async {
-        guard.run_once().await?;
-        heartbeats.run_once().await
-    };
-    if let Some(Err(error)) = parts.runtime.within(FIRST_HEARTBEAT, first).await {
-        tracing::warn!(error = %chain(&error), "the node has not been heard of yet");
-    }
+    look_once(&parts, &guard, &heartbeats).await;
     let (closing, halting) = (CancellationToken::new(), CancellationToken::new());
     let broken = CancellationToken::new();
     let (servers, passes) = (TaskTracker::new(), TaskTracker::new());
@@ -163,6 +156,17 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
         passes,
         admin,
     })
+}
+
+/// So that the first wallet is not turned away. A node that is silent keeps nobody waiting.
+async fn look_once(parts: &Parts, guard: &Guard, heartbeats: &Heartbeats) {
+    let first = async {
+        guard.run_once().await?;
+        heartbeats.run_once().await
+    };
+    if let Some(Err(error)) = parts.runtime.within(FIRST_HEARTBEAT, first).await {
+        tracing::warn!(error = %chain(&error), "the node has not been heard of yet");
+    }
 }
 
 fn bind(option: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -229,8 +233,8 @@ impl Running {
     }
 
     /// Tells probes, waits for load balancers, stops accepting, drains within a limit, lets the
-    /// payer come to a stop between two effects, waits for `flush`, and closes the store within [a limit](CLOSE). What is still
-    /// on its way is stored, and the next start follows it.
+    /// payer come to a stop between two effects, waits for `flush`, and closes the store within a limit.
+    /// What is still on its way is stored, and the next start follows it.
     pub async fn stop(self, wait: Millis, drain: Millis, flush: impl Future<Output = ()>) {
         let clock = &self.parts.runtime.clock;
         self.health.stopping().await;

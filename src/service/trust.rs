@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex};
 
 use crate::{
-    domain::{NodeId, Payment, PaymentId, State, Timestamp, payment::Trust},
+    domain::{NodeId, Payment, PaymentHash, PaymentId, State, Timestamp, payment::Trust},
     ports::{Connection, Introduction, LightningNode, LookUp, NodeError, Store, StoreError},
     runtime::Clock,
 };
@@ -111,12 +111,7 @@ impl NodeTrust {
         }
         let newest = self.store.newest_known(&look.node, payment.id).await?;
         let Some(newest) = newest else { return Ok(true) };
-        let witness = self.node.look_up(newest).await?;
-        if witness.connection != look.connection {
-            // It may be another process by now, with another memory: both are asked again.
-            return Err(anew());
-        }
-        let remembers = witness.record.is_some();
+        let remembers = self.knows(newest, look.connection).await?;
         // One that may itself be the newest that the node knew was left out as its own witness: what
         // an older one says counts for it alone.
         let was_never_known = matches!(payment.state, State::Reserved | State::Sending);
@@ -136,11 +131,17 @@ impl NodeTrust {
         let Some(newest) = self.store.newest_known(&seen.id, nobody).await? else {
             return Ok(true);
         };
-        let witness = self.node.look_up(newest).await?;
-        if witness.connection != seen.connection {
-            return Err(anew());
+        self.knows(newest, seen.connection).await
+    }
+
+    /// Whether the process at the other end of `connection` knows a payment.
+    async fn knows(&self, hash: PaymentHash, connection: Connection) -> Result<bool, Distrust> {
+        let found = self.node.look_up(hash).await?;
+        if found.connection != connection {
+            // It may be another process by now, with another memory: all is asked again.
+            return Err(NodeError::Unreachable("it was connected anew in between".into()).into());
         }
-        Ok(witness.record.is_some())
+        Ok(found.record.is_some())
     }
 
     fn tell(&self, seen: &Introduction, paying: &NodeId) {
@@ -161,9 +162,4 @@ impl NodeTrust {
             Err(poisoned) => with(&mut poisoned.into_inner()),
         }
     }
-}
-
-/// What answered is another process than the one before.
-fn anew() -> Distrust {
-    NodeError::Unreachable("it was connected anew in between".into()).into()
 }

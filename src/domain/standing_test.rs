@@ -1,0 +1,117 @@
+//! How much one claim can get, and what keeps all of them out.
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_ms(1_800_000_000_000);
+const FEES: FeePolicy = FeePolicy { ppm: 10_000, floor: Msat::new(1000).unwrap() };
+const LIMITS: PayingLimits = PayingLimits {
+    heartbeat_stale: Millis::from_secs(15),
+    clock_skew: Millis::from_secs(5),
+    max_amount: None,
+    rolling_24h: None,
+    max_in_flight_per_channel: 400,
+};
+
+fn sat(n: i64) -> Sat {
+    Sat::new(n).unwrap()
+}
+
+fn standing() -> Standing {
+    let node = NodeId::parse(&format!("02{}", "ab".repeat(32))).unwrap();
+    Standing {
+        paused: None,
+        fenced: None,
+        verified: true,
+        node: Some(node.clone()),
+        heartbeat: Some(Heartbeat {
+            node,
+            alias: String::new(),
+            network: Network::Regtest,
+            at: NOW,
+            synced: true,
+            remembers: true,
+            can_send: sat(1010).to_msat(),
+            active_channels: 2,
+            busiest_channel_htlcs: 0,
+        }),
+        unseen: Msat::new(0).unwrap(),
+        in_flight: 0,
+        spent_24h: Msat::new(0).unwrap(),
+    }
+}
+
+fn room(standing: &Standing, limits: &PayingLimits) -> Result<(i64, Halt), Halt> {
+    standing.room(limits, &FEES, NOW).map(|room| (room.most.get(), room.bound))
+}
+
+/// One that is missing would be in no metric.
+#[test]
+fn all_halts_are_among_all() {
+    let position = |halt| Halt::ALL.iter().position(|other| *other == halt);
+    for (at, halt) in Halt::ALL.into_iter().enumerate() {
+        let next = match halt {
+            Halt::Paused => Some(Halt::Fenced),
+            Halt::Fenced => Some(Halt::Unverified),
+            Halt::Unverified => Some(Halt::NodeSilent),
+            Halt::NodeSilent => Some(Halt::NodeForgot),
+            Halt::NodeForgot => Some(Halt::NodeUnsynced),
+            Halt::NodeUnsynced => Some(Halt::ChannelsFull),
+            Halt::ChannelsFull => Some(Halt::NoLiquidity),
+            Halt::NoLiquidity => Some(Halt::LimitSpent),
+            Halt::LimitSpent => None,
+        };
+        assert_eq!(next.and_then(position), next.map(|_| at + 1));
+    }
+}
+
+#[test]
+fn the_room_is_what_the_node_can_send_with_the_fee_limit() {
+    assert_eq!(room(&standing(), &LIMITS), Ok((1000, Halt::NoLiquidity)));
+    let some_unseen = Standing { unseen: sat(505).to_msat(), ..standing() };
+    assert_eq!(room(&some_unseen, &LIMITS), Ok((500, Halt::NoLiquidity)));
+    let all_unseen = Standing { unseen: sat(5000).to_msat(), ..standing() };
+    assert_eq!(room(&all_unseen, &LIMITS), Ok((0, Halt::NoLiquidity)));
+}
+
+#[test]
+fn limits_bound_the_room() {
+    let limits = PayingLimits { rolling_24h: Some(sat(900)), ..LIMITS };
+    assert_eq!(room(&standing(), &limits), Ok((900, Halt::LimitSpent)));
+    let spent = Standing { spent_24h: Msat::new(600_500).unwrap(), ..standing() };
+    assert_eq!(room(&spent, &limits), Ok((299, Halt::LimitSpent)));
+    let overspent = Standing { spent_24h: sat(1000).to_msat(), ..standing() };
+    assert_eq!(room(&overspent, &limits), Ok((0, Halt::LimitSpent)));
+    let limits = PayingLimits { max_amount: Some(sat(7)), ..limits };
+    assert_eq!(room(&spent, &limits), Ok((7, Halt::LimitSpent)));
+}
+
+#[test]
+fn each_halt_has_its_cause() {
+    let act = Act { operator: "ann".into(), reason: "audit".into(), at: NOW };
+    let beat = |change: fn(&mut Heartbeat)| {
+        let mut standing = standing();
+        standing.heartbeat.as_mut().map(change);
+        standing
+    };
+    let cases = [
+        (Standing { paused: Some(act.clone()), ..standing() }, Halt::Paused),
+        (Standing { fenced: Some((NOW, FenceReason::ByHand)), ..standing() }, Halt::Fenced),
+        // Whoever ends the pause would find that nothing has changed.
+        (
+            Standing { paused: Some(act), fenced: Some((NOW, FenceReason::ByHand)), ..standing() },
+            Halt::Fenced,
+        ),
+        (Standing { verified: false, ..standing() }, Halt::Unverified),
+        (Standing { heartbeat: None, ..standing() }, Halt::NodeSilent),
+        (beat(|beat| beat.at = NOW.minus(Millis::from_ms(15_001))), Halt::NodeSilent),
+        (beat(|beat| beat.at = NOW.plus(Millis::from_ms(15_001))), Halt::NodeSilent),
+        (beat(|beat| beat.remembers = false), Halt::NodeForgot),
+        (beat(|beat| beat.synced = false), Halt::NodeUnsynced),
+        (Standing { in_flight: 800, ..standing() }, Halt::ChannelsFull),
+    ];
+    for (standing, halt) in cases {
+        assert_eq!(room(&standing, &LIMITS), Err(halt));
+    }
+    room(&Standing { in_flight: 799, ..standing() }, &LIMITS).unwrap();
+    room(&beat(|beat| beat.at = NOW.minus(Millis::from_secs(15))), &LIMITS).unwrap();
+}
