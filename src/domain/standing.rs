@@ -158,10 +158,16 @@ pub enum Halt {
     Fenced,
     /// This process has not yet made sure that the database has lost nothing.
     Unverified,
+    /// The database takes no writes.
+    StoreReadOnly,
     /// The node has not been heard of for too long, or is another one.
     NodeSilent,
     /// The node no longer knows the newest payment that it was seen to know: nothing is sent by it.
     NodeForgot,
+    /// The node refuses our credentials, or they do not permit what paying needs.
+    NodeNotPermitted,
+    /// Several sends in a row were not answered: the node may not be able to store payments.
+    NodeNotPaying,
     /// The node does not follow the chain.
     NodeUnsynced,
     /// Too many payments are in flight.
@@ -174,12 +180,15 @@ pub enum Halt {
 
 impl Halt {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Paused,
         Self::Fenced,
         Self::Unverified,
+        Self::StoreReadOnly,
         Self::NodeSilent,
         Self::NodeForgot,
+        Self::NodeNotPermitted,
+        Self::NodeNotPaying,
         Self::NodeUnsynced,
         Self::ChannelsFull,
         Self::NoLiquidity,
@@ -192,8 +201,11 @@ impl Halt {
             Self::Paused => "PAUSED",
             Self::Fenced => "FENCED",
             Self::Unverified => "UNVERIFIED",
+            Self::StoreReadOnly => "STORE_READ_ONLY",
             Self::NodeSilent => "NODE_SILENT",
             Self::NodeForgot => "NODE_FORGOT",
+            Self::NodeNotPermitted => "NODE_NOT_PERMITTED",
+            Self::NodeNotPaying => "NODE_NOT_PAYING",
             Self::NodeUnsynced => "NODE_UNSYNCED",
             Self::ChannelsFull => "CHANNELS_FULL",
             Self::NoLiquidity => "NO_LIQUIDITY",
