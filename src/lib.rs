@@ -42,7 +42,9 @@
 //! 4. A send is committed before the node is asked, with a deadline that the node itself enforces.
 //! 5. Nothing is sent before it was looked up; a node's silence, error or timeout changes nothing.
 //! 6. A request reopens only when no send of it can take effect any more, and the node said so after
-//!    that instant, on a connection on which it had shown its identity and its memory.
+//!    that instant, on a connection on which it had shown its identity and its memory. A send that was
+//!    never answered can take effect at any time, until the node was seen to store a payment that was
+//!    begun after the time of that send ([`domain::payment::Pending`]).
 //! 7. A COMMIT whose answer was lost is neither success nor failure: it is read back.
 //! 8. Every write to the standing of a payment or a request names the version that it has read; a
 //!    lease saves work, and no more.
@@ -56,7 +58,10 @@
 //!     older than the fence is then withheld until an operator releases it.
 //! 13. Nothing is claimed beyond what the node has said that it can send, by a heartbeat that is not
 //!     stale, nor beyond the limit of 24 hours, which the database counts one claim at a time.
-//! 14. An operator's word ends a doubt only where the node does not contradict it; who decided, and why,
+//! 14. What follows from a node's word for a payment is decided in one place,
+//!     [`domain::payment::looked_up`] and [`domain::payment::heard`]; everybody else gathers facts for it
+//!     and writes what it says.
+//! 15. An operator's word ends a doubt only where the node does not contradict it; who decided, and why,
 //!     stands in the event of the change.
 
 pub mod admin;

@@ -111,7 +111,7 @@ pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError>
     let waker = Waker::default();
     let trust = Arc::new(wiring::trust(config, &parts)?);
     let payer = Arc::new(wiring::payer(config, &parts, &trust)?);
-    let heartbeats = Arc::new(wiring::heartbeats(config, &parts, &trust)?);
+    let heartbeats = Arc::new(wiring::heartbeats(config, &parts, &trust, &payer)?);
     let guard = Arc::new(wiring::guard(config, &parts, &trust)?);
     look_once(&parts, &guard, &heartbeats).await;
     let (closing, halting) = (CancellationToken::new(), CancellationToken::new());
@@ -254,7 +254,7 @@ impl Running {
         self.payer.halt();
         let finished = async {
             self.passes.wait().await;
-            self.payer.idle().await;
+            self.payer.ended().await;
         };
         tokio::select! {
             biased;

@@ -60,11 +60,14 @@ pub fn heartbeats(
     config: &Config,
     parts: &Parts,
     trust: &Arc<NodeTrust>,
+    payer: &Payer,
 ) -> Result<Heartbeats, StartError> {
     let (store, node) = (Arc::clone(&parts.store), Arc::clone(&parts.node));
     let rules = config.claim_rules()?;
     let limits = (rules.paying, rules.fees);
-    Ok(Heartbeats::new(store, node, Arc::clone(trust), limits, parts.runtime.clone()))
+    let overdue = config.payer_options()?.answer_overdue;
+    let trust = (Arc::clone(trust), payer.write_witness());
+    Ok(Heartbeats::new(store, node, trust, limits, overdue, parts.runtime.clone()))
 }
 
 pub fn claims(

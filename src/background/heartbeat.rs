@@ -4,19 +4,26 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::{
-    domain::{FeePolicy, Halt, Heartbeat, PayingLimits, Standing},
+    domain::{FeePolicy, Halt, Heartbeat, Millis, NodeId, PayingLimits, Standing, Timestamp},
     ports::{LightningNode, Store, StoreError},
     runtime::Runtime,
-    service::{Distrust, NodeTrust},
+    service::{Distrust, NodeTrust, WriteWitness},
 };
+
+/// So many sends in a row without an answer, and nothing new is accepted or sent: the node may be unable
+/// to store payments, though it answers everything else.
+const UNANSWERED_MOST: i64 = 3;
 
 /// The heartbeat pass.
 pub struct Heartbeats {
     store: Arc<dyn Store>,
     node: Arc<dyn LightningNode>,
     trust: Arc<NodeTrust>,
+    witness: Arc<WriteWitness>,
     limits: PayingLimits,
     fees: FeePolicy,
+    /// A send is overdue after this.
+    answer_overdue: Millis,
     runtime: Runtime,
     /// What was told last.
     told: Mutex<Option<Halt>>,
@@ -35,16 +42,19 @@ impl Heartbeats {
     pub fn new(
         store: Arc<dyn Store>,
         node: Arc<dyn LightningNode>,
-        trust: Arc<NodeTrust>,
+        (trust, witness): (Arc<NodeTrust>, Arc<WriteWitness>),
         (limits, fees): (PayingLimits, FeePolicy),
+        answer_overdue: Millis,
         runtime: Runtime,
     ) -> Self {
         Self {
             store,
             node,
             trust,
+            witness,
             limits,
             fees,
+            answer_overdue,
             runtime,
             told: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
@@ -70,6 +80,7 @@ impl Heartbeats {
             return Ok(());
         }
         let remembers = self.trust.has_memory(&seen).await?;
+        let answers_sends = self.answers_sends(&seen.id, at).await?;
         let beat = Heartbeat {
             node: seen.id,
             alias: seen.alias,
@@ -77,11 +88,27 @@ impl Heartbeats {
             at,
             synced: health.synced,
             remembers,
+            answers_sends,
             can_send: health.can_send,
             active_channels: health.active_channels.into(),
             busiest_channel_htlcs: health.busiest_channel_htlcs.into(),
         };
         Ok(self.store.beat(&beat).await?)
+    }
+
+    /// Whether the node answers what it is sent. Where it does not, a write witness is asked for: its
+    /// answer is the first sign that the node pays again.
+    async fn answers_sends(&self, node: &NodeId, at: Timestamp) -> Result<bool, StoreError> {
+        let overdue = (at.minus(self.answer_overdue), at);
+        let answers = async |most| {
+            let unanswered = self.store.unanswered_in_a_row(node, overdue, most).await?;
+            Ok::<_, StoreError>(unanswered < most)
+        };
+        if answers(UNANSWERED_MOST).await? {
+            return Ok(true);
+        }
+        self.witness.make(None).await;
+        answers(UNANSWERED_MOST).await
     }
 
     async fn tell(&self) -> Result<(), StoreError> {
@@ -100,6 +127,13 @@ impl Heartbeats {
                 tracing::error!(
                     halt = halt.name(),
                     "the node was restored or wiped, or its records deleted"
+                );
+            }
+            Some(halt @ Halt::NodeNotPaying) => {
+                tracing::error!(
+                    halt = halt.name(),
+                    "the node does not answer sends, though it answers look-ups: its database may take \
+                     no writes"
                 );
             }
             Some(halt) => tracing::warn!(halt = halt.name(), "nothing new is accepted"),

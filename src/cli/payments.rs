@@ -75,12 +75,15 @@ pub(super) struct ResolveArgs {
     /// Why you decide so. It is kept.
     #[arg(long)]
     reason: String,
-    /// You know that the node cannot be asked, and that no HTLC of this payment is out.
+    /// You know that the node that was asked is gone for good, and that no HTLC of this payment is out.
     #[arg(long, conflicts_with = "paid")]
     node_is_unreachable: bool,
     /// The payee has told you that this invoice was not paid.
     #[arg(long, conflicts_with = "paid")]
     payee_was_not_paid: bool,
+    /// The node calls it in flight for ever: end it if no channel holds it.
+    #[arg(long, conflicts_with = "paid")]
+    is_stranded: bool,
     #[command(flatten)]
     server: Server,
 }
@@ -174,6 +177,7 @@ pub(super) async fn resolve(args: ResolveArgs) -> anyhow::Result<()> {
         (false, None) => Ending::Failed {
             node_unreachable: args.node_is_unreachable,
             payee_unpaid: args.payee_was_not_paid,
+            stranded: args.is_stranded,
         },
         (true, None) | (false, Some(_)) => {
             anyhow::bail!("--paid takes a --preimage, and --failed takes none")

@@ -59,10 +59,12 @@ pub enum Ending {
     },
     /// It was not.
     Failed {
-        /// The node cannot be asked.
+        /// The node is gone.
         node_unreachable: bool,
         /// The payee says so too.
         payee_unpaid: bool,
+        /// No channel holds what the node calls in flight.
+        stranded: bool,
     },
 }
 
@@ -122,19 +124,21 @@ impl PaymentClient {
     pub async fn resolve(&mut self, resolving: Resolving) -> Result<ShownPayment, ClientError> {
         let (outcome, confirmed) = match resolving.ending {
             Ending::Paid { preimage, fee_msat } => {
-                (WireOutcome::Paid(Paid { preimage, fee_msat }), (false, false))
+                (WireOutcome::Paid(Paid { preimage, fee_msat }), [false; 3])
             }
-            Ending::Failed { node_unreachable, payee_unpaid } => {
-                (WireOutcome::Failed(Failed {}), (node_unreachable, payee_unpaid))
+            Ending::Failed { node_unreachable, payee_unpaid, stranded } => {
+                (WireOutcome::Failed(Failed {}), [node_unreachable, payee_unpaid, stranded])
             }
         };
+        let [confirm_node_unreachable, confirm_payee_unpaid, confirm_stranded] = confirmed;
         let request = ResolvePaymentRequest {
             id: resolving.payment,
             operator: resolving.operator,
             reason: resolving.reason,
             outcome: Some(outcome),
-            confirm_node_unreachable: confirmed.0,
-            confirm_payee_unpaid: confirmed.1,
+            confirm_node_unreachable,
+            confirm_payee_unpaid,
+            confirm_stranded,
         };
         answer(self.0.resolve_payment(request).await)
     }

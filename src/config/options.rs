@@ -227,8 +227,10 @@ impl Config {
             limits: SendLimits {
                 clock_skew: ms("payments.clock_skew_ms", payments.clock_skew_ms)?,
                 node_slack: ms("payments.node_slack_ms", payments.node_slack_ms)?,
-                max_errors: some("payments.max_send_errors", payments.max_send_errors)?,
+                max_refusals: some("payments.max_send_refusals", payments.max_send_refusals)?,
+                doubt_after: s("payments.doubt_after_s", payments.doubt_after_s)?,
             },
+            answer_overdue: ms("payments.answer_overdue_ms", payments.answer_overdue_ms)?,
             send_life: ms("payments.send_life_ms", payments.send_life_ms)?,
             pace,
             lease,

@@ -63,7 +63,10 @@ impl Verdict {
         let Some(payment) = here else {
             return there.and_then(|record| match record.state {
                 RecordState::Failed(_) => None,
-                RecordState::InFlight | RecordState::Succeeded { .. } => Some(Self::UnknownHere),
+                // With a lost result, the payee may have the money.
+                RecordState::InFlight | RecordState::Succeeded { .. } | RecordState::ResultLost => {
+                    Some(Self::UnknownHere)
+                }
             });
         };
         Some(match there {
@@ -79,14 +82,16 @@ impl Verdict {
                 | State::InFlight
                 | State::NeedsOperator { .. } => Self::UnderWay,
             },
-            Some(Record { state: RecordState::Failed(_), .. }) | None => match payment.state {
-                State::Paid { .. } => Self::PaidOnlyHere,
-                State::Failed { .. } => Self::Matches,
-                State::Reserved
-                | State::Sending
-                | State::InFlight
-                | State::NeedsOperator { .. } => Self::UnderWay,
-            },
+            Some(Record { state: RecordState::Failed(_) | RecordState::ResultLost, .. }) | None => {
+                match payment.state {
+                    State::Paid { .. } => Self::PaidOnlyHere,
+                    State::Failed { .. } => Self::Matches,
+                    State::Reserved
+                    | State::Sending
+                    | State::InFlight
+                    | State::NeedsOperator { .. } => Self::UnderWay,
+                }
+            }
         })
     }
 }

@@ -20,6 +20,8 @@ pub struct Heartbeat {
     pub synced: bool,
     /// It knows the newest payment that it was seen to know.
     pub remembers: bool,
+    /// The last sends to it were answered, or are not overdue: see [`Halt::NodeNotPaying`].
+    pub answers_sends: bool,
     /// What its active channels can send now, less their reserves.
     pub can_send: Msat,
     /// How many channels can be used.
@@ -256,6 +258,9 @@ impl Standing {
         if !beat.remembers {
             return Err(Halt::NodeForgot);
         }
+        if !beat.answers_sends {
+            return Err(Halt::NodeNotPaying);
+        }
         if !beat.synced {
             return Err(Halt::NodeUnsynced);
         }
@@ -271,6 +276,14 @@ impl Standing {
             room = room.and(Sat::new(left).unwrap_or(Sat::MAX), Halt::LimitSpent);
         }
         Ok(limits.max_amount.map_or(room, |most| room.and(most, Halt::LimitSpent)))
+    }
+
+    /// Whether nothing is sent, not even a repeat. What was accepted waits; a node that has been silent is
+    /// looked up, and answers that by itself.
+    pub fn sends_nothing(&self, limits: &PayingLimits) -> bool {
+        let answers_sends = self.heartbeat.as_ref().is_none_or(|beat| beat.answers_sends);
+        let full = self.channels_full(limits);
+        full || !answers_sends || self.paused.is_some() || self.fenced.is_some() || !self.verified
     }
 
     /// Whether no further payment may be begun because too many are in flight. With no channel at all

@@ -30,6 +30,7 @@ fn standing() -> Standing {
             at: NOW,
             synced: true,
             remembers: true,
+            answers_sends: true,
             can_send: sat(1010).to_msat(),
             active_channels: 2,
             busiest_channel_htlcs: 0,
@@ -109,6 +110,7 @@ fn each_halt_has_its_cause() {
         (beat(|beat| beat.at = NOW.minus(Millis::from_ms(15_001))), Halt::NodeSilent),
         (beat(|beat| beat.at = NOW.plus(Millis::from_ms(15_001))), Halt::NodeSilent),
         (beat(|beat| beat.remembers = false), Halt::NodeForgot),
+        (beat(|beat| beat.answers_sends = false), Halt::NodeNotPaying),
         (beat(|beat| beat.synced = false), Halt::NodeUnsynced),
         (Standing { in_flight: 800, ..standing() }, Halt::ChannelsFull),
     ];

@@ -104,6 +104,7 @@ pub fn resolution(request: pb::ResolvePaymentRequest) -> ResolutionDraft {
         Wire::Failed(_) => OutcomeDraft::Failed {
             node_unreachable: request.confirm_node_unreachable,
             payee_unpaid: request.confirm_payee_unpaid,
+            stranded: request.confirm_stranded,
         },
     });
     let (id, operator, reason) = (request.id, request.operator, request.reason);
@@ -121,7 +122,9 @@ fn send(send: &Send) -> pb::payment::Send {
 
     let answer = match send.answer {
         None => Wire::Unspecified,
-        Some(Answer::Error) => Wire::Error,
+        Some(Answer::Unsent) => Wire::Unsent,
+        Some(Answer::Refused) => Wire::Refused,
+        Some(Answer::Stored) => Wire::Stored,
         Some(Answer::AlreadyExists) => Wire::AlreadyExists,
         Some(Answer::Final) => Wire::Final,
     };
@@ -224,5 +227,7 @@ const fn operator_reason(reason: OperatorReason) -> pb::payment::OperatorReason 
         OperatorReason::Vanished => Wire::Vanished,
         OperatorReason::NodeChanged => Wire::NodeChanged,
         OperatorReason::NodeForgot => Wire::NodeForgot,
+        OperatorReason::SendUnanswered => Wire::SendUnanswered,
+        OperatorReason::ResultLost => Wire::ResultLost,
     }
 }

@@ -222,7 +222,7 @@ fn node_payment(listed: ListedPayment) -> pb::NodePayment {
     let (state, fee_msat) = match record.state {
         RecordState::InFlight => (State::InFlight, None),
         RecordState::Succeeded { fee, .. } => (State::Succeeded, Some(fee.get())),
-        RecordState::Failed(_) => (State::Failed, None),
+        RecordState::Failed(_) | RecordState::ResultLost => (State::Failed, None),
     };
     pb::NodePayment {
         payment_hash: record.payment_hash.to_string(),

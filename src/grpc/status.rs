@@ -118,6 +118,20 @@ fn unresolvable(why: Unresolvable) -> Status {
                         receive what was sent; try again in a few minutes";
             refused("SEND_MAY_STILL_ARRIVE", text, none)
         }
+        Unresolvable::SendUnanswered => {
+            let text = "a send was never answered, and the node has not shown since that it stores \
+                        payments: it may still make this one; wait until it does";
+            refused("SEND_UNANSWERED", text, none)
+        }
+        Unresolvable::InvoiceStillValid(at) => {
+            let at = rfc3339(at);
+            let text = format!("the payee may still be paid: the invoice is valid until {at}");
+            refused("INVOICE_STILL_VALID", &text, [("expired_at".to_owned(), at)].into())
+        }
+        Unresolvable::HtlcHeld => {
+            let text = "a channel of the node holds this payment, or may hold it; wait for its end";
+            refused("HTLC_HELD", text, none)
+        }
         Unresolvable::NodeSaysInFlight => {
             let text = "the node says that the payment is on its way; wait for its end";
             refused("NODE_SAYS_IN_FLIGHT", text, none)

@@ -18,7 +18,7 @@ use crate::{
     },
     ports::{
         Introduction, LightningNode, LookUp, NodeError, NodeHealth, NodeTraits, PaymentsPage,
-        PaymentsQuery, SendOrder, SendStream, SendUpdate,
+        PaymentsQuery, SendOrder, SendStream, SendUpdate, WitnessOrder,
     },
     trace,
 };
@@ -73,6 +73,19 @@ impl ObservedNode {
         }
         done
     }
+
+    async fn streamed(
+        &self,
+        call: &'static str,
+        hash: PaymentHash,
+        work: impl Future<Output = SendStream>,
+    ) -> SendStream {
+        let Some(span) = self.span(call, Some(hash)) else {
+            return work.await;
+        };
+        let inner = work.instrument(span.clone()).await;
+        Box::pin(ObservedStream { inner, span })
+    }
 }
 
 #[async_trait]
@@ -105,11 +118,13 @@ impl LightningNode for ObservedNode {
 
     /// Its span lasts as long as the stream is listened to.
     async fn send(&self, order: SendOrder) -> SendStream {
-        let Some(span) = self.span("send", Some(order.payment_hash)) else {
-            return self.inner.send(order).await;
-        };
-        let inner = self.inner.send(order).instrument(span.clone()).await;
-        Box::pin(ObservedStream { inner, span })
+        let hash = order.payment_hash;
+        self.streamed("send", hash, self.inner.send(order)).await
+    }
+
+    async fn witness(&self, order: WitnessOrder) -> SendStream {
+        let hash = order.keys.payment_hash;
+        self.streamed("witness", hash, self.inner.witness(order)).await
     }
 }
 
@@ -127,7 +142,9 @@ impl Stream for ObservedStream {
         match &polled {
             Poll::Ready(Some(SendUpdate::Record(record))) => said_to(span, name(record)),
             Poll::Ready(Some(SendUpdate::AlreadyExists)) => said_to(span, "ALREADY_EXISTS"),
-            Poll::Ready(Some(SendUpdate::Error(error))) => failed(span, error),
+            Poll::Ready(Some(
+                SendUpdate::Refused(error) | SendUpdate::Unsent(error) | SendUpdate::Lost(error),
+            )) => failed(span, error),
             // The end, with or without a last word.
             Poll::Ready(None) | Poll::Pending => {}
         }
@@ -149,7 +166,7 @@ const fn name(record: &Record) -> &'static str {
     match record.state {
         RecordState::InFlight => "IN_FLIGHT",
         RecordState::Succeeded { .. } => "SUCCEEDED",
-        RecordState::Failed(_) => "FAILED",
+        RecordState::Failed(_) | RecordState::ResultLost => "FAILED",
     }
 }
 

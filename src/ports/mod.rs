@@ -7,10 +7,11 @@ mod store;
 pub use meter::{Meter, NoMeter};
 pub use node::{
     Connection, Introduction, LightningNode, ListedPayment, LookUp, NodeError, NodeHealth,
-    NodeTraits, PaymentsPage, PaymentsQuery, SendOrder, SendStream, SendUpdate,
+    NodeTraits, PaymentsPage, PaymentsQuery, SendOrder, SendStream, SendUpdate, WitnessKeys,
+    WitnessOrder,
 };
 pub use store::{
     BoxError, ClaimOutcome, Claims, Connections, CreateOutcome, Events, Inherited, Instance,
-    Integrity, Lane, Leased, Nodes, OpenPayments, Payments, Schema, Server, Store, StoreError,
-    Upkeep, Withdraws,
+    Integrity, Lane, Leased, NewWitness, Nodes, OpenPayments, Payments, Schema, Server, Store,
+    StoreError, Upkeep, Withdraws, Witnesses,
 };

@@ -128,6 +128,28 @@ pub struct SendOrder {
     pub send_deadline: Timestamp,
 }
 
+/// A payment that no route can reach, asked for to see whether the node stores payments: a *write
+/// witness* (see [`crate::domain::payment::Pending`]). The payee does not exist and nobody has the
+/// preimage: no money can move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WitnessKeys {
+    /// The x coordinate of the payee's public key.
+    pub payee: [u8; 32],
+    /// Of no preimage that anybody knows.
+    pub payment_hash: PaymentHash,
+}
+
+/// A request for a write witness.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WitnessOrder {
+    /// The node that must be at the other end; otherwise nothing may be asked.
+    pub node: NodeId,
+    /// What to pay, in vain.
+    pub keys: WitnessKeys,
+    /// As in [`SendOrder`].
+    pub send_deadline: Timestamp,
+}
+
 /// What is heard on a send's own response stream. The stream ends after a final record or any
 /// other item than an in-flight record.
 #[derive(Debug)]
@@ -136,11 +158,17 @@ pub enum SendUpdate {
     Record(Record),
     /// The node refused because it knows this payment hash.
     AlreadyExists,
-    /// It is not known what became of the request.
-    Error(NodeError),
+    /// The node ended the call with an error of its own: whatever the call did is done.
+    Refused(NodeError),
+    /// It had no effect and will have none: nothing left this process, or the node turned the call away
+    /// before it looked at the payment.
+    Unsent(NodeError),
+    /// It is not known what became of the request: it may have an effect at any time.
+    Lost(NodeError),
 }
 
-/// The response stream of one send. It ends without a final record when the node falls silent.
+/// The response stream of one send. However long the node takes, it does not end by itself: only with
+/// the node's last word or the connection.
 pub type SendStream = Pin<Box<dyn Stream<Item = SendUpdate> + Send>>;
 
 /// Why a node's word is not known. None of these means that nothing was paid.
@@ -205,6 +233,11 @@ pub trait LightningNode: Send + Sync {
     /// A page of the node's payments, those that failed included.
     async fn payments(&self, query: PaymentsQuery) -> Result<PaymentsPage, NodeError>;
 
-    /// Asks the node to pay. Call it only after the send's row is committed.
+    /// Asks the node to pay. Call it only after the send's row is committed. It returns at once; what
+    /// becomes of the call is told by the stream.
     async fn send(&self, order: SendOrder) -> SendStream;
+
+    /// Asks for a payment that cannot succeed, which the node stores before it fails. Answers as
+    /// [`Self::send`] does.
+    async fn witness(&self, order: WitnessOrder) -> SendStream;
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use crate::domain::{
     Change, Claim, Event, Halt, Heartbeat, KeyId, ListQuery, Millis, NodeId, Payment, PaymentHash,
     PaymentId, Restored, SecretHash, Standing, Timestamp, Turn, Withdraw, WithdrawId, WithdrawView,
-    payment::{Advance, PaymentEntry, PaymentQuery, StateKind},
+    payment::{Advance, PaymentEntry, PaymentQuery, StateKind, Unanswered},
 };
 
 use super::Introduction;
@@ -158,7 +158,8 @@ pub trait Payments: Send + Sync {
     async fn open_payments(&self) -> Result<Vec<OpenPayments>, StoreError>;
 
     /// Writes one step; fails with [`StoreError::Stale`] if a row has moved, and with
-    /// [`StoreError::Halted`] if it sends or closes and the server was not made sure of.
+    /// [`StoreError::Halted`] if it sends and nothing may be sent, or closes and was decided on another
+    /// server.
     async fn advance(&self, advance: &Advance) -> Result<(), StoreError>;
 
     /// Whether this very send is committed.
@@ -185,6 +186,57 @@ pub trait Payments: Send + Sync {
         node: &NodeId,
         but: PaymentId,
     ) -> Result<Option<PaymentHash>, StoreError>;
+}
+
+/// A write witness that is to be made for its own sake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewWitness {
+    /// The node that is asked.
+    pub node: NodeId,
+    /// When it is begun: by the earlier of the process's and the database's clock.
+    pub begun_at: Timestamp,
+    /// Nobody makes another one before.
+    pub next_at: Timestamp,
+}
+
+/// Write witnesses: what shows that a node stores payments (see
+/// [`crate::domain::payment::Pending`]).
+#[async_trait]
+pub trait Witnesses: Send + Sync {
+    /// Whether `node` was seen to store a payment whose request came after all of `sends` and was begun
+    /// after their time had passed.
+    async fn is_witnessed(&self, node: &NodeId, sends: &Unanswered) -> Result<bool, StoreError>;
+
+    /// How many sends to `node` that began before `overdue` were never answered since the last one that
+    /// it was seen to store, as of `now`: `most` at most.
+    async fn unanswered_in_a_row(
+        &self,
+        node: &NodeId,
+        (overdue, now): (Timestamp, Timestamp),
+        most: i64,
+    ) -> Result<i64, StoreError>;
+
+    /// Takes the turn to make a witness at the node that pays, if it is due. Tells the last send that
+    /// came before it. None: it is not due, or nothing may be sent now.
+    async fn begin_witness(&self, witness: &NewWitness) -> Result<Option<i64>, StoreError>;
+
+    /// Keeps the turn that ends at `ends_at` until `witness.next_at`. False if it was lost.
+    async fn renew_witness(
+        &self,
+        witness: &NewWitness,
+        ends_at: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Since when `node` has been asked for witnesses in vain; none if it stored something since.
+    async fn in_vain_since(&self, node: &NodeId) -> Result<Option<Timestamp>, StoreError>;
+
+    /// The node has stored the payment that was begun then, after the send `after`.
+    async fn witnessed(
+        &self,
+        node: &NodeId,
+        begun_at: Timestamp,
+        after: i64,
+    ) -> Result<(), StoreError>;
 }
 
 /// Events.
@@ -224,20 +276,11 @@ pub struct Server(pub i64);
 pub struct Inherited {
     /// When the newest of them was accepted.
     pub newest: Timestamp,
-    /// After this no send of theirs can take effect any more.
+    /// After this the time of such a send has passed; like any that was never answered, it is over once a
+    /// write witness was seen.
     pub over_at: Timestamp,
-}
-
-impl Inherited {
-    /// Whether a step that closes an attempt must wait.
-    pub fn forbids(&self, advance: &Advance, at: Timestamp) -> bool {
-        self.holds(advance.payment.id, at)
-    }
-
-    /// Whether a lost send of this attempt may still arrive.
-    pub fn holds(&self, payment: PaymentId, at: Timestamp) -> bool {
-        payment.created() <= self.newest && at <= self.over_at
-    }
+    /// The last send that the server knew when it was met.
+    pub sequence: i64,
 }
 
 /// Whether the database still holds what this process was told it holds, and putting back what it lost.
@@ -265,8 +308,11 @@ pub trait Integrity: Send + Sync {
     /// is gone has left.
     fn meet(&self, server: Server, inherited: Option<Inherited>);
 
-    /// What the server came with that was met last.
-    fn inherited(&self) -> Option<Inherited>;
+    /// The server that was met last, and what it came with.
+    fn met(&self) -> Option<(Server, Option<Inherited>)>;
+
+    /// The last send in the store's order; 0 for none.
+    async fn last_send(&self) -> Result<i64, StoreError>;
 
     /// When the instance first started (now, if it never did), when an operator last acknowledged a
     /// restore, and when the newest attempt was accepted.
@@ -368,11 +414,11 @@ pub trait Upkeep: Send + Sync {
 
 /// All of it.
 pub trait Store:
-    Withdraws + Claims + Payments + Events + Instance + Integrity + Nodes + Upkeep
+    Withdraws + Claims + Payments + Witnesses + Events + Instance + Integrity + Nodes + Upkeep
 {
 }
 
-impl<S: Withdraws + Claims + Payments + Events + Instance + Integrity + Nodes + Upkeep> Store
-    for S
+impl<S: Withdraws + Claims + Payments + Witnesses + Events + Instance + Integrity + Nodes + Upkeep>
+    Store for S
 {
 }

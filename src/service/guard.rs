@@ -100,7 +100,8 @@ impl Guard {
         let now = self.runtime.clock.now();
         let [_, _, newest] = self.store.known_from(now).await?;
         let over_at = now.plus(self.options.hold);
-        Ok(newest.map(|newest| Inherited { newest, over_at }))
+        let sequence = self.store.last_send().await?;
+        Ok(newest.map(|newest| Inherited { newest, over_at, sequence }))
     }
 
     /// What the database has lost, if anything shows that it has.

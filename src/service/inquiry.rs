@@ -1,19 +1,22 @@
 //! Asking the node about a payment: what the payer's looks and an operator's decision share.
 //!
-//! Whether every send is over is judged by clocks that were read *before* the node is asked: an
-//! earlier look-up's answer changes nothing.
+//! Whether a send can still take effect is judged by what was read *before* the node is asked: an
+//! earlier look-up's answer changes nothing. Here facts are gathered; what follows from them is the
+//! domain's.
 
 use std::sync::Arc;
 
 use super::{ClockGuard, Distrust, NodeTrust, PayerOptions, clocks::Reading};
 use crate::{
     domain::{
-        NodeId, Timestamp,
+        Millis, NodeId, Timestamp,
         payment::{
-            Advance, LookedUp, Payment, Pending, Record, Reopening, SendLimits, Word, next_look,
+            Advance, LookedUp, Payment, Pending, PendingFacts, Record, Reopening, SendLimits,
+            State, Stranding, Unanswered, Word, next_look,
         },
     },
-    ports::{Connection, LightningNode, Store, StoreError},
+    ports::{Connection, Inherited, Leased, LightningNode, NodeError, Server, Store, StoreError},
+    report::chain,
     runtime::Runtime,
 };
 
@@ -37,10 +40,20 @@ pub(super) struct Look {
     pub paying: NodeId,
     /// On which it answered.
     pub connection: Connection,
-    /// Before it was asked.
-    pub asked_at: Timestamp,
+    /// The database server on which all of it was judged; none if it was not met.
+    pub server: Option<Server>,
     /// Read after the answer; settled only if they were before it too.
     pub clocks: Reading,
+}
+
+/// What is known before the node is asked.
+pub(super) struct Began {
+    /// The clocks.
+    pub clocks: Reading,
+    /// The database server that was met last.
+    pub server: Option<Server>,
+    /// Whether a send of the payment can still take effect.
+    pub pending: Pending,
 }
 
 impl std::fmt::Debug for Inquiry {
@@ -75,29 +88,118 @@ impl Inquiry {
         self.trust.paying_node().await
     }
 
-    /// Looks a payment up. `began` was read before.
-    pub(super) async fn look(&self, payment: &Payment, began: &Reading) -> Result<Look, Distrust> {
+    /// What is known of a payment before the node is asked about it.
+    pub(super) async fn begin(&self, payment: &Payment) -> Result<Began, StoreError> {
+        let clocks = self.clocks().await?;
+        let met = self.store.met();
+        let settled = clocks.settled && met.is_some();
+        let carried_over = met.and_then(|(_, inherited)| carried_over(payment, inherited));
+        let PayerOptions { limits, send_life, .. } = &self.options;
+        let unanswered = payment.unanswered(carried_over, &self.reopening(), *send_life, limits);
+        let mut facts =
+            PendingFacts { earlier: clocks.earlier, settled, unanswered, witnessed: false };
+        let mut pending = payment.pending(&facts, limits);
+        if let (Pending::Unwitnessed, Some(sends)) = (pending, unanswered) {
+            facts.witnessed = self.is_witnessed(payment, &sends).await?;
+            pending = payment.pending(&facts, limits);
+        }
+        Ok(Began { clocks, server: met.map(|(server, _)| server), pending })
+    }
+
+    /// Whether the node has shown since that it stores payments.
+    async fn is_witnessed(
+        &self,
+        payment: &Payment,
+        sends: &Unanswered,
+    ) -> Result<bool, StoreError> {
+        let node = match payment.node() {
+            Some(node) => Some(node.clone()),
+            // Only a send that was lost with a database is waited for.
+            None => self.store.current_node().await?,
+        };
+        match node {
+            Some(node) => self.store.is_witnessed(&node, sends).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Looks a payment up.
+    pub(super) async fn look(&self, leased: &Leased, began: &Began) -> Result<Look, Distrust> {
+        let payment = &leased.payment;
         let limits = &self.options.limits;
-        let over = payment.all_over(began.earlier, limits);
         let paying = self.paying_node().await?;
         let found = self.node.look_up(payment.payment_hash).await?;
         let word = Word::of(found.record.as_ref(), payment, limits.clock_skew);
         let tells_nothing = matches!(word, Word::NotFound | Word::Failed(..));
         let trust = self.trust.judge(payment, &paying, &found, tells_nothing).await?;
+        let may_send = matches!(payment.state, State::Reserved | State::Sending);
+        let halted = tells_nothing && may_send && self.is_halted(leased).await;
+        let in_vain_since = match began.pending {
+            Pending::Unwitnessed => self.store.in_vain_since(&paying).await?,
+            Pending::Over | Pending::Until(_) | Pending::Unsettled => None,
+        };
         // Too late is judged after the answer, by the later clock.
         let late = self.clocks().await?;
+        let settled = began.clocks.settled && late.settled && began.server.is_some();
         let looked = LookedUp {
             word,
-            over,
+            pending: began.pending,
+            settled,
             too_late: payment.too_late(late.later),
+            too_late_for_a_witness: payment.too_late_for_a_witness(
+                (late.earlier, late.later),
+                in_vain_since,
+                limits,
+            ),
+            halted,
             trust,
             node_dedupes: self.node.traits().dedupes_by_hash,
-            max_errors: limits.max_errors,
+            max_refusals: limits.max_refusals,
         };
-        let settled = began.settled && late.settled;
         let (record, connection) = (found.record, found.connection);
-        let (asked_at, clocks) = (began.now, Reading { settled, ..late });
-        Ok(Look { looked, record, paying, connection, asked_at, clocks })
+        let (server, clocks) = (began.server, Reading { settled, ..late });
+        Ok(Look { looked, record, paying, connection, server, clocks })
+    }
+
+    /// Whether nothing is sent now: a pause, a fence, a node that does not answer sends, channels full of
+    /// payments in flight, or a request that a restored database may have forgotten to be paid. Those who
+    /// wait are looked up meanwhile, so that whoever waits too long is told. Pause and fence are judged
+    /// once more, by the database, when the send is committed.
+    async fn is_halted(&self, leased: &Leased) -> bool {
+        let paying = &self.options.paying;
+        if leased.withdraw.withheld {
+            return true;
+        }
+        match self.store.standing(paying.clock_skew, None).await {
+            Ok(standing) => standing.sends_nothing(paying),
+            Err(error) => {
+                let payment = leased.payment.id;
+                tracing::warn!(%payment, error = %chain(&error), "does not send");
+                true
+            }
+        }
+    }
+
+    /// Whether a lost send of this payment may start it anew: it came with the database server.
+    pub(super) fn is_carried_over(&self, payment: &Payment) -> bool {
+        let met = self.store.met();
+        met.is_some_and(|(_, inherited)| carried_over(payment, inherited).is_some())
+    }
+
+    /// The database server that was met last.
+    pub(super) fn server(&self) -> Option<Server> {
+        self.store.met().map(|(server, _)| server)
+    }
+
+    /// Whether any channel holds what the node calls in flight.
+    pub(super) async fn stranding(&self, payment: &Payment) -> Result<Stranding, NodeError> {
+        let held = self.node.has_htlc(payment.payment_hash).await?;
+        Ok(if held { Stranding::Held } else { Stranding::NotHeld })
+    }
+
+    /// How far clocks may disagree.
+    pub(super) const fn clock_skew(&self) -> Millis {
+        self.options.limits.clock_skew
     }
 
     /// When a failed attempt lets its request go, at this node.
@@ -109,12 +211,6 @@ impl Inquiry {
             clock_skew: self.options.limits.clock_skew,
             claim_grace: self.options.claim_grace,
         }
-    }
-
-    /// Whether a send can still reach the node, for an operator's decision.
-    pub(super) fn pending(&self, payment: &Payment, began: &Reading, settled: bool) -> Pending {
-        let PayerOptions { limits, send_life, .. } = &self.options;
-        payment.pending(limits, &self.reopening(), *send_life, began.earlier, settled)
     }
 
     /// When to look at a payment next.
@@ -133,4 +229,10 @@ impl Inquiry {
         let due_at = self.next_look(&advance.payment, 0, now);
         Advance { due_at, ..advance }
     }
+}
+
+/// The sends of a payment that may have been lost with another database server.
+fn carried_over(payment: &Payment, inherited: Option<Inherited>) -> Option<Unanswered> {
+    let inherited = inherited.filter(|inherited| payment.id.created() <= inherited.newest)?;
+    Some(Unanswered { until: inherited.over_at, sequence: Some(inherited.sequence) })
 }

@@ -28,7 +28,7 @@ pub use guard::{Guard, GuardOptions};
 pub use inquiry::Inquiry;
 pub use list::{MAX_PAGE_SIZE, Page, PageRequest};
 pub use operations::{Asked, InstanceView, OperationsService};
-pub use payer::{Payer, PayerOptions};
+pub use payer::{Payer, PayerOptions, WriteWitness};
 pub use payments::{PaymentPage, PaymentPageRequest, PaymentService};
 pub use reconcile::{Line, ReconcileService};
 pub use restore::{Acknowledged, Pair, RestoreService, Which};

@@ -1,10 +1,13 @@
 //! Ending a doubt as an operator says: the node is asked first, the rules are the domain's.
 
-use super::{Distrust, PaymentService, ServiceError};
+use super::{Distrust, PaymentService, ServiceError, inquiry::Began};
 use crate::{
     domain::{
-        Event, Operator, Payment, State, Timestamp,
-        payment::{Advance, NodeSays, Pending, Resolution, ResolutionDraft, resolvable, resolve},
+        Event, Operator, Payment, State,
+        payment::{
+            Advance, NodeSays, Outcome, Pending, Resolution, ResolutionDraft, Trust, resolvable,
+            resolve,
+        },
     },
     ports::{Leased, StoreError},
     report::chain,
@@ -63,41 +66,54 @@ impl PaymentService {
         leased: Leased,
         resolution: &Resolution,
     ) -> Result<(Advance, Operator), ServiceError> {
-        let Leased { payment, withdraw, .. } = leased;
         let outcome = resolution.outcome;
-        resolvable(&payment, outcome).map_err(ServiceError::Unresolvable)?;
-        // Read before the node is asked: an answer from before the last send was over changes nothing.
-        let began = self.inquiry.clocks().await?;
-        let said = match self.inquiry.look(&payment, &began).await {
-            Ok(look) => NodeSays::of(look.record.as_ref(), look.looked.word, look.looked.trust),
+        resolvable(&leased.payment, outcome).map_err(ServiceError::Unresolvable)?;
+        // Before the node is asked: an answer from before the last send was over changes nothing.
+        let began = self.inquiry.begin(&leased.payment).await?;
+        let said = match self.inquiry.look(&leased, &began).await {
+            Ok(look) => {
+                let said = NodeSays::of(look.record.as_ref(), look.looked.word, look.looked.trust);
+                let trust = look.looked.trust;
+                self.stranded(said, &leased.payment, trust, outcome, &began).await?
+            }
             Err(Distrust::Store(error)) => return Err(error.into()),
             Err(Distrust::Node(error)) => {
-                let payment = payment.id;
+                let payment = leased.payment.id;
                 tracing::warn!(%payment, error = %chain(&error), "the node could not be asked");
                 NodeSays::Nothing
             }
         };
         let late = self.inquiry.clocks().await?;
-        let pending = self.inquiry.pending(&payment, &began, began.settled && late.settled);
-        let pending = self.held(&payment, pending, began.now);
+        let pending = match began.pending {
+            Pending::Over | Pending::Unwitnessed if !late.settled => Pending::Unsettled,
+            pending => pending,
+        };
+        let Leased { payment, withdraw, .. } = leased;
         let next = resolve(&payment, outcome, said, pending).map_err(ServiceError::Unresolvable)?;
         let note = outcome.note(said, &resolution.reason);
         let by = Operator { name: resolution.operator.clone(), note };
         let reopening = self.inquiry.reopening();
         let mut advance = payment.resolved(next, said, by.clone(), withdraw, &reopening, late.now);
-        advance.asked_at = Some(began.now);
+        advance.decided_on = began.server.map(|server| server.0);
         Ok((self.inquiry.scheduled(advance, late.now), by))
     }
 
-    /// A send that was lost with another database server may still arrive: the store would not close the
-    /// attempt, and could not tell the operator until when.
-    fn held(&self, payment: &Payment, pending: Pending, now: Timestamp) -> Pending {
-        match (pending, self.store.inherited()) {
-            (Pending::Over, Some(held)) if held.holds(payment.id, now) => {
-                Pending::Until(held.over_at)
-            }
-            (pending, _) => pending,
-        }
+    /// What an operator calls stranded: the node is asked whether any channel holds it.
+    async fn stranded(
+        &self,
+        said: NodeSays,
+        payment: &Payment,
+        trust: Trust,
+        outcome: Outcome,
+        began: &Began,
+    ) -> Result<NodeSays, ServiceError> {
+        let Outcome::Failed { stranded: true, .. } = outcome else {
+            return Ok(said);
+        };
+        let stranding = self.inquiry.stranding(payment).await;
+        let stranding = stranding.map_err(ServiceError::Node)?;
+        let at = (began.clocks.earlier, self.inquiry.clock_skew());
+        said.stranded(payment, (trust, stranding), at).map_err(ServiceError::Unresolvable)
     }
 
     /// Reads back whether this very decision was written.

@@ -19,7 +19,9 @@ pub enum Fault {
     WrongProof,
     /// The node stores a send some time after it checked its deadline, within its slack.
     SlowNode,
-    /// With [`Fault::SlowNode`]: and later than that, against the assumption.
+    /// With [`Fault::SlowNode`]: its database takes no writes for any time, while look-ups are answered.
+    Stall,
+    /// With [`Fault::SlowNode`]: the same, and what waits is overtaken, against the assumption.
     SlowerThanSlack,
     /// Wall and monotonic clock disagree.
     ClocksDisagree,
@@ -42,7 +44,7 @@ pub enum Fault {
 }
 
 /// Faults by name, for the command line and the report.
-pub const FAULTS: [(&str, Fault); 17] = [
+pub const FAULTS: [(&str, Fault); 18] = [
     ("refusal", Fault::Refusal),
     ("crash", Fault::Crash),
     ("loss", Fault::Loss),
@@ -50,6 +52,7 @@ pub const FAULTS: [(&str, Fault); 17] = [
     ("stream error", Fault::StreamError),
     ("wrong proof", Fault::WrongProof),
     ("slow node", Fault::SlowNode),
+    ("stall", Fault::Stall),
     ("slower than slack", Fault::SlowerThanSlack),
     ("clocks disagree", Fault::ClocksDisagree),
     ("expiry", Fault::Expiry),
@@ -118,6 +121,8 @@ pub enum Mutation {
     OtherNodeIsBelieved,
     /// `NEEDS_OPERATOR` does not hold the request.
     DoubtIsNotOpen,
+    /// A send that was never answered is over when its time has passed.
+    ClockEndsAll,
 }
 
 impl Mutation {
@@ -128,6 +133,7 @@ impl Mutation {
             Self::FirstFailureCloses => Tampered::FirstFailureCloses,
             Self::OtherNodeIsBelieved => Tampered::OtherNodeIsBelieved,
             Self::NoLookUpInRecovery => Tampered::NotAsked,
+            Self::ClockEndsAll => Tampered::ClockEndsAll,
             Self::SendsBeforeCommit
             | Self::RebindsUnanswered
             | Self::HashNotUnique

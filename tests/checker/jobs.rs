@@ -8,7 +8,7 @@ use super::{
         Fault::{
             self, Amnesia, AnotherPayment, ClocksDisagree, Crash, Deletion, Expiry, Foreign,
             ForeignTwice, Loss, LostCommit, OtherNode, Refusal, Restore, SlowNode, SlowerThanSlack,
-            StreamError, WrongProof,
+            Stall, StreamError, WrongProof,
         },
         Faults, Mutation,
     },
@@ -80,6 +80,7 @@ const USUAL_AND_TIME: &[Fault] =
 const USUAL_AND_FOREIGN: &[Fault] =
     &[Crash, Loss, LostCommit, StreamError, WrongProof, Foreign, Deletion];
 const NODES: &[Fault] = &[Crash, Loss, StreamError, OtherNode, Amnesia, AnotherPayment];
+const STALLS: &[Fault] = &[Crash, Loss, LostCommit, StreamError, SlowNode, Stall];
 const RESTORED: &[Fault] = &[Crash, StreamError, Restore, AnotherPayment, Deletion, Foreign];
 
 /// Under these everything must hold.
@@ -88,6 +89,7 @@ pub const SETS: &[Job] = &[
     holds("the usual faults", USUAL, [3, 1], true),
     holds("expiry", &[Expiry], [3, 1], true),
     holds("a slow node, within its slack", &[SlowNode, Loss], [3, 1], true),
+    holds("a node whose writes stall", &[SlowNode, Stall], [3, 1], true),
     holds("clocks that disagree", &[ClocksDisagree, Crash], [3, 1], true),
     holds("other software pays A", &[Foreign], [3, 1], true),
     holds("failed records deleted", &[Deletion, Foreign], [2, 1], true),
@@ -103,12 +105,14 @@ pub const SETS: &[Job] = &[
     holds("the usual faults, and time", USUAL_AND_TIME, [3, 1], false),
     holds("the usual faults, and other software", USUAL_AND_FOREIGN, [3, 1], false),
     holds("nodes that come and go", NODES, [3, 1], false),
+    holds("a node whose writes stall, and the usual faults", STALLS, [3, 1], false),
+    holds("a node whose writes stall, more sends", &[SlowNode, Stall], [3, 2], false),
     holds("a restored database, and other software", RESTORED, [3, 1], false),
 ];
 
 /// What the contract assumes, and what would follow if it were not so.
 pub const ASSUMPTIONS: &[Job] = &[Job {
-    name: "a node that takes longer than node_slack to store what it accepted",
+    name: "a node whose database is slower than node_slack and does not serve its writers in order",
     breaks: &[Invariant::ReleasedTooEarly, Invariant::PaidTwice],
     ..holds("", &[SlowNode, SlowerThanSlack], [3, 1], true)
 }];
@@ -163,6 +167,12 @@ pub const MUTATIONS: &[Job] = &[
         Mutation::OtherNodeIsBelieved,
         &[OtherNode],
         &[Invariant::PaidTwice],
+    ),
+    mutated(
+        "an unanswered send is over by the clock alone",
+        Mutation::ClockEndsAll,
+        &[SlowNode, Stall],
+        &[Invariant::ReleasedTooEarly, Invariant::PaidTwice],
     ),
     mutated(
         "NEEDS_OPERATOR does not hold the request",

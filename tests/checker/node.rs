@@ -4,7 +4,7 @@
 use super::{
     faults::Fault,
     invariants::{Broken, Invariant},
-    state::{FOREIGN, Is, Node, Paid, REFUSED, Said, State, Worker},
+    state::{Answered, FOREIGN, Is, Node, OVER, Paid, REFUSED, Said, State, Worker},
     steps::{Label, Steps},
 };
 
@@ -21,6 +21,28 @@ impl Steps<'_> {
         }
         self.foreign();
         self.identity();
+        self.witness();
+    }
+
+    /// The node stores a payment whose request was begun after some sends were over: another request's, or
+    /// one that was asked for to see that. Its database serves those that wait in order, so that none of
+    /// them waits any more.
+    fn witness(&mut self) {
+        let sends = || self.from.attempts.iter().flat_map(|attempt| attempt.sends);
+        let holds = sends().any(|send| send.taken && send.age == OVER);
+        if self.from.node != Node::Same || holds && !self.setting.has(Fault::SlowerThanSlack) {
+            return;
+        }
+        let mut to = self.from;
+        for attempt in &mut to.attempts {
+            let count = usize::from(attempt.count);
+            for send in &mut attempt.sends[..count] {
+                send.witnessed |= send.age == OVER && send.answered == Answered::Not;
+            }
+        }
+        if to != self.from {
+            self.add("the node stores another, later payment", (0, 0), to);
+        }
     }
 
     fn arrivals(&mut self, a: u8, n: u8) {
@@ -40,7 +62,7 @@ impl Steps<'_> {
             self.fault("{a}'s send {n} is lost", (a, n), to);
         }
         if send.age >= REFUSED {
-            let to = to.tell(a, n, Said::Error);
+            let to = to.tell(a, n, Said::NodeRefuses);
             self.add("{a}'s send {n} comes too late, the node refuses it", (a, n), to);
         } else if self.setting.has(Fault::SlowNode) {
             to.attempts[i].sends[m].taken = true;
@@ -63,7 +85,7 @@ impl Steps<'_> {
             return self.push(label, to.tell(a, n, Said::Exists), broken);
         }
         if self.setting.has(Fault::Refusal) {
-            let to = to.tell(a, n, Said::Error);
+            let to = to.tell(a, n, Said::NodeRefuses);
             self.add("{a}'s send {n} arrives, is refused, nothing is stored", (a, n), to);
         }
         let record = &mut to.records[invoice];

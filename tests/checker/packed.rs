@@ -119,9 +119,10 @@ fn put_attempt(to: &mut Writer, attempt: &Attempt) {
     to.put(attempt.count, 2);
     for send in &attempt.sends {
         to.put(send.age, 2);
-        to.put(send.answered as u8, 2);
+        to.put(send.answered as u8, 3);
         to.flag(send.on_its_way);
         to.flag(send.taken);
+        to.flag(send.witnessed);
     }
 }
 
@@ -136,9 +137,10 @@ fn take_attempt(from: &mut Reader) -> Attempt {
     };
     for send in &mut attempt.sends {
         send.age = from.take(2);
-        send.answered = from.one_of(&Answered::ALL, 2);
+        send.answered = from.one_of(&Answered::ALL, 3);
         send.on_its_way = from.flag();
         send.taken = from.flag();
+        send.witnessed = from.flag();
     }
     attempt
 }

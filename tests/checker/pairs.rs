@@ -34,6 +34,8 @@ pub struct Asked {
     pub node: Node,
     /// The clocks were read when a send was not over yet.
     pub early: bool,
+    /// A witness was waited for long enough.
+    pub waited: bool,
     pub tampered: Tampered,
 }
 
@@ -47,6 +49,8 @@ pub enum Tampered {
     TimeoutIsFailure,
     FirstFailureCloses,
     OtherNodeIsBelieved,
+    /// A send that was never answered is over by the clock alone.
+    ClockEndsAll,
 }
 
 impl Pair {

@@ -13,8 +13,9 @@ use std::{
 use withdrawd::domain::{
     Change, FailureReason, OperatorReason, PaymentHash, Preimage, WithdrawView,
     payment::{
-        Advance, Answer, Heard, LookedUp, Next, Pace, Payment, PaymentView, Record as Told,
-        RecordState, Trust, Word, heard, looked_up, next_look,
+        Advance, Answer, Heard, LookedUp, Next, OnStream, Pace, Payment, PaymentView, Pending,
+        PendingFacts, Record as Told, RecordState, Sender, Trust, Word, heard, looked_up,
+        next_look,
     },
 };
 
@@ -22,7 +23,7 @@ use super::{
     hashing::Mixer,
     pairs::{Asked, Found, Pair, Tampered, Written},
     rows::{LIMITS, MADE, NOW, REOPENING, Rows, SEND_LIFE, decided_at, epoch},
-    state::{Attempt, Is, Node, Request, Said, Stands, Then},
+    state::{Answered, Attempt, Is, Node, Request, Said, Sent, Stands, Then},
 };
 
 /// What an answer led to, and what is written of it.
@@ -81,10 +82,18 @@ impl Real {
         let found = if not_asked { Found::Record(Is::NotFound, 0) } else { asked.found };
         let told = self.told(&payment, pair.attempt.invoice, found);
         let word = Word::of(told.as_ref(), &payment, LIMITS.clock_skew);
+        let pending = match self.pending(&pair, asked.tampered) {
+            _ if not_asked => Pending::Over,
+            _ if asked.early => Pending::Until(NOW),
+            pending => pending,
+        };
         let looked = LookedUp {
             word,
-            over: payment.all_over(NOW, &LIMITS) && !asked.early || not_asked,
+            pending,
+            settled: true,
             too_late: payment.too_late(NOW),
+            too_late_for_a_witness: asked.waited,
+            halted: false,
             trust: match asked.node {
                 Node::Other if asked.tampered == Tampered::OtherNodeIsBelieved => Trust::Same,
                 Node::Other => Trust::OtherNode,
@@ -95,10 +104,9 @@ impl Real {
                 Node::Same | Node::Forgetful => Trust::Same,
             },
             node_dedupes: true,
-            max_errors: LIMITS.max_errors,
+            max_refusals: LIMITS.max_refusals,
         };
         match looked_up(&payment, &looked, payment.beside(&withdraw)) {
-            Next::Send if withdraw.late_success => Next::Fail(FailureReason::NotSent),
             Next::Note(why) if asked.tampered == Tampered::FirstFailureCloses => Next::Fail(why),
             next => next,
         }
@@ -134,13 +142,14 @@ impl Real {
         };
         let last = |is| (Some(Answer::Final), record(Found::Record(is, 2)));
         let (answer, says) = match said {
-            Said::InFlight => (None, record(Found::Record(Is::InFlight, 2))),
+            Said::InFlight => (Some(Answer::Stored), record(Found::Record(Is::InFlight, 2))),
             Said::Succeeded => last(Is::Succeeded),
             Said::Failed => last(Is::Failed),
             Said::Refused => last(Is::Refused),
             Said::WrongProof => (Some(Answer::Final), record(Found::WrongProof(2))),
             Said::Exists => (Some(Answer::AlreadyExists), Heard::AlreadyExists),
-            Said::Error => (Some(Answer::Error), Heard::Nothing),
+            Said::NodeRefuses => (Some(Answer::Refused), Heard::Nothing),
+            Said::Error => (None, Heard::Nothing),
         };
         let number = i64::from(n) + 1;
         let payment = match answer {
@@ -148,8 +157,9 @@ impl Real {
             None => before.clone(),
         };
         let followed = pair.attempt.stands.is_followed();
-        let next = match heard(&payment, says, payment.beside(&withdraw)) {
-            Next::Fail(why) if tampered == Tampered::ClocksDisagree => Next::Note(why),
+        let settled = tampered != Tampered::ClocksDisagree;
+        let on = OnStream { heard: says, settled, carried_over: false };
+        let next = match heard(&payment, &on, payment.beside(&withdraw)) {
             Next::Note(why) if tampered == Tampered::FirstFailureCloses => Next::Fail(why),
             _ if tampered == Tampered::TimeoutIsFailure && said == Said::Error && followed => {
                 Next::Fail(FailureReason::Timeout)
@@ -173,7 +183,8 @@ impl Real {
             let deadline = REOPENING.send_deadline(&payment, now, SEND_LIFE);
             let number = payment.sends.next_number();
             let node = self.rows.node.clone();
-            let advance = payment.send(&withdraw, epoch(number), node, now, deadline);
+            let by = Sender { epoch: epoch(number), node, at: now, begun_at: now };
+            let advance = payment.send(&withdraw, by, deadline);
             let row = advance.new_send.as_ref().expect("a send to commit");
             assert_eq!(number, i64::from(pair.attempt.count) + 1, "sends are numbered in order");
             assert_eq!((row.number, row.epoch), (number, epoch(number)));
@@ -238,7 +249,19 @@ impl Real {
 
     /// Whether every send is over, as an operator is asked to wait for.
     pub fn all_over(&self, pair: Pair) -> bool {
-        self.payment(&pair).all_over(NOW, &LIMITS)
+        self.pending(&pair, Tampered::No) == Pending::Over
+    }
+
+    /// `Inquiry::begin`: whether a send can still take effect.
+    fn pending(&self, pair: &Pair, tampered: Tampered) -> Pending {
+        let payment = self.payment(pair);
+        let sends = &pair.attempt.sends[..usize::from(pair.attempt.count)];
+        let unanswered = |send: &&Sent| send.answered == Answered::Not;
+        let witnessed = sends.iter().filter(unanswered).all(|send| send.witnessed)
+            || tampered == Tampered::ClockEndsAll;
+        let unanswered = payment.unanswered(None, &REOPENING, SEND_LIFE, &LIMITS);
+        let facts = PendingFacts { earlier: NOW, settled: true, unanswered, witnessed };
+        payment.pending(&facts, &LIMITS)
     }
 
     /// What the table said, in which state: so that nobody takes a search for whole that never came to
@@ -313,7 +336,8 @@ impl Real {
 /// What a look-up led to, without its reasons; none for nothing.
 pub fn then(next: Next) -> Option<Then> {
     Some(match next {
-        Next::Stay => return None,
+        // A witness may come at any time, whoever asked for it.
+        Next::Stay | Next::Witness => return None,
         Next::Send => Then::Send,
         Next::Note(_) => Then::Note,
         Next::InFlight => Then::InFlight,

@@ -27,7 +27,8 @@ pub const NOW: Timestamp = Timestamp::from_ms(1_700_000_000_000);
 pub const LIMITS: SendLimits = SendLimits {
     clock_skew: Millis::from_secs(5),
     node_slack: Millis::from_secs(60),
-    max_errors: 3,
+    max_refusals: 3,
+    doubt_after: Millis::from_secs(1800),
 };
 /// What lnd promises.
 pub const REOPENING: Reopening = Reopening {
@@ -112,6 +113,7 @@ impl Rows {
                 at: NOW,
                 synced: true,
                 remembers: true,
+                answers_sends: true,
                 can_send: Msat::MAX,
                 active_channels: 1,
                 busiest_channel_htlcs: 0,
@@ -234,13 +236,16 @@ impl Rows {
             epoch: epoch(number),
             node: self.node.clone(),
             sent_at: send_deadline.minus(SEND_LIFE),
+            begun_at: send_deadline.minus(SEND_LIFE),
             send_deadline,
             answer: match send.answered {
                 Answered::Not => None,
-                Answered::Error => Some(Answer::Error),
+                Answered::Refused => Some(Answer::Refused),
                 Answered::Exists => Some(Answer::AlreadyExists),
+                Answered::Stored => Some(Answer::Stored),
                 Answered::Final => Some(Answer::Final),
             },
+            sequence: Some(number),
         }
     }
 
@@ -262,8 +267,10 @@ impl Rows {
             kept.age = age_of(send.send_deadline);
             kept.answered = match send.answer {
                 None => Answered::Not,
-                Some(Answer::Error) => Answered::Error,
+                // What was not sent is not emitted here either.
+                Some(Answer::Refused | Answer::Unsent) => Answered::Refused,
                 Some(Answer::AlreadyExists) => Answered::Exists,
+                Some(Answer::Stored) => Answered::Stored,
                 Some(Answer::Final) => Answered::Final,
             };
         }

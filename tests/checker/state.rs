@@ -66,13 +66,14 @@ impl Stands {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Answered {
     Not,
-    Error,
+    Refused,
     Exists,
+    Stored,
     Final,
 }
 
 impl Answered {
-    pub const ALL: [Self; 4] = [Self::Not, Self::Error, Self::Exists, Self::Final];
+    pub const ALL: [Self; 5] = [Self::Not, Self::Refused, Self::Exists, Self::Stored, Self::Final];
 }
 
 /// A send: its row, and the request to the node that belongs to it.
@@ -85,17 +86,24 @@ pub struct Sent {
     pub on_its_way: bool,
     /// The node has checked its deadline and not stored it yet.
     pub taken: bool,
+    /// A write witness was seen: the node has stored a payment that was begun after this one was over.
+    pub witnessed: bool,
 }
 
 impl Sent {
-    pub const NEW: Self =
-        Self { age: VALID, answered: Answered::Not, on_its_way: false, taken: false };
+    pub const NEW: Self = Self {
+        age: VALID,
+        answered: Answered::Not,
+        on_its_way: false,
+        taken: false,
+        witnessed: false,
+    };
     /// One of which nothing more can come.
     pub const DONE: Self = Self { age: OVER, answered: Answered::Final, ..Self::NEW };
 
     /// The node may still act on it.
     pub fn may_arrive(self) -> bool {
-        self.on_its_way && self.age == VALID || self.taken && self.age < OVER
+        self.on_its_way && self.age == VALID || self.taken
     }
 }
 
@@ -250,17 +258,21 @@ pub enum Said {
     Failed,
     Refused,
     Exists,
+    /// The node itself refuses, and stores nothing.
+    NodeRefuses,
+    /// Nobody knows.
     Error,
 }
 
 impl Said {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::InFlight,
         Self::Succeeded,
         Self::WrongProof,
         Self::Failed,
         Self::Refused,
         Self::Exists,
+        Self::NodeRefuses,
         Self::Error,
     ];
 }

@@ -56,6 +56,7 @@ impl fmt::Display for Label {
             None => Ok(()),
             Some(Next::Stay) => f.write_str(" → nothing"),
             Some(Next::Send) => f.write_str(" → send"),
+            Some(Next::Witness) => f.write_str(" → make a witness"),
             Some(Next::Note(why)) => write!(f, " → note {}", why.name()),
             Some(Next::InFlight) => f.write_str(" → IN_FLIGHT"),
             Some(Next::Pay { .. }) => f.write_str(" → PAID"),

@@ -47,6 +47,7 @@ fn words(send: Sent) -> String {
         (false, false) => "",
     };
     match send.answered {
+        Answered::Not if send.witnessed => format!(" [{age}{place}, witnessed]"),
         Answered::Not => format!(" [{age}{place}]"),
         answered => format!(" [{age}{place}, answered: {answered:?}]"),
     }

@@ -81,13 +81,15 @@ impl Steps<'_> {
             Tampered::NotAsked if first => Tampered::No,
             tampered => tampered,
         };
-        let mut known = None;
-        for early in [false, true] {
-            let next = self.real.look(pair, Asked { found, node, early, tampered });
-            if known == Some(next) {
+        let mut known = Vec::new();
+        // Long after no send is allowed any more, a witness is not waited for.
+        let waited = pair.attempt.too_late;
+        for (early, waited) in [(false, false), (false, waited), (true, false)] {
+            let next = self.real.look(pair, Asked { found, node, early, waited, tampered });
+            if known.contains(&next) {
                 continue;
             }
-            known = Some(next);
+            known.push(next);
             if let Some(then) = then(next) {
                 let to = self.from.with(w, Worker::Decided { a, then });
                 let label = Label { what, a, n: 0, next: Some(next), fault };
@@ -217,6 +219,7 @@ impl Steps<'_> {
     fn fold(&mut self, w: usize, (a, n): (u8, u8), said: Said, tampered: Tampered) -> Next {
         let what = match said {
             Said::Error => "a payer hears an error for {a}'s send {n}",
+            Said::NodeRefuses => "a payer hears that the node refuses {a}'s send {n}",
             Said::Exists => "a payer hears ALREADY_EXISTS for {a}'s send {n}",
             Said::WrongProof => "a payer hears of {a}'s send {n}: paid, with a wrong proof",
             Said::Refused => "a payer hears of {a}'s send {n}: the payee refuses",

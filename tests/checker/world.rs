@@ -127,8 +127,9 @@ impl Steps<'_> {
         let exists = n < attempt.count || send.on_its_way || send.taken;
         // Committed later, it is over later.
         let in_order = self.oldest_before(a, n) > send.age;
-        // The slack is an assumption: what was checked is stored by then.
-        let stored = !send.taken || send.age < REFUSED || self.setting.has(Fault::SlowerThanSlack);
+        // What was checked is stored by then, unless the database takes no writes.
+        let stalls = self.setting.has(Fault::Stall) || self.setting.has(Fault::SlowerThanSlack);
+        let stored = !send.taken || send.age < REFUSED || stalls;
         if send.age < OVER && exists && in_order && stored {
             let mut to = self.from;
             to.attempts[i].sends[m].age += 1;

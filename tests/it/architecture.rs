@@ -249,6 +249,37 @@ fn drivers_and_wires_stay_in_their_rooms() {
     assert!(wrong.is_empty(), "crates out of place:\n{}", wrong.join("\n"));
 }
 
+/// What follows from a node's word is decided by the table (`domain/payment/table.rs`) and, where it
+/// leaves a doubt, by `domain/payment/resolve.rs`: elsewhere nobody makes a decision, or reads one but to
+/// send, to ask for a witness, or to stay.
+#[test]
+fn no_other_place_maps_a_nodes_word_to_a_state() {
+    const DECISIONS: [&str; 6] = ["Note", "InFlight", "Pay", "Fail", "Doubt", "LateSuccess"];
+    // What a decision makes of an attempt, and of its request.
+    const STEPS: [&str; 4] = ["reopen", "doubt", "pay", "note_late_success"];
+    let mut wrong = Vec::new();
+    for (file, source) in sources() {
+        let of_domain = file.starts_with("src/domain/");
+        let words = tokens(&source);
+        for at in 2..words.len() {
+            let [first, second, third] =
+                [at - 2, at - 1, at].map(|index| words[index].text.as_str());
+            let decides = (first, second) == ("Next", "::") && DECISIONS.contains(&third);
+            // A node pays invoices, not requests.
+            let steps = second == "." && STEPS.contains(&third) && !file.starts_with("src/node/");
+            if !of_domain && (decides || steps) {
+                wrong.push(format!("{file}:{}: {first}{second}{third}", words[at].line));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "decisions outside of the table:\n{}", wrong.join("\n"));
+    // It can fail: the payer names what it may.
+    let payer = &sources()["src/service/payer/look.rs"];
+    let named =
+        tokens(payer).windows(3).any(|words| words[0].text == "Next" && words[2].text == "Witness");
+    assert!(named, "the payer no longer reads decisions by these names");
+}
+
 /// An exception that nothing needs any more is an arrow that points up in waiting.
 #[test]
 fn every_exception_is_needed() {

@@ -25,7 +25,7 @@ fn no_history_of_faults_breaks_an_invariant() {
 /// The proof can fail: what the code is made to do wrong is found, and told by its shortest history.
 #[test]
 fn each_mutation_is_caught_with_its_shortest_counterexample() {
-    assert_eq!(MUTATIONS.len(), 9, "one for each that the contract names");
+    assert_eq!(MUTATIONS.len(), 10, "one for each rule");
     for job in MUTATIONS {
         run(job);
     }

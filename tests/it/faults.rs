@@ -14,13 +14,13 @@ use withdrawd::{
     domain::{
         Change, Claim, Event, Heartbeat, KeyId, ListQuery, Millis, NodeId, PaymentHash, PaymentId,
         Restored, SecretHash, Standing, Timestamp, Turn, Withdraw, WithdrawId, WithdrawView,
-        payment::{Advance, PaymentEntry, PaymentQuery},
+        payment::{Advance, PaymentEntry, PaymentQuery, Unanswered},
     },
     ports::{
         ClaimOutcome, Claims, Connections, CreateOutcome, Events, Inherited, Instance, Integrity,
-        Introduction, Lane, Leased, LightningNode, LookUp, NodeError, NodeHealth, NodeTraits,
-        Nodes, OpenPayments, Payments, PaymentsPage, PaymentsQuery, Schema, SendOrder, SendStream,
-        Server, Store, StoreError, Upkeep, Withdraws,
+        Introduction, Lane, Leased, LightningNode, LookUp, NewWitness, NodeError, NodeHealth,
+        NodeTraits, Nodes, OpenPayments, Payments, PaymentsPage, PaymentsQuery, Schema, SendOrder,
+        SendStream, Server, Store, StoreError, Upkeep, Withdraws, WitnessOrder, Witnesses,
     },
     runtime::Clock,
 };
@@ -213,6 +213,47 @@ impl Payments for FaultyStore {
 }
 
 #[async_trait]
+impl Witnesses for FaultyStore {
+    async fn is_witnessed(&self, node: &NodeId, sends: &Unanswered) -> Result<bool, StoreError> {
+        self.faults.gate(self.inner.is_witnessed(node, sends)).await
+    }
+
+    async fn unanswered_in_a_row(
+        &self,
+        node: &NodeId,
+        times: (Timestamp, Timestamp),
+        most: i64,
+    ) -> Result<i64, StoreError> {
+        self.inner.unanswered_in_a_row(node, times, most).await
+    }
+
+    async fn begin_witness(&self, witness: &NewWitness) -> Result<Option<i64>, StoreError> {
+        self.faults.write("begin_witness", self.inner.begin_witness(witness)).await
+    }
+
+    async fn renew_witness(
+        &self,
+        witness: &NewWitness,
+        ends_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.inner.renew_witness(witness, ends_at).await
+    }
+
+    async fn in_vain_since(&self, node: &NodeId) -> Result<Option<Timestamp>, StoreError> {
+        self.faults.gate(self.inner.in_vain_since(node)).await
+    }
+
+    async fn witnessed(
+        &self,
+        node: &NodeId,
+        begun_at: Timestamp,
+        after: i64,
+    ) -> Result<(), StoreError> {
+        self.faults.write("witnessed", self.inner.witnessed(node, begun_at, after)).await
+    }
+}
+
+#[async_trait]
 impl Events for FaultyStore {
     async fn events_of(&self, id: WithdrawId) -> Result<Vec<Event>, StoreError> {
         self.inner.events_of(id).await
@@ -265,8 +306,12 @@ impl Integrity for FaultyStore {
         self.inner.meet(server, inherited);
     }
 
-    fn inherited(&self) -> Option<Inherited> {
-        self.inner.inherited()
+    fn met(&self) -> Option<(Server, Option<Inherited>)> {
+        self.inner.met()
+    }
+
+    async fn last_send(&self) -> Result<i64, StoreError> {
+        self.inner.last_send().await
     }
 
     async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError> {
@@ -374,5 +419,9 @@ impl LightningNode for FaultyNode {
 
     async fn send(&self, order: SendOrder) -> SendStream {
         self.faults.gate(self.inner.send(order)).await
+    }
+
+    async fn witness(&self, order: WitnessOrder) -> SendStream {
+        self.faults.gate(self.inner.witness(order)).await
     }
 }

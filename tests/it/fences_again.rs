@@ -219,6 +219,7 @@ async fn a_doubt_is_ended_though_no_node_ever_answers_again() {
                 outcome: Some(resolve_payment_request::Outcome::Failed(Failed {})),
                 confirm_node_unreachable: true,
                 confirm_payee_unpaid: true,
+                confirm_stranded: false,
                 operator: "ann".into(),
                 reason: "its channels are closed".into(),
             };

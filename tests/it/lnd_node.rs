@@ -184,7 +184,7 @@ async fn a_refused_send_is_an_error() {
     let lnd = ScriptedLnd::start().await;
     lnd.on_send([refuse(Code::Unknown, "macaroon has expired")]);
     match &send(&lnd.client()).await[..] {
-        [SendUpdate::Error(NodeError::Refused(text))] => {
+        [SendUpdate::Refused(NodeError::Refused(text))] => {
             assert_eq!(text, "Unknown: macaroon has expired");
         }
         other => panic!("{other:?}"),
@@ -198,7 +198,7 @@ async fn a_stream_that_ends_too_early_is_an_error() {
     let updates = send(&lnd.client()).await;
     assert!(matches!(
         updates[..],
-        [SendUpdate::Record(_), SendUpdate::Error(NodeError::Garbled(_))]
+        [SendUpdate::Record(_), SendUpdate::Lost(NodeError::Garbled(_))]
     ));
 }
 
@@ -212,7 +212,7 @@ async fn a_stream_that_is_cut_is_an_error() {
 
     lnd.cut();
     let lost = updates.next().await;
-    assert!(matches!(lost, Some(SendUpdate::Error(NodeError::Unreachable(_)))), "{lost:?}");
+    assert!(matches!(lost, Some(SendUpdate::Lost(NodeError::Unreachable(_)))), "{lost:?}");
     assert!(updates.next().await.is_none());
 }
 
@@ -223,7 +223,7 @@ async fn a_message_that_is_too_long_is_an_error() {
     huge.payment_preimage = "0".repeat(33 << 20);
     lnd.on_send([ended_after([huge])]);
     let updates = send(&lnd.client()).await;
-    assert!(matches!(updates[..], [SendUpdate::Error(_)]), "{updates:?}");
+    assert!(matches!(updates[..], [SendUpdate::Lost(_)]), "{updates:?}");
 }
 
 #[tokio::test]
@@ -257,7 +257,7 @@ async fn nothing_is_sent_to_another_node() {
     reconnected(&node, first).await.unwrap();
 
     match &send(&node).await[..] {
-        [SendUpdate::Error(NodeError::OtherNode { found, expected })] => {
+        [SendUpdate::Unsent(NodeError::OtherNode { found, expected })] => {
             assert_eq!((found.as_str(), expected.as_str()), (OTHER_NODE, NODE));
         }
         other => panic!("{other:?}"),
@@ -275,7 +275,7 @@ async fn nothing_is_asked_on_another_network() {
         other => panic!("{other:?}"),
     }
     let updates = send(&node).await;
-    assert!(matches!(updates[..], [SendUpdate::Error(NodeError::WrongNetwork { .. })]));
+    assert!(matches!(updates[..], [SendUpdate::Unsent(NodeError::WrongNetwork { .. })]));
     assert!(lnd.calls().iter().all(|call| call.method == "GetInfo"));
 }
 

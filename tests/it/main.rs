@@ -67,5 +67,6 @@ mod shutdown;
 #[path = "../sim/mod.rs"]
 mod sim;
 mod simulation;
+mod stalls;
 mod telling;
 mod traces;

@@ -21,7 +21,7 @@ use withdrawd::{
     node::simulated::preimage_of,
     ports::{
         Connection, Introduction, LightningNode, ListedPayment, LookUp, NodeError, NodeHealth,
-        NodeTraits, PaymentsPage, PaymentsQuery, SendOrder, SendStream, SendUpdate,
+        NodeTraits, PaymentsPage, PaymentsQuery, SendOrder, SendStream, SendUpdate, WitnessOrder,
     },
     runtime::Clock,
 };
@@ -53,6 +53,17 @@ pub enum Fate {
     PaidBySomebodyElse,
 }
 
+/// What it was asked for.
+enum Wanted {
+    Payment(SendOrder),
+    Witness(WitnessOrder),
+}
+
+struct Waiting {
+    order: Wanted,
+    tell: mpsc::UnboundedSender<SendUpdate>,
+}
+
 #[derive(Default)]
 struct Book {
     records: HashMap<PaymentHash, Record>,
@@ -63,11 +74,24 @@ struct Book {
     held: HashMap<PaymentHash, (Preimage, Option<mpsc::UnboundedSender<SendUpdate>>)>,
     /// In flight by their records alone.
     without_htlc: HashSet<PaymentHash>,
+    /// Its database takes no writes.
+    stalled: bool,
+    /// What waits for them, with the listeners.
+    waiting: Vec<Waiting>,
+    witnesses: usize,
     /// In the order in which the records were made, with their invoices.
     made: Vec<(PaymentHash, String)>,
 }
 
 impl Book {
+    /// Keeps a request until the database takes writes. False if it takes them.
+    fn wait(&mut self, order: Wanted, tell: &mpsc::UnboundedSender<SendUpdate>) -> bool {
+        if self.stalled {
+            self.waiting.push(Waiting { order, tell: tell.clone() });
+        }
+        self.stalled
+    }
+
     fn keep(&mut self, record: Record, invoice: &str) {
         self.made.push((record.payment_hash, invoice.to_owned()));
         self.records.insert(record.payment_hash, record);
@@ -267,23 +291,32 @@ impl ModelNode {
     }
 
     fn receive(&self, order: &SendOrder) -> Vec<SendUpdate> {
-        let error = |text: &str| SendUpdate::Error(NodeError::Refused(text.into()));
+        let now = self.clock.now();
+        if now > order.send_deadline {
+            self.book(|book| {
+                book.fates.pop_front();
+                book.sends.push(order.clone());
+            });
+            return vec![refused("macaroon has expired")];
+        }
+        self.store(order)
+    }
+
+    /// The deadline was checked: the payment is looked up, stored, and made.
+    fn store(&self, order: &SendOrder) -> Vec<SendUpdate> {
         let now = self.clock.now();
         self.book(|book| {
             let fate = book.fates.pop_front().unwrap_or(Fate::Pay);
             if fate == Fate::LoseRequest {
-                return vec![SendUpdate::Error(NodeError::Timeout)];
+                return vec![SendUpdate::Lost(NodeError::Timeout)];
             }
             if fate == Fate::Delay {
                 book.delayed.push(order.clone());
-                return vec![SendUpdate::Error(NodeError::Timeout)];
+                return vec![SendUpdate::Lost(NodeError::Timeout)];
             }
             book.sends.push(order.clone());
-            if now > order.send_deadline {
-                return vec![error("macaroon has expired")];
-            }
             if fate == Fate::Refuse {
-                return vec![error("self-payments not allowed")];
+                return vec![refused("self-payments not allowed")];
             }
             let known = book.records.get(&order.payment_hash);
             if known.is_some_and(|known| !matches!(known.state, RecordState::Failed(_))) {
@@ -318,17 +351,75 @@ impl ModelNode {
                 RecordState::InFlight => {
                     book.held.insert(order.payment_hash, (preimage, None));
                 }
-                RecordState::Failed(_) => {}
+                RecordState::Failed(_) | RecordState::ResultLost => {}
             }
             if fate == Fate::PaidBySomebodyElse {
                 vec![SendUpdate::AlreadyExists]
             } else if told {
                 vec![SendUpdate::Record(record)]
             } else {
-                vec![SendUpdate::Error(NodeError::Timeout)]
+                vec![SendUpdate::Lost(NodeError::Timeout)]
             }
         })
     }
+
+    /// From here on its database takes no writes, while it answers everything else: what it is asked to
+    /// pay waits inside, with its deadline checked.
+    pub fn stall(&self) {
+        self.book(|book| book.stalled = true);
+    }
+
+    /// The database takes writes again: what waited is stored, in order.
+    pub fn unstall(&self) {
+        let waiting = self.book(|book| {
+            book.stalled = false;
+            std::mem::take(&mut book.waiting)
+        });
+        for Waiting { order, tell } in waiting {
+            let updates = match &order {
+                Wanted::Payment(order) => self.store(order),
+                Wanted::Witness(order) => self.store_witness(order),
+            };
+            for update in updates {
+                // Its listener may be gone.
+                let _ = tell.send(update);
+            }
+        }
+    }
+
+    /// How many requests wait for the database.
+    pub fn waiting(&self) -> usize {
+        self.book(|book| book.waiting.len())
+    }
+
+    /// How often it was asked for a write witness.
+    pub fn witnesses(&self) -> usize {
+        self.book(|book| book.witnesses)
+    }
+
+    fn store_witness(&self, order: &WitnessOrder) -> Vec<SendUpdate> {
+        let record = Record {
+            payment_hash: order.keys.payment_hash,
+            amount: Msat::new(1000).unwrap(),
+            created: self.clock.now(),
+            state: RecordState::Failed(FailureReason::NoRoute),
+        };
+        self.book(|book| book.keep(record.clone(), ""));
+        vec![SendUpdate::Record(record)]
+    }
+}
+
+fn refused(text: &str) -> SendUpdate {
+    SendUpdate::Refused(NodeError::Refused(text.into()))
+}
+
+fn told(update: SendUpdate) -> SendStream {
+    Box::pin(stream::iter([update]))
+}
+
+/// What is heard, as long as it is told.
+fn heard(hear: mpsc::UnboundedReceiver<SendUpdate>) -> SendStream {
+    Box::pin(stream::unfold(hear, |mut hear| async move { Some((hear.recv().await?, hear)) }))
 }
 
 #[async_trait]
@@ -392,33 +483,55 @@ impl LightningNode for ModelNode {
 
     async fn send(&self, order: SendOrder) -> SendStream {
         if let Err(error) = self.reach() {
-            return Box::pin(stream::iter([SendUpdate::Error(error)]));
+            return told(SendUpdate::Unsent(error));
         }
         if order.node != self.identity() {
             let (found, expected) = (self.identity(), order.node);
-            let error = NodeError::OtherNode { found, expected };
-            return Box::pin(stream::iter([SendUpdate::Error(error)]));
+            return told(SendUpdate::Unsent(NodeError::OtherNode { found, expected }));
         }
         if self.restarts_next.swap(false, Ordering::SeqCst) {
             self.restart();
         }
         if order.connection != self.connection() {
-            let error = SendUpdate::Error(NodeError::OtherConnection);
-            return Box::pin(stream::iter([error]));
+            return told(SendUpdate::Unsent(NodeError::OtherConnection));
         }
         let asking = self.asked.to_pay();
-        let updates = self.receive(&order);
         let (tell, hear) = mpsc::unbounded_channel();
-        for update in updates {
-            let _ = tell.send(update);
-        }
-        self.book(|book| {
-            if let Some((_, listener)) = book.held.get_mut(&order.payment_hash) {
-                listener.get_or_insert(tell);
+        let waits = self.clock.now() <= order.send_deadline
+            && self.book(|book| book.wait(Wanted::Payment(order.clone()), &tell));
+        if !waits {
+            for update in self.receive(&order) {
+                let _ = tell.send(update);
             }
-        });
+            self.book(|book| {
+                if let Some((_, listener)) = book.held.get_mut(&order.payment_hash) {
+                    listener.get_or_insert(tell);
+                }
+            });
+        }
         Box::pin(stream::unfold((hear, asking), |(mut hear, asking)| async move {
             Some((hear.recv().await?, (hear, asking)))
         }))
+    }
+
+    async fn witness(&self, order: WitnessOrder) -> SendStream {
+        if let Err(error) = self.reach() {
+            return told(SendUpdate::Unsent(error));
+        }
+        if order.node != self.identity() {
+            let (found, expected) = (self.identity(), order.node);
+            return told(SendUpdate::Unsent(NodeError::OtherNode { found, expected }));
+        }
+        let (tell, hear) = mpsc::unbounded_channel();
+        let waits = self.book(|book| {
+            book.witnesses += 1;
+            book.wait(Wanted::Witness(order.clone()), &tell)
+        });
+        if !waits {
+            for update in self.store_witness(&order) {
+                let _ = tell.send(update);
+            }
+        }
+        heard(hear)
     }
 }

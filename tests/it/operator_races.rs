@@ -11,7 +11,7 @@ use withdrawd::{
     pb::{payment::State, withdraw::Status as WithdrawStatus},
     ports::{
         Introduction, LightningNode, LookUp, NoMeter, NodeError, NodeHealth, NodeTraits,
-        PaymentsPage, PaymentsQuery, SendOrder, SendStream,
+        PaymentsPage, PaymentsQuery, SendOrder, SendStream, WitnessOrder,
     },
     runtime::{Clock, Runtime, SystemEntropy, Task, TokioSpawner},
     service::{NodeTrust, Payer, PaymentService, ServiceError},
@@ -70,6 +70,10 @@ impl LightningNode for Slow {
         self.node.send(order).await
     }
 
+    async fn witness(&self, order: WitnessOrder) -> SendStream {
+        self.node.witness(order).await
+    }
+
     async fn health(&self) -> Result<NodeHealth, NodeError> {
         self.node.health().await
     }
@@ -124,7 +128,11 @@ async fn a_payer_that_learns_the_end_first_wins() {
             id: doubt.payment.clone(),
             operator: "alice".into(),
             reason: "the node knows nothing of it".into(),
-            outcome: Some(OutcomeDraft::Failed { node_unreachable: false, payee_unpaid: true }),
+            outcome: Some(OutcomeDraft::Failed {
+                node_unreachable: false,
+                payee_unpaid: true,
+                stranded: false,
+            }),
         };
         let refused = service.resolve(draft).await.unwrap_err();
         assert!(matches!(refused, ServiceError::Unresolvable(_)), "{refused:?}");

@@ -71,6 +71,7 @@ impl Doubt {
             outcome: Some(Outcome::Failed(Failed {})),
             confirm_node_unreachable: node_unreachable,
             confirm_payee_unpaid: payee_unpaid,
+            confirm_stranded: false,
         }
     }
 
@@ -280,7 +281,7 @@ async fn a_send_that_may_still_arrive_is_waited_for() {
             let _ = resolve(&bench, doubt.as_failed(false, false)).await;
         }
         let resolved = resolve(&bench, doubt.as_failed(false, true)).await.unwrap();
-        assert_eq!(resolved.sends[0].answer(), Answer::Error);
+        assert_eq!(resolved.sends[0].answer(), Answer::Unspecified);
         assert_eq!(resolved.state(), State::Failed);
     })
     .await;

@@ -328,6 +328,8 @@ impl Inner {
             OperatorReason::Vanished => did(&[Fault::Forgotten, Fault::Wiped, Fault::Switched]),
             OperatorReason::NodeChanged => did(&[Fault::Switched]),
             OperatorReason::NodeForgot => did(&[Fault::Wiped, Fault::Forgotten]),
+            OperatorReason::SendUnanswered => did(&[Fault::Stalled]),
+            OperatorReason::ResultLost => did(&[Fault::ResultLost]),
         }
     }
 }

@@ -28,11 +28,12 @@ impl Inner {
                 }
             }
             Step::Store { request } => {
-                let checked = self.node.requests.get(request).is_some_and(is_checked);
-                if checked {
+                let stored =
+                    self.node.requests.get(request).is_some_and(is_checked) && !self.node.stalled;
+                if stored {
                     self.store(request);
                 }
-                checked
+                stored
             }
             Step::Refuse { request } => {
                 self.may_arrive(request) && {
@@ -65,6 +66,13 @@ impl Inner {
     /// What befalls the node itself.
     fn befall(&mut self, step: Step) -> bool {
         match step {
+            Step::Stall { on } => {
+                let changes = self.node.stalled != on;
+                if changes {
+                    self.stall(on);
+                }
+                changes
+            }
             Step::NodeRestart => {
                 self.lose_requests();
                 self.node.disconnect(true);
@@ -120,6 +128,9 @@ impl Inner {
         for request in self.node.requests.iter_mut().filter(|request| request.to == endpoint) {
             request.over = true;
         }
+        for witness in self.node.witnesses.iter_mut().filter(|witness| witness.to == endpoint) {
+            witness.over = true;
+        }
     }
 
     /// Of a doubled request one copy must not arrive when the payment has failed already, and its
@@ -162,6 +173,9 @@ impl Inner {
     /// All faults of the node end: it answers, is itself, and has its memory back.
     pub fn heal_node(&mut self) {
         self.pause_ms = None;
+        if self.node.stalled {
+            self.stall(false);
+        }
         self.node.reachable = true;
         if self.node.endpoint != 0 {
             self.node.endpoint = 0;

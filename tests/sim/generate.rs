@@ -31,6 +31,8 @@ pub struct Profile {
     answers_lost: bool,
     slow_sends: bool,
     refusals: bool,
+    stalls: bool,
+    loses_results: bool,
     unreachable: bool,
     lies: bool,
     doubles: bool,
@@ -57,6 +59,8 @@ impl Profile {
             answers_lost: rng.chance(often),
             slow_sends: rng.chance(often),
             refusals: rng.chance(40),
+            stalls: rng.chance(25),
+            loses_results: rng.chance(seldom),
             unreachable: rng.chance(30),
             lies: rng.chance(seldom),
             doubles: rng.chance(seldom),
@@ -261,6 +265,10 @@ fn the_network(history: &History, profile: &Profile, rng: &mut Rng, from: &mut W
         if inner.is_pending(invoice) {
             let end = rng.pick(&[End::Settled, End::Settled, End::NoRoute, End::Refused]);
             from.add(8, Step::Finish { invoice, end });
+            if profile.loses_results {
+                let end = rng.pick(&[End::SettledAndLost, End::FailedAndLost]);
+                from.add(3, Step::Finish { invoice, end });
+            }
         }
         if profile.foreign && rng.chance(20) {
             from.add(1, Step::Foreign { invoice });
@@ -283,6 +291,12 @@ fn the_machines(history: &History, profile: &Profile, rng: &mut Rng, from: &mut 
         }
     }
     from.add(1, Step::NodeRestart);
+    let stalled = history.world.lock().node.stalled;
+    if stalled {
+        from.add(2, Step::Stall { on: false });
+    } else if profile.stalls {
+        from.add(4, Step::Stall { on: true });
+    }
     let reachable = history.world.lock().node.reachable;
     if !reachable {
         from.add(8, Step::NodeReachable { reachable: true });

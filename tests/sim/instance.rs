@@ -35,11 +35,11 @@ impl Memory {
 
     /// Whether an attempt may not be closed yet.
     pub fn forbids(&self, advance: &Advance) -> bool {
-        let Some(at) = advance.closes_at() else { return false };
-        self.locked(|memory| match memory.met {
-            Some((_, inherited)) => inherited.is_some_and(|held| held.forbids(advance, at)),
-            None => true,
-        })
+        advance.closes()
+            && self.locked(|memory| {
+                let met = memory.met.map(|(server, _)| server.0);
+                met.is_none() || met != advance.decided_on
+            })
     }
 
     /// A commit was told to be durable.
@@ -114,8 +114,12 @@ impl Integrity for GatedStore {
         self.memory.locked(|memory| memory.met = Some((server, inherited)));
     }
 
-    fn inherited(&self) -> Option<Inherited> {
-        self.memory.locked(|memory| memory.met.and_then(|(_, inherited)| inherited))
+    fn met(&self) -> Option<(Server, Option<Inherited>)> {
+        self.memory.locked(|memory| memory.met)
+    }
+
+    async fn last_send(&self) -> Result<i64, StoreError> {
+        self.read("last_send", self.inner().last_send()).await
     }
 
     async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError> {

@@ -33,10 +33,14 @@ pub enum Mutation {
     AnyNodeCounts,
     /// NEEDS_OPERATOR does not hold its request.
     DoubtDoesNotHold,
+    /// A send that was never answered is over when its time has passed.
+    ClockEndsAll,
+    /// A failure whose HTLC's result was lost is a failure like any other.
+    LostResultIsFailure,
 }
 
 impl Mutation {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::ReopenOnTimeout,
         Self::SendBeforeCommit,
         Self::NoLookUp,
@@ -46,6 +50,8 @@ impl Mutation {
         Self::LostCommitIsFailure,
         Self::AnyNodeCounts,
         Self::DoubtDoesNotHold,
+        Self::ClockEndsAll,
+        Self::LostResultIsFailure,
     ];
 
     pub fn parse(name: &str) -> Option<Self> {
@@ -74,7 +80,7 @@ impl Mutation {
         let mut options = options;
         if mutation == Some(Self::RebindAtOnce) {
             options.limits.node_slack = Millis::from_secs(-1_000_000);
-            options.limits.max_errors = 0;
+            options.limits.max_refusals = 0;
         }
         options
     }
@@ -92,6 +98,9 @@ impl Mutation {
     ) -> Result<LookUp, NodeError> {
         match (mutation, found) {
             (Some(Self::NoLookUp), Ok(found)) => Ok(LookUp { record: None, ..found }),
+            (Some(Self::LostResultIsFailure), Ok(found)) => {
+                Ok(LookUp { record: found.record.map(lost_is_failure), ..found })
+            }
             (Some(Self::ReopenOnTimeout), Err(error)) => {
                 let inner = world.lock();
                 let invoice = inner.node.invoice_of(hash).ok_or(error)?;
@@ -113,12 +122,18 @@ impl Mutation {
         hash: PaymentHash,
         stream: SendStream,
     ) -> SendStream {
+        if mutation == Some(Self::LostResultIsFailure) {
+            return Box::pin(stream.map(|update| match update {
+                SendUpdate::Record(record) => SendUpdate::Record(lost_is_failure(record)),
+                update => update,
+            }));
+        }
         if mutation != Some(Self::ReopenOnTimeout) {
             return stream;
         }
         let world = std::sync::Arc::clone(world);
         Box::pin(stream.map(move |update| match update {
-            SendUpdate::Error(_) => {
+            SendUpdate::Refused(_) | SendUpdate::Unsent(_) | SendUpdate::Lost(_) => {
                 let inner = world.lock();
                 let amount = inner
                     .node
@@ -130,6 +145,10 @@ impl Mutation {
             }
             update => update,
         }))
+    }
+
+    pub fn clock_ends_all(mutation: Option<Self>) -> bool {
+        matches!(mutation, Some(Self::ClockEndsAll | Self::RebindAtOnce))
     }
 
     pub fn lost_commit(mutation: Option<Self>, error: StoreError) -> StoreError {
@@ -154,6 +173,13 @@ impl Mutation {
     }
 }
 
+fn lost_is_failure(mut record: Record) -> Record {
+    if record.state == RecordState::ResultLost {
+        record.state = RecordState::Failed(FailureReason::NodeError);
+    }
+    record
+}
+
 /// A failure that was to be noted closes the attempt instead.
 fn close_on_first_failure(advance: &Advance, database: &Database) -> Advance {
     let Some(reason) = advance.payment.noted.filter(|_| advance.payment.state.is_open()) else {
@@ -173,7 +199,8 @@ fn close_on_first_failure(advance: &Advance, database: &Database) -> Advance {
     };
     let now = found.withdraw.modified;
     let next = payment.follow(Next::Fail(reason), found.withdraw, &reopening, now);
-    Advance { answered: advance.answered, due_at: advance.due_at, ..next }
+    let Advance { answered, due_at, decided_on, .. } = *advance;
+    Advance { answered, due_at, decided_on, ..next }
 }
 
 /// The request is let go when its attempt is in doubt.

@@ -19,7 +19,7 @@ use withdrawd::{
 
 use super::{
     step::End,
-    world::{BEGIN, Inner},
+    world::{BEGIN, Fault, Inner},
 };
 
 /// How long the node may take from checking a deadline to storing the payment, by the contract.
@@ -57,7 +57,7 @@ pub struct Request {
     /// Which of the two nodes it goes to.
     pub to: usize,
     pub stream: Option<usize>,
-    /// When the node checked its deadline: it stores the payment later.
+    /// When the node checked its deadline, and the invoice's expiry: it stores the payment later.
     pub checked_ms: Option<i64>,
     /// It takes no effect any more.
     pub over: bool,
@@ -70,7 +70,10 @@ pub struct Request {
 pub enum Said {
     Record(Record),
     AlreadyExists,
-    Error(&'static str),
+    /// An error of the node's own.
+    Refused(&'static str),
+    /// The connection broke.
+    Lost(&'static str),
     End,
 }
 
@@ -93,7 +96,19 @@ pub struct Settled {
     pub foreign: bool,
 }
 
+/// A request for a write witness, at the first node or the second.
+#[derive(Clone, Debug)]
+pub struct WitnessRequest {
+    pub record: Record,
+    pub to: usize,
+    pub stream: usize,
+    pub over: bool,
+}
+
 pub struct Node {
+    /// Its database takes no writes: what it has checked waits, in order.
+    pub stalled: bool,
+    pub witnesses: Vec<WitnessRequest>,
     pub invoices: Vec<Facts>,
     pub reachable: bool,
     /// The store knows that the first one pays.
@@ -120,6 +135,8 @@ pub fn identity(node: usize) -> NodeId {
 impl Node {
     pub fn new() -> Self {
         Self {
+            stalled: false,
+            witnesses: Vec::new(),
             invoices: Vec::new(),
             reachable: true,
             is_known: false,
@@ -143,7 +160,8 @@ impl Node {
     pub fn is_pending_or_paid(&self, invoice: usize) -> bool {
         let known = self.records.iter().chain(&self.wiped).filter_map(|book| book.get(&invoice));
         known.into_iter().any(|entry| {
-            entry.owner != Owner::Foreign && !matches!(entry.record.state, RecordState::Failed(_))
+            let failed = matches!(entry.record.state, RecordState::Failed(_));
+            entry.owner != Owner::Foreign && !failed
         })
     }
 
@@ -165,7 +183,7 @@ impl Node {
         let wire = &mut self.wires[wire];
         if wire.open {
             wire.told.clear();
-            wire.heard.push_back(if error { Said::Error("the stream broke") } else { Said::End });
+            wire.heard.push_back(if error { Said::Lost("the stream broke") } else { Said::End });
             wire.open = false;
             if let Some(waker) = wire.waker.take() {
                 waker.wake();
@@ -203,7 +221,9 @@ impl Inner {
         let asked = self.node.requests[request].clone();
         if self.node_now() > asked.order.send_deadline {
             self.refuse(request, "macaroon has expired");
-        } else if slow && (self.outside || !asked.copy) {
+        } else if self.node_now() > self.node.invoices[asked.invoice].expires_at {
+            self.refuse(request, "invoice expired");
+        } else if slow && (self.outside || !asked.copy) || self.node.stalled {
             self.node.requests[request].checked_ms = Some(self.now_ms);
         } else {
             self.store(request);
@@ -214,19 +234,18 @@ impl Inner {
     pub fn refuse(&mut self, request: usize, why: &'static str) {
         let stream = self.node.requests[request].stream;
         self.node.requests[request].over = true;
-        self.node.tell(stream, Said::Error(why));
+        self.node.tell(stream, Said::Refused(why));
     }
 
     /// The node looks into its records, and starts to pay.
     pub fn store(&mut self, request: usize) {
         let asked = self.node.requests[request].clone();
-        if self.node_now() > self.node.invoices[asked.invoice].expires_at {
-            return self.refuse(request, "invoice expired");
-        }
         self.node.requests[request].over = true;
         let known = |book: &BTreeMap<usize, Entry>| {
             let known = book.get(&asked.invoice);
-            known.is_some_and(|known| !matches!(known.record.state, RecordState::Failed(_)))
+            // What lnd calls failed can be started anew, whatever it has lost.
+            let failed = |state| matches!(state, RecordState::Failed(_) | RecordState::ResultLost);
+            known.is_some_and(|known| !failed(known.record.state))
         };
         if known(&self.node.records[asked.to]) {
             return self.node.tell(asked.stream, Said::AlreadyExists);
@@ -243,8 +262,11 @@ impl Inner {
         self.node.records[asked.to].insert(asked.invoice, Entry { record, owner });
     }
 
-    /// What was checked is stored before the node's time for it is over.
+    /// What was checked is stored before the node's time for it is over, unless it stores nothing.
     pub fn node_reaches_now(&mut self) {
+        if self.node.stalled {
+            return;
+        }
         for request in 0..self.node.requests.len() {
             let asked = &self.node.requests[request];
             if let (Some(checked_ms), false) = (asked.checked_ms, asked.over)
@@ -257,18 +279,53 @@ impl Inner {
         }
     }
 
+    /// The node's database takes no writes any more, or takes them again: what has waited for longer than
+    /// the node's slack is stored first, then what was begun later.
+    pub fn stall(&mut self, on: bool) {
+        self.node.stalled = on;
+        if on {
+            self.faults.insert(Fault::Stalled);
+            return;
+        }
+        for request in 0..self.node.requests.len() {
+            let asked = &self.node.requests[request];
+            if asked.checked_ms.is_some_and(|ms| self.now_ms >= ms + NODE_SLACK_MS) && !asked.over {
+                self.store(request);
+            }
+        }
+        for witness in 0..self.node.witnesses.len() {
+            self.store_witness(witness);
+        }
+    }
+
+    /// A payment that cannot succeed is stored, and fails.
+    pub fn store_witness(&mut self, witness: usize) {
+        let asked = &mut self.node.witnesses[witness];
+        if !std::mem::replace(&mut asked.over, true) {
+            let (stream, record) = (asked.stream, asked.record.clone());
+            self.node.tell(Some(stream), Said::Record(record));
+        }
+    }
+
     /// A payment ends at a node that is paying it. False if none is.
     pub fn finish(&mut self, invoice: usize, end: End) -> bool {
         let paid = self.node.settled.iter().any(|settled| settled.invoice == invoice);
         // A payee takes the money of an invoice once.
-        let end = if paid { End::Refused } else { end };
+        let end = match end {
+            End::Settled | End::SettledAndLost if paid => End::Refused,
+            end => end,
+        };
         let fee = Msat::new(1).unwrap();
         let preimage = self.node.invoices[invoice].preimage;
         let state = match end {
             End::Settled => RecordState::Succeeded { preimage, fee },
             End::NoRoute => RecordState::Failed(FailureReason::NoRoute),
             End::Refused => RecordState::Failed(FailureReason::IncorrectPaymentDetails),
+            End::SettledAndLost | End::FailedAndLost => RecordState::ResultLost,
         };
+        if state == RecordState::ResultLost {
+            self.faults.insert(Fault::ResultLost);
+        }
         let books = self.node.records.iter_mut().chain(&mut self.node.wiped);
         let pending = books
             .filter_map(|book| book.get_mut(&invoice))
@@ -276,7 +333,7 @@ impl Inner {
         let Some(entry) = pending else { return false };
         entry.record.state = state;
         let (owner, record) = (entry.owner, entry.record.clone());
-        if end == End::Settled {
+        if matches!(end, End::Settled | End::SettledAndLost) {
             let foreign = owner == Owner::Foreign;
             self.node.settled.push(Settled { invoice, foreign });
             self.check_settled(invoice);

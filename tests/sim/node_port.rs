@@ -10,18 +10,18 @@ use async_trait::async_trait;
 use futures_util::{Stream, stream};
 use withdrawd::{
     domain::{
-        Msat, Network, PaymentHash, Preimage,
+        FailureReason, Msat, Network, PaymentHash, Preimage,
         payment::{Record, RecordState},
     },
     ports::{
         Connection, Introduction, LightningNode, ListedPayment, LookUp, NodeError, NodeHealth,
-        NodeTraits, PaymentsPage, PaymentsQuery, SendOrder, SendStream, SendUpdate,
+        NodeTraits, PaymentsPage, PaymentsQuery, SendOrder, SendStream, SendUpdate, WitnessOrder,
     },
 };
 
 use super::{
     mutation::Mutation,
-    node::{Request, Said, Wire, identity},
+    node::{Request, Said, Wire, WitnessRequest, identity},
     step::{Call, How, Kind},
     store::Deferred,
     world::{Fault, Inner, World},
@@ -36,7 +36,8 @@ pub struct GatedNode {
 }
 
 fn call(name: &'static str) -> Call {
-    Call { kind: if name == "send" { Kind::Send } else { Kind::Ask }, name }
+    let kind = if matches!(name, "send" | "witness") { Kind::Send } else { Kind::Ask };
+    Call { kind, name }
 }
 
 fn silent() -> NodeError {
@@ -135,13 +136,63 @@ impl LightningNode for GatedNode {
         self.world.answer(call, how).await;
         let heard: SendStream = match sent {
             Ok(wire) => Box::pin(Heard { world: Arc::clone(&self.world), wire }),
-            Err(error) => Box::pin(stream::iter([SendUpdate::Error(error)])),
+            Err(unheard) => Box::pin(stream::iter([unheard])),
         };
         Mutation::heard(self.mutation, &self.world, hash, heard)
+    }
+
+    async fn witness(&self, order: WitnessOrder) -> SendStream {
+        let call = call("witness");
+        let how = self.world.pass(call).await;
+        let shown = Mutation::shows(self.mutation, self.world.lock().node.endpoint);
+        let asked = self.world.lock().witness(&order, how, shown);
+        self.world.answer(call, how).await;
+        match asked {
+            Ok(wire) => Box::pin(Heard { world: Arc::clone(&self.world), wire }),
+            Err(unheard) => Box::pin(stream::iter([unheard])),
+        }
     }
 }
 
 impl Inner {
+    /// A request for a write witness: it never stays on its way.
+    fn witness(
+        &mut self,
+        order: &WitnessOrder,
+        how: How,
+        shown: usize,
+    ) -> Result<usize, SendUpdate> {
+        if !self.node.reachable || order.node != identity(shown) {
+            return Err(SendUpdate::Unsent(silent()));
+        }
+        if how == How::NotDone {
+            self.faults.insert(Fault::Stalled);
+            return Err(SendUpdate::Lost(NodeError::Timeout));
+        }
+        let wire = self.node.wires.len();
+        self.node.wires.push(Wire { open: true, ..Wire::default() });
+        if self.node_now() > order.send_deadline {
+            self.node.tell(Some(wire), Said::Refused("macaroon has expired"));
+            return Ok(wire);
+        }
+        let record = Record {
+            payment_hash: order.keys.payment_hash,
+            amount: Msat::new(1000).unwrap(),
+            created: self.node_now(),
+            state: RecordState::Failed(FailureReason::NoRoute),
+        };
+        let to = self.node.endpoint;
+        self.node.witnesses.push(WitnessRequest { record, to, stream: wire, over: false });
+        if !self.node.stalled {
+            self.store_witness(self.node.witnesses.len() - 1);
+        }
+        if matches!(how, How::LostAfter | How::Adrift) {
+            self.faults.insert(Fault::Stalled);
+            self.node.cut(wire, true);
+        }
+        Ok(wire)
+    }
+
     fn listed(&self, query: &PaymentsQuery) -> Vec<ListedPayment> {
         let known = self.node.records[self.node.endpoint].iter();
         let listed = known.map(|(invoice, entry)| ListedPayment {
@@ -179,23 +230,25 @@ impl Inner {
     }
 
     /// A request leaves the process: it is on its way, lost, or at the node already.
-    fn send(&mut self, order: SendOrder, how: How, shown: usize) -> Result<usize, NodeError> {
+    fn send(&mut self, order: SendOrder, how: How, shown: usize) -> Result<usize, SendUpdate> {
         if !self.node.reachable {
-            return Err(silent());
+            return Err(SendUpdate::Unsent(silent()));
         }
         let to = self.node.endpoint;
         if order.node != identity(shown) {
-            return Err(NodeError::OtherNode { found: identity(shown), expected: order.node });
+            let other = NodeError::OtherNode { found: identity(shown), expected: order.node };
+            return Err(SendUpdate::Unsent(other));
         }
         if order.connection != Connection(self.node.connection) {
-            return Err(NodeError::OtherConnection);
+            return Err(SendUpdate::Unsent(NodeError::OtherConnection));
         }
         self.check_sent(&order);
         let Some(invoice) = self.node.invoice_of(order.payment_hash) else {
-            return Err(NodeError::Garbled("no invoice of this history".into()));
+            let error = NodeError::Garbled("no invoice of this history".into());
+            return Err(SendUpdate::Lost(error));
         };
         if how == How::NotDone {
-            return Err(NodeError::Timeout);
+            return Err(SendUpdate::Lost(NodeError::Timeout));
         }
         let wire = self.node.wires.len();
         self.node.wires.push(Wire { open: true, ..Wire::default() });
@@ -228,8 +281,11 @@ impl Stream for Heard {
         match wire.heard.pop_front() {
             Some(Said::Record(record)) => Poll::Ready(Some(SendUpdate::Record(record))),
             Some(Said::AlreadyExists) => Poll::Ready(Some(SendUpdate::AlreadyExists)),
-            Some(Said::Error(why)) => {
-                Poll::Ready(Some(SendUpdate::Error(NodeError::Refused(why.into()))))
+            Some(Said::Refused(why)) => {
+                Poll::Ready(Some(SendUpdate::Refused(NodeError::Refused(why.into()))))
+            }
+            Some(Said::Lost(why)) => {
+                Poll::Ready(Some(SendUpdate::Lost(NodeError::Unreachable(why.into()))))
             }
             Some(Said::End) => Poll::Ready(None),
             None => {

@@ -69,7 +69,9 @@ impl Replica {
         let meter = || Arc::new(NoMeter);
         let payer = Payer::new(stores(), nodes(), runtimes(), trusts(), options, meter());
         let limits = (rules.paying, rules.fees);
-        let heartbeats = Heartbeats::new(stores(), nodes(), trusts(), limits, runtimes());
+        let witness = (trusts(), payer.write_witness());
+        let overdue = options.answer_overdue;
+        let heartbeats = Heartbeats::new(stores(), nodes(), witness, limits, overdue, runtimes());
         let guard_options = CONFIG.guard_options().unwrap();
         let guard = Guard::new(stores(), nodes(), trusts(), runtimes(), guard_options);
         let reach = CONFIG.schedule().unwrap().reach;

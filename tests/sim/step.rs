@@ -58,6 +58,10 @@ pub enum End {
     NoRoute,
     /// A hold invoice that was cancelled, say.
     Refused,
+    /// The payee has the money, but the node has lost the HTLC's result, and calls it failed.
+    SettledAndLost,
+    /// The same, and the payee has nothing.
+    FailedAndLost,
 }
 
 /// A step of a history. One that cannot be made any more, since others were taken out, is passed over.
@@ -176,6 +180,10 @@ pub enum Step {
         replica: usize,
     },
     NodeRestart,
+    /// The node's database takes no writes, while it answers everything else; or takes them again.
+    Stall {
+        on: bool,
+    },
     NodeReachable {
         reachable: bool,
     },

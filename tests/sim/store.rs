@@ -11,11 +11,12 @@ use withdrawd::{
     domain::{
         Change, Claim, Event, Halt, KeyId, ListQuery, NodeId, PaymentHash, PaymentId, SecretHash,
         Timestamp, Withdraw, WithdrawId, WithdrawView,
-        payment::{Advance, PaymentEntry, PaymentQuery},
+        payment::{Advance, PaymentEntry, PaymentQuery, Unanswered},
     },
     ports::{
         ClaimOutcome, Claims, Connections, CreateOutcome, Events, Introduction, Lane, Leased,
-        Nodes, OpenPayments, Payments, Schema, StoreError, Upkeep, Withdraws,
+        NewWitness, Nodes, OpenPayments, Payments, Schema, StoreError, Upkeep, Withdraws,
+        Witnesses,
     },
 };
 
@@ -256,6 +257,52 @@ impl Payments for GatedStore {
         but: PaymentId,
     ) -> Result<Option<PaymentHash>, StoreError> {
         self.read("newest_known", self.inner().newest_known(node, but)).await
+    }
+}
+
+#[async_trait]
+impl Witnesses for GatedStore {
+    async fn is_witnessed(&self, node: &NodeId, sends: &Unanswered) -> Result<bool, StoreError> {
+        let witnessed = self.read("is_witnessed", self.inner().is_witnessed(node, sends)).await?;
+        Ok(witnessed || Mutation::clock_ends_all(self.mutation))
+    }
+
+    async fn unanswered_in_a_row(
+        &self,
+        node: &NodeId,
+        times: (Timestamp, Timestamp),
+        most: i64,
+    ) -> Result<i64, StoreError> {
+        let work = self.inner().unanswered_in_a_row(node, times, most);
+        self.read("unanswered_in_a_row", work).await
+    }
+
+    async fn begin_witness(&self, witness: &NewWitness) -> Result<Option<i64>, StoreError> {
+        if !self.memory.is_verified() {
+            return Ok(None);
+        }
+        self.write("begin_witness", self.inner().begin_witness(witness), |_| {}).await
+    }
+
+    async fn renew_witness(
+        &self,
+        witness: &NewWitness,
+        ends_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.write("renew_witness", self.inner().renew_witness(witness, ends_at), |_| {}).await
+    }
+
+    async fn in_vain_since(&self, node: &NodeId) -> Result<Option<Timestamp>, StoreError> {
+        self.read("in_vain_since", self.inner().in_vain_since(node)).await
+    }
+
+    async fn witnessed(
+        &self,
+        node: &NodeId,
+        begun_at: Timestamp,
+        after: i64,
+    ) -> Result<(), StoreError> {
+        self.write("witnessed", self.inner().witnessed(node, begun_at, after), |()| {}).await
     }
 }
 

@@ -38,6 +38,10 @@ pub enum Fault {
     Forgotten,
     Switched,
     Wiped,
+    /// Writes stalled, or the answer to a write witness was lost.
+    Stalled,
+    /// The node lost an HTLC's result.
+    ResultLost,
 }
 
 /// A process's clocks.

@@ -1,8 +1,7 @@
 //! Turns what the table says into the facts that one transaction writes.
 
 use super::{
-    Answer, Beside, FailureReason, LateSuccess, Next, OperatorReason, Payment, Send, SendLimits,
-    State,
+    Answer, Beside, FailureReason, LateSuccess, Next, OperatorReason, Payment, Send, State,
 };
 use crate::domain::{Change, Hold, Millis, NodeId, Status, Timestamp, Withdraw};
 
@@ -28,25 +27,37 @@ pub struct Advance {
     pub no_witness: bool,
     /// For a send: the version that the request must still have.
     pub send_on_version: Option<i64>,
-    /// When the node was asked whose answer closes it. What it said holds as of then, no later.
-    pub asked_at: Option<Timestamp>,
+    /// The database server on which it was decided, as that server names itself. A step that closes is
+    /// written on no other: another one may have known of a send that can still arrive.
+    pub decided_on: Option<i64>,
 }
 
 impl Advance {
-    /// As of when it closes the attempt as failed, if it does: nothing may be paid for it from then on.
-    pub fn closes_at(&self) -> Option<Timestamp> {
+    /// Whether it closes the attempt as failed: nothing may be paid for it from then on.
+    pub const fn closes(&self) -> bool {
         match self.payment.state {
-            State::Failed { at, late: None, .. } => {
-                self.change.as_ref().map(|_| self.asked_at.unwrap_or(at))
-            }
+            State::Failed { late: None, .. } => self.change.is_some(),
             State::Failed { late: Some(_), .. }
             | State::Reserved
             | State::Sending
             | State::InFlight
             | State::Paid { .. }
-            | State::NeedsOperator { .. } => None,
+            | State::NeedsOperator { .. } => false,
         }
     }
+}
+
+/// Who sends, and when.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    /// Of the lease under which it is made.
+    pub epoch: i64,
+    /// The node that is asked.
+    pub node: NodeId,
+    /// The process's own clock.
+    pub at: Timestamp,
+    /// The earlier of the process's and the database's clock.
+    pub begun_at: Timestamp,
 }
 
 /// When a failed attempt lets its request go.
@@ -94,6 +105,7 @@ impl Payment {
         Beside {
             active: withdraw.status == Status::Active,
             open_or_paid: other || withdraw.status == Status::Paid,
+            paid_late: withdraw.late_success,
         }
     }
 
@@ -104,27 +116,20 @@ impl Payment {
         self
     }
 
-    /// Whether nothing can be sent any more, by the later clock.
-    pub fn too_late(&self, later: Timestamp) -> bool {
-        later >= self.send_until
-    }
-
-    /// Whether every send is over, by the earlier clock.
-    pub fn all_over(&self, earlier: Timestamp, limits: &SendLimits) -> bool {
-        self.sends.all_over(earlier, limits)
-    }
-
-    /// A send to commit. `epoch` is that of the lease under which it is made.
-    pub fn send(
-        mut self,
-        withdraw: &Withdraw,
-        epoch: i64,
-        node: NodeId,
-        now: Timestamp,
-        send_deadline: Timestamp,
-    ) -> Advance {
+    /// A send to commit, `by` whom, and until when.
+    pub fn send(mut self, withdraw: &Withdraw, by: Sender, send_deadline: Timestamp) -> Advance {
         let number = self.sends.next_number();
-        let send = Send { number, epoch, node, sent_at: now, send_deadline, answer: None };
+        let Sender { epoch, node, at, begun_at } = by;
+        let send = Send {
+            number,
+            epoch,
+            node,
+            sent_at: at,
+            begun_at,
+            send_deadline,
+            answer: None,
+            sequence: None,
+        };
         self.sends.push(send.clone());
         self.state = State::Sending;
         let mut advance = self.stepped();
@@ -133,7 +138,8 @@ impl Payment {
         advance
     }
 
-    /// The facts that follow from `next`, which is not [`Next::Send`] (see [`Self::send`]).
+    /// The facts that follow from `next`, which is not [`Next::Send`] (see [`Self::send`]). [`Next::Witness`]
+    /// changes nothing of the attempt.
     pub fn follow(
         mut self,
         next: Next,
@@ -143,7 +149,7 @@ impl Payment {
     ) -> Advance {
         let id = self.id;
         let change = match next {
-            Next::Stay | Next::Send => None,
+            Next::Stay | Next::Send | Next::Witness => None,
             Next::Note(reason) => {
                 self.noted = Some(reason);
                 None
@@ -201,7 +207,7 @@ impl Payment {
             known_at: None,
             no_witness: false,
             send_on_version: None,
-            asked_at: None,
+            decided_on: None,
         }
     }
 }

@@ -9,11 +9,13 @@
 //! * [`list`]: which of them a list shows.
 //! * [`resolution`]: what an operator asks for, field by field.
 //! * [`resolve`]: what a person may decide when the table leaves a doubt.
-//! * [`sends`]: when a send is over, and how each was answered.
+//! * [`sends`]: what was sent, and how each was answered.
+//! * [`pending`]: whether a send can still take effect.
 //! * [`schedule`]: when to look again.
 
 mod follow;
 mod list;
+mod pending;
 mod reason;
 mod resolution;
 mod resolve;
@@ -26,14 +28,15 @@ mod table;
 mod table_test;
 mod word;
 
-pub use follow::{Advance, Reopening};
+pub use follow::{Advance, Reopening, Sender};
 pub use list::{PaymentFilter, PaymentQuery, Span, StateKind};
+pub use pending::{Pending, PendingFacts};
 pub use reason::{FailureReason, OperatorReason};
 pub use resolution::{OutcomeDraft, Resolution, ResolutionDraft};
-pub use resolve::{NodeSays, Outcome, Pending, Unresolvable, resolvable, resolve};
-pub use schedule::{Pace, next_look};
-pub use sends::{Answer, Send, SendLimits, Sends};
-pub use table::{Beside, Heard, LookedUp, Next, Trust, heard, looked_up};
+pub use resolve::{NodeSays, Outcome, Stranding, Unresolvable, resolvable, resolve};
+pub use schedule::{Again, Pace, again, next_look};
+pub use sends::{Answer, Send, SendLimits, Sends, Unanswered};
+pub use table::{Beside, Heard, LookedUp, Next, OnStream, Trust, heard, looked_up};
 pub use word::{Age, Record, RecordState, Word};
 
 use super::{Msat, NodeId, PaymentHash, PaymentId, Preimage, Timestamp, TraceContext, WithdrawId};

@@ -17,7 +17,7 @@ pub enum FailureReason {
     Canceled,
     /// The node knew a payment of this invoice from before the withdraw request.
     InvoiceKnownToNode,
-    /// The node refused each time that it was asked.
+    /// The node itself refused the sends.
     NodeRefused,
     /// It was not sent in time.
     NotSent,
@@ -44,6 +44,10 @@ pub enum OperatorReason {
     NodeChanged,
     /// The node lost its memory.
     NodeForgot,
+    /// A send was never answered, and the node has not shown since that it stores payments.
+    SendUnanswered,
+    /// The node calls it failed and has lost an HTLC's result: it may have paid.
+    ResultLost,
 }
 
 impl FailureReason {
@@ -85,7 +89,7 @@ impl FailureReason {
 
 impl OperatorReason {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::KnownBeforeSend,
         Self::Foreign,
         Self::WrongPreimage,
@@ -94,6 +98,8 @@ impl OperatorReason {
         Self::Vanished,
         Self::NodeChanged,
         Self::NodeForgot,
+        Self::SendUnanswered,
+        Self::ResultLost,
     ];
 
     /// The name that proto, SQL and docs use.
@@ -107,6 +113,8 @@ impl OperatorReason {
             Self::Vanished => "VANISHED",
             Self::NodeChanged => "NODE_CHANGED",
             Self::NodeForgot => "NODE_FORGOT",
+            Self::SendUnanswered => "SEND_UNANSWERED",
+            Self::ResultLost => "RESULT_LOST",
         }
     }
 

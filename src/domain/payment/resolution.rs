@@ -28,10 +28,12 @@ pub enum OutcomeDraft {
     },
     /// It was not.
     Failed {
-        /// The operator knows that the node cannot be asked.
+        /// The operator knows that the node that was asked is gone, and will never run again.
         node_unreachable: bool,
         /// The payee says so too.
         payee_unpaid: bool,
+        /// No channel holds what the node calls in flight.
+        stranded: bool,
     },
 }
 
@@ -61,8 +63,8 @@ impl ResolutionDraft {
                 broken(Field::Outcome, "is required: paid or failed".to_owned());
                 None
             }
-            Some(OutcomeDraft::Failed { node_unreachable, payee_unpaid }) => {
-                Some(Outcome::Failed { node_unreachable, payee_unpaid })
+            Some(OutcomeDraft::Failed { node_unreachable, payee_unpaid, stranded }) => {
+                Some(Outcome::Failed { node_unreachable, payee_unpaid, stranded })
             }
             Some(OutcomeDraft::Paid { preimage, fee_msat }) => {
                 let preimage = Preimage::parse(&preimage);

@@ -4,8 +4,8 @@
 //! never closed as failed. A word that proves nothing needs the payee's beside it.
 
 use super::{
-    Advance, Age, FailureReason, Next, OperatorReason, Payment, Record, RecordState, Reopening,
-    SendLimits, State, Trust, Word,
+    Advance, Age, FailureReason, Next, Payment, Pending, Record, RecordState, Reopening, State,
+    Trust, Word,
 };
 use crate::domain::{Millis, Msat, Operator, Preimage, Timestamp, Withdraw};
 
@@ -21,10 +21,12 @@ pub enum Outcome {
     },
     /// The payee has none of it, and will get none.
     Failed {
-        /// The operator knows that the node cannot be asked.
+        /// The operator knows that the node that was asked is gone, and will never run again.
         node_unreachable: bool,
         /// The payee says so too.
         payee_unpaid: bool,
+        /// The node calls it in flight for ever, though no channel holds it (lnd issue 5152).
+        stranded: bool,
     },
 }
 
@@ -33,10 +35,15 @@ pub enum Outcome {
 pub enum NodeSays {
     /// Nothing: it cannot be asked.
     Nothing,
+    /// Nothing: another node answers, and does not know it, or calls it failed.
+    OtherNode,
     /// It knows no such payment.
     NotFound,
     /// It is on its way.
     InFlight,
+    /// It is on its way, says the right node; but the invoice has expired and no channel holds an HTLC of
+    /// it, as the node was asked.
+    Stranded,
     /// It is paid; with the fee, where hash, amount and preimage fit and the right node says so.
     Paid {
         /// What routing cost.
@@ -49,15 +56,15 @@ pub enum NodeSays {
     },
 }
 
-/// Whether a send of ours can still reach the node, as known before the node was asked.
+/// Whether what the node calls in flight holds money anywhere.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Pending {
-    /// None can.
-    Over,
-    /// One can until then.
-    Until(Timestamp),
-    /// Not known: a clock jumped a while ago.
-    Unsettled,
+pub enum Stranding {
+    /// Nobody asked.
+    NotAsked,
+    /// A channel, open or closing, holds an HTLC of it, or may hold one.
+    Held,
+    /// None does.
+    NotHeld,
 }
 
 /// Why a payment cannot be resolved as the operator says.
@@ -69,6 +76,12 @@ pub enum Unresolvable {
     WrongPreimage,
     /// A send may still arrive: until then, or it is not known until when.
     SendMayStillArrive(Option<Timestamp>),
+    /// A send was never answered, and the node has not shown since that it stores payments.
+    SendUnanswered,
+    /// It is stranded only once its invoice has expired.
+    InvoiceStillValid(Timestamp),
+    /// A channel holds an HTLC of it.
+    HtlcHeld,
     /// The node says that it is on its way.
     NodeSaysInFlight,
     /// The node says that it is paid.
@@ -87,15 +100,41 @@ pub enum Unresolvable {
 impl NodeSays {
     /// What a look-up's answer comes to. `word` is `record`'s, checked against the attempt.
     pub fn of(record: Option<&Record>, word: Word, trust: Trust) -> Self {
-        let Some(record) = record else {
-            return Self::NotFound;
-        };
         // By the record, not by the word: money that is on its way may be ours, whoever answers and
         // however little the answer fits.
-        match record.state {
-            RecordState::InFlight => Self::InFlight,
-            RecordState::Succeeded { .. } => Self::Paid { fee: fee_of(word, trust) },
-            RecordState::Failed(_) => Self::Failed { suffices: suffices(word, trust) },
+        match record.map(|record| record.state) {
+            Some(RecordState::InFlight) => Self::InFlight,
+            Some(RecordState::Succeeded { .. }) => Self::Paid { fee: fee_of(word, trust) },
+            // Another node's ignorance is not the word of the one that was asked.
+            None | Some(RecordState::Failed(_) | RecordState::ResultLost)
+                if trust == Trust::OtherNode =>
+            {
+                Self::OtherNode
+            }
+            None => Self::NotFound,
+            Some(RecordState::Failed(_) | RecordState::ResultLost) => {
+                Self::Failed { suffices: suffices(word, trust) }
+            }
+        }
+    }
+
+    /// The same of a payment that an operator calls stranded, at the earlier clock.
+    pub fn stranded(
+        self,
+        payment: &Payment,
+        (trust, stranding): (Trust, Stranding),
+        (earlier, clock_skew): (Timestamp, Millis),
+    ) -> Result<Self, Unresolvable> {
+        match (self, trust, stranding) {
+            (Self::InFlight, Trust::Same, Stranding::NotHeld) => {
+                let expired = payment.invoice_expires_at.plus(clock_skew);
+                if earlier <= expired {
+                    return Err(Unresolvable::InvoiceStillValid(expired));
+                }
+                Ok(Self::Stranded)
+            }
+            (Self::InFlight, Trust::Same, Stranding::Held) => Err(Unresolvable::HtlcHeld),
+            (said, _, _) => Ok(said),
         }
     }
 
@@ -103,8 +142,10 @@ impl NodeSays {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Nothing => "UNREACHABLE",
+            Self::OtherNode => "OTHER_NODE",
             Self::NotFound => "NOT_FOUND",
             Self::InFlight => "IN_FLIGHT",
+            Self::Stranded => "STRANDED",
             Self::Paid { .. } => "PAID",
             Self::Failed { .. } => "FAILED",
         }
@@ -142,6 +183,8 @@ fn suffices(word: Word, trust: Trust) -> bool {
 pub fn resolvable(payment: &Payment, outcome: Outcome) -> Result<(), Unresolvable> {
     match payment.state {
         State::NeedsOperator { .. } => {}
+        // The table leaves it in flight for ever; a person may know better.
+        State::InFlight if matches!(outcome, Outcome::Failed { stranded: true, .. }) => {}
         State::Reserved
         | State::Sending
         | State::InFlight
@@ -166,7 +209,7 @@ pub fn resolve(
     resolvable(payment, outcome)?;
     match outcome {
         Outcome::Paid { preimage, fee } => as_paid(preimage, fee, said),
-        Outcome::Failed { node_unreachable, payee_unpaid } => {
+        Outcome::Failed { node_unreachable, payee_unpaid, stranded: _ } => {
             as_failed(said, pending, node_unreachable, payee_unpaid)
         }
     }
@@ -174,10 +217,11 @@ pub fn resolve(
 
 fn as_paid(preimage: Preimage, given: Option<Msat>, said: NodeSays) -> Result<Next, Unresolvable> {
     let fee = match said {
-        NodeSays::InFlight => return Err(Unresolvable::NodeSaysInFlight),
+        NodeSays::InFlight | NodeSays::Stranded => return Err(Unresolvable::NodeSaysInFlight),
         NodeSays::Paid { fee: Some(fee) } => fee,
         NodeSays::Paid { fee: None }
         | NodeSays::Nothing
+        | NodeSays::OtherNode
         | NodeSays::NotFound
         | NodeSays::Failed { .. } => given.unwrap_or(Msat::ZERO),
     };
@@ -193,12 +237,17 @@ fn as_failed(
     let (needs_node, needs_payee) = match said {
         NodeSays::InFlight => return Err(Unresolvable::NodeSaysInFlight),
         NodeSays::Paid { .. } => return Err(Unresolvable::NodeSaysPaid),
-        NodeSays::Nothing => (true, true),
-        NodeSays::NotFound | NodeSays::Failed { suffices: false } => (false, true),
+        NodeSays::Nothing | NodeSays::OtherNode => (true, true),
+        NodeSays::NotFound | NodeSays::Stranded | NodeSays::Failed { suffices: false } => {
+            (false, true)
+        }
         NodeSays::Failed { suffices: true } => (false, false),
     };
     match pending {
         Pending::Over => {}
+        // A node that is gone brings no witness; what it held is gone with it.
+        Pending::Unwitnessed if needs_node => {}
+        Pending::Unwitnessed => return Err(Unresolvable::SendUnanswered),
         Pending::Until(at) => return Err(Unresolvable::SendMayStillArrive(Some(at))),
         Pending::Unsettled => return Err(Unresolvable::SendMayStillArrive(None)),
     }
@@ -211,36 +260,6 @@ fn as_failed(
 }
 
 impl Payment {
-    /// Whether a send can still arrive when an operator decides. `earlier` is the earlier clock,
-    /// read before the node is asked; `settled` whether clocks can be believed.
-    pub fn pending(
-        &self,
-        limits: &SendLimits,
-        reopening: &Reopening,
-        send_life: Millis,
-        earlier: Timestamp,
-        settled: bool,
-    ) -> Pending {
-        // A send that was lost with a part of the database was committed before the doubt was.
-        let lost = match self.state {
-            State::NeedsOperator { reason: OperatorReason::KnownBeforeSend, at } => {
-                let deadline = reopening.send_deadline(self, at, send_life);
-                Some(deadline.plus(limits.clock_skew).plus(limits.node_slack))
-            }
-            State::NeedsOperator { .. }
-            | State::Reserved
-            | State::Sending
-            | State::InFlight
-            | State::Paid { .. }
-            | State::Failed { .. } => None,
-        };
-        match self.sends.over_at(limits).max(lost) {
-            Some(at) if earlier <= at => Pending::Until(at),
-            Some(_) | None if settled => Pending::Over,
-            Some(_) | None => Pending::Unsettled,
-        }
-    }
-
     /// The facts that follow from what [`resolve`] allowed.
     pub fn resolved(
         self,
@@ -269,18 +288,21 @@ impl Payment {
 impl Outcome {
     /// What is kept of a decision: what was known first, and the operator's own words to the end.
     pub fn note(&self, said: NodeSays, reason: &str) -> String {
-        let (outcome, confirmed) = match self {
-            Self::Paid { .. } => ("PAID", "preimage"),
-            Self::Failed { node_unreachable: true, payee_unpaid: true } => {
-                ("FAILED", "node unreachable, payee unpaid")
+        let (outcome, confirmed) = match *self {
+            Self::Paid { .. } => ("PAID", "preimage".to_owned()),
+            Self::Failed { node_unreachable, payee_unpaid, stranded } => {
+                let all = [
+                    (node_unreachable, "node unreachable"),
+                    (payee_unpaid, "payee unpaid"),
+                    (stranded, "stranded"),
+                ];
+                let confirmed: Vec<_> =
+                    all.into_iter().filter_map(|(is, name)| is.then_some(name)).collect();
+                (
+                    "FAILED",
+                    if confirmed.is_empty() { "nothing".to_owned() } else { confirmed.join(", ") },
+                )
             }
-            Self::Failed { node_unreachable: true, payee_unpaid: false } => {
-                ("FAILED", "node unreachable")
-            }
-            Self::Failed { node_unreachable: false, payee_unpaid: true } => {
-                ("FAILED", "payee unpaid")
-            }
-            Self::Failed { node_unreachable: false, payee_unpaid: false } => ("FAILED", "nothing"),
         };
         let said = said.name();
         format!("resolved as: {outcome}; node said: {said}; confirmed: {confirmed}; why: {reason}")

@@ -2,8 +2,8 @@
 
 use super::{
     Age, FailureReason, LateSuccess, NodeSays, OperatorReason, Outcome, OutcomeDraft, Payment,
-    Pending, Record, RecordState, Reopening, ResolutionDraft, Send, SendLimits, Sends, State,
-    Trust, Unresolvable, Word, resolve,
+    Pending, PendingFacts, Record, RecordState, Reopening, ResolutionDraft, Send, SendLimits,
+    Sends, State, Stranding, Trust, Unresolvable, Word, resolve,
 };
 use crate::domain::{
     EventKind, Field, Millis, Msat, NodeId, Operator, PaymentId, Preimage, Unclaimable, Withdraw,
@@ -15,7 +15,8 @@ const PREIMAGE: Preimage = Preimage::from_bytes([7; 32]);
 const LIMITS: SendLimits = SendLimits {
     clock_skew: Millis::from_secs(5),
     node_slack: Millis::from_secs(60),
-    max_errors: 3,
+    max_refusals: 3,
+    doubt_after: Millis::from_secs(1800),
 };
 const REOPENING: Reopening = Reopening {
     node_refuses_late_sends: true,
@@ -36,8 +37,10 @@ fn in_doubt(reason: OperatorReason) -> Payment {
         epoch: 1,
         node: NodeId::parse(&format!("02{}", hex::encode([1; 32]))).unwrap(),
         sent_at: at(100),
+        begun_at: at(100),
         send_deadline: at(115),
         answer: None,
+        sequence: Some(1),
     };
     Payment {
         id: attempt_at(10),
@@ -62,17 +65,19 @@ fn held() -> Withdraw {
 }
 
 const fn failed(node_unreachable: bool, payee_unpaid: bool) -> Outcome {
-    Outcome::Failed { node_unreachable, payee_unpaid }
+    Outcome::Failed { node_unreachable, payee_unpaid, stranded: false }
 }
 
 const fn paid(fee: Option<Msat>) -> Outcome {
     Outcome::Paid { preimage: PREIMAGE, fee }
 }
 
-const ALL_SAID: [NodeSays; 7] = [
+const ALL_SAID: [NodeSays; 9] = [
     NodeSays::Nothing,
+    NodeSays::OtherNode,
     NodeSays::NotFound,
     NodeSays::InFlight,
+    NodeSays::Stranded,
     NodeSays::Paid { fee: None },
     NodeSays::Paid { fee: Some(Msat::ZERO) },
     NodeSays::Failed { suffices: false },
@@ -92,8 +97,10 @@ fn as_failed_takes_what_the_node_leaves_open() {
                 let decided = resolve(&payment, outcome, said, Pending::Over);
                 let allowed = match said {
                     NodeSays::Failed { suffices: true } => true,
-                    NodeSays::Failed { suffices: false } | NodeSays::NotFound => payee_unpaid,
-                    NodeSays::Nothing => node_unreachable && payee_unpaid,
+                    NodeSays::Failed { suffices: false }
+                    | NodeSays::NotFound
+                    | NodeSays::Stranded => payee_unpaid,
+                    NodeSays::Nothing | NodeSays::OtherNode => node_unreachable && payee_unpaid,
                     NodeSays::InFlight => {
                         assert_eq!(decided, Err(Unresolvable::NodeSaysInFlight));
                         false
@@ -108,6 +115,10 @@ fn as_failed_takes_what_the_node_leaves_open() {
                 for pending in [Pending::Until(at(180)), Pending::Unsettled] {
                     assert!(resolve(&payment, outcome, said, pending).is_err());
                 }
+                // A send that was never answered is over with its node, or with a witness.
+                let held = resolve(&payment, outcome, said, Pending::Unwitnessed);
+                let gone = matches!(said, NodeSays::Nothing | NodeSays::OtherNode) && allowed;
+                assert_eq!(held == Ok(CLOSED), gone, "{said:?} {outcome:?}: {held:?}");
             }
         }
     }
@@ -123,16 +134,19 @@ fn as_paid_takes_the_proof() {
     for reason in OperatorReason::ALL {
         let payment = in_doubt(reason);
         for said in ALL_SAID {
-            for pending in [Pending::Over, Pending::Until(at(180)), Pending::Unsettled] {
+            for pending in
+                [Pending::Over, Pending::Until(at(180)), Pending::Unsettled, Pending::Unwitnessed]
+            {
                 let decided = resolve(&payment, paid(Some(msat(9))), said, pending);
                 let fee = match said {
-                    NodeSays::InFlight => {
+                    NodeSays::InFlight | NodeSays::Stranded => {
                         assert_eq!(decided, Err(Unresolvable::NodeSaysInFlight));
                         continue;
                     }
                     NodeSays::Paid { fee: Some(fee) } => fee,
                     NodeSays::Paid { fee: None }
                     | NodeSays::Nothing
+                    | NodeSays::OtherNode
                     | NodeSays::NotFound
                     | NodeSays::Failed { .. } => msat(9),
                 };
@@ -193,12 +207,14 @@ fn a_word_counts_as_far_as_it_proves() {
     for trust in [Same, OtherNode, Forgetful] {
         assert_eq!(said(RecordState::InFlight, 100, trust), NodeSays::InFlight);
         assert_eq!(said(succeeded(Preimage::from_bytes([0; 32])), 100, trust), paid(None));
+    }
+    for trust in [Same, Forgetful] {
         assert_eq!(said(refused, 100, trust), failed(false));
+        assert_eq!(said(RecordState::ResultLost, 100, trust), failed(false));
     }
     assert_eq!(said(succeeded(PREIMAGE), 100, Same), paid(Some(msat(3))));
     assert_eq!(said(succeeded(PREIMAGE), 100, OtherNode), paid(None));
     assert_eq!(said(no_route, 100, Same), failed(true));
-    assert_eq!(said(no_route, 100, OtherNode), failed(false));
     assert_eq!(said(no_route, 100, Forgetful), failed(false));
     assert_eq!(said(no_route, -100, Same), failed(false), "from before the attempt");
 
@@ -220,24 +236,119 @@ fn a_word_counts_as_far_as_it_proves() {
     }
 }
 
+/// What an operator has to confirm before a payment in doubt is closed as failed, by whoever answers and
+/// what they say. Another node's ignorance was once taken for the word of the one that was asked.
+#[test]
+fn every_word_by_every_kind_of_node_demands_what_it_leaves_open() {
+    use Trust::{Forgetful, OtherNode, Same};
+
+    let (both, payee, none) = (Some((true, true)), Some((false, true)), Some((false, false)));
+    let failed_word = |reason| Word::Failed(reason, Age::Since);
+    let record = |state| {
+        let payment = in_doubt(OperatorReason::Vanished);
+        let (payment_hash, amount) = (payment.payment_hash, payment.amount);
+        Record { payment_hash, amount, created: at(100), state }
+    };
+    let no_route = FailureReason::NoRoute;
+    let refused = FailureReason::IncorrectPaymentDetails;
+    let lost = Word::Contradiction(OperatorReason::ResultLost, Age::Since);
+    let success = RecordState::Succeeded { preimage: PREIMAGE, fee: msat(3) };
+    let proof = Word::Succeeded { preimage: PREIMAGE, fee: msat(3), age: Age::Since };
+    // Demanded: that the node is gone, and that the payee was not paid. None: never closed so.
+    let rows = [
+        (None, Word::NotFound, [payee, both, payee]),
+        (Some(RecordState::Failed(no_route)), failed_word(no_route), [none, both, payee]),
+        (Some(RecordState::Failed(refused)), failed_word(refused), [payee, both, payee]),
+        (Some(RecordState::ResultLost), lost, [payee, both, payee]),
+        (Some(RecordState::InFlight), Word::InFlight(Age::Since), [None; 3]),
+        (Some(success), proof, [None; 3]),
+    ];
+    let payment = in_doubt(OperatorReason::Vanished);
+    let demanded = |said| {
+        let confirmed = [(false, false), (true, false), (false, true), (true, true)];
+        let closes = confirmed.into_iter().filter(|(node, payee)| {
+            resolve(&payment, failed(*node, *payee), said, Pending::Over) == Ok(CLOSED)
+        });
+        // The least of those that suffice: every other one has more.
+        closes.min_by_key(|(node, payee)| usize::from(*node) + usize::from(*payee))
+    };
+    for (state, word, expected) in rows {
+        let record = state.map(record);
+        for (trust, expected) in [Same, OtherNode, Forgetful].into_iter().zip(expected) {
+            let said = NodeSays::of(record.as_ref(), word, trust);
+            assert_eq!(demanded(said), expected, "{state:?} by {trust:?}");
+        }
+    }
+    assert_eq!(demanded(NodeSays::Nothing), both, "a silent node");
+}
+
+const STRANDED: Outcome =
+    Outcome::Failed { node_unreachable: false, payee_unpaid: true, stranded: true };
+
+/// lnd issue 5152: in flight for ever, with no HTLC anywhere. The node is asked, not believed.
+#[test]
+fn what_the_node_calls_in_flight_for_ever_has_an_exit() {
+    let moving = Payment { state: State::InFlight, ..in_doubt(OperatorReason::Vanished) };
+    // The invoice expires at 3610; clocks may disagree by 5 s.
+    let judge = |trust, stranding, now| {
+        NodeSays::InFlight.stranded(&moving, (trust, stranding), (at(now), LIMITS.clock_skew))
+    };
+    let said = judge(Trust::Same, Stranding::NotHeld, 3616).unwrap();
+    assert_eq!(said, NodeSays::Stranded);
+    assert_eq!(resolve(&moving, STRANDED, said, Pending::Over), Ok(CLOSED));
+    // Without the payee's word, or without being called stranded: not.
+    let alone = Outcome::Failed { node_unreachable: true, payee_unpaid: false, stranded: true };
+    assert!(resolve(&moving, alone, said, Pending::Over).is_err());
+    let not_called_so = resolve(&moving, failed(true, true), said, Pending::Over);
+    assert_eq!(not_called_so, Err(Unresolvable::NotInDoubt(State::InFlight)));
+    // A send that may still arrive, or may be held, keeps it.
+    for pending in [Pending::Until(at(4000)), Pending::Unsettled, Pending::Unwitnessed] {
+        assert!(resolve(&moving, STRANDED, said, pending).is_err(), "{pending:?}");
+    }
+    // A payee may still be paid, a channel may hold it, another node knows nothing of our channels.
+    let valid = Err(Unresolvable::InvoiceStillValid(at(3615)));
+    assert_eq!(judge(Trust::Same, Stranding::NotHeld, 3615), valid);
+    assert_eq!(judge(Trust::Same, Stranding::Held, 9000), Err(Unresolvable::HtlcHeld));
+    for (trust, stranding) in
+        [(Trust::OtherNode, Stranding::NotHeld), (Trust::Same, Stranding::NotAsked)]
+    {
+        let said = judge(trust, stranding, 9000).unwrap();
+        let refused = resolve(&moving, STRANDED, said, Pending::Over);
+        assert_eq!(refused, Err(Unresolvable::NodeSaysInFlight), "{trust:?}");
+    }
+    // What the node knows better stands: it is not closed because somebody called it stranded.
+    let paid = NodeSays::Paid { fee: None };
+    let still =
+        paid.stranded(&moving, (Trust::Same, Stranding::NotHeld), (at(9000), LIMITS.clock_skew));
+    assert_eq!(
+        resolve(&moving, STRANDED, still.unwrap(), Pending::Over),
+        Err(Unresolvable::NodeSaysPaid)
+    );
+}
+
 #[test]
 fn a_send_is_waited_for() {
-    let pending = |payment: &Payment, now: i64, settled: bool| {
-        payment.pending(&LIMITS, &REOPENING, LIFE, at(now), settled)
+    let pending = |payment: &Payment, now: i64, settled: bool, reopening: &Reopening| {
+        let unanswered = payment.unanswered(None, reopening, LIFE, &LIMITS);
+        let facts = PendingFacts { earlier: at(now), settled, unanswered, witnessed: true };
+        payment.pending(&facts, &LIMITS)
     };
     let payment = in_doubt(OperatorReason::Vanished);
     // Deadline 115, skew 5, slack 60.
-    assert_eq!(pending(&payment, 180, true), Pending::Until(at(180)));
-    assert_eq!(pending(&payment, 181, true), Pending::Over);
-    assert_eq!(pending(&payment, 181, false), Pending::Unsettled);
+    assert_eq!(pending(&payment, 180, true, &REOPENING), Pending::Until(at(180)));
+    assert_eq!(pending(&payment, 181, true, &REOPENING), Pending::Over);
+    assert_eq!(pending(&payment, 181, false, &REOPENING), Pending::Unsettled);
 
-    // A send that the database lost was committed before the doubt, at 300.
+    // A send that the database lost was committed before the doubt, at 300. It was never answered.
     let sends = Sends::default();
     let lost = Payment { sends, ..in_doubt(OperatorReason::KnownBeforeSend) };
-    assert_eq!(pending(&lost, 380, true), Pending::Until(at(380)));
-    assert_eq!(pending(&lost, 381, true), Pending::Over);
+    assert_eq!(pending(&lost, 380, true, &REOPENING), Pending::Until(at(380)));
+    assert_eq!(pending(&lost, 381, true, &REOPENING), Pending::Over);
+    let unanswered = lost.unanswered(None, &REOPENING, LIFE, &LIMITS);
+    let facts = PendingFacts { earlier: at(381), settled: true, unanswered, witnessed: false };
+    assert_eq!(lost.pending(&facts, &LIMITS), Pending::Unwitnessed);
     let patient = Reopening { node_refuses_late_sends: false, ..REOPENING };
-    let until = lost.pending(&LIMITS, &patient, LIFE, at(3000), true);
+    let until = pending(&lost, 3000, true, &patient);
     assert_eq!(until, Pending::Until(at(3610 + 65)), "such a node refuses expired invoices only");
 }
 

@@ -1,6 +1,6 @@
 //! When to look at an attempt again. None of it decides anything about money.
 
-use super::{Payment, SendLimits, State};
+use super::{Beside, Payment, SendLimits, State, Trust, Word};
 use crate::domain::{Millis, Timestamp};
 
 /// How often to look. The steps are for tests and operators to change.
@@ -60,10 +60,42 @@ pub fn next_look(
         State::Reserved | State::Sending | State::InFlight => {
             let doubled = pace.first.as_ms() << looks.clamp(0, 16);
             let backed_off = spread(Millis::from_ms(doubled.min(pace.slowest.as_ms())));
-            // The instant when the last send is over is worth a look of its own.
-            let over_at = payment.sends.over_at(limits).map(|at| at.plus(Millis::from_ms(1)));
+            // The instant when the time of the last send has passed is worth a look of its own.
+            let over_at = payment.sends.pass_at(limits).map(|at| at.plus(Millis::from_ms(1)));
             Some(over_at.filter(|at| *at > now).map_or(backed_off, |at| at.min(backed_off)))
         }
+    }
+}
+
+/// When to look at an attempt again that a look-up has left as it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Again {
+    /// As planned.
+    AsPlanned,
+    /// Nothing was learned: a look that was planned for now is not used up.
+    NotUsedUp,
+    /// It is closed, and the node pays it, or has paid it: it is followed until the request is settled.
+    Followed,
+    /// Never: the request was settled beside it, and nothing follows.
+    Never,
+}
+
+/// What a look-up that changed nothing means for the next one.
+pub fn again(payment: &Payment, word: Word, trust: Trust, beside: Beside) -> Again {
+    match payment.state {
+        State::Failed { late: Some(_), .. } if !beside.active => Again::Never,
+        _ if trust != Trust::Same => Again::NotUsedUp,
+        State::Failed { late: Some(_), .. } => Again::Followed,
+        // A delayed send restarts it, and a hold invoice can keep it out for days.
+        State::Failed { .. } if matches!(word, Word::InFlight(_)) && !payment.sends.is_empty() => {
+            Again::Followed
+        }
+        State::Reserved
+        | State::Sending
+        | State::InFlight
+        | State::Paid { .. }
+        | State::Failed { .. }
+        | State::NeedsOperator { .. } => Again::AsPlanned,
     }
 }
 

@@ -2,30 +2,50 @@
 
 use crate::domain::{Millis, NodeId, Timestamp};
 
-/// How a send was answered on its own response stream.
+/// What became of a send, as far as it was heard. A send that was given up, or whose connection or
+/// process was lost, has none: it is *unanswered*.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Answer {
-    /// An RPC error, of whatever text. It does not make the send over.
-    Error,
+    /// Nothing of it left this process. It is over.
+    Unsent,
+    /// The node ended the call with an error of its own: whatever the call was to do is done or never
+    /// will be.
+    Refused,
     /// The node knew the payment already.
     AlreadyExists,
+    /// A record of the payment that was not final: the node has stored it.
+    Stored,
     /// A final status. The send is over.
     Final,
 }
 
 impl Answer {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Unsent, Self::Refused, Self::AlreadyExists, Self::Stored, Self::Final];
+
     /// The name that SQL uses.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Error => "ERROR",
+            Self::Unsent => "UNSENT",
+            Self::Refused => "REFUSED",
             Self::AlreadyExists => "ALREADY_EXISTS",
+            Self::Stored => "STORED",
             Self::Final => "FINAL",
         }
     }
 
     /// Reads a name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Error, Self::AlreadyExists, Self::Final].into_iter().find(|a| a.name() == name)
+        Self::ALL.into_iter().find(|answer| answer.name() == name)
+    }
+
+    /// Whether no effect of the send is to come, whatever the time.
+    const fn ends_the_send(self) -> bool {
+        match self {
+            Self::Unsent | Self::Final => true,
+            Self::Refused | Self::AlreadyExists | Self::Stored => false,
+        }
     }
 }
 
@@ -38,12 +58,16 @@ pub struct Send {
     pub epoch: i64,
     /// The node that was asked.
     pub node: NodeId,
-    /// When it was committed.
+    /// When it was committed, by the clock of the process that sent it.
     pub sent_at: Timestamp,
+    /// The same by the earlier of that clock and the database's: when it counts as begun.
+    pub begun_at: Timestamp,
     /// The instant after which the node itself refuses the request.
     pub send_deadline: Timestamp,
-    /// How it was answered; none while it is not.
+    /// How it was answered; none while it is unanswered.
     pub answer: Option<Answer>,
+    /// The store's own order of sends; none until it is read back.
+    pub sequence: Option<i64>,
 }
 
 /// How long a send may still take effect after its deadline, and how often to try.
@@ -53,8 +77,39 @@ pub struct SendLimits {
     pub clock_skew: Millis,
     /// How long the node may take from checking the deadline to storing the payment: an assumption.
     pub node_slack: Millis,
-    /// So many sends answered with an error, and no further is made.
-    pub max_errors: usize,
+    /// So many sends refused by the node itself, and no further is made.
+    pub max_refusals: usize,
+    /// How long after `send_until` an unanswered send may still be shown to be over. Then a person looks.
+    pub doubt_after: Millis,
+}
+
+impl SendLimits {
+    /// When the time of a send with this deadline has passed, by every clock.
+    pub fn passes_at(&self, send_deadline: Timestamp) -> Timestamp {
+        send_deadline.plus(self.clock_skew).plus(self.node_slack)
+    }
+}
+
+/// Sends that were never answered. The node may hold one that it checked in time and could not store
+/// since: it is over only once a *write witness* was seen (see [`super::Pending`]).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unanswered {
+    /// When the time of the last of them has passed.
+    pub until: Timestamp,
+    /// The last of them in the store's order; none if that is not known.
+    pub sequence: Option<i64>,
+}
+
+impl Unanswered {
+    /// Both as one.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let known = self.sequence.zip(other.sequence);
+        Self {
+            until: self.until.max(other.until),
+            sequence: known.map(|(one, other)| one.max(other)),
+        }
+    }
 }
 
 /// All sends of an attempt, in order.
@@ -92,9 +147,9 @@ impl Sends {
         self.0.last().map_or(1, |send| send.number + 1)
     }
 
-    /// How many were answered with an error.
-    pub fn errors(&self) -> usize {
-        self.0.iter().filter(|send| send.answer == Some(Answer::Error)).count()
+    /// How many the node itself refused.
+    pub fn refusals(&self) -> usize {
+        self.0.iter().filter(|send| send.answer == Some(Answer::Refused)).count()
     }
 
     /// Whether the only send that was ever made has got its final answer.
@@ -102,24 +157,28 @@ impl Sends {
         matches!(self.0.as_slice(), [only] if only.answer == Some(Answer::Final))
     }
 
-    /// When the last send that is not answered finally will be over by its deadline; none if all
-    /// were answered (or nothing was sent).
-    pub fn over_at(&self, limits: &SendLimits) -> Option<Timestamp> {
-        let pending = self.0.iter().filter(|send| send.answer != Some(Answer::Final));
+    /// When the time of the last send that may still have an effect passes; none if there is none.
+    pub fn pass_at(&self, limits: &SendLimits) -> Option<Timestamp> {
+        let pending = self.0.iter().filter(|send| !send.answer.is_some_and(Answer::ends_the_send));
         let last = pending.map(|send| send.send_deadline).max()?;
-        Some(last.plus(limits.clock_skew).plus(limits.node_slack))
+        Some(limits.passes_at(last))
     }
 
-    /// Whether no send can take effect any more, at the earlier of the clocks.
-    pub fn all_over(&self, earlier: Timestamp, limits: &SendLimits) -> bool {
-        self.over_at(limits).is_none_or(|over_at| earlier > over_at)
+    /// The sends that were never answered.
+    pub fn unanswered(&self, limits: &SendLimits) -> Option<Unanswered> {
+        let unanswered = self.0.iter().filter(|send| send.answer.is_none());
+        let each = unanswered.map(|send| Unanswered {
+            until: limits.passes_at(send.send_deadline),
+            sequence: send.sequence,
+        });
+        each.reduce(Unanswered::and)
     }
 
     pub(super) fn push(&mut self, send: Send) {
         self.0.push(send);
     }
 
-    /// Marks an answer. A final one stays; an error never replaces anything.
+    /// Marks an answer. The first one stays, but for the final one.
     pub(super) fn mark(&mut self, number: i64, epoch: i64, answer: Answer) {
         let send = self.0.iter_mut().find(|send| send.number == number && send.epoch == epoch);
         if let Some(send) = send

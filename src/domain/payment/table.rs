@@ -5,7 +5,7 @@
 //!
 #![doc = include_str!("table.md")]
 
-use super::{Age, FailureReason, OperatorReason, Payment, State, Word};
+use super::{Age, FailureReason, OperatorReason, Payment, Pending, State, Word};
 use crate::domain::{Msat, Preimage};
 
 /// What follows for an attempt.
@@ -15,6 +15,8 @@ pub enum Next {
     Stay,
     /// Commit a send, then ask the node to pay.
     Send,
+    /// Nothing changes; what is missing is a write witness, and nothing of this attempt may bring one.
+    Witness,
     /// Remember a failure; a send may still arrive and start the payment anew.
     Note(FailureReason),
     /// The node says that it is on its way.
@@ -46,6 +48,8 @@ pub struct Beside {
     pub active: bool,
     /// Another attempt of it is open or PAID.
     pub open_or_paid: bool,
+    /// A closed attempt of it turned out to be paid: nothing more may be sent for it.
+    pub paid_late: bool,
 }
 
 /// Whether the node that answered is the one whose word counts.
@@ -64,16 +68,24 @@ pub enum Trust {
 pub struct LookedUp {
     /// What the node said.
     pub word: Word,
-    /// Every send was over when the look-up *began*, by the earlier clock.
-    pub over: bool,
+    /// Whether a send could still take effect when the look-up *began*.
+    pub pending: Pending,
+    /// Clocks agree, from before the look-up to after it, and the database server is one that this
+    /// process has met: without that nothing is sent or closed.
+    pub settled: bool,
     /// No send is allowed any more, by the later clock.
     pub too_late: bool,
+    /// A write witness was waited for long enough, by the later clock.
+    pub too_late_for_a_witness: bool,
+    /// Nothing is sent now: a pause, a fence, a node that does not answer sends, full channels, or a
+    /// request that is withheld.
+    pub halted: bool,
     /// Whose word it is.
     pub trust: Trust,
     /// The node refuses a second payment of the same hash, so that the same send can be repeated.
     pub node_dedupes: bool,
-    /// So many sends answered with an error are enough.
-    pub max_errors: usize,
+    /// So many sends refused by the node itself are enough.
+    pub max_refusals: usize,
 }
 
 /// What was heard on a send's own response stream.
@@ -83,8 +95,20 @@ pub enum Heard {
     Word(Word),
     /// The node refused because it knows this payment hash.
     AlreadyExists,
-    /// An error, a timeout, the end of the stream: it tells nothing.
+    /// An error, the end of the stream: it tells nothing of the payment.
     Nothing,
+}
+
+/// What was heard on a send's own stream, and its circumstances.
+#[derive(Clone, Copy, Debug)]
+pub struct OnStream {
+    /// What.
+    pub heard: Heard,
+    /// As in [`LookedUp::settled`].
+    pub settled: bool,
+    /// The attempt came with the database server, which may have lost a send of it: that one could start
+    /// the payment anew.
+    pub carried_over: bool,
 }
 
 /// A look-up's answer.
@@ -96,13 +120,14 @@ pub fn looked_up(payment: &Payment, look: &LookedUp, beside: Beside) -> Next {
         Trust::Forgetful => match look.word {
             Word::Succeeded { .. } | Word::InFlight(_) | Word::Contradiction(..) => {}
             Word::NotFound | Word::Failed(..) => {
-                return distrusted(payment, OperatorReason::NodeForgot, look.too_late);
+                let gone = look.too_late && look.settled;
+                return distrusted(payment, OperatorReason::NodeForgot, gone);
             }
         },
     }
     match payment.state {
-        State::Reserved => reserved(look),
-        State::Sending => sending(payment, look),
+        State::Reserved => reserved(look, beside),
+        State::Sending => sending(payment, look, beside),
         State::InFlight => in_flight(payment, look),
         State::NeedsOperator { reason, .. } => in_doubt(reason, look.word),
         State::Failed { .. } => after_failure(payment, look.word, beside),
@@ -111,8 +136,8 @@ pub fn looked_up(payment: &Payment, look: &LookedUp, beside: Beside) -> Next {
 }
 
 /// A word on the own stream of a send, which is already marked in `payment.sends`.
-pub fn heard(payment: &Payment, heard: Heard, beside: Beside) -> Next {
-    let word = match heard {
+pub fn heard(payment: &Payment, on: &OnStream, beside: Beside) -> Next {
+    let word = match on.heard {
         Heard::Word(word) => word,
         Heard::AlreadyExists if is_foreign(payment) => return Next::Doubt(OperatorReason::Foreign),
         Heard::AlreadyExists | Heard::Nothing => return Next::Stay,
@@ -126,7 +151,7 @@ pub fn heard(payment: &Payment, heard: Heard, beside: Beside) -> Next {
         (State::Sending | State::InFlight, Word::Failed(reason, _)) => {
             if refused_after_repeats(payment, reason) {
                 Next::Doubt(OperatorReason::RefusedAfterRepeats)
-            } else if payment.sends.only_one_and_answered() {
+            } else if payment.sends.only_one_and_answered() && on.settled && !on.carried_over {
                 Next::Fail(reason)
             } else {
                 // Another send may still arrive. A look-up begun after all are over decides.
@@ -165,13 +190,19 @@ fn distrusted(payment: &Payment, why: OperatorReason, gone: bool) -> Next {
     }
 }
 
-fn reserved(look: &LookedUp) -> Next {
+fn reserved(look: &LookedUp, beside: Beside) -> Next {
     use Age::{BeforeAttempt, BeforeWithdraw, Since};
 
+    // It may seem too late to send, and a record older than it is.
+    if !look.settled {
+        return Next::Stay;
+    }
     match look.word {
         Word::NotFound | Word::Failed(_, BeforeWithdraw | BeforeAttempt) => {
-            if look.too_late {
-                Next::Fail(FailureReason::NotSent)
+            if look.too_late || beside.paid_late {
+                close(FailureReason::NotSent, look)
+            } else if look.halted {
+                Next::Stay
             } else {
                 Next::Send
             }
@@ -180,7 +211,7 @@ fn reserved(look: &LookedUp) -> Next {
         Word::Contradiction(why @ OperatorReason::AnswerMismatch, _) => Next::Doubt(why),
         Word::InFlight(BeforeWithdraw)
         | Word::Succeeded { age: BeforeWithdraw, .. }
-        | Word::Contradiction(_, BeforeWithdraw) => Next::Fail(FailureReason::InvoiceKnownToNode),
+        | Word::Contradiction(_, BeforeWithdraw) => close(FailureReason::InvoiceKnownToNode, look),
         // Our own SENDING may have been lost with the database.
         Word::InFlight(BeforeAttempt | Since)
         | Word::Succeeded { age: BeforeAttempt | Since, .. }
@@ -189,21 +220,38 @@ fn reserved(look: &LookedUp) -> Next {
     }
 }
 
-fn sending(payment: &Payment, look: &LookedUp) -> Next {
+fn sending(payment: &Payment, look: &LookedUp, beside: Beside) -> Next {
     match look.word {
         Word::Succeeded { preimage, fee, .. } => Next::Pay { preimage, fee },
         Word::Contradiction(why, _) => Next::Doubt(why),
         Word::InFlight(_) => Next::InFlight,
-        Word::Failed(reason, _) => failed(payment, reason, look.over),
+        Word::Failed(reason, _) => failed(payment, reason, look),
         Word::NotFound => match payment.noted {
-            Some(reason) if look.over => Next::Fail(reason),
-            // Until every send is over, a request may still be on its way.
-            _ if !look.over => Next::Stay,
-            _ if look.too_late || !look.node_dedupes || errors_suffice(payment, look) => {
-                Next::Fail(never_started(payment))
-            }
-            _ => Next::Send,
+            Some(reason) => close(reason, look),
+            None => never_seen(payment, look, beside),
         },
+    }
+}
+
+/// The node has no record of it, and never had one that we saw.
+fn never_seen(payment: &Payment, look: &LookedUp, beside: Beside) -> Next {
+    let may_repeat = !look.too_late
+        && !beside.paid_late
+        && look.node_dedupes
+        && payment.sends.refusals() < look.max_refusals;
+    match look.pending {
+        // A request may still be on its way.
+        Pending::Until(_) | Pending::Unsettled => Next::Stay,
+        // The node pays one hash once: beside a send that it holds, the repeat changes nothing, and its
+        // answer is a witness.
+        Pending::Over | Pending::Unwitnessed if may_repeat => {
+            if look.halted || !look.settled {
+                Next::Stay
+            } else {
+                Next::Send
+            }
+        }
+        Pending::Over | Pending::Unwitnessed => close(never_started(payment), look),
     }
 }
 
@@ -212,35 +260,41 @@ fn in_flight(payment: &Payment, look: &LookedUp) -> Next {
         Word::Succeeded { preimage, fee, .. } => Next::Pay { preimage, fee },
         Word::Contradiction(why, _) => Next::Doubt(why),
         Word::InFlight(_) => Next::Stay,
-        Word::Failed(reason, _) => failed(payment, reason, look.over),
+        Word::Failed(reason, _) => failed(payment, reason, look),
         Word::NotFound => match payment.noted {
-            Some(reason) if look.over => Next::Fail(reason),
-            Some(_) => Next::Stay,
+            Some(reason) => close(reason, look),
             None => Next::Doubt(OperatorReason::Vanished),
         },
     }
 }
 
 /// A failure seen by a look-up: final only when no send can start the payment anew.
-fn failed(payment: &Payment, reason: FailureReason, over: bool) -> Next {
+fn failed(payment: &Payment, reason: FailureReason, look: &LookedUp) -> Next {
     if refused_after_repeats(payment, reason) {
-        Next::Doubt(OperatorReason::RefusedAfterRepeats)
-    } else if over {
-        Next::Fail(reason)
-    } else if payment.noted.is_some() {
-        Next::Stay
-    } else {
-        Next::Note(reason)
+        return Next::Doubt(OperatorReason::RefusedAfterRepeats);
+    }
+    match close(reason, look) {
+        Next::Stay | Next::Witness if payment.noted.is_none() => Next::Note(reason),
+        next => next,
     }
 }
 
-fn errors_suffice(payment: &Payment, look: &LookedUp) -> bool {
-    payment.sends.errors() >= look.max_errors
+/// Closes the attempt as failed, if nothing can pay it any more; otherwise what is waited for.
+fn close(reason: FailureReason, look: &LookedUp) -> Next {
+    match look.pending {
+        Pending::Over if look.settled => Next::Fail(reason),
+        Pending::Unwitnessed if !look.settled => Next::Stay,
+        Pending::Unwitnessed if look.too_late_for_a_witness => {
+            Next::Doubt(OperatorReason::SendUnanswered)
+        }
+        Pending::Unwitnessed => Next::Witness,
+        Pending::Over | Pending::Until(_) | Pending::Unsettled => Next::Stay,
+    }
 }
 
 /// lnd refuses some invoices at once and stores nothing.
 fn never_started(payment: &Payment) -> FailureReason {
-    if payment.sends.errors() > 0 { FailureReason::NodeRefused } else { FailureReason::NotSent }
+    if payment.sends.refusals() > 0 { FailureReason::NodeRefused } else { FailureReason::NotSent }
 }
 
 fn in_doubt(reason: OperatorReason, word: Word) -> Next {

@@ -20,8 +20,8 @@ mod streams;
 mod timing;
 
 use super::{
-    Age, Answer, Beside, FailureReason, LateSuccess, LookedUp, Next, OperatorReason, Payment, Send,
-    SendLimits, Sends, State, Trust, Word, looked_up,
+    Age, Answer, Beside, FailureReason, LateSuccess, LookedUp, Next, OperatorReason, Payment,
+    Pending, Send, SendLimits, Sender, Sends, State, Trust, Word, looked_up,
 };
 use crate::domain::{
     Millis, Msat, NodeId, Preimage, Timestamp,
@@ -33,11 +33,12 @@ const PREIMAGE: Preimage = Preimage::from_bytes([7; 32]);
 const LIMITS: SendLimits = SendLimits {
     clock_skew: Millis::from_secs(5),
     node_slack: Millis::from_secs(60),
-    max_errors: 3,
+    max_refusals: 3,
+    doubt_after: Millis::from_secs(1800),
 };
 
 /// The request is free and ACTIVE.
-const FREE: Beside = Beside { active: true, open_or_paid: false };
+const FREE: Beside = Beside { active: true, open_or_paid: false, paid_late: false };
 
 fn msat(msat: i64) -> Msat {
     Msat::new(msat).unwrap()
@@ -74,8 +75,10 @@ fn sent(state: State, answers: &[Option<Answer>]) -> Payment {
         epoch: 10 * number,
         node: node(1),
         sent_at: at(100 * number),
+        begun_at: at(100 * number),
         send_deadline: at(100 * number + 15),
         answer: *answer,
+        sequence: Some(number),
     };
     Payment { state, sends: Sends::from_rows((1..).zip(answers).map(send).collect()), ..attempt() }
 }
@@ -112,17 +115,25 @@ fn late() -> LateSuccess {
 fn look(word: Word) -> LookedUp {
     LookedUp {
         word,
-        over: true,
+        pending: Pending::Over,
+        settled: true,
         too_late: false,
+        too_late_for_a_witness: false,
+        halted: false,
         trust: Trust::Same,
         node_dedupes: true,
-        max_errors: LIMITS.max_errors,
+        max_refusals: LIMITS.max_refusals,
     }
 }
 
 /// The same while a send may still arrive.
 fn early(word: Word) -> LookedUp {
-    LookedUp { over: false, ..look(word) }
+    LookedUp { pending: Pending::Until(at(10_000)), ..look(word) }
+}
+
+/// The same while a send that was never answered may still be held by the node.
+fn unwitnessed(word: Word) -> LookedUp {
+    LookedUp { pending: Pending::Unwitnessed, ..look(word) }
 }
 
 /// The same when no send is allowed any more.
@@ -178,6 +189,7 @@ fn all_words() -> Vec<Word> {
             Word::Failed(FailureReason::NoRoute, age),
             Word::Failed(FailureReason::IncorrectPaymentDetails, age),
             contradiction(age),
+            Word::Contradiction(OperatorReason::ResultLost, age),
             Word::Contradiction(OperatorReason::AnswerMismatch, age),
         ]
     };
@@ -186,7 +198,7 @@ fn all_words() -> Vec<Word> {
 
 /// Every list of so many answers at most.
 fn answers_up_to(sends: usize) -> Vec<Vec<Option<Answer>>> {
-    let kinds = [None, Some(Answer::Error), Some(Answer::AlreadyExists), Some(Answer::Final)];
+    let kinds = [None, Some(Answer::Refused), Some(Answer::AlreadyExists), Some(Answer::Final)];
     let mut all = vec![Vec::new()];
     let mut longest = all.clone();
     for _ in 0..sends {

@@ -30,6 +30,9 @@ pub enum RecordState {
     },
     /// Ended without paying, no HTLC out.
     Failed(FailureReason),
+    /// Called failed, though the result of an HTLC was lost: the payee may have been paid. (lnd, after a
+    /// restart: `failStaleAttempt`, an HTLC with `UNKNOWN_FAILURE`.)
+    ResultLost,
 }
 
 /// When the node made its record, as seen from the attempt. Doubt counts as younger.
@@ -78,6 +81,7 @@ impl Word {
         match record.state {
             RecordState::InFlight => Self::InFlight(age),
             RecordState::Failed(reason) => Self::Failed(reason, age),
+            RecordState::ResultLost => Self::Contradiction(OperatorReason::ResultLost, age),
             RecordState::Succeeded { preimage, fee } if preimage.hash() == payment.payment_hash => {
                 Self::Succeeded { preimage, fee, age }
             }

@@ -27,6 +27,9 @@ const OLD_ALREADY_EXISTS: [&str; 3] =
 /// How lnd says, with the code `UNKNOWN`, that a macaroon does not reach so far.
 const NOT_PERMITTED: &str = "permission denied";
 
+/// What our own client says with a code that could be the node's.
+const OUR_OWN_WORDS: [&str; 2] = ["grpc-status header missing", "Service was not ready"];
+
 /// Who the node is, if it is on the network that is `expected`.
 pub(super) fn introduction(
     info: &GetInfoResponse,
@@ -65,7 +68,7 @@ pub(super) fn record(payment: &lnrpc::Payment) -> Result<Record, NodeError> {
 pub(super) fn update(payment: &lnrpc::Payment) -> SendUpdate {
     match record(payment) {
         Ok(record) => SendUpdate::Record(record),
-        Err(error) => SendUpdate::Error(error),
+        Err(error) => SendUpdate::Lost(error),
     }
 }
 
@@ -74,9 +77,14 @@ pub(super) fn ends_stream(update: &SendUpdate) -> bool {
     match update {
         SendUpdate::Record(record) => match record.state {
             RecordState::InFlight => false,
-            RecordState::Succeeded { .. } | RecordState::Failed(_) => true,
+            RecordState::Succeeded { .. } | RecordState::Failed(_) | RecordState::ResultLost => {
+                true
+            }
         },
-        SendUpdate::AlreadyExists | SendUpdate::Error(_) => true,
+        SendUpdate::AlreadyExists
+        | SendUpdate::Refused(_)
+        | SendUpdate::Unsent(_)
+        | SendUpdate::Lost(_) => true,
     }
 }
 
@@ -90,14 +98,48 @@ pub(super) fn look_up_refusal(status: &Status) -> Result<(), NodeError> {
 
 /// What the end of a send with an error tells.
 pub(super) fn send_refusal(status: &Status) -> SendUpdate {
+    let error = call_error(status, "SendPaymentV2");
+    match error {
+        _ if !is_the_nodes_own(status) => SendUpdate::Lost(error),
+        // Turned away at the door, before the payment was looked at.
+        NodeError::NotPermitted(_) => SendUpdate::Unsent(error),
+        _ if says_already_exists(status) => SendUpdate::AlreadyExists,
+        _ => SendUpdate::Refused(error),
+    }
+}
+
+fn says_already_exists(status: &Status) -> bool {
     let old_words = status.code() == Code::Unknown
         && OLD_ALREADY_EXISTS.iter().any(|words| status.message().contains(words));
-    match error(status) {
-        NodeError::Refused(_) if old_words || status.code() == Code::AlreadyExists => {
-            SendUpdate::AlreadyExists
-        }
-        error => SendUpdate::Error(error),
-    }
+    old_words || status.code() == Code::AlreadyExists
+}
+
+/// Whether lnd's handler said so when it had ended. What befell the connection has a source; some codes
+/// are also those of what stands in between, or of our own side. In doubt it was not lnd.
+fn is_the_nodes_own(status: &Status) -> bool {
+    let code_of_a_handler = match status.code() {
+        Code::Unknown
+        | Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::FailedPrecondition
+        | Code::Unauthenticated => true,
+        Code::Ok
+        | Code::Cancelled
+        | Code::DeadlineExceeded
+        | Code::ResourceExhausted
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::Unimplemented
+        | Code::Internal
+        | Code::Unavailable
+        | Code::DataLoss => false,
+    };
+    let text = status.message();
+    code_of_a_handler
+        && status.source().is_none()
+        && !OUR_OWN_WORDS.iter().any(|words| text.starts_with(words))
 }
 
 /// An error that says nothing about a payment.
@@ -169,6 +211,9 @@ fn failed(payment: &lnrpc::Payment) -> Result<RecordState, NodeError> {
     if is_out {
         return Ok(RecordState::InFlight);
     }
+    if has_lost_result(payment) {
+        return Ok(RecordState::ResultLost);
+    }
     Ok(RecordState::Failed(reason(payment.failure_reason)))
 }
 
@@ -179,7 +224,6 @@ fn failed(payment: &lnrpc::Payment) -> Result<RecordState, NodeError> {
 /// payments to SQL fails tries from before they had numbers. Both name no node as the source. The third
 /// is a failure that a node on the way sent, and that lnd cannot decode: it names that node, and its HTLC
 /// is gone.
-#[cfg_attr(not(test), expect(dead_code, reason = "the payer's table is about to ask for it"))]
 pub(super) fn has_lost_result(payment: &lnrpc::Payment) -> bool {
     payment.htlcs.iter().any(|htlc| {
         htlc.status == i32::from(HtlcStatus::Failed)

@@ -36,7 +36,7 @@ fn state_of(payment: &lnrpc::Payment) -> RecordState {
 
 fn is_garbled(payment: &lnrpc::Payment) -> bool {
     matches!(record(payment), Err(NodeError::Garbled(_)))
-        && matches!(update(payment), SendUpdate::Error(NodeError::Garbled(_)))
+        && matches!(update(payment), SendUpdate::Lost(NodeError::Garbled(_)))
 }
 
 fn lost() -> Status {
@@ -212,24 +212,51 @@ fn a_send_that_already_exists_is_told_by_code_or_by_the_old_words() {
     }
 }
 
+/// lnd's handler has ended: it stores nothing any more.
 #[test]
-fn every_other_end_of_a_send_is_an_error_and_never_a_failure() {
+fn an_error_of_the_nodes_own_is_a_refusal_and_never_a_failure() {
     let errors = [
         Status::unknown("macaroon has expired"),
         Status::unknown("self-payments not allowed"),
         Status::not_found("payment isn't initiated"),
-        Status::internal("invoice is already paid"),
-        Status::unavailable("the RPC server is in the process of starting up"),
-        Status::deadline_exceeded("FAILED"),
+        Status::invalid_argument("any"),
     ];
     for status in errors {
         let update = send_refusal(&status);
-        let refused = matches!(update, SendUpdate::Error(NodeError::Refused(_)));
-        assert!(refused, "{status:?}");
+        let refused = matches!(update, SendUpdate::Refused(NodeError::Refused(_)));
+        assert!(refused, "{status:?}: {update:?}");
         assert!(ends_stream(&update));
     }
-    let update = send_refusal(&lost());
-    assert!(matches!(update, SendUpdate::Error(NodeError::Unreachable(_))));
+}
+
+/// Whoever stands in between, our own client, or the connection: the handler may live on.
+#[test]
+fn an_error_that_may_be_anybodys_leaves_the_send_unanswered() {
+    let errors = [
+        Status::internal("invoice is already paid"),
+        Status::unavailable("the RPC server is in the process of starting up"),
+        Status::deadline_exceeded("FAILED"),
+        Status::cancelled("any"),
+        Status::resource_exhausted("any"),
+        Status::unknown("Service was not ready: any"),
+        Status::unknown("grpc-status header missing, mapped from HTTP status code 418"),
+        lost(),
+    ];
+    for status in errors {
+        let update = send_refusal(&status);
+        assert!(matches!(update, SendUpdate::Lost(_)), "{status:?}: {update:?}");
+        assert!(ends_stream(&update));
+    }
+}
+
+/// A macaroon that may not pay says nothing about the invoice: it is no refusal of it.
+#[test]
+fn a_call_that_is_turned_away_at_the_door_was_not_sent() {
+    for status in [Status::unknown("permission denied"), Status::permission_denied("any")] {
+        let update = send_refusal(&status);
+        let unsent = matches!(update, SendUpdate::Unsent(NodeError::NotPermitted(_)));
+        assert!(unsent, "{status:?}: {update:?}");
+    }
 }
 
 #[test]

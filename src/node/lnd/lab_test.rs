@@ -18,7 +18,11 @@ use crate::{
     domain::{
         FailureReason, Millis, Msat, Network, NodeId, PaymentHash, Timestamp, payment::RecordState,
     },
-    ports::{Connection, LightningNode, NodeError, PaymentsQuery, SendOrder, SendUpdate},
+    ports::{
+        Connection, LightningNode, NodeError, PaymentsQuery, SendOrder, SendUpdate, WitnessKeys,
+        WitnessOrder,
+    },
+    runtime::{Clock, SystemClock},
 };
 
 pub(super) struct Lab(Value);
@@ -157,7 +161,7 @@ async fn a_late_send_is_refused_and_leaves_nothing() {
     for life_ms in [-1, -1_000, i64::MIN / 4] {
         let order = lab.order("payee", life_ms);
         match &send(&node, &order).await[..] {
-            [SendUpdate::Error(NodeError::Refused(text))] => {
+            [SendUpdate::Refused(NodeError::Refused(text))] => {
                 assert!(text.contains("macaroon has expired"), "{text}");
             }
             other => panic!("{other:?}"),
@@ -185,7 +189,7 @@ async fn a_payment_to_itself_is_refused_and_leaves_nothing() {
     let node = LndNode::new(lab.options()).unwrap();
     let order = lab.order("payer", 15_000);
     let updates = send(&node, &order).await;
-    assert!(matches!(updates[..], [SendUpdate::Error(NodeError::Refused(_))]));
+    assert!(matches!(updates[..], [SendUpdate::Refused(NodeError::Refused(_))]));
     assert_eq!(node.look_up(order.payment_hash).await.unwrap().record, None);
 }
 
@@ -330,4 +334,22 @@ async fn payments_are_listed_where_the_macaroon_permits_it() {
     };
     let earlier = node.payments(earlier).await.unwrap().payments;
     assert!(earlier.iter().all(|l| l.record.payment_hash != paid.payment_hash));
+}
+
+/// What shows that lnd stores payments: it fails, and no money can move.
+#[tokio::test]
+async fn a_write_witness_is_stored_and_fails() {
+    let Some(lab) = Lab::open() else { return };
+    let node = LndNode::new(lab.options()).unwrap();
+    let id = node.introduce().await.unwrap().id;
+    let mut keys = [[0; 32]; 2];
+    keys.iter_mut().for_each(|key| getrandom::fill(key).unwrap());
+    let payment_hash = PaymentHash::from_bytes(keys[1]);
+    let keys = WitnessKeys { payee: keys[0], payment_hash };
+    let send_deadline = SystemClock::new().now().plus(Millis::from_secs(15));
+    let order = WitnessOrder { node: id, keys, send_deadline };
+    let updates: Vec<_> = node.witness(order).await.collect().await;
+    assert_eq!(last(&updates), RecordState::Failed(FailureReason::NoRoute));
+    let found = node.look_up(payment_hash).await.unwrap().record.unwrap();
+    assert_eq!(found.state, RecordState::Failed(FailureReason::NoRoute));
 }

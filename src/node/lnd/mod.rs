@@ -5,7 +5,7 @@
 //! - Every `SendPaymentV2` carries a macaroon that lnd refuses from the send's deadline on.
 //! - No error means that a payment failed.
 //!
-//! Absent on purpose: `amt` (the invoice carries the amount) and `cancelable` (a payment must
+//! Absent on purpose: an amount beside an invoice (which carries it) and `cancelable` (a payment must
 //! survive its client).
 
 mod answers;
@@ -20,6 +20,7 @@ mod listing;
 mod macaroon;
 mod options;
 mod proto;
+mod sends;
 mod tls;
 
 #[cfg(test)]
@@ -30,8 +31,6 @@ mod lab_test;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use futures_util::stream;
-use tonic::Streaming;
 
 use self::{
     connection::{Link, authorised, within},
@@ -47,12 +46,15 @@ pub use self::{
     options::{InvalidLndOption, LndOptions},
 };
 use crate::{
-    domain::PaymentHash,
+    domain::{NodeId, PaymentHash, Timestamp},
     ports::{
-        Introduction, LightningNode, LookUp, NodeError, NodeHealth, NodeTraits, PaymentsPage,
-        PaymentsQuery, SendOrder, SendStream, SendUpdate,
+        Connection, Introduction, LightningNode, LookUp, NodeError, NodeHealth, NodeTraits,
+        PaymentsPage, PaymentsQuery, SendOrder, SendStream, WitnessOrder,
     },
 };
+
+/// What a write witness asks for, in vain: a satoshi.
+const WITNESS_MSAT: i64 = 1000;
 
 /// An lnd.
 pub struct LndNode {
@@ -115,37 +117,48 @@ impl LndNode {
             .map_err(|status| link.heed(answers::call_error(&status, name)))
     }
 
-    /// Sends the request, unless another node is at the other end, or the same one anew.
-    async fn start(&self, order: SendOrder) -> Result<SendStream, SendUpdate> {
-        let link = self.connector.link().await.map_err(SendUpdate::Error)?;
-        let found = &link.introduction().id;
-        if *found != order.node {
-            return Err(SendUpdate::Error(NodeError::OtherNode {
-                found: found.clone(),
-                expected: order.node,
-            }));
+    /// The connection to ask for a payment on: to this node, and on this connection if it matters.
+    async fn link_to(
+        &self,
+        node: &NodeId,
+        connection: Option<Connection>,
+    ) -> Result<Arc<Link>, NodeError> {
+        let link = self.connector.link().await?;
+        let found = link.introduction();
+        if found.id != *node {
+            return Err(NodeError::OtherNode { found: found.id.clone(), expected: node.clone() });
         }
-        if link.introduction().connection != order.connection {
-            return Err(SendUpdate::Error(NodeError::OtherConnection));
+        if connection.is_some_and(|connection| connection != found.connection) {
+            return Err(NodeError::OtherConnection);
         }
-        let request = SendPaymentRequest {
-            payment_request: order.invoice,
+        Ok(link)
+    }
+
+    /// Asks for a payment, unless the wrong node is at the other end.
+    async fn start(
+        &self,
+        request: SendPaymentRequest,
+        (node, connection): (&NodeId, Option<Connection>),
+        send_deadline: Timestamp,
+    ) -> Result<SendStream, NodeError> {
+        let link = self.link_to(node, connection).await?;
+        let request = authorised(request, &self.macaroon.until(send_deadline))?;
+        Ok(sends::stream(link, request, self.call_timeout))
+    }
+
+    /// What all payments have in common.
+    const fn request(&self) -> SendPaymentRequest {
+        SendPaymentRequest {
+            dest: Vec::new(),
+            payment_hash: Vec::new(),
+            payment_request: String::new(),
             timeout_seconds: self.terms.timeout_seconds,
             cltv_limit: self.terms.cltv_limit,
-            fee_limit_msat: order.fee_limit.get(),
+            amt_msat: 0,
+            fee_limit_msat: 0,
             max_parts: self.terms.max_parts,
             no_inflight_updates: false,
             cancelable: false,
-        };
-        let request = authorised(request, &self.macaroon.until(order.send_deadline))
-            .map_err(SendUpdate::Error)?;
-        let mut router = link.router();
-        let answer = within(self.call_timeout, router.send_payment_v2(request))
-            .await
-            .map_err(|error| SendUpdate::Error(link.heed(error)))?;
-        match answer {
-            Ok(messages) => Ok(updates(link, messages.into_inner())),
-            Err(status) => Err(refused(&link, &status)),
         }
     }
 }
@@ -222,35 +235,23 @@ impl LightningNode for LndNode {
     }
 
     async fn send(&self, order: SendOrder) -> SendStream {
-        match self.start(order).await {
-            Ok(updates) => updates,
-            Err(update) => Box::pin(stream::iter([update])),
-        }
+        let request = SendPaymentRequest {
+            payment_request: order.invoice,
+            fee_limit_msat: order.fee_limit.get(),
+            ..self.request()
+        };
+        let to = (&order.node, Some(order.connection));
+        self.start(request, to, order.send_deadline).await.unwrap_or_else(sends::unsent)
     }
-}
 
-/// What lnd tells, up to the first item that ends it.
-fn updates(link: Arc<Link>, messages: Streaming<Payment>) -> SendStream {
-    Box::pin(stream::unfold(Some(messages), move |messages| {
-        let link = Arc::clone(&link);
-        async move {
-            let mut messages = messages?;
-            let update = match messages.message().await {
-                Ok(Some(payment)) => answers::update(&payment),
-                Ok(None) => {
-                    SendUpdate::Error(answers::garbled("the stream ended before the payment"))
-                }
-                Err(status) => refused(&link, &status),
-            };
-            let rest = (!answers::ends_stream(&update)).then_some(messages);
-            Some((update, rest))
-        }
-    }))
-}
-
-fn refused(link: &Link, status: &tonic::Status) -> SendUpdate {
-    match answers::send_refusal(status) {
-        SendUpdate::Error(error) => SendUpdate::Error(link.heed(error)),
-        update @ (SendUpdate::Record(_) | SendUpdate::AlreadyExists) => update,
+    async fn witness(&self, order: WitnessOrder) -> SendStream {
+        let request = SendPaymentRequest {
+            dest: [&[2][..], &order.keys.payee].concat(),
+            payment_hash: order.keys.payment_hash.as_bytes().to_vec(),
+            amt_msat: WITNESS_MSAT,
+            ..self.request()
+        };
+        let to = (&order.node, None);
+        self.start(request, to, order.send_deadline).await.unwrap_or_else(sends::unsent)
     }
 }

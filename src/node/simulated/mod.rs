@@ -19,7 +19,7 @@ use crate::{
     },
     ports::{
         Connection, Introduction, LightningNode, ListedPayment, LookUp, NodeError, NodeHealth,
-        NodeTraits, PaymentsPage, PaymentsQuery, SendOrder, SendStream, SendUpdate,
+        NodeTraits, PaymentsPage, PaymentsQuery, SendOrder, SendStream, SendUpdate, WitnessOrder,
     },
     runtime::Clock,
 };
@@ -80,10 +80,10 @@ impl SimulatedNode {
         let now = self.clock.now();
         if order.node != self.id {
             let (found, expected) = (self.id.clone(), order.node.clone());
-            return SendUpdate::Error(NodeError::OtherNode { found, expected });
+            return SendUpdate::Unsent(NodeError::OtherNode { found, expected });
         }
         if now > order.send_deadline {
-            return SendUpdate::Error(NodeError::Refused(
+            return SendUpdate::Refused(NodeError::Refused(
                 "the send came after its deadline".into(),
             ));
         }
@@ -99,10 +99,37 @@ impl SimulatedNode {
         };
         match ledger.append(&record, &order.invoice) {
             Ok(()) => SendUpdate::Record(record),
-            Err(error) => SendUpdate::Error(NodeError::Refused(error.to_string())),
+            // It may have been written.
+            Err(error) => SendUpdate::Lost(NodeError::Refused(error.to_string())),
+        }
+    }
+
+    /// It goes into the ledger like any payment: that is what is asked of it.
+    async fn fail_witness(&self, order: &WitnessOrder) -> SendUpdate {
+        let mut ledger = self.ledger.lock().await;
+        let now = self.clock.now();
+        if now > order.send_deadline {
+            let late = "the witness came after its deadline";
+            return SendUpdate::Refused(NodeError::Refused(late.into()));
+        }
+        let record = Record {
+            payment_hash: order.keys.payment_hash,
+            amount: WITNESS_AMOUNT,
+            created: now,
+            state: RecordState::Failed(FailureReason::NoRoute),
+        };
+        match ledger.append(&record, "") {
+            Ok(()) => SendUpdate::Record(record),
+            Err(error) => SendUpdate::Lost(NodeError::Refused(error.to_string())),
         }
     }
 }
+
+/// What a payment costs that pays nothing.
+const WITNESS_AMOUNT: Msat = match Msat::new(1000) {
+    Some(amount) => amount,
+    None => panic!("a satoshi exists"),
+};
 
 /// The same on every machine: 02 and the hash of its name.
 fn identity() -> NodeId {
@@ -179,6 +206,11 @@ impl LightningNode for SimulatedNode {
 
     async fn send(&self, order: SendOrder) -> SendStream {
         let update = self.pay(&order).await;
+        Box::pin(futures_util::stream::iter([update]))
+    }
+
+    async fn witness(&self, order: WitnessOrder) -> SendStream {
+        let update = self.fail_witness(&order).await;
         Box::pin(futures_util::stream::iter([update]))
     }
 }

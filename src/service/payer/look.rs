@@ -1,22 +1,24 @@
 //! Looking an attempt up, and doing what the table says.
 
+use std::sync::Arc;
+
 use tracing::Span;
 
-use super::Payer;
+use super::{Payer, Places};
 use crate::{
     domain::{
-        FailureReason, State, Status,
-        payment::{Advance, Next, Payment, Trust, Word, looked_up},
+        FailureReason, State,
+        payment::{Advance, Again, Next, again, looked_up},
     },
     ports::{Leased, StoreError},
     report::chain,
-    service::{Distrust, clocks::Reading, inquiry::Look},
+    service::{Distrust, inquiry::Look},
     trace,
 };
 
 impl Payer {
     /// One attempt, from its look-up to whatever follows. Errors leave it as it is.
-    pub(super) async fn attend(&self, leased: Leased) {
+    pub(super) async fn attend(self: &Arc<Self>, leased: Leased, places: Places) {
         let look = match self.look(&leased).await {
             Ok(look) => look,
             Err(error) => {
@@ -26,58 +28,33 @@ impl Payer {
             }
         };
         let payment = &leased.payment;
-        let next = looked_up(payment, &look.looked, payment.beside(&leased.withdraw));
-        match while_clocks_agree(next, payment, &look.clocks) {
-            // The request was settled beside it: it stands in the books, and nothing follows.
-            Next::Stay if is_settled_beside(&leased) => self.set_due(&leased, None).await,
-            // Another node, or one without memory: a look that was planned for now is not used up.
-            Next::Stay if look.looked.trust != Trust::Same => self.ask_again(&leased).await,
-            Next::Stay if is_worth_following(&leased, look.looked.word) => {
-                tracing::error!(
-                    payment = %payment.id,
-                    withdraw = %payment.withdraw,
-                    "closed as failed, yet the node is paying it, or has paid it"
-                );
-                self.ask_again(&leased).await;
+        let beside = payment.beside(&leased.withdraw);
+        match looked_up(payment, &look.looked, beside) {
+            Next::Send => self.send(leased, look, places).await,
+            Next::Witness => {
+                self.witness.make(Some(&leased.payment)).await;
+                self.postpone(&leased).await;
             }
-            // It is known to be paid by a closed attempt: this one must not pay it again. It was never
-            // sent, or every send is over and the node knows nothing of it.
-            Next::Send if leased.withdraw.late_success => {
-                let next = Next::Fail(FailureReason::NotSent);
-                self.conclude(leased, next, &look).await;
-            }
-            Next::Send if self.is_halted(&leased).await => self.postpone(&leased).await,
-            Next::Send => self.send(leased, look).await,
-            Next::Stay => self.postpone(&leased).await,
+            Next::Stay => match again(payment, look.looked.word, look.looked.trust, beside) {
+                Again::AsPlanned => self.postpone(&leased).await,
+                Again::NotUsedUp => self.ask_again(&leased).await,
+                Again::Never => self.set_due(&leased, None).await,
+                Again::Followed => {
+                    tracing::error!(
+                        payment = %payment.id,
+                        withdraw = %payment.withdraw,
+                        "closed as failed, yet the node is paying it, or has paid it"
+                    );
+                    self.ask_again(&leased).await;
+                }
+            },
             next => self.conclude(leased, next, &look).await,
         }
     }
 
-    /// Whether nothing is sent now: a pause, a fence, channels full of payments in flight, or a request
-    /// that a restored database may have forgotten to be paid. Those who wait are looked up meanwhile,
-    /// so that whoever waits too long is told. Pause and fence are judged once more, by the database,
-    /// when the send is committed.
-    async fn is_halted(&self, leased: &Leased) -> bool {
-        let paying = &self.options.paying;
-        if leased.withdraw.withheld {
-            return true;
-        }
-        match self.store.standing(paying.clock_skew, None).await {
-            Ok(standing) => {
-                let full = standing.channels_full(paying);
-                full || standing.paused.is_some() || standing.fenced.is_some() || !standing.verified
-            }
-            Err(error) => {
-                let payment = leased.payment.id;
-                tracing::warn!(%payment, error = %chain(&error), "did not send");
-                true
-            }
-        }
-    }
-
     async fn look(&self, leased: &Leased) -> Result<Look, Distrust> {
-        let began = self.inquiry.clocks().await?;
-        self.inquiry.look(&leased.payment, &began).await
+        let began = self.inquiry.begin(&leased.payment).await?;
+        self.inquiry.look(leased, &began).await
     }
 
     /// Writes what follows from a look-up. A row that moved meanwhile is somebody else's: what the
@@ -92,7 +69,7 @@ impl Payer {
             clocks.now,
         );
         let mut advance = self.inquiry.scheduled(advance, clocks.now);
-        advance.asked_at = Some(look.asked_at);
+        advance.decided_on = look.server.map(|server| server.0);
         match self.store.advance(&advance).await {
             Ok(()) => self.told(&advance, &before),
             // Another worker, or a change of the request: it is looked up anew, soon.
@@ -126,40 +103,6 @@ impl Payer {
     pub(super) fn told(&self, advance: &Advance, before: &State) {
         told(advance, before);
         self.meter.stepped(before, &advance.payment);
-    }
-}
-
-/// While wall and monotonic time disagree, nothing is sent, closed or reopened.
-fn while_clocks_agree(next: Next, payment: &Payment, clocks: &Reading) -> Next {
-    match next {
-        Next::Send | Next::Fail(_) if !clocks.settled => Next::Stay,
-        // It may seem too late to send.
-        Next::Doubt(_) if !clocks.settled && payment.state == State::Reserved => Next::Stay,
-        next => next,
-    }
-}
-
-fn is_settled_beside(leased: &Leased) -> bool {
-    let noted = matches!(leased.payment.state, State::Failed { late: Some(_), .. });
-    noted && leased.withdraw.status != Status::Active
-}
-
-/// A closed attempt that may still turn out to be paid, or has, is not dropped after the last look
-/// that was planned: a delayed send restarts it, and a hold invoice can keep it out for days.
-fn is_worth_following(leased: &Leased, word: Word) -> bool {
-    match (leased.payment.state, word) {
-        (State::Failed { .. }, Word::InFlight(_)) => !leased.payment.sends.is_empty(),
-        // Until the request is settled by it, or by the attempt beside it.
-        (State::Failed { late: Some(_), .. }, _) => true,
-        (
-            State::Reserved
-            | State::Sending
-            | State::InFlight
-            | State::Paid { .. }
-            | State::Failed { .. }
-            | State::NeedsOperator { .. },
-            _,
-        ) => false,
     }
 }
 

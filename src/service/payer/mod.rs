@@ -5,8 +5,13 @@
 //! is asked; a node's silence changes nothing. A lease keeps two workers from doing the same work,
 //! and nothing more: each write names the version that was read.
 
+mod listen;
 mod look;
+mod places;
 mod send;
+mod witness;
+
+pub use witness::WriteWitness;
 
 use std::sync::Arc;
 
@@ -14,6 +19,7 @@ use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument, Span};
 
+use self::places::Places;
 use super::{Distrust, Inquiry, NodeTrust};
 use crate::{
     domain::{
@@ -33,12 +39,14 @@ pub struct PayerOptions {
     pub limits: SendLimits,
     /// How long the node may take to receive a send.
     pub send_life: Millis,
+    /// A send that was not answered for so long is overdue: its worker is free for others, and only its
+    /// stream is still listened to.
+    pub answer_overdue: Millis,
     /// How often to look.
     pub pace: Pace,
     /// How long a worker has an attempt for itself. Longer than `pace.fresh_for`.
     pub lease: Millis,
-    /// How many attempts this process sends at a time: those that are sending, or in flight for
-    /// less than `pace.fresh_for`.
+    /// How many attempts this process sends at a time: until they are in flight, or overdue.
     pub max_sending: usize,
     /// How many others it looks up at a time.
     pub max_following: usize,
@@ -58,9 +66,12 @@ pub struct Payer {
     meter: Arc<dyn Meter>,
     sending: Arc<Semaphore>,
     following: Arc<Semaphore>,
+    witness: Arc<WriteWitness>,
     /// All that is worked on.
     work: TaskTracker,
-    /// Ends the listening to the node, which may go on for a minute.
+    /// The streams that are still listened to.
+    listening: TaskTracker,
+    /// Ends the listening to the node, which may go on for days.
     stop: CancellationToken,
 }
 
@@ -82,16 +93,29 @@ impl Payer {
     ) -> Self {
         let (its_store, its_node) = (Arc::clone(&store), Arc::clone(&node));
         let inquiry = Inquiry::new(its_store, its_node, runtime.clone(), trust, options);
-        let work = TaskTracker::new();
+        let inquiry = Arc::new(inquiry);
+        let (work, listening) = (TaskTracker::new(), TaskTracker::new());
         // A closed tracker takes tasks all the same; it can be waited for.
         work.close();
+        listening.close();
+        let stop = CancellationToken::new();
+        let witness = WriteWitness::new(
+            Arc::clone(&store),
+            Arc::clone(&node),
+            runtime.clone(),
+            Arc::clone(&inquiry),
+            options,
+            (listening.clone(), stop.clone()),
+        );
         Self {
+            witness: Arc::new(witness),
             work,
-            stop: CancellationToken::new(),
+            listening,
+            stop,
             store,
             node,
             runtime,
-            inquiry: Arc::new(inquiry),
+            inquiry,
             meter,
             sending: Arc::new(Semaphore::new(options.max_sending)),
             following: Arc::new(Semaphore::new(options.max_following)),
@@ -117,14 +141,25 @@ impl Payer {
         Ok(fresh + follow)
     }
 
+    /// What makes write witnesses.
+    pub fn write_witness(&self) -> Arc<WriteWitness> {
+        Arc::clone(&self.witness)
+    }
+
     /// Stops to listen to the node: what is on its way is stored, and the next start follows it.
     pub fn halt(&self) {
         self.stop.cancel();
     }
 
-    /// Waits until nothing is worked on (for a stop, and for tests).
+    /// Waits until nothing is worked on. Streams that only may still bring an answer are none of it.
     pub async fn idle(&self) {
         self.work.wait().await;
+    }
+
+    /// Waits until nothing is worked on and nothing is listened to, which after [`Self::halt`] is soon.
+    pub async fn ended(&self) {
+        self.work.wait().await;
+        self.listening.wait().await;
     }
 
     async fn take(
@@ -140,12 +175,12 @@ impl Payer {
             let (payer, room) = (Arc::clone(self), Arc::clone(room));
             let work = async move {
                 // A repeat may have taken the place meanwhile. The semaphore is never closed.
-                let _place = room.acquire_owned().await;
+                let places = Places::of(room.acquire_owned().await.ok());
                 let span = span(&leased, lane);
                 let attend = async {
                     trace::link_made(&leased.withdraw);
                     trace::link_claimed(&leased.payment);
-                    payer.attend(leased).await;
+                    payer.attend(leased, places).await;
                 };
                 attend.instrument(span).await;
             };

@@ -10,9 +10,7 @@ use super::{
     text, uuid,
 };
 use crate::{
-    domain::{
-        Claim, Halt, Heartbeat, Millis, PaymentId, Standing, Timestamp, Turn, payment::Advance,
-    },
+    domain::{Claim, Halt, Heartbeat, Millis, PaymentId, Standing, Timestamp, Turn},
     ports::{Instance, StoreError},
     store::driver::{Driver, Fault, Sql, Tx, Value},
 };
@@ -65,17 +63,11 @@ impl<D: Driver> SqlStore<D> {
         Ok(self.halt_of(found.first())?)
     }
 
-    /// For a transaction that closes an attempt: a send of it that was lost with another server would
-    /// start it anew. A pause or a fence closes what has ended all the same.
-    pub(super) async fn may_close(
-        &self,
-        tx: &mut D::Tx,
-        advance: &Advance,
-        at: Timestamp,
-    ) -> Result<bool, Fault> {
+    /// The server that this transaction writes to.
+    pub(super) async fn server_of(&self, tx: &mut D::Tx) -> Result<i64, Fault> {
         let found = tx.fetch(self.driver().dialect().hold_instance, Vec::new()).await?;
         let (_, server) = rows::halt(found.first())?;
-        Ok(!self.memory.forbids_closing(server, advance, at))
+        Ok(server)
     }
 
     fn halt_of(&self, row: Option<&D::Row>) -> Result<Option<Halt>, StoreError> {
@@ -143,6 +135,7 @@ fn beaten(beat: &Heartbeat) -> Vec<Value> {
         int(beat.at.as_ms()),
         Value::Bool(beat.synced),
         Value::Bool(beat.remembers),
+        Value::Bool(beat.answers_sends),
         int(beat.can_send.get()),
         int(beat.active_channels),
         int(beat.busiest_channel_htlcs),

@@ -50,8 +50,13 @@ impl<D: Driver> Integrity for SqlStore<D> {
         self.memory.meet(server.0, inherited);
     }
 
-    fn inherited(&self) -> Option<Inherited> {
-        self.memory.inherited()
+    fn met(&self) -> Option<(Server, Option<Inherited>)> {
+        self.memory.met().map(|(server, inherited)| (Server(server), inherited))
+    }
+
+    async fn last_send(&self) -> Result<i64, StoreError> {
+        let found = self.driver().fetch(statements::LAST_SEND, Vec::new()).await?;
+        rows::sequence(found.first())
     }
 
     async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError> {

@@ -15,7 +15,7 @@ use std::{
 };
 
 use crate::{
-    domain::{PaymentId, Timestamp, payment::Advance},
+    domain::{PaymentId, Timestamp},
     ports::Inherited,
 };
 
@@ -49,9 +49,9 @@ impl Memory {
         self.suspect.store(false, Ordering::SeqCst);
     }
 
-    /// What the server came with that was met last.
-    pub fn inherited(&self) -> Option<Inherited> {
-        locked(&self.met).and_then(|(_, inherited)| inherited)
+    /// The server that was met last, and what it came with.
+    pub fn met(&self) -> Option<(i64, Option<Inherited>)> {
+        *locked(&self.met)
     }
 
     /// Whether `server`, which answers now, is the trusted one.
@@ -65,16 +65,6 @@ impl Memory {
     /// Whether a server is trusted, as far as was heard.
     pub fn is_verified(&self) -> bool {
         self.trusted.load(Ordering::SeqCst) != 0 && !self.suspect.load(Ordering::SeqCst)
-    }
-
-    /// Whether `server` may not close an attempt now.
-    pub fn forbids_closing(&self, server: i64, advance: &Advance, at: Timestamp) -> bool {
-        match *locked(&self.met) {
-            Some((met, inherited)) if met == server => {
-                inherited.is_some_and(|inherited| inherited.forbids(advance, at))
-            }
-            Some(_) | None => true,
-        }
     }
 
     /// From here on this server may close.

@@ -14,6 +14,7 @@ mod rows;
 pub(super) mod statements;
 mod upkeep;
 mod withdraws;
+mod witnesses;
 
 use super::driver::{Driver, Sql, Value};
 

@@ -146,9 +146,7 @@ impl<D: Driver> SqlStore<D> {
     async fn advance_once(&self, advance: &Advance) -> Result<(), Fault> {
         let mut tx = self.driver().begin().await?;
         let payment = &advance.payment;
-        if let Some(at) = advance.closes_at()
-            && !self.may_close(&mut tx, advance, at).await?
-        {
+        if advance.closes() && advance.decided_on != Some(self.server_of(&mut tx).await?) {
             return Err(StoreError::Halted(Halt::Unverified).into());
         }
         if let Some(change) = &advance.change
@@ -240,6 +238,7 @@ fn new_send(payment: PaymentId, send: &Send) -> Vec<Value> {
         int(send.epoch),
         text(send.node.as_str()),
         int(send.sent_at.as_ms()),
+        int(send.begun_at.as_ms()),
         int(send.send_deadline.as_ms()),
     ]
 }

@@ -272,9 +272,26 @@ pub fn send(row: &impl Cells) -> Parsed<Send> {
         epoch: row.int("epoch")?,
         node: known("node_id", NodeId::parse(&row.text("node_id")?).ok())?,
         sent_at: row.time("sent_at_ms")?,
+        begun_at: row.time("begun_at_ms")?,
         send_deadline: row.time("send_deadline_ms")?,
         answer: row.opt_named("answer", Answer::parse)?,
+        sequence: Some(row.int("sequence")?),
     })
+}
+
+/// A place in the store's order of sends, from a row of one.
+pub fn sequence<R: Cells>(row: Option<&R>) -> Parsed<i64> {
+    Reader(known("sequence", row)?).int("sequence")
+}
+
+/// Since when a node stores nothing.
+pub fn in_vain_since<R: Cells>(row: &R) -> Parsed<Timestamp> {
+    Reader(row).time("witness_in_vain_since_ms")
+}
+
+/// How many, from a row that counts.
+pub fn counted<R: Cells>(row: Option<&R>) -> Parsed<i64> {
+    Reader(known("counted", row)?).int("counted")
 }
 
 /// When a send was committed.

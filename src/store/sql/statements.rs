@@ -42,6 +42,9 @@ macro_rules! payment_columns {
 
 pub mod instance;
 pub mod payment_lists;
+pub mod witnesses;
+
+pub use witnesses::LAST_SEND;
 
 /// `select` of requests with their open or last attempts.
 macro_rules! select_views {
@@ -232,7 +235,8 @@ macro_rules! select_leased_sends {
             "read the sends of leased payments",
             concat!(
                 "-- send.of_leased
-     select payment_id, number, epoch, node_id, sent_at_ms, send_deadline_ms, answer
+     select payment_id, number, epoch, node_id, sent_at_ms, begun_at_ms, send_deadline_ms,
+            answer, sequence
        from sends where payment_id in (",
                 $ids,
                 ") order by payment_id, number"
@@ -252,7 +256,7 @@ pub const LEASED_SENDS_SQLITE: Sql = select_leased_sends!("select unhex(value) f
 pub const SENDS_OF: Sql = sql(
     "read the sends of a payment",
     "-- send.of_payment
-     select number, epoch, node_id, sent_at_ms, send_deadline_ms, answer
+     select number, epoch, node_id, sent_at_ms, begun_at_ms, send_deadline_ms, answer, sequence
        from sends where payment_id = $1 order by number",
 );
 
@@ -294,8 +298,9 @@ pub const PULL_FAR: Sql = sql(
 pub const NEW_SEND: Sql = sql(
     "write a send",
     "-- send.create
-     insert into sends (payment_id, number, epoch, node_id, sent_at_ms, send_deadline_ms)
-     values ($1, $2, $3, $4, $5, $6)",
+     insert into sends
+         (payment_id, number, epoch, node_id, sent_at_ms, begun_at_ms, send_deadline_ms)
+     values ($1, $2, $3, $4, $5, $6, $7)",
 );
 
 pub const ANSWER_SEND: Sql = sql(

@@ -24,6 +24,8 @@ use crate::{
 pub const EARLY: (usize, Millis) = (5, Millis::from_secs(4));
 /// Passes of which each finds the last send over: room for three sends and what follows.
 pub const LATE: (usize, Millis) = (6, Millis::from_secs(90));
+/// Passes of which each finds that no send is allowed any more: room for a witness and what follows.
+pub const TOO_LATE: (usize, Millis) = (4, Millis::from_secs(3600));
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What the node does, in words and in acts.
@@ -113,6 +115,7 @@ impl Row {
             bench.work().await;
         }
         passes(&bench, LATE).await;
+        passes(&bench, TOO_LATE).await;
         let end = standing(&bench, &lnd, &withdraw).await;
         assert!(lnd.sends().iter().all(|send| send.payment_request == deal.invoice));
         [soon, end]
@@ -134,18 +137,18 @@ pub async fn awaited(bench: &Bench, lnd: &ScriptedLnd, of: &Withdraw, expected: 
     .await
 }
 
-/// Waits until so many sends were answered with an error, and that is stored.
+/// Waits until so many sends were refused by the node itself, and that is stored.
 pub async fn refused(bench: &Bench, of: &Withdraw, sends: usize) {
     let payment = bench.get(&of.id).await.payment.unwrap();
     let id = PaymentId::parse(&payment.id).unwrap();
-    let errors = eventually(async || {
+    let refusals = eventually(async || {
         let store = bench.store();
         let row = bench.inside(async move { store.payment(id).await.unwrap().unwrap() }).await;
-        let errors = row.payment.sends.errors();
-        (errors == sends, errors)
+        let refusals = row.payment.sends.refusals();
+        (refusals == sends, refusals)
     })
     .await;
-    assert_eq!(errors, sends);
+    assert_eq!(refusals, sends);
 }
 
 /// What is found once it is so; what was found last if it never is.

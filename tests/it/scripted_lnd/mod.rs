@@ -55,6 +55,7 @@ struct Script {
     channels: Mutex<Vec<Channel>>,
     pages: Mutex<VecDeque<Vec<Act>>>,
     sends: Mutex<VecDeque<Vec<Act>>>,
+    witness: Mutex<Option<Vec<Act>>>,
     look_ups: Mutex<BTreeMap<usize, VecDeque<Vec<Act>>>>,
     calls: Mutex<Vec<Call>>,
     sent: Mutex<Vec<SendPaymentRequest>>,
@@ -103,6 +104,11 @@ impl ScriptedLnd {
     /// The answers to sends.
     pub fn on_send(&self, answers: impl IntoIterator<Item = Vec<Act>>) {
         *self.script.sends.lock().unwrap() = answers.into_iter().collect();
+    }
+
+    /// The answer to each request for a write witness, or that it is stored and fails.
+    pub fn on_witness(&self, answer: Option<Vec<Act>>) {
+        *self.script.witness.lock().unwrap() = answer;
     }
 
     /// The answers to look-ups once there were so many sends; payments are unknown unless something

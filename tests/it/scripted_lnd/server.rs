@@ -21,7 +21,10 @@ use tonic::Code;
 use super::{
     Act, Call, Script, not_found,
     proto::{
-        lnrpc::{ListChannelsRequest, ListChannelsResponse, ListPaymentsRequest},
+        lnrpc::{
+            ListChannelsRequest, ListChannelsResponse, ListPaymentsRequest, Payment,
+            PaymentFailureReason, payment::PaymentStatus,
+        },
         routerrpc::SendPaymentRequest,
     },
     refuse, reply,
@@ -115,8 +118,12 @@ async fn attend(
         "ListChannels" => assert!(ListChannelsRequest::decode(message).unwrap().active_only),
         _ => {}
     }
-    let acts = script.answer(&call);
-    script.sent.lock().unwrap().extend(call.send.clone());
+    let acts = match &call.send {
+        Some(send) if send.payment_request.is_empty() => script.witness(send),
+        _ => script.answer(&call),
+    };
+    let payment = call.send.clone().filter(|send| !send.payment_request.is_empty());
+    script.sent.lock().unwrap().extend(payment);
     script.calls.lock().unwrap().push(call);
     Answer { respond, stream: None }.perform(acts, faults).await
 }
@@ -133,6 +140,19 @@ async fn read(mut body: RecvStream) -> Result<Bytes, h2::Error> {
 }
 
 impl Script {
+    /// A payment to nobody: it is stored and fails, unless something else was said.
+    fn witness(&self, send: &SendPaymentRequest) -> Vec<Act> {
+        let failed = Payment {
+            payment_hash: hex::encode(&send.payment_hash),
+            value_msat: send.amt_msat,
+            status: PaymentStatus::Failed.into(),
+            failure_reason: PaymentFailureReason::FailureReasonNoRoute.into(),
+            creation_time_ns: 1,
+            ..Payment::default()
+        };
+        self.witness.lock().unwrap().clone().unwrap_or_else(|| reply(&failed))
+    }
+
     fn answer(&self, call: &Call) -> Vec<Act> {
         match call.method.as_str() {
             "GetInfo" => match *self.refuses_info.lock().unwrap() {

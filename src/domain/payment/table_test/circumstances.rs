@@ -2,7 +2,7 @@
 //! means and how it is printed.
 
 use super::*;
-use crate::domain::payment::{Heard, heard};
+use crate::domain::payment::{Heard, OnStream, heard};
 
 /// Where an attempt stands, without its facts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,6 +24,7 @@ pub enum Says {
     Failed,
     Refused,
     WrongProof,
+    ResultLost,
     AnotherPayment,
     AlreadyExists,
     Error,
@@ -38,10 +39,20 @@ pub enum When {
     NotBeforeWithdraw,
     BeforeAttempt,
     SinceAttempt,
+    Settled,
+    Unsettled,
+    NotPassed,
+    Passed,
     Over,
-    NotOver,
+    Unwitnessed,
+    WitnessInTime,
+    NoTimeForWitness,
     TooLate,
     InTime,
+    MaySend,
+    MayNotSend,
+    Halted,
+    NotHalted,
     Noted,
     NotNoted,
     NeverSent,
@@ -52,8 +63,8 @@ pub enum When {
     NotOnlyAnswer,
     MayRepeat,
     MayNotRepeat,
-    SomeErrors,
-    NoErrors,
+    SomeRefusals,
+    NoRefusals,
     Foreign,
     NotForeign,
     Free,
@@ -76,7 +87,7 @@ pub struct Circumstance {
 #[derive(Clone, Debug)]
 pub enum Hears {
     LookUp(LookedUp),
-    Stream(Heard),
+    Stream(OnStream),
 }
 
 impl From {
@@ -101,9 +112,10 @@ impl Says {
             Self::Failed => "failed",
             Self::Refused => "failed with `INCORRECT_PAYMENT_DETAILS`",
             Self::WrongProof => "succeeded, the preimage does not fit",
+            Self::ResultLost => "failed, an HTLC's result lost",
             Self::AnotherPayment => "about another hash or amount",
             Self::AlreadyExists => "ALREADY_EXISTS",
-            Self::Error => "error, timeout, end of stream",
+            Self::Error => "error, end of stream",
         }
     }
 }
@@ -116,22 +128,38 @@ impl When {
             Self::NotBeforeWithdraw => "younger than the withdraw",
             Self::BeforeAttempt => "older than the attempt",
             Self::SinceAttempt => "younger than the attempt",
+            Self::Settled => "clocks agree, the database server was met",
+            Self::Unsettled => "clocks disagree, or the database server was not met",
+            Self::NotPassed => "the time of a send not passed before the look-up",
+            Self::Passed => "the time of every send passed before the look-up",
             Self::Over => "every send over before the look-up",
-            Self::NotOver => "a send not over",
+            Self::Unwitnessed => "a send unanswered, and no witness before the look-up",
+            Self::WitnessInTime => "a witness waited for",
+            Self::NoTimeForWitness => "a witness waited for too long",
             Self::TooLate => "no send allowed any more",
             Self::InTime => "a send still allowed",
+            Self::MaySend => "a send still allowed, the request not paid late",
+            Self::MayNotSend => "no send allowed any more, or the request paid late",
+            Self::Halted => "nothing is sent now",
+            Self::NotHalted => "sends go out",
             Self::Noted => "a failure noted",
             Self::NotNoted => "no failure noted",
             Self::NeverSent => "never sent",
             Self::Sent => "sent",
             Self::OneSend => "one send",
             Self::SeveralSends => "several sends",
-            Self::OnlyAnswer => "its only send answered by this",
-            Self::NotOnlyAnswer => "another send, or none on record, is answered by this",
-            Self::MayRepeat => "a send still allowed, fewer than 3 errors, the node dedupes",
-            Self::MayNotRepeat => "too late, or 3 errors, or the node does not dedupe",
-            Self::SomeErrors => "some send answered with an error",
-            Self::NoErrors => "no send answered with an error",
+            Self::OnlyAnswer => {
+                "its only send answered by this; clocks agree, no send lost with another database server"
+            }
+            Self::NotOnlyAnswer => "otherwise",
+            Self::MayRepeat => {
+                "a send still allowed, the request not paid late, fewer than 3 refused, the node dedupes"
+            }
+            Self::MayNotRepeat => {
+                "too late, or 3 refused, or paid late, or the node does not dedupe"
+            }
+            Self::SomeRefusals => "some send refused",
+            Self::NoRefusals => "no send refused",
             Self::Foreign => "reason `FOREIGN`",
             Self::NotForeign => "another reason than `FOREIGN`",
             Self::Free => "request ACTIVE, no other attempt open or PAID",
@@ -156,19 +184,37 @@ impl When {
             Hears::LookUp(look) => test(look),
             Hears::Stream(_) => false,
         };
-        let errors = sends.iter().filter(|send| send.answer == Some(Answer::Error)).count();
-        let repeats = looked(|look| !look.too_late && look.node_dedupes) && errors < 3;
-        let only = sends.count() == 1 && sends.last().unwrap().answer == Some(Answer::Final);
+        let refusals = sends.iter().filter(|send| send.answer == Some(Answer::Refused)).count();
+        let may_send = looked(|look| !look.too_late) && !of.beside.paid_late;
+        let repeats = may_send && looked(|look| look.node_dedupes) && refusals < 3;
+        let answered = sends.count() == 1 && sends.last().unwrap().answer == Some(Answer::Final);
+        let only = match &of.hears {
+            Hears::Stream(on) => answered && on.settled && !on.carried_over,
+            Hears::LookUp(_) => false,
+        };
+        let passed = looked(|look| {
+            look.settled && matches!(look.pending, Pending::Over | Pending::Unwitnessed)
+        });
         match self {
             Self::Stream => !looked(|_| true),
             Self::BeforeWithdraw => age == Some(Age::BeforeWithdraw),
             Self::NotBeforeWithdraw => age.is_some_and(|age| age != Age::BeforeWithdraw),
             Self::BeforeAttempt => age.is_some_and(|age| age != Age::Since),
             Self::SinceAttempt => age == Some(Age::Since),
-            Self::Over => looked(|look| look.over),
-            Self::NotOver => looked(|look| !look.over),
+            Self::Settled => looked(|look| look.settled),
+            Self::Unsettled => looked(|look| !look.settled),
+            Self::NotPassed => looked(|_| true) && !passed,
+            Self::Passed => passed,
+            Self::Over => passed && looked(|look| look.pending == Pending::Over),
+            Self::Unwitnessed => passed && looked(|look| look.pending == Pending::Unwitnessed),
+            Self::WitnessInTime => looked(|look| !look.too_late_for_a_witness),
+            Self::NoTimeForWitness => looked(|look| look.too_late_for_a_witness),
             Self::TooLate => looked(|look| look.too_late),
             Self::InTime => looked(|look| !look.too_late),
+            Self::MaySend => may_send,
+            Self::MayNotSend => looked(|_| true) && !may_send,
+            Self::Halted => looked(|look| look.halted),
+            Self::NotHalted => looked(|look| !look.halted),
             Self::Noted => of.payment.noted.is_some(),
             Self::NotNoted => of.payment.noted.is_none(),
             Self::NeverSent => sends.count() == 0,
@@ -178,9 +224,9 @@ impl When {
             Self::OnlyAnswer => only,
             Self::NotOnlyAnswer => !only,
             Self::MayRepeat => repeats,
-            Self::MayNotRepeat => !repeats,
-            Self::SomeErrors => errors > 0,
-            Self::NoErrors => errors == 0,
+            Self::MayNotRepeat => looked(|_| true) && !repeats,
+            Self::SomeRefusals => refusals > 0,
+            Self::NoRefusals => refusals == 0,
             Self::Foreign => doubt == Some(OperatorReason::Foreign),
             Self::NotForeign => doubt.is_some_and(|why| why != OperatorReason::Foreign),
             Self::Free => free,
@@ -197,15 +243,17 @@ impl Circumstance {
     pub fn next(&self) -> Next {
         match &self.hears {
             Hears::LookUp(look) => looked_up(&self.payment, look, self.beside),
-            Hears::Stream(says) => heard(&self.payment, *says, self.beside),
+            Hears::Stream(on) => heard(&self.payment, on, self.beside),
         }
     }
 
     pub fn word(&self) -> Option<Word> {
         match &self.hears {
             Hears::LookUp(look) => Some(look.word),
-            Hears::Stream(Heard::Word(word)) => Some(*word),
-            Hears::Stream(Heard::AlreadyExists | Heard::Nothing) => None,
+            Hears::Stream(on) => match on.heard {
+                Heard::Word(word) => Some(word),
+                Heard::AlreadyExists | Heard::Nothing => None,
+            },
         }
     }
 
@@ -217,9 +265,12 @@ impl Circumstance {
             Some(Word::Failed(FailureReason::IncorrectPaymentDetails, _)) => Says::Refused,
             Some(Word::Failed(..)) => Says::Failed,
             Some(Word::Contradiction(OperatorReason::WrongPreimage, _)) => Says::WrongProof,
+            Some(Word::Contradiction(OperatorReason::ResultLost, _)) => Says::ResultLost,
             Some(Word::Contradiction(..)) => Says::AnotherPayment,
-            None if matches!(self.hears, Hears::Stream(Heard::Nothing)) => Says::Error,
-            None => Says::AlreadyExists,
+            None => match &self.hears {
+                Hears::Stream(OnStream { heard: Heard::Nothing, .. }) => Says::Error,
+                Hears::Stream(_) | Hears::LookUp(_) => Says::AlreadyExists,
+            },
         }
     }
 
@@ -274,35 +325,77 @@ fn attempts() -> Vec<(From, State, Vec<Option<Answer>>)> {
 }
 
 fn besides(from: From) -> Vec<Beside> {
-    let all = BOTH
-        .into_iter()
-        .flat_map(|active| BOTH.map(|open_or_paid| Beside { active, open_or_paid }));
-    // Only a closed attempt asks for it.
-    all.filter(|beside| from == From::Failed || beside.active).collect()
+    let all = BOTH.into_iter().flat_map(|active| {
+        BOTH.into_iter().flat_map(move |open_or_paid| {
+            BOTH.map(|paid_late| Beside { active, open_or_paid, paid_late })
+        })
+    });
+    // Only a closed attempt asks for the first two, only one that may be sent for the third.
+    let sendable = matches!(from, From::Reserved | From::Sending);
+    let asked = |beside: &Beside| {
+        (from == From::Failed || beside.active && !beside.open_or_paid)
+            && (sendable || !beside.paid_late)
+    };
+    all.filter(asked).collect()
 }
 
 fn hearings(from: From, was_sent: bool) -> Vec<Hears> {
     let mut all = Vec::new();
-    let nodes = |word| {
-        [Trust::Same, Trust::OtherNode, Trust::Forgetful]
-            .map(|trust| LookedUp { trust, ..look(word) })
-    };
-    for look in words().into_iter().flat_map(nodes) {
-        for (over, too_late) in BOTH.into_iter().flat_map(|a| BOTH.map(|b| (a, b))) {
-            for node_dedupes in BOTH {
-                // Only a repeat asks for it.
-                if node_dedupes || from == From::Sending || from == From::Reserved {
-                    all.push(Hears::LookUp(LookedUp { over, too_late, node_dedupes, ..look }));
-                }
-            }
-        }
+    for word in words() {
+        all.extend(looks(from, word).into_iter().map(Hears::LookUp));
     }
     // A stream belongs to a send, and a status on it is about some payment.
     if was_sent {
         let on_stream = words().into_iter().filter(|word| *word != Word::NotFound);
-        all.extend(on_stream.map(|word| Hears::Stream(Heard::Word(word))));
-        all.push(Hears::Stream(Heard::AlreadyExists));
-        all.push(Hears::Stream(Heard::Nothing));
+        let heard = on_stream.map(Heard::Word).chain([Heard::AlreadyExists, Heard::Nothing]);
+        for heard in heard {
+            for (settled, carried_over) in [(true, false), (false, false), (true, true)] {
+                all.push(Hears::Stream(OnStream { heard, settled, carried_over }));
+            }
+        }
+    }
+    all
+}
+
+/// A look-up with this word, in all circumstances that the state may ask for.
+fn looks(from: From, word: Word) -> Vec<LookedUp> {
+    let mut all = Vec::new();
+    for trust in [Trust::OtherNode, Trust::Forgetful] {
+        for (settled, too_late) in BOTH.into_iter().flat_map(|a| BOTH.map(|b| (a, b))) {
+            all.push(LookedUp { trust, settled, too_late, ..look(word) });
+        }
+    }
+    let until = Pending::Until(at(10_000));
+    let pendings = [
+        (Pending::Over, true),
+        (Pending::Over, false),
+        (until, true),
+        (until, false),
+        (Pending::Unsettled, false),
+        (Pending::Unwitnessed, true),
+        (Pending::Unwitnessed, false),
+    ];
+    let tells_nothing = matches!(word, Word::NotFound | Word::Failed(..));
+    let sends = tells_nothing && matches!(from, From::Reserved | From::Sending);
+    for (pending, settled) in pendings {
+        for (too_late, too_late_for_a_witness) in
+            BOTH.into_iter().flat_map(|a| BOTH.map(|b| (a, b)))
+        {
+            for (halted, node_dedupes) in BOTH.into_iter().flat_map(|a| BOTH.map(|b| (a, b))) {
+                // Only who may send asks for these.
+                if sends || !halted && node_dedupes {
+                    all.push(LookedUp {
+                        pending,
+                        settled,
+                        too_late,
+                        too_late_for_a_witness,
+                        halted,
+                        node_dedupes,
+                        ..look(word)
+                    });
+                }
+            }
+        }
     }
     all
 }

@@ -1,11 +1,11 @@
 //! The table against the model that was searched exhaustively, so that they cannot drift apart.
 //!
-//! [`looked`] and [`replied`] restate the model's rules (`mended`, in its `table.rs`) in the model's
-//! own terms: no reasons, no proofs, three ages as numbers. Every circumstance that either side looks
-//! at is enumerated. The model bounds its histories to three sends; that bound is no rule and is left
-//! out here. What the model knows not (a mark that was made, other nodes, nodes that pay one hash
-//! twice) is in the stories beside this file.
+//! [`looked`] and [`replied`] restate the rules of the exhaustive search (`tests/checker`) in terms of its
+//! own: no reasons, no proofs, three ages as numbers. Every circumstance that either side looks at is
+//! enumerated. What is left out here (a mark that was made, other nodes, nodes that pay one hash twice,
+//! halts, clocks that disagree) is in the stories beside this file.
 
+use super::streams::on_stream;
 use super::*;
 use crate::domain::payment::{Heard, heard};
 
@@ -33,10 +33,21 @@ enum Is {
 enum Step {
     Stay,
     Send,
+    Witness,
     Note,
     To(St),
     Foreign,
     Late,
+}
+
+/// Whether a send may still take effect.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum May {
+    /// Its time has not passed.
+    Yes,
+    /// Its time has passed; it was never answered, and there is no witness.
+    Held,
+    No,
 }
 
 /// A row of the model's state, with what an answer finds beside it.
@@ -54,9 +65,9 @@ impl Case {
         self.answers.len()
     }
 
-    fn errors(&self) -> usize {
-        let error = |answer: &&Option<Answer>| **answer == Some(Answer::Error);
-        self.answers.iter().filter(error).count()
+    fn refusals(&self) -> usize {
+        let refused = |answer: &&Option<Answer>| **answer == Some(Answer::Refused);
+        self.answers.iter().filter(refused).count()
     }
 
     fn payment(&self) -> Payment {
@@ -76,19 +87,30 @@ impl Case {
     }
 }
 
-/// A look-up's answer. `age`: 0 older than the request, 1 older than the attempt, 2 younger.
-fn looked(case: &Case, said: Is, age: u8, over: bool, until: bool) -> Step {
+/// Closes the attempt, or what it takes to do so.
+fn close(may: May, waited: bool) -> Step {
+    match may {
+        May::Yes => Step::Stay,
+        May::Held if waited => Step::To(St::Operator),
+        May::Held => Step::Witness,
+        May::No => Step::To(St::Failed),
+    }
+}
+
+/// A look-up's answer. `age`: 0 older than the request, 1 older than the attempt, 2 younger. `until`: no
+/// send is allowed any more. `waited`: long enough for a witness.
+fn looked(case: &Case, said: Is, age: u8, may: May, (until, waited): (bool, bool)) -> Step {
     let failed = matches!(said, Is::Failed | Is::Incorrect);
     let known = said != Is::NotFound && !failed;
     match case.st {
         St::Reserved if said == Is::NotFound || failed && age < 2 => {
             if until {
-                Step::To(St::Failed)
+                close(may, waited)
             } else {
                 Step::Send
             }
         }
-        St::Reserved if known && age == 0 => Step::To(St::Failed),
+        St::Reserved if known && age == 0 => close(may, waited),
         St::Reserved => Step::To(St::Operator),
         St::Sending | St::InFlight => match said {
             Is::Settled => Step::To(St::Paid),
@@ -96,14 +118,14 @@ fn looked(case: &Case, said: Is, age: u8, over: bool, until: bool) -> Step {
             Is::Pending if case.st == St::Sending => Step::To(St::InFlight),
             Is::Pending => Step::Stay,
             Is::Incorrect if case.rows() > 1 => Step::To(St::Operator),
-            Is::Failed | Is::Incorrect if over => Step::To(St::Failed),
-            Is::Failed | Is::Incorrect if case.noted => Step::Stay,
-            Is::Failed | Is::Incorrect => Step::Note,
-            Is::NotFound if case.noted && over => Step::To(St::Failed),
-            Is::NotFound if case.noted => Step::Stay,
+            Is::Failed | Is::Incorrect => match close(may, waited) {
+                Step::Stay | Step::Witness if !case.noted => Step::Note,
+                step => step,
+            },
+            Is::NotFound if case.noted => close(may, waited),
             Is::NotFound if case.st == St::InFlight => Step::To(St::Operator),
-            Is::NotFound if !over => Step::Stay,
-            Is::NotFound if until || case.errors() >= 3 => Step::To(St::Failed),
+            Is::NotFound if may == May::Yes => Step::Stay,
+            Is::NotFound if until || case.refusals() >= 3 => close(may, waited),
             Is::NotFound => Step::Send,
         },
         St::Operator if said == Is::Settled && !case.foreign => Step::To(St::Paid),
@@ -158,6 +180,7 @@ fn step(next: Next) -> Step {
     match next {
         Next::Stay => Step::Stay,
         Next::Send => Step::Send,
+        Next::Witness => Step::Witness,
         Next::Note(_) => Step::Note,
         Next::InFlight => Step::To(St::InFlight),
         Next::Pay { .. } => Step::To(St::Paid),
@@ -213,13 +236,19 @@ fn all_cases() -> Vec<Case> {
                         foreign,
                         noted,
                         answers: answers.clone(),
-                        beside: Beside { active, open_or_paid },
+                        beside: Beside { active, open_or_paid, paid_late: false },
                     });
                 }
             }
         }
     }
     cases
+}
+
+fn mays() -> impl Iterator<Item = (May, bool, bool)> {
+    let mays = [May::Yes, May::Held, May::No].into_iter();
+    mays.flat_map(|may| BOTH.map(|until| (may, until)))
+        .flat_map(|(may, until)| BOTH.map(|waited| (may, until, waited)))
 }
 
 #[test]
@@ -231,20 +260,27 @@ fn every_look_up_leads_to_what_the_model_says() {
         let payment = case.payment();
         for is in said {
             for age in 0..3 {
-                for (over, until) in BOTH.into_iter().flat_map(|a| BOTH.map(|b| (a, b))) {
-                    let look = LookedUp { over, too_late: until, ..look(word(is, age)) };
+                for (may, until, waited) in mays() {
+                    let pending = match may {
+                        May::Yes => Pending::Until(at(10_000)),
+                        May::Held => Pending::Unwitnessed,
+                        May::No => Pending::Over,
+                    };
+                    let look = LookedUp {
+                        pending,
+                        too_late: until,
+                        too_late_for_a_witness: waited,
+                        ..look(word(is, age))
+                    };
                     let ours = step(looked_up(&payment, &look, case.beside));
-                    let models = looked(&case, is, age, over, until);
-                    assert_eq!(
-                        ours, models,
-                        "{case:?}: {is:?}, age {age}, over {over}, too late {until}"
-                    );
+                    let models = looked(&case, is, age, may, (until, waited));
+                    assert_eq!(ours, models, "{case:?}: {is:?}, age {age}: {look:?}");
                     compared += 1;
                 }
             }
         }
     }
-    assert!(compared > 800_000, "{compared} circumstances");
+    assert!(compared > 2_000_000, "{compared} circumstances");
 }
 
 #[test]
@@ -262,7 +298,7 @@ fn every_answer_on_a_stream_leads_to_what_the_model_says() {
             continue;
         }
         for (reply, hears) in replies {
-            let ours = step(heard(&case.payment(), hears, case.beside));
+            let ours = step(heard(&case.payment(), &on_stream(hears), case.beside));
             assert_eq!(ours, replied(&case, reply), "{case:?}: {reply:?}");
         }
     }

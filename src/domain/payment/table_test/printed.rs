@@ -20,7 +20,10 @@ const HEAD: &str = "\
 Printed by `table_test::printed` under the rows of the contract, in its order. A condition that a line
 does not name makes no difference, and where none is named it is the same by a look-up and on a
 send's own stream. A look-up's words count only from the node that was asked, with its memory intact,
-but for row 18; a proof and \"in flight\" need no memory.
+but for row 20; a proof and \"in flight\" need no memory. A send is *over* when the node answered it with
+a status of its own, or when it was never answered and a *write witness* was seen, and its time
+(deadline, clock skew, the node's slack) has passed; the last three lines about RESERVED with an
+unanswered send are those of an attempt that came with a database server which may have lost one.
 ";
 
 impl Line {
@@ -39,7 +42,7 @@ impl Line {
     fn print(&self, follows: &str) -> String {
         let from: Vec<&str> = self.from.iter().map(|from| from.name()).collect();
         let says: Vec<&str> = self.says.iter().map(|says| says.name()).collect();
-        let says = if says.len() > 6 { "anything".to_owned() } else { says.join("; or ") };
+        let says = if says.len() > 7 { "anything".to_owned() } else { says.join("; or ") };
         let when: Vec<&str> = self.when.iter().map(|when| when.name()).collect();
         format!("| {} | {says} | {} | {follows} |\n", from.join(", "), when.join("; "))
     }
@@ -63,6 +66,7 @@ fn follows(of: &Circumstance) -> String {
     match of.next() {
         Next::Stay => "nothing".to_owned(),
         Next::Send => "send".to_owned(),
+        Next::Witness => "make a write witness".to_owned(),
         Next::Note(why) => format!("note {}", reason(why)),
         Next::InFlight => "IN_FLIGHT".to_owned(),
         Next::Pay { .. } => "PAID".to_owned(),

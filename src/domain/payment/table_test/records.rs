@@ -32,6 +32,13 @@ fn a_record_that_fits_is_taken_at_its_word() {
     assert_eq!(said, succeeded(Age::Since));
 }
 
+/// Failed, says the node, and has lost what became of an HTLC.
+#[test]
+fn a_lost_result_is_a_contradiction() {
+    let said = word(&record(RecordState::ResultLost));
+    assert_eq!(said, Word::Contradiction(OperatorReason::ResultLost, Age::Since));
+}
+
 /// lnd shows 64 zeros while it has no preimage.
 #[test]
 fn success_without_its_proof_is_a_contradiction() {

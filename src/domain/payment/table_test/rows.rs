@@ -3,7 +3,7 @@
 use super::*;
 
 const UNANSWERED: &[Option<Answer>] = &[None];
-const ERROR: Option<Answer> = Some(Answer::Error);
+const REFUSED: Option<Answer> = Some(Answer::Refused);
 const FINAL: Option<Answer> = Some(Answer::Final);
 
 /// RESERVED × not found, or a failure from before: somebody's earlier failure with this invoice is
@@ -59,7 +59,7 @@ fn an_answer_about_another_payment_tells_nothing_about_ours() {
 fn a_proof_of_payment_settles_an_attempt_that_was_sent() {
     for payment in [
         sending(UNANSWERED),
-        sending(&[ERROR, ERROR, ERROR]),
+        sending(&[REFUSED, REFUSED, REFUSED]),
         noted(sending(&[FINAL, None])),
         in_flight(UNANSWERED),
         noted(in_flight(UNANSWERED)),
@@ -133,26 +133,27 @@ fn a_payee_that_refuses_a_repeat_may_have_been_paid() {
 fn silence_after_a_send_means_nothing_until_the_send_is_over() {
     for payment in [
         sending(UNANSWERED),
-        sending(&[ERROR, ERROR, ERROR]),
+        sending(&[REFUSED, REFUSED, REFUSED]),
         noted(sending(&[FINAL, None])),
         noted(in_flight(UNANSWERED)),
     ] {
-        let early_and_too_late = LookedUp { over: false, ..too_late(Word::NotFound) };
+        let early_and_too_late =
+            LookedUp { pending: Pending::Until(at(10_000)), ..too_late(Word::NotFound) };
         assert_eq!(follows(&payment, &early(Word::NotFound)), Next::Stay);
         assert_eq!(follows(&payment, &early_and_too_late), Next::Stay);
     }
 }
 
 /// SENDING × not found, everything over, time left: the **same** invoice, since the node will not
-/// pay one hash twice. Only errors are counted: what was never answered may never have arrived.
+/// pay one hash twice. Only refusals are counted: what was never answered may never have arrived.
 #[test]
 fn what_never_arrived_is_sent_again() {
     for answers in [
         UNANSWERED,
-        &[ERROR],
-        &[ERROR, ERROR],
-        &[ERROR, None, ERROR, None],
-        &[Some(Answer::AlreadyExists), ERROR, ERROR],
+        &[REFUSED],
+        &[REFUSED, REFUSED],
+        &[REFUSED, None, REFUSED, None],
+        &[Some(Answer::AlreadyExists), REFUSED, REFUSED],
     ] {
         let next = follows(&sending(answers), &look(Word::NotFound));
         assert_eq!(next, Next::Send, "{answers:?}");
@@ -165,10 +166,10 @@ fn what_never_arrived_is_sent_again() {
 fn what_never_arrived_and_may_not_be_sent_again_has_failed() {
     let refused = Next::Fail(FailureReason::NodeRefused);
     let not_sent = Next::Fail(FailureReason::NotSent);
-    let three_errors = sending(&[ERROR, ERROR, ERROR]);
-    assert_eq!(follows(&three_errors, &look(Word::NotFound)), refused);
-    let one_error = sending(&[ERROR, None]);
-    assert_eq!(follows(&one_error, &too_late(Word::NotFound)), refused);
+    let three_refusals = sending(&[REFUSED, REFUSED, REFUSED]);
+    assert_eq!(follows(&three_refusals, &look(Word::NotFound)), refused);
+    let one_refusal = sending(&[REFUSED, None]);
+    assert_eq!(follows(&one_refusal, &too_late(Word::NotFound)), refused);
     assert_eq!(follows(&sending(UNANSWERED), &too_late(Word::NotFound)), not_sent);
     let no_dedup = LookedUp { node_dedupes: false, ..look(Word::NotFound) };
     assert_eq!(follows(&sending(UNANSWERED), &no_dedup), not_sent);
@@ -225,7 +226,7 @@ fn a_late_success_beside_another_payment_is_marked_once() {
     for beside in [
         Beside { open_or_paid: true, ..FREE },
         Beside { active: false, ..FREE },
-        Beside { active: false, open_or_paid: true },
+        Beside { active: false, open_or_paid: true, ..FREE },
     ] {
         let look = look(succeeded(Age::Since));
         assert_eq!(looked_up(&closed, &look, beside), LATE);
@@ -281,4 +282,87 @@ fn a_node_that_lost_its_memory_can_still_prove_a_payment() {
         assert_eq!(follows(&payment, &forgetful(succeeded(Age::Since))), PAY);
     }
     assert_eq!(follows(&attempt(), &forgetful(Word::NotFound)), Next::Stay, "sends stop");
+}
+
+/// SENDING × not found, a send unanswered: look-ups are answered while the node's database takes no
+/// writes. Its time has passed, and it may still be paid.
+#[test]
+fn what_was_never_answered_is_not_over_by_the_clock() {
+    for payment in [
+        sending(UNANSWERED),
+        sending(&[REFUSED, None]),
+        noted(sending(&[None])),
+        noted(in_flight(UNANSWERED)),
+    ] {
+        let no_send_left = LookedUp { too_late: true, ..unwitnessed(Word::NotFound) };
+        assert_eq!(follows(&payment, &no_send_left), Next::Witness);
+        let waited_long = LookedUp { too_late_for_a_witness: true, ..no_send_left };
+        let doubt = Next::Doubt(OperatorReason::SendUnanswered);
+        assert_eq!(follows(&payment, &waited_long), doubt, "a person looks; nothing reopens");
+        // Not even a failure that the node tells of: the send that it holds would start it anew.
+        let failure = LookedUp { too_late: true, ..unwitnessed(failed_word()) };
+        let failing = noted(payment.clone());
+        assert_eq!(follows(&failing, &failure), Next::Witness);
+    }
+    let unnoted = follows(&sending(UNANSWERED), &unwitnessed(failed_word()));
+    assert_eq!(unnoted, Next::Note(FailureReason::NoRoute));
+}
+
+/// The repeat of the same invoice is a witness by itself: the node pays one hash once.
+#[test]
+fn an_unanswered_send_is_repeated_as_long_as_a_send_is_allowed() {
+    assert_eq!(follows(&sending(UNANSWERED), &unwitnessed(Word::NotFound)), Next::Send);
+    // However many were never answered.
+    let silent = sending(&[None, None, None, None]);
+    assert_eq!(follows(&silent, &unwitnessed(Word::NotFound)), Next::Send);
+    let refused = sending(&[REFUSED, REFUSED, REFUSED, None]);
+    assert_eq!(follows(&refused, &unwitnessed(Word::NotFound)), Next::Witness);
+}
+
+/// While nothing is sent, nothing that was to be sent fails for it before its time.
+#[test]
+fn a_halt_keeps_what_waits() {
+    let halted = |look| LookedUp { halted: true, ..look };
+    assert_eq!(follows(&attempt(), &halted(look(Word::NotFound))), Next::Stay);
+    assert_eq!(follows(&sending(UNANSWERED), &halted(look(Word::NotFound))), Next::Stay);
+    assert_eq!(follows(&sending(UNANSWERED), &halted(unwitnessed(Word::NotFound))), Next::Stay);
+    let closed = Next::Fail(FailureReason::NotSent);
+    assert_eq!(follows(&attempt(), &halted(too_late(Word::NotFound))), closed);
+}
+
+/// Clocks that jumped, or a database server that was not met: nothing is sent, closed or doubted.
+#[test]
+fn nothing_is_decided_while_clocks_disagree() {
+    let unsettled = |look| LookedUp { settled: false, ..look };
+    for word in all_words() {
+        assert_eq!(follows(&attempt(), &unsettled(look(word))), Next::Stay, "{word:?}");
+        assert_eq!(follows(&attempt(), &unsettled(too_late(word))), Next::Stay, "{word:?}");
+    }
+    for look in [look(Word::NotFound), too_late(Word::NotFound), unwitnessed(Word::NotFound)] {
+        assert_eq!(follows(&sending(UNANSWERED), &unsettled(look)), Next::Stay);
+        assert_eq!(follows(&noted(in_flight(UNANSWERED)), &unsettled(look)), Next::Stay);
+    }
+}
+
+/// A request that a closed attempt paid after all: whatever else is claimed of it is not sent.
+#[test]
+fn nothing_is_sent_for_a_request_that_was_paid_late() {
+    let paid_late = Beside { paid_late: true, ..FREE };
+    let closed = Next::Fail(FailureReason::NotSent);
+    assert_eq!(looked_up(&attempt(), &look(Word::NotFound), paid_late), closed);
+    assert_eq!(looked_up(&sending(UNANSWERED), &look(Word::NotFound), paid_late), closed);
+    let held = looked_up(&sending(UNANSWERED), &unwitnessed(Word::NotFound), paid_late);
+    assert_eq!(held, Next::Witness);
+}
+
+/// lnd's FAILED after a restart that lost an HTLC's result: the payee may have been paid.
+#[test]
+fn a_failure_with_a_lost_result_needs_a_person() {
+    let word = Word::Contradiction(OperatorReason::ResultLost, Age::Since);
+    let doubt = Next::Doubt(OperatorReason::ResultLost);
+    for payment in [sending(UNANSWERED), in_flight(UNANSWERED), noted(in_flight(&[FINAL]))] {
+        for look in [early(word), look(word), too_late(word)] {
+            assert_eq!(follows(&payment, &look), doubt);
+        }
+    }
 }

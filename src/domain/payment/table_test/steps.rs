@@ -25,23 +25,28 @@ fn held() -> Withdraw {
     request().claim(attempt().id, at(10)).unwrap().next
 }
 
+/// This lease's worker, at the node, at this second.
+pub(super) fn by(epoch: i64, second: i64) -> Sender {
+    Sender { epoch, node: node(1), at: at(second), begun_at: at(second - 1) }
+}
+
 fn released(payment: &Payment) -> Withdraw {
     held().reopen(payment.id, FailureReason::NoRoute, at(500), GRACE, at(500)).next
 }
 
 #[test]
 fn a_send_is_numbered_and_carries_the_lease_the_node_and_the_deadline() {
-    let first = attempt().send(&request(), 31, node(1), at(20), at(35));
+    let first = attempt().send(&request(), by(31, 20), at(35));
     assert_eq!(first.payment.state, State::Sending);
     assert_eq!(first.payment.version, attempt().version + 1);
     assert!(first.change.is_none() && first.answered.is_none());
     let row = first.new_send.unwrap();
     assert_eq!((row.number, row.epoch, row.answer), (1, 31, None));
-    assert_eq!((row.sent_at, row.send_deadline), (at(20), at(35)));
+    assert_eq!((row.sent_at, row.begun_at, row.send_deadline), (at(20), at(19), at(35)));
     assert_eq!(first.payment.sends.last(), Some(&row));
     assert_eq!(first.payment.node(), Some(&node(1)));
 
-    let again = first.payment.send(&request(), 32, node(1), at(200), at(215));
+    let again = first.payment.send(&request(), by(32, 200), at(215));
     assert_eq!(again.new_send.unwrap().number, 2);
     assert_eq!(again.payment.sends.count(), 2);
 }
@@ -57,14 +62,14 @@ fn an_answer_marks_its_own_send_and_a_final_one_stays() {
     let another_workers = payment.clone().answered(1, 11, Answer::Final);
     assert_eq!(answers(&another_workers), [None, None]);
 
-    let error = payment.answered(1, 10, Answer::Error);
-    assert_eq!(answers(&error), [Some(Answer::Error), None]);
-    let exists = error.answered(1, 10, Answer::AlreadyExists);
-    assert_eq!(answers(&exists), [Some(Answer::Error), None]);
+    let refused = payment.answered(1, 10, Answer::Refused);
+    assert_eq!(answers(&refused), [Some(Answer::Refused), None]);
+    let exists = refused.answered(1, 10, Answer::AlreadyExists);
+    assert_eq!(answers(&exists), [Some(Answer::Refused), None]);
     let finally = exists.answered(1, 10, Answer::Final);
     assert_eq!(answers(&finally), [Some(Answer::Final), None]);
-    let late_error = finally.answered(1, 10, Answer::Error);
-    assert_eq!(answers(&late_error), [Some(Answer::Final), None]);
+    let late_refusal = finally.answered(1, 10, Answer::Refused);
+    assert_eq!(answers(&late_refusal), [Some(Answer::Final), None]);
 }
 
 #[test]
@@ -203,7 +208,7 @@ fn an_attempt_sees_what_else_its_request_holds() {
     let failed_too =
         held_by_other.clone().reopen(other, FailureReason::NoRoute, at(700), GRACE, at(700)).next;
     let ended = free.clone().deactivate(at(600)).unwrap().unwrap().next;
-    let beside = |active, open_or_paid| Beside { active, open_or_paid };
+    let beside = |active, open_or_paid| Beside { active, open_or_paid, paid_late: false };
     for (withdraw, expected) in [
         (held(), FREE),
         (free, FREE),

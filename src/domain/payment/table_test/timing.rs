@@ -1,48 +1,119 @@
 //! When a send is over, when it is too late for another, and when to look next.
 
 use super::*;
-use crate::domain::payment::{Pace, next_look};
+use crate::domain::payment::{Pace, PendingFacts, Reopening, Unanswered, next_look};
 
 const TICK: Millis = Millis::from_ms(1);
 const FINAL: Option<Answer> = Some(Answer::Final);
 /// `sent` commits send n at second 100·n and gives it 15 seconds.
 const OVER_AFTER: Millis = Millis::from_secs(15 + 5 + 60);
 
+const REOPENING: Reopening = Reopening {
+    node_refuses_late_sends: true,
+    node_refuses_expired_invoices: true,
+    clock_skew: LIMITS.clock_skew,
+    claim_grace: Millis::from_secs(600),
+};
+
+/// Whether a send can still take effect at this instant, while clocks agree.
+fn pending_at(payment: &Payment, earlier: Timestamp, witnessed: bool) -> Pending {
+    let unanswered = payment.unanswered(None, &REOPENING, Millis::from_secs(15), &LIMITS);
+    payment.pending(&PendingFacts { earlier, settled: true, unanswered, witnessed }, &LIMITS)
+}
+
+const REFUSED: Option<Answer> = Some(Answer::Refused);
+
 #[test]
 fn a_send_is_over_only_after_its_deadline_the_skew_and_the_nodes_slack() {
-    let payment = sending(&[None]);
+    let payment = sending(&[REFUSED]);
     let last = at(100).plus(OVER_AFTER);
-    assert!(!payment.all_over(at(100), &LIMITS));
-    assert!(!payment.all_over(last, &LIMITS), "at that very instant");
-    assert!(payment.all_over(last.plus(TICK), &LIMITS));
+    assert_eq!(pending_at(&payment, at(100), false), Pending::Until(last));
+    assert_eq!(pending_at(&payment, last, false), Pending::Until(last), "at that very instant");
+    assert_eq!(pending_at(&payment, last.plus(TICK), false), Pending::Over);
 }
 
-/// An RPC error says nothing about whether the request arrived.
+/// The node may hold what it checked in time and could not store: no clock ends that.
+#[test]
+fn a_send_that_was_never_answered_is_over_only_with_a_witness() {
+    for answers in [&[None][..], &[REFUSED, None], &[None, FINAL], &[None, REFUSED, None]] {
+        let payment = sending(answers);
+        assert_eq!(pending_at(&payment, at(1_000_000), false), Pending::Unwitnessed, "{answers:?}");
+        assert_eq!(pending_at(&payment, at(1_000_000), true), Pending::Over, "{answers:?}");
+    }
+    // A witness from before its time had passed is none: that is the store's to compare.
+    let sends = sending(&[None, None, FINAL]).sends.unanswered(&LIMITS);
+    let until = at(200).plus(OVER_AFTER);
+    assert_eq!(sends, Some(Unanswered { until, sequence: Some(2) }));
+}
+
+/// A send that was not read back has no place in the order: nothing is a witness of it.
+#[test]
+fn a_send_that_was_not_read_back_cannot_be_witnessed() {
+    let sent = attempt().send(&request(), super::steps::by(1, 20), at(35)).payment;
+    assert_eq!(sent.sends.unanswered(&LIMITS).unwrap().sequence, None);
+}
+
+/// A send that another database server may have known of, and that was lost with it.
+#[test]
+fn what_came_with_the_database_waits_for_its_time_and_a_witness() {
+    let carried_over = Some(Unanswered { until: at(400), sequence: Some(9) });
+    let payment = sending(&[FINAL]);
+    let unanswered = payment.unanswered(carried_over, &REOPENING, Millis::from_secs(15), &LIMITS);
+    assert_eq!(unanswered, carried_over);
+    let facts = PendingFacts { earlier: at(400), settled: true, unanswered, witnessed: true };
+    assert_eq!(payment.pending(&facts, &LIMITS), Pending::Until(at(400)));
+    let later = PendingFacts { earlier: at(401), ..facts };
+    assert_eq!(payment.pending(&later, &LIMITS), Pending::Over);
+    let unwitnessed = PendingFacts { witnessed: false, ..later };
+    assert_eq!(payment.pending(&unwitnessed, &LIMITS), Pending::Unwitnessed);
+    let unsettled = PendingFacts { settled: false, ..later };
+    assert_eq!(payment.pending(&unsettled, &LIMITS), Pending::Unsettled);
+}
+
+/// An RPC error says nothing about whether the request arrived before.
 #[test]
 fn only_a_final_status_ends_a_send_before_its_deadline() {
-    for answer in [None, Some(Answer::Error), Some(Answer::AlreadyExists)] {
-        assert!(!sending(&[answer]).all_over(at(101), &LIMITS), "{answer:?}");
+    let time_passes = |answer| sending(&[answer]).sends.pass_at(&LIMITS).is_some();
+    for answer in [None, REFUSED, Some(Answer::AlreadyExists), Some(Answer::Stored)] {
+        assert!(time_passes(answer), "{answer:?}");
     }
-    assert!(sending(&[FINAL]).all_over(at(101), &LIMITS));
-    assert!(attempt().all_over(at(0), &LIMITS), "nothing was sent");
+    assert!(!time_passes(FINAL));
+    assert!(!time_passes(Some(Answer::Unsent)), "nothing of it can arrive");
+    assert_eq!(pending_at(&attempt(), at(0), false), Pending::Over, "nothing was sent");
 }
 
 #[test]
-fn the_last_unanswered_send_is_waited_for_whatever_its_number() {
+fn the_last_send_without_an_end_is_waited_for_whatever_its_number() {
     let payment = sending(&[None, FINAL]);
-    assert_eq!(payment.sends.over_at(&LIMITS), Some(at(100).plus(OVER_AFTER)));
+    assert_eq!(payment.sends.pass_at(&LIMITS), Some(at(100).plus(OVER_AFTER)));
     let payment = sending(&[FINAL, None, FINAL]);
-    assert_eq!(payment.sends.over_at(&LIMITS), Some(at(200).plus(OVER_AFTER)));
+    assert_eq!(payment.sends.pass_at(&LIMITS), Some(at(200).plus(OVER_AFTER)));
     let payment = sending(&[FINAL, FINAL]);
-    assert_eq!(payment.sends.over_at(&LIMITS), None);
+    assert_eq!(payment.sends.pass_at(&LIMITS), None);
 }
 
 /// Where the node enforces no deadline, a send that was not answered is never over.
 #[test]
 fn a_send_without_a_deadline_is_never_over() {
-    let sent = attempt().send(&request(), 1, node(1), at(20), Timestamp::MAX).payment;
-    assert!(!sent.all_over(Timestamp::MAX, &LIMITS));
-    assert!(sent.answered(1, 1, Answer::Final).all_over(at(21), &LIMITS));
+    let sent = attempt().send(&request(), super::steps::by(1, 20), Timestamp::MAX).payment;
+    assert_eq!(pending_at(&sent, Timestamp::MAX, true), Pending::Until(Timestamp::MAX));
+    let answered = sent.answered(1, 1, Answer::Final);
+    assert_eq!(pending_at(&answered, at(21), false), Pending::Over);
+}
+
+#[test]
+fn a_witness_is_waited_for_half_an_hour_beyond_the_last_send() {
+    let payment = attempt();
+    let end = payment.send_until.plus(LIMITS.doubt_after);
+    let too_late =
+        |now: Timestamp, since| payment.too_late_for_a_witness((now, now), since, &LIMITS);
+    assert!(!too_late(end.minus(TICK), Some(at(0))));
+    assert!(too_late(end, Some(at(0))));
+    // Nobody has asked the node yet, or not for long.
+    assert!(!too_late(end, None));
+    let (late, first) = (at(100_000), at(100_000).minus(LIMITS.doubt_after));
+    assert!(!too_late(late, Some(first.plus(TICK))));
+    assert!(too_late(late, Some(first)));
 }
 
 #[test]
@@ -114,5 +185,5 @@ fn the_end_of_the_last_send_is_worth_a_look_of_its_own() {
     let shortly_before = over.minus(Millis::from_secs(2));
     let look = looks_at(&payment, 10, shortly_before, 0).unwrap();
     assert_eq!(look, over.plus(TICK));
-    assert!(payment.all_over(look, &LIMITS));
+    assert_eq!(pending_at(&payment, look, true), Pending::Over);
 }

@@ -45,6 +45,7 @@ fn heartbeat(row: &Reader<'_, impl Cells>, node: NodeId, at: Timestamp) -> Parse
         at,
         synced: row.bool("synced")?,
         remembers: row.bool("remembers")?,
+        answers_sends: row.bool("answers_sends")?,
         can_send: row.msat("can_send_msat")?,
         active_channels: row.int("active_channels")?,
         busiest_channel_htlcs: row.int("busiest_channel_htlcs")?,

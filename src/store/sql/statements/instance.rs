@@ -11,7 +11,7 @@ pub const STANDING: Sql = sql(
     "read the instance's standing",
     "-- instance.standing
      select i.paused_at_ms, i.paused_by, i.pause_reason, i.fenced_at_ms, i.fence_reason,
-            n.node_id, n.alias, n.network, n.heartbeat_at_ms, n.synced, n.remembers,
+            n.node_id, n.alias, n.network, n.heartbeat_at_ms, n.synced, n.remembers, n.answers_sends,
             n.can_send_msat, n.active_channels, n.busiest_channel_htlcs,
             cast((select coalesce(sum(p.amount_msat + p.fee_limit_msat), 0) from payments p
                    where p.state in ('RESERVED', 'SENDING')) as bigint) as not_out_msat,
@@ -36,8 +36,9 @@ pub const BEAT: Sql = sql(
     "write the node's heartbeat",
     "-- node.beat
      update nodes set alias = $1, heartbeat_at_ms = $2, synced = $3, remembers = $4,
-                      can_send_msat = $5, active_channels = $6, busiest_channel_htlcs = $7
-      where node_id = $8 and is_current",
+                      answers_sends = $5, can_send_msat = $6, active_channels = $7,
+                      busiest_channel_htlcs = $8
+      where node_id = $9 and is_current",
 );
 
 pub const PAUSE: Sql = sql(

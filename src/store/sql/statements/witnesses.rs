@@ -1,0 +1,80 @@
+//! Write witnesses: what shows that a node stores payments.
+
+use crate::store::{driver::Sql, sql::sql};
+
+pub const LAST_SEND: Sql = sql(
+    "read the last send",
+    "-- send.last
+     select coalesce(max(sequence), 0) as sequence from sends",
+);
+
+/// Of those that began late enough, the first one is usually the answer.
+pub const ANSWERED_SINCE: Sql = sql(
+    "look for a send that the node stored",
+    "-- send.stored_since
+     select sequence from sends
+      where node_id = $1 and begun_at_ms > $2
+        and answer in ('ALREADY_EXISTS', 'STORED', 'FINAL') and sequence > $3
+      limit 1",
+);
+
+pub const WITNESSED_SINCE: Sql = sql(
+    "look for a write witness",
+    "-- node.witnessed_since
+     select node_id from nodes
+      where node_id = $1 and witnessed_at_ms > $2 and witnessed_after >= $3",
+);
+
+/// A witness from the future is of a clock that has been set back since.
+pub const UNANSWERED_IN_A_ROW: Sql = sql(
+    "count the sends that were not answered",
+    "-- send.unanswered_in_a_row
+     select count(*) as counted from (
+         select 1 from sends s
+          where s.node_id = $1 and s.answer is null and s.begun_at_ms < $2
+            and s.begun_at_ms > (select coalesce(max(w.begun_at_ms), 0) from sends w
+                                  where w.node_id = $1 and w.begun_at_ms <= $3
+                                    and w.answer in ('ALREADY_EXISTS', 'STORED', 'FINAL'))
+            and s.begun_at_ms > (select coalesce(max(n.witnessed_at_ms), 0) from nodes n
+                                  where n.node_id = $1 and n.witnessed_at_ms <= $3)
+          limit $4) as few",
+);
+
+/// What was asked in vain counts from the first time since the node last stored something.
+pub const BEGIN_WITNESS: Sql = sql(
+    "take the turn to make a write witness",
+    "-- node.begin_witness
+     update nodes
+        set witness_due_at_ms = $1,
+            witness_in_vain_since_ms = case
+                when witness_in_vain_since_ms is not null
+                     and not exists (select 1 from sends s
+                                      where s.node_id = $2 and s.begun_at_ms > witness_in_vain_since_ms
+                                        and s.answer in ('ALREADY_EXISTS', 'STORED', 'FINAL'))
+                then witness_in_vain_since_ms else $3 end
+      where node_id = $2 and is_current
+        and (witness_due_at_ms is null or witness_due_at_ms <= $3)",
+);
+
+pub const RENEW_WITNESS: Sql = sql(
+    "keep the turn to make a write witness",
+    "-- node.renew_witness
+     update nodes set witness_due_at_ms = $1 where node_id = $2 and witness_due_at_ms = $3",
+);
+
+pub const IN_VAIN_SINCE: Sql = sql(
+    "read since when a node stores nothing",
+    "-- node.in_vain_since
+     select witness_in_vain_since_ms from nodes
+      where node_id = $1 and witness_in_vain_since_ms is not null
+        and not exists (select 1 from sends s
+                         where s.node_id = $1 and s.begun_at_ms > witness_in_vain_since_ms
+                           and s.answer in ('ALREADY_EXISTS', 'STORED', 'FINAL'))",
+);
+
+pub const WITNESSED: Sql = sql(
+    "write a write witness",
+    "-- node.witnessed
+     update nodes set witnessed_at_ms = $1, witnessed_after = $2, witness_in_vain_since_ms = null
+      where node_id = $3 and (witnessed_after is null or witnessed_after <= $2)",
+);
