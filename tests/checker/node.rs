@@ -81,7 +81,9 @@ impl Steps<'_> {
                 || Paid::OURS.contains(&record.paid);
             let what = "{a}'s send {n} arrives: ALREADY_EXISTS";
             let label = Label { what, a, n, next: None, fault: false };
-            let broken = Broken::when(Invariant::AskedTwice, ours);
+            // Beside a send that a stalled node holds, the repeat finds that one.
+            let asked_twice = ours && !self.setting.has(Fault::Stall);
+            let broken = Broken::when(Invariant::AskedTwice, asked_twice);
             return self.push(label, to.tell(a, n, Said::Exists), broken);
         }
         if self.setting.has(Fault::Refusal) {

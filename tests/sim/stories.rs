@@ -83,20 +83,15 @@ pub fn all() -> Vec<Story> {
         story(
             "failure not heard",
             SECOND,
-            &[&sent(&[How::LostAfter]), &[no_route], &look, &over, &again()],
+            &[&sent(&[How::LostAfter]), &[no_route], &look, &over, &over, &again()],
         ),
+        refused_three_times(),
         story(
-            "errors until it is given up",
+            "never answered, closed by a witness",
             SECOND,
-            &[
-                &sent(&[How::NotDone, How::NotDone, How::NotDone]),
-                &over,
-                &over,
-                &over,
-                &over,
-                &again(),
-            ],
+            &[&sent(&[How::NotDone]), &later(3_700_000), &over, &again()],
         ),
+        stalled(),
         story("held, then settled", PAID, &[&sent(&[]), &hold, &[settle(0)], &later(400_000)]),
         story(
             "held, then cancelled",
@@ -109,6 +104,23 @@ pub fn all() -> Vec<Story> {
         two_replicas(),
         late_success(),
     ]
+}
+
+/// The node itself refuses each send: three are enough.
+fn refused_three_times() -> Story {
+    let refused = |request| [&[Step::Refuse { request }, Step::Drain][..], &later(90_000)].concat();
+    let sends = sent(&[How::OnItsWay, How::OnItsWay, How::OnItsWay]);
+    let parts: [&[Step]; 5] = [&sends, &refused(0), &refused(1), &refused(2), &again()];
+    story("refused until it is given up", SECOND, &parts)
+}
+
+/// The node's writes stall while its reads are answered, for longer than any time of ours.
+fn stalled() -> Story {
+    let stall = |on| [Step::Stall { on }, Step::Drain];
+    let waits = [later(90_000), later(90_000), later(3_700_000), later(90_000)];
+    let claimed = [&CREATE[..], &[TAP, Step::Drain], &stall(true), &PASS].concat();
+    let ends = [&stall(false)[..], &[settle(0), Step::Drain], &later(90_000)].concat();
+    story("writes stall", PAID, &[&claimed, waits.as_flattened(), &ends])
 }
 
 /// A claim, a deactivation and the expiry pass beside each other.

@@ -53,7 +53,8 @@ pub const BEGIN_WITNESS: Sql = sql(
                                         and s.answer in ('ALREADY_EXISTS', 'STORED', 'FINAL'))
                 then witness_in_vain_since_ms else $3 end
       where node_id = $2 and is_current
-        and (witness_due_at_ms is null or witness_due_at_ms <= $3)",
+        and (witness_due_at_ms is null or witness_due_at_ms <= $3)
+        and not exists (select 1 from instance where paused_at_ms is not null)",
 );
 
 pub const RENEW_WITNESS: Sql = sql(
