@@ -4,7 +4,7 @@ use clap::Args;
 use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
 
 use super::printable;
-use crate::client::{Client, Instant, NewWithdraw, Page, Shown, time_text, to_json};
+use crate::client::{Client, Instant, NewWithdraw, Page, Shown, expiry_text, time_text, to_json};
 
 #[derive(Debug, Args)]
 pub(super) struct Server {
@@ -169,15 +169,9 @@ fn line(withdraw: &Shown) -> String {
         withdraw.status().as_str_name(),
         amount(withdraw),
         state,
-        expiry(withdraw),
+        expiry_text(withdraw),
         printable(&withdraw.memo)
     )
-}
-
-/// To the second: nobody waits for its thousandths.
-fn expiry(withdraw: &Shown) -> String {
-    let whole = |at: &prost_types::Timestamp| prost_types::Timestamp { nanos: 0, ..*at };
-    withdraw.expires_at.as_ref().map(whole).as_ref().map(time_text).unwrap_or_default()
 }
 
 fn amount(withdraw: &Shown) -> String {

@@ -21,7 +21,7 @@ impl Start {
             None => format!("no limit {what}"),
         };
         let store = match config.postgres(false)? {
-            Some(postgres) => postgres_name(&postgres.connect),
+            Some(postgres) => postgres.place(),
             None => format!("SQLite in {}", config.data_dir.display()),
         };
         Ok(Self {
@@ -41,14 +41,5 @@ impl Start {
         let Self { network, store, limits, config } = self;
         let version = env!("CARGO_PKG_VERSION");
         tracing::info!(version, %network, store, limits, config, "started");
-    }
-}
-
-/// Without user and password.
-fn postgres_name(options: &sqlx::postgres::PgConnectOptions) -> String {
-    let database = options.get_database().unwrap_or_else(|| options.get_username());
-    match options.get_socket() {
-        Some(socket) => format!("Postgres {database} at {}", socket.display()),
-        None => format!("Postgres {database} at {}:{}", options.get_host(), options.get_port()),
     }
 }

@@ -102,6 +102,12 @@ pub fn time_text(time: &Timestamp) -> String {
     time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
 }
 
+/// When a request expires, to the second: nobody waits for its thousandths.
+pub fn expiry_text(withdraw: &Withdraw) -> String {
+    let whole = withdraw.expires_at.as_ref().map(|at| Timestamp { nanos: 0, ..*at });
+    whole.as_ref().map(time_text).unwrap_or_default()
+}
+
 fn object(fields: prost_types::Struct) -> Value {
     let fields = fields.fields.into_iter();
     Value::Object(fields.map(|(key, field)| (key, value(field))).collect::<Map<_, _>>())

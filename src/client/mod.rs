@@ -16,7 +16,7 @@ use crate::pb::{
     Withdraw, withdraw::Status as WireStatus, withdraw_service_client::WithdrawServiceClient,
 };
 
-pub use json::{payment_to_json, time_text, to_json};
+pub use json::{expiry_text, payment_to_json, time_text, to_json};
 pub use operations::{
     InstanceShown, NodePaymentShown, Operations, Pair, Signed, acknowledged_to_json,
     instance_to_json, node_payment_time, node_payment_to_json,
