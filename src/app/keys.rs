@@ -3,7 +3,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{ErrorKind, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -24,7 +24,10 @@ pub async fn keyring(
     let keys = if config.keys.master.is_empty() {
         let path = path(config);
         match std::fs::read_to_string(&path) {
-            Ok(text) => parse(&path.display().to_string(), text.lines())?,
+            Ok(text) => {
+                warn_of_readers(&path);
+                parse(&path.display().to_string(), text.lines())?
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 if !store.is_empty().await? {
                     return Err(StartError::NoKey { path });
@@ -49,6 +52,22 @@ pub async fn keyring(
         }
     }
     Ok(keyring)
+}
+
+/// A warning and no refusal: in a container nobody else may be there to read a file that its mount
+/// made readable (a Secret of Kubernetes has 0644), and a service that does not start pays nobody. The
+/// owner's group is left alone, since that is how secrets are handed to a service's user.
+fn warn_of_readers(path: &Path) {
+    let Ok(metadata) = std::fs::metadata(path) else { return };
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o007 != 0 {
+        tracing::warn!(
+            path = %path.display(),
+            mode = format!("{mode:04o}"),
+            "every user of this machine can read or write the master keys, and with a copy of the database \
+             claim all withdraw requests: chmod 600 expected"
+        );
+    }
 }
 
 fn path(config: &Config) -> PathBuf {

@@ -89,16 +89,17 @@ impl Admin {
 
 /// Binds, wires and starts everything. It serves when this returns.
 pub async fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
-    let grpc = bind("grpc.listen (--grpc-listen)", config.grpc.listen)?;
-    let lnurl = bind("lnurl.listen (--lnurl-listen)", config.lnurl.listen)?;
-    let admin = bind("admin.listen (--admin-listen)", config.admin.listen)?;
+    let at = [config.grpc_listen()?, config.lnurl_listen()?, config.admin_listen()?];
+    let grpc = bind("grpc.listen (--grpc-listen)", at[0])?;
+    let lnurl = bind("lnurl.listen (--lnurl-listen)", at[1])?;
+    let admin = bind("admin.listen (--admin-listen)", at[2])?;
     let address = |listener: &TcpListener, fallback| listener.local_addr().unwrap_or(fallback);
-    let lnurl_address = address(&lnurl, config.lnurl.listen);
+    let lnurl_address = address(&lnurl, at[1]);
     let public_url = config.public_url(lnurl_address)?;
     let listening = Listening {
-        grpc: address(&grpc, config.grpc.listen),
+        grpc: address(&grpc, at[0]),
         lnurl: lnurl_address,
-        admin: address(&admin, config.admin.listen),
+        admin: address(&admin, at[2]),
         public_url: public_url.to_string(),
     };
     write_listening(config, &listening)?;

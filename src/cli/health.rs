@@ -41,9 +41,11 @@ pub struct HealthArgs {
 
 /// Says one line, and fails if the answer is no.
 pub async fn health(args: HealthArgs) -> anyhow::Result<()> {
-    let mut url = match args.admin {
-        Some(url) => url,
-        None => configured(Config::load(args.config.as_deref(), &[])?.admin.listen)?,
+    let mut url = if let Some(url) = args.admin {
+        url
+    } else {
+        let config = Config::load(args.config.as_deref(), &[])?;
+        configured(config.admin_listen().map_err(|wrong| config.placed(wrong))?)?
     };
     url.set_path(match args.probe {
         Probe::Live => "healthz",

@@ -17,9 +17,12 @@ mod payments;
 mod reconcile;
 mod requests;
 mod serve;
+mod start;
 mod wallet;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::config::variables;
 
 /// Pays people out over the Lightning Network with LNURL-withdraw: exactly once.
 #[derive(Debug, Parser)]
@@ -82,6 +85,7 @@ impl Cli {
 
     /// Does what it says.
     pub async fn run(self) -> anyhow::Result<()> {
+        check_variables()?;
         match self.command {
             None => serve::serve(self.serve).await,
             Some(Command::Serve(args)) => serve::serve(args).await,
@@ -105,6 +109,16 @@ impl Cli {
             Some(Command::Decode(args)) => decode::decode(&args),
         }
     }
+}
+
+/// Of whatever command: a client whose `WITHDRAWD_SERVER` is mistyped would ask another service.
+fn check_variables() -> Result<(), variables::UnreadVariables> {
+    let command = Cli::command();
+    let commands = std::iter::once(&command).chain(command.get_subcommands());
+    let arguments = commands.flat_map(clap::Command::get_arguments);
+    let names: Vec<&str> = arguments.filter_map(|argument| argument.get_env()?.to_str()).collect();
+    let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    variables::check(names, std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value))))
 }
 
 /// An argument that carries a secret: it is not printed by `Debug`.

@@ -124,6 +124,10 @@ pub(super) async fn list(args: PaymentsArgs) -> anyhow::Result<()> {
         say!("{}", serde_json::json!({ "payments": payments, "next_page_token": next }));
         return Ok(());
     }
+    if payments.is_empty() {
+        say!("no such payments");
+        return Ok(());
+    }
     say!("{:<30}  {:<14}  {:>14}  {:>5}  WHY", "PAYMENT", "STATE", "MSAT", "AGE");
     let now_s = SystemClock::new().now().as_ms() / 1000;
     for payment in &payments {

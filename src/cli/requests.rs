@@ -4,11 +4,11 @@ use clap::Args;
 use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
 
 use super::printable;
-use crate::client::{Client, NewWithdraw, Page, Shown, to_json};
+use crate::client::{Client, Instant, NewWithdraw, Page, Shown, expiry_text, time_text, to_json};
 
 #[derive(Debug, Args)]
 pub(super) struct Server {
-    /// The service's gRPC address.
+    /// The service's gRPC address: http://HOST:PORT, HOST:PORT, or https:// where a proxy ends TLS.
     #[arg(long, default_value = "http://127.0.0.1:50051", env = "WITHDRAWD_SERVER")]
     server: String,
     /// Print JSON.
@@ -34,7 +34,7 @@ pub(super) struct CreateArgs {
     /// The least that can be withdrawn; without it the amount is fixed.
     #[arg(long)]
     min_amount: Option<String>,
-    /// What wallets show.
+    /// What wallets show, and put on the invoice: at most 639 bytes, no tab or newline.
     #[arg(long)]
     memo: Option<String>,
     /// How long it can be claimed, in seconds (180 to 31536000; 600 without it).
@@ -43,9 +43,12 @@ pub(super) struct CreateArgs {
     /// Makes a repeat safe.
     #[arg(long)]
     request_id: Option<String>,
-    /// A note about the account.
+    /// A note about the account: at most 255 bytes, no tab or newline.
     #[arg(long)]
     statement_descriptor: Option<String>,
+    /// Your own data, handed back with the request: a JSON object, such as '{"order": 17}'.
+    #[arg(long)]
+    pass_thru: Option<String>,
     #[command(flatten)]
     server: Server,
 }
@@ -66,6 +69,15 @@ pub(super) struct ListArgs {
     /// Only those that can (true) or cannot (false) be claimed.
     #[arg(long)]
     claimable: Option<bool>,
+    /// Only the one made with this --request-id.
+    #[arg(long)]
+    request_id: Option<String>,
+    /// Only those made then or later, such as 2026-11-21T00:00:00Z.
+    #[arg(long)]
+    created_after: Option<Instant>,
+    /// Only those made before then.
+    #[arg(long)]
+    created_before: Option<Instant>,
     /// How many on a page (50 without it, 1000 at most).
     #[arg(long)]
     page_size: Option<i32>,
@@ -85,6 +97,7 @@ pub(super) async fn create(args: CreateArgs) -> anyhow::Result<()> {
         ttl_s: args.ttl_s,
         memo: args.memo.unwrap_or_default(),
         statement_descriptor: args.statement_descriptor.unwrap_or_default(),
+        pass_thru: args.pass_thru.unwrap_or_default(),
         ..NewWithdraw::default()
     };
     let withdraw = client.create(new).await?;
@@ -123,12 +136,19 @@ pub(super) async fn list(args: ListArgs) -> anyhow::Result<()> {
         token: args.page_token.unwrap_or_default(),
         status: args.status.unwrap_or_default(),
         claimable: args.claimable,
+        request_id: args.request_id.unwrap_or_default(),
+        created_after: args.created_after,
+        created_before: args.created_before,
     };
+    let filtered = page.is_filtered();
     let (withdraws, next) = Client::connect(&args.server.server).await?.list(page).await?;
     if args.server.json {
         let withdraws: Vec<_> = withdraws.iter().map(to_json).collect();
         say!("{}", serde_json::json!({ "withdraws": withdraws, "next_page_token": next }));
         return Ok(());
+    }
+    if withdraws.is_empty() {
+        say!("{}", if filtered { "no such withdraw requests" } else { "no withdraw requests" });
     }
     for withdraw in &withdraws {
         say!("{}", line(withdraw));
@@ -139,16 +159,17 @@ pub(super) async fn list(args: ListArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `wr_…  ACTIVE  10–20 SATS  claimable  coffee`
+/// `wr_…  ACTIVE  10–20 SATS  claimable  until 2026-11-21T20:34:02Z  coffee`
 fn line(withdraw: &Shown) -> String {
     let state =
         if withdraw.claimable { "claimable" } else { withdraw.unclaimable_reason().as_str_name() };
     format!(
-        "{}  {:<11}  {:>20}  {:<19}  {}",
+        "{}  {:<11}  {:>20}  {:<19}  until {}  {}",
         withdraw.id,
         withdraw.status().as_str_name(),
         amount(withdraw),
         state,
+        expiry_text(withdraw),
         printable(&withdraw.memo)
     )
 }
@@ -169,6 +190,7 @@ fn show(withdraw: &Shown, json: bool) {
     }
     say!("{}", line(withdraw));
     say!("  {}", withdraw.withdraw_request);
+    say!("  expires {}", withdraw.expires_at.as_ref().map(time_text).unwrap_or_default());
     if let Some(payment) = &withdraw.payment {
         say!("  {}  {}  {} msat", payment.id, payment.state().as_str_name(), payment.amount_msat);
         if !payment.preimage.is_empty() {

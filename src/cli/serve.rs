@@ -5,10 +5,10 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Hidden;
+use super::{Hidden, start::Start};
 use crate::{
-    app::{self, Listening},
-    config::{Config, Override},
+    app::{self, Listening, StartError},
+    config::{BadOption, Config, Override},
     runtime::Runtime,
     telemetry,
 };
@@ -40,7 +40,7 @@ pub struct ServeArgs {
     /// Where wallets reach the LNURL side.
     #[arg(long)]
     public_url: Option<String>,
-    /// bitcoin, testnet, signet or regtest.
+    /// bitcoin (mainnet is taken for it), testnet, signet or regtest.
     #[arg(long)]
     network: Option<String>,
     /// simulated or lnd.
@@ -81,15 +81,21 @@ impl ServeArgs {
 /// Runs the service until SIGTERM or Ctrl-C.
 pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let config = args.load()?;
+    run(&config).await.map_err(|error| placed(&config, error))
+}
+
+async fn run(config: &Config) -> anyhow::Result<()> {
     let telemetry = telemetry::init(&config.log)?;
     // Before anything is opened: a signal during the start is not lost.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (wait, drain) = config.shutdown()?;
-    let parts = app::open(&config, Runtime::system()).await?;
+    let start = Start::of(config)?;
+    let parts = app::open(config, Runtime::system()).await?;
     let simulated = parts.node.traits().simulated;
-    let running = app::start(&config, parts).await?;
-    banner(&config, &running.listening, simulated);
+    let running = app::start(config, parts).await?;
+    start.log();
+    banner(config, &start, &running.listening, simulated);
 
     let mut broken = false;
     tokio::select! {
@@ -115,19 +121,36 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
 /// Brings the schema up to date.
 pub async fn migrate(args: ServeArgs) -> anyhow::Result<()> {
     let config = args.load()?;
-    app::migrate(&config, Runtime::system()).await?;
+    let migrated = app::migrate(&config, Runtime::system()).await;
+    migrated.map_err(|error| placed(&config, error.into()))?;
     say!("the schema is up to date");
     Ok(())
 }
 
-fn banner(config: &Config, listening: &Listening, simulated: bool) {
+/// A mistake in the configuration, told with the place where the option was set.
+fn placed(config: &Config, error: anyhow::Error) -> anyhow::Error {
+    match error.downcast::<StartError>() {
+        Ok(StartError::Option(wrong)) => config.placed(wrong).into(),
+        Ok(other) => other.into(),
+        Err(error) => match error.downcast::<BadOption>() {
+            Ok(wrong) => config.placed(wrong).into(),
+            Err(error) => error,
+        },
+    }
+}
+
+fn banner(config: &Config, start: &Start, listening: &Listening, simulated: bool) {
     let Listening { grpc, lnurl, admin, public_url } = listening;
-    say!("withdrawd {} on {}", env!("CARGO_PKG_VERSION"), config.network);
+    let network = start.network;
+    say!("withdrawd {} on {network}", env!("CARGO_PKG_VERSION"));
     if simulated {
         say!("  money   SIMULATED: no real payment is ever made (--node lnd for a real node)");
     } else {
-        say!("  money   REAL on {}: paid by {}", config.network, config.node.backend);
+        say!("  money   REAL on {network}: paid by {}", config.node.backend);
     }
+    say!("  store   {}", start.store);
+    say!("  limits  {}", start.limits);
+    say!("  config  {}", start.config);
     say!("  gRPC    {grpc}");
     say!("  LNURL   {lnurl}, public as {public_url}");
     say!("  admin   {admin}");

@@ -102,9 +102,41 @@ pub fn time_text(time: &Timestamp) -> String {
     time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
 }
 
+/// When a request expires, to the second: nobody waits for its thousandths.
+pub fn expiry_text(withdraw: &Withdraw) -> String {
+    let whole = withdraw.expires_at.as_ref().map(|at| Timestamp { nanos: 0, ..*at });
+    whole.as_ref().map(time_text).unwrap_or_default()
+}
+
 fn object(fields: prost_types::Struct) -> Value {
     let fields = fields.fields.into_iter();
     Value::Object(fields.map(|(key, field)| (key, value(field))).collect::<Map<_, _>>())
+}
+
+/// What `--pass-thru` says.
+pub(super) fn read_object(text: &str) -> Result<prost_types::Struct, String> {
+    let object: Map<String, Value> =
+        serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let fields = object.into_iter().map(|(key, value)| (key, to_wire(value)));
+    Ok(prost_types::Struct { fields: fields.collect() })
+}
+
+fn to_wire(value: Value) -> prost_types::Value {
+    let kind = match value {
+        Value::Null => Kind::NullValue(0),
+        Value::Bool(flag) => Kind::BoolValue(flag),
+        Value::String(text) => Kind::StringValue(text),
+        // A Struct has doubles alone.
+        Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or(f64::NAN)),
+        Value::Array(values) => Kind::ListValue(prost_types::ListValue {
+            values: values.into_iter().map(to_wire).collect(),
+        }),
+        Value::Object(fields) => {
+            let fields = fields.into_iter().map(|(key, value)| (key, to_wire(value)));
+            Kind::StructValue(prost_types::Struct { fields: fields.collect() })
+        }
+    };
+    prost_types::Value { kind: Some(kind) }
 }
 
 fn value(field: prost_types::Value) -> Value {

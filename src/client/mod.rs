@@ -1,24 +1,22 @@
 //! The gRPC client that the command line uses.
 
+mod connect;
 mod json;
 mod operations;
 mod payments;
 mod reconcile;
 
-use std::time::Duration;
-
-use tonic::{
-    Code, Status,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Code, Status, transport::Channel};
 use tonic_types::StatusExt;
+
+use connect::channel;
 
 use crate::pb::{
     CreateWithdrawRequest, DeactivateWithdrawRequest, GetWithdrawRequest, ListWithdrawsRequest,
     Withdraw, withdraw::Status as WireStatus, withdraw_service_client::WithdrawServiceClient,
 };
 
-pub use json::{payment_to_json, time_text, to_json};
+pub use json::{expiry_text, payment_to_json, time_text, to_json};
 pub use operations::{
     InstanceShown, NodePaymentShown, Operations, Pair, Signed, acknowledged_to_json,
     instance_to_json, node_payment_time, node_payment_to_json,
@@ -28,9 +26,6 @@ pub use reconcile::{HEADER, Instant, LineShown, line_to_json};
 
 /// A withdraw request as the command line shows it.
 pub type Shown = Withdraw;
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why a call failed, for a person.
 #[derive(Debug, thiserror::Error)]
@@ -44,11 +39,18 @@ pub enum ClientError {
     /// `--state` is none.
     #[error("--state must be RESERVED, SENDING, IN_FLIGHT, PAID, FAILED or NEEDS_OPERATOR")]
     State,
-    /// Nobody answers.
-    #[error("cannot reach {server}: is `withdrawd serve` running there?")]
+    /// `--pass-thru` is none.
+    #[error("--pass-thru must be a JSON object, such as '{{\"order\": 17}}' ({0})")]
+    PassThru(String),
+    /// Nobody answers, or not as a gRPC server does.
+    #[error("cannot reach {server}: {why}; {advice}")]
     Unreachable {
         /// Where.
         server: String,
+        /// What went wrong there.
+        why: String,
+        /// What to try.
+        advice: &'static str,
     },
     /// The service said no.
     #[error("{code}: {text}")]
@@ -77,6 +79,8 @@ pub struct NewWithdraw {
     pub memo: String,
     /// A note about the account.
     pub statement_descriptor: String,
+    /// The creator's own data, a JSON object; empty for none.
+    pub pass_thru: String,
 }
 
 /// What `withdrawd list` asks for.
@@ -90,6 +94,23 @@ pub struct Page {
     pub status: String,
     /// Only those that can, or cannot, be claimed.
     pub claimable: Option<bool>,
+    /// Only the one made with this request id; empty for any.
+    pub request_id: String,
+    /// Only those made then or later.
+    pub created_after: Option<Instant>,
+    /// Only those made before.
+    pub created_before: Option<Instant>,
+}
+
+impl Page {
+    /// Whether it asks for less than all from the first on.
+    pub fn is_filtered(&self) -> bool {
+        let Self { token, status, claimable, request_id, created_after, created_before, .. } = self;
+        [token, status, request_id].iter().any(|text| !text.is_empty())
+            || claimable.is_some()
+            || created_after.is_some()
+            || created_before.is_some()
+    }
 }
 
 /// A connection to a running service.
@@ -104,6 +125,8 @@ impl Client {
 
     /// Makes one.
     pub async fn create(&mut self, new: NewWithdraw) -> Result<Shown, ClientError> {
+        let pass_thru = Some(new.pass_thru).filter(|text| !text.is_empty());
+        let pass_thru = pass_thru.map(|text| json::read_object(&text)).transpose();
         let request = CreateWithdrawRequest {
             request_id: new.request_id,
             min_amount: new.min_amount,
@@ -112,7 +135,7 @@ impl Client {
             ttl: new.ttl_s.map(|seconds| prost_types::Duration { seconds, nanos: 0 }),
             memo: new.memo,
             statement_descriptor: new.statement_descriptor,
-            pass_thru: None,
+            pass_thru: pass_thru.map_err(ClientError::PassThru)?,
         };
         answer(self.0.create_withdraw(request).await)
     }
@@ -142,21 +165,13 @@ impl Client {
             page_token: page.token,
             status: status.into(),
             claimable: page.claimable,
-            ..ListWithdrawsRequest::default()
+            request_id: page.request_id,
+            created_after: page.created_after.map(Instant::to_wire),
+            created_before: page.created_before.map(Instant::to_wire),
         };
         let page = answer(self.0.list_withdraws(request).await)?;
         Ok((page.withdraws, page.next_page_token))
     }
-}
-
-async fn channel(server: &str) -> Result<Channel, ClientError> {
-    // As the banner and grpcurl write it.
-    let server =
-        &if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
-    let endpoint = Endpoint::from_shared(server.clone()).map_err(|_| ClientError::Server)?;
-    let endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT).timeout(CALL_TIMEOUT);
-    let unreachable = |_| ClientError::Unreachable { server: server.clone() };
-    endpoint.connect().await.map_err(unreachable)
 }
 
 fn answer<T>(answer: Result<tonic::Response<T>, Status>) -> Result<T, ClientError> {
@@ -172,10 +187,34 @@ fn refused(status: &Status) -> ClientError {
         let lines = fields.iter().map(|field| format!("\n  {} {}", field.field, field.description));
         lines.collect()
     } else {
-        status.message().to_owned()
+        // What tonic says of a broken connection hides what broke it.
+        format!("{}{}", chain(status), hint(status))
     };
     let code = reason.map_or_else(|| code.clone(), |reason| format!("{code} ({reason})"));
     ClientError::Refused { code, text }
+}
+
+/// The message of a status with its causes.
+fn chain(status: &Status) -> String {
+    let mut text = status.message().to_owned();
+    if let Some(cause) = std::error::Error::source(status) {
+        let cause = crate::report::chain(cause);
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+/// The admin port answers gRPC health, too, and knows no other call.
+fn hint(status: &Status) -> &'static str {
+    match status.code() {
+        Code::Unimplemented => {
+            " (the server has no such call: an older withdrawd, or another of its ports? --server takes \
+             that of grpc.listen, 50051 by default)"
+        }
+        _ => "",
+    }
 }
 
 /// `InvalidArgument` as it is written everywhere else: `INVALID_ARGUMENT`.

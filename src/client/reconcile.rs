@@ -18,6 +18,12 @@ pub type LineShown = ReconcileLine;
 #[derive(Clone, Copy, Debug)]
 pub struct Instant(Timestamp);
 
+impl Instant {
+    pub(super) const fn to_wire(self) -> Timestamp {
+        self.0
+    }
+}
+
 impl std::str::FromStr for Instant {
     type Err = &'static str;
 

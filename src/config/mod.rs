@@ -1,11 +1,20 @@
 //! Configuration: flags > environment > file > defaults, the defaults being the example file itself.
 
+mod listen;
+mod names;
 mod options;
+mod places;
+mod unreadable;
+pub mod variables;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::{Path, PathBuf};
 
-use config::{Config as Source, ConfigError, Environment, File, FileFormat};
+use config::{Config as Builder, ConfigError, Environment, File, FileFormat, Source};
 use serde::Deserialize;
+
+use places::Places;
+
+pub use unreadable::Unreadable;
 
 /// Defaults, manual and test fixture at once.
 pub const EXAMPLE: &str = include_str!("../../withdrawd.example.toml");
@@ -29,6 +38,8 @@ pub struct Config {
     pub payments: Payments,
     pub shutdown: Shutdown,
     pub log: Log,
+    #[serde(skip)]
+    places: Places,
 }
 
 /// `[store]`
@@ -58,7 +69,7 @@ pub struct Keys {
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the example file documents every key")]
 pub struct Grpc {
-    pub listen: SocketAddr,
+    pub listen: String,
     pub timeout_ms: i64,
     pub max_concurrent_streams: u32,
     pub max_connection_age_s: i64,
@@ -69,7 +80,7 @@ pub struct Grpc {
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the example file documents every key")]
 pub struct Lnurl {
-    pub listen: SocketAddr,
+    pub listen: String,
     pub max_connections: usize,
     pub header_timeout_ms: i64,
     pub answer_timeout_ms: i64,
@@ -80,7 +91,7 @@ pub struct Lnurl {
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the example file documents every key")]
 pub struct Admin {
-    pub listen: SocketAddr,
+    pub listen: String,
 }
 
 /// `[node]`
@@ -126,7 +137,6 @@ pub struct Payments {
     pub fee_ppm: u32,
     pub fee_floor_msat: i64,
     pub cltv_limit: u32,
-    pub min_invoice_life_s: i64,
     pub min_invoice_life_at_send_s: i64,
     pub max_route_hints: usize,
     pub send_for_s: i64,
@@ -185,34 +195,20 @@ impl BadOption {
     }
 }
 
-/// Why the configuration cannot be read. A parser shows the line that it does not understand, and
-/// that line may hold a key: it is left out.
-#[derive(Debug, thiserror::Error)]
-#[error("the configuration cannot be read: {0}")]
-pub struct Unreadable(String);
-
-impl From<&ConfigError> for Unreadable {
-    fn from(error: &ConfigError) -> Self {
-        let text = error.to_string();
-        let shown = text.lines().filter(|line| !line.contains('|'));
-        Self(shown.map(str::trim).collect::<Vec<_>>().join(" "))
-    }
-}
-
 /// A key and its value, as flags give them.
 pub type Override = (&'static str, String);
 
 impl Config {
     /// Reads the example's defaults, then the file, then the environment, then `overrides`.
-    pub fn load(
-        file: Option<&std::path::Path>,
-        overrides: &[Override],
-    ) -> Result<Self, Unreadable> {
+    pub fn load(file: Option<&Path>, overrides: &[Override]) -> Result<Self, Unreadable> {
+        let in_file = file.map(keys_of).transpose()?.unwrap_or_default();
         // Texts stay texts until a field asks for a number: a key of 64 decimal digits is no float.
         let environment =
             Environment::with_prefix("WITHDRAWD").prefix_separator("__").separator("__");
-        Self::from_sources(file, Some(environment), overrides)
-            .map_err(|error| Unreadable::from(&error))
+        let read = Self::from_sources(file, Some(environment), overrides);
+        let mut config = read.map_err(|error| Unreadable::new(&error, file))?;
+        config.places = Places::new(file, in_file, overrides);
+        Ok(config)
     }
 
     /// The defaults, with `overrides`; no file and no environment.
@@ -221,13 +217,13 @@ impl Config {
     }
 
     fn from_sources(
-        file: Option<&std::path::Path>,
+        file: Option<&Path>,
         environment: Option<Environment>,
         overrides: &[Override],
     ) -> Result<Self, ConfigError> {
-        let mut source = Source::builder().add_source(File::from_str(EXAMPLE, FileFormat::Toml));
+        let mut source = Builder::builder().add_source(File::from_str(EXAMPLE, FileFormat::Toml));
         if let Some(file) = file {
-            source = source.add_source(File::from(file).format(FileFormat::Toml).required(true));
+            source = source.add_source(toml(file));
         }
         if let Some(environment) = environment {
             source = source.add_source(environment);
@@ -237,6 +233,18 @@ impl Config {
         }
         source.build()?.try_deserialize()
     }
+}
+
+fn toml(file: &Path) -> File<config::FileSourceFile, FileFormat> {
+    File::from(file).format(FileFormat::Toml).required(true)
+}
+
+/// The options that a file sets; an error if it sets what is none.
+fn keys_of(file: &Path) -> Result<std::collections::BTreeSet<String>, Unreadable> {
+    let table = toml(file).collect().map_err(|error| Unreadable::new(&error, Some(file)))?;
+    let (keys, known) = (names::leaves(&table), names::options());
+    let unknown: Vec<_> = keys.difference(&known).collect();
+    if unknown.is_empty() { Ok(keys) } else { Err(Unreadable::unknown(file, &unknown)) }
 }
 
 /// Database URL and keys are secrets.
@@ -253,7 +261,7 @@ mod tests {
     #[test]
     fn the_example_file_is_complete_and_valid() {
         let config = Config::defaults(&[]).unwrap();
-        assert_eq!(config.grpc.listen.to_string(), "127.0.0.1:50051");
+        assert_eq!(config.grpc_listen().unwrap().to_string(), "127.0.0.1:50051");
         config.payer_options().unwrap();
         config.claim_rules().unwrap();
     }
@@ -276,12 +284,49 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_in_a_file_is_told_with_file_section_and_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("c.toml");
+        let told = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            Config::load(Some(&file), &[]).unwrap_err().to_string()
+        };
+        for (text, words) in [
+            (
+                "[payments]\nfee_pmm = 7\n",
+                "in section [payments], fee_pmm is no option (do you mean payments.fee_ppm?)",
+            ),
+            (
+                "[payment]\nfee_ppm = 7\n",
+                "in section [payment], fee_ppm is no option (do you mean payments.fee_ppm?)",
+            ),
+            (
+                "max_amount_sat = 7\n",
+                "max_amount_sat is no option (do you mean limits.max_amount_sat?)",
+            ),
+            (
+                "[payments]\nfee_ppm = \"much\"\n",
+                "payments.fee_ppm must be an integer, and it is string \"much\"",
+            ),
+            ("[limits]\nmax_amount_sat = true\nmax_fee = 1\n", "max_fee"),
+            ("[log]\nlevel = [1]\n", "log.level must be a string"),
+        ] {
+            let told = told(text);
+            assert!(told.contains(file.to_str().unwrap()) && told.contains(words), "{told}");
+        }
+        let secret = told("[keys]\nmaster = [\"hunter2\"]\n");
+        assert!(secret.contains("keys.master must be a string"), "{secret}");
+        assert!(!secret.contains("hunter2"), "{secret}");
+    }
+
+    #[test]
     fn settings_that_make_no_sense_name_their_option() {
         for (key, value) in [
             ("payments.lease_ms", "1000"),
             ("payments.fee_floor_msat", "-1"),
             ("payments.max_sending", "0"),
             ("payments.poll_ms", "0"),
+            ("payments.fee_ppm", "1000001"),
             ("payments.max_in_flight_per_channel", "0"),
             ("limits.max_amount_sat", "-1"),
             ("limits.rolling_24h_sat", "2100000000000001"),

@@ -165,18 +165,35 @@ impl Config {
         Ok(ClaimRules {
             invoice: InvoiceRules {
                 network: self.network()?,
-                min_life: s("payments.min_invoice_life_s", payments.min_invoice_life_s)?,
+                min_life: self.min_invoice_life()?,
                 cltv_limit: payments.cltv_limit,
                 max_route_hints: payments.max_route_hints,
             },
-            fees: FeePolicy { ppm: payments.fee_ppm, floor: floor.ok_or_else(rule)? },
+            fees: FeePolicy { ppm: self.fee_ppm()?, floor: floor.ok_or_else(rule)? },
             send_for: s("payments.send_for_s", payments.send_for_s)?,
-            min_life_at_send: s(
-                "payments.min_invoice_life_at_send_s",
-                payments.min_invoice_life_at_send_s,
-            )?,
+            min_life_at_send: self.min_invoice_life_at_send()?,
             paying: self.paying_limits()?,
         })
+    }
+
+    /// A share of the amount, of all of it at most.
+    fn fee_ppm(&self) -> Checked<u32> {
+        let ppm = self.payments.fee_ppm;
+        within("payments.fee_ppm", ppm.into(), 0, 1_000_000).map(|_| ppm)
+    }
+
+    fn min_invoice_life_at_send(&self) -> Checked<Millis> {
+        let least = self.payments.min_invoice_life_at_send_s;
+        s("payments.min_invoice_life_at_send_s", least)
+    }
+
+    /// What must be left of an invoice when it is claimed with: what must be left when it is sent, and
+    /// what the send that follows at once may take, clocks that disagree included.
+    fn min_invoice_life(&self) -> Checked<Millis> {
+        let payments = &self.payments;
+        let life = self.min_invoice_life_at_send()?;
+        let life = life.plus(ms("payments.send_life_ms", payments.send_life_ms)?);
+        Ok(life.plus(ms("payments.clock_skew_ms", payments.clock_skew_ms)?))
     }
 
     /// What the whole instance may pay.

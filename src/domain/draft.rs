@@ -13,7 +13,8 @@ use super::{Amount, PassThru, PassThruFault, Sat, Terms};
 const MIN_TTL_S: i64 = 180;
 const MAX_TTL_S: i64 = 365 * 24 * 3600;
 const DEFAULT_TTL_S: i64 = 600;
-const MAX_MEMO_BYTES: usize = 640;
+/// What BOLT11's description holds: wallets put the memo on the invoice.
+const MAX_MEMO_BYTES: usize = 639;
 const MAX_STATEMENT_DESCRIPTOR_BYTES: usize = 255;
 const MAX_REQUEST_ID_CHARS: usize = 128;
 /// What a request id looks like.
@@ -279,12 +280,12 @@ fn ttl(ttl: Option<DraftTtl>) -> Result<i64, String> {
     }
 }
 
+/// One line for a person: wallets show it, invoices carry it, terminals and logs print it.
 fn text(text: String, max_bytes: usize) -> Result<String, String> {
-    let odd = |c: char| c.is_control() && c != '\n' && c != '\t';
     if text.len() > max_bytes {
-        Err(format!("must be at most {max_bytes} bytes"))
-    } else if text.contains(odd) {
-        Err("must have no control characters but tab and newline".to_owned())
+        Err(format!("must be at most {max_bytes} bytes of UTF-8"))
+    } else if text.contains(char::is_control) {
+        Err("must have no control characters (tab and newline are such, too)".to_owned())
     } else {
         Ok(text)
     }
@@ -332,7 +333,7 @@ mod tests {
             max_amount: "1e5".into(),
             currency: "EUR".into(),
             ttl: Some(DraftTtl { seconds: 179, nanos: 0 }),
-            memo: "x".repeat(641),
+            memo: "x".repeat(640),
             statement_descriptor: "\u{7}".into(),
             pass_thru: Some(Err(PassThruFault::NotFinite)),
         };
@@ -349,6 +350,34 @@ mod tests {
             Field::PassThru,
         ] {
             assert!(fields.contains(&field), "{field:?} is not reported");
+        }
+    }
+
+    /// 639 bytes are what a BOLT11 description holds. The proto states the same rule.
+    #[test]
+    fn memo_and_statement_descriptor_are_one_line_of_so_many_bytes() {
+        type Set = fn(String) -> Draft;
+        let fields: [(Field, usize, Set); 2] = [
+            (Field::Memo, 639, |memo| Draft { memo, ..draft() }),
+            (Field::StatementDescriptor, 255, |text| Draft {
+                statement_descriptor: text,
+                ..draft()
+            }),
+        ];
+        for (field, most, with) in fields {
+            let found = |text: String| match with(text).validate(Sat::MAX) {
+                Ok(_) => vec![],
+                Err(found) => found.iter().map(|violation| violation.field).collect(),
+            };
+            assert!(found("x".repeat(most)).is_empty());
+            assert_eq!(found("x".repeat(most + 1)), [field]);
+            // Bytes, not characters.
+            assert!(found(format!("{}x", "é".repeat(most / 2))).is_empty());
+            assert_eq!(found("é".repeat(most / 2 + 1)), [field]);
+            for control in ['\0', '\t', '\n', '\r', '\u{1b}', '\u{7f}', '\u{85}', '\u{9f}'] {
+                assert_eq!(found(format!("a{control}b")), [field], "{control:?}");
+            }
+            assert!(found("Ünïcödé 💸, \"quoted\" \\ and so on".to_owned()).is_empty());
         }
     }
 

@@ -19,6 +19,9 @@ const MAX_AHEAD: Millis = Millis::from_secs(600);
 const AMP_BITS: [usize; 2] = [30, 31];
 /// Blocks that lnd adds to the payee's final CLTV.
 const CLTV_PADDING: u64 = 3;
+/// From the making of an invoice to its claim: what a slow wallet on a slow network may take, with a
+/// clock that is somewhat off. A person is told to make one that lasts so much longer than it must.
+const ON_ITS_WAY: Millis = Millis::from_secs(20);
 
 /// Identifies a payment: SHA-256 of its preimage.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,7 +49,9 @@ pub struct Invoice {
 pub struct InvoiceRules {
     /// The network that the node is on.
     pub network: Network,
-    /// The least time until the invoice expires.
+    /// The least time until the invoice expires, at the claim: enough that the send which follows at
+    /// once has its whole life, and the node some time to pay. Nothing rests on it but that claims are
+    /// not accepted in vain: when sends end is `Payment::send_until`.
     pub min_life: Millis,
     /// The most blocks that a payment may be locked for.
     pub cltv_limit: u32,
@@ -92,8 +97,15 @@ pub enum InvoiceFault {
     #[error("the invoice has expired, please make a new one")]
     Expired,
     /// There is not enough time to pay it.
-    #[error("the invoice expires too soon, please make one that lasts at least {} seconds", .0.as_secs_rounded_up())]
-    ExpiresSoon(Millis),
+    #[error("{}", Soon(*.left, *.lasts, *.needs))]
+    ExpiresSoon {
+        /// Until it expires.
+        left: Millis,
+        /// From its making until it expires.
+        lasts: Millis,
+        /// What must be left.
+        needs: Millis,
+    },
     /// The payee wants the money locked for longer than this service allows.
     #[error("the invoice asks to lock the payment for too many blocks")]
     CltvTooLarge,
@@ -115,6 +127,31 @@ impl fmt::Display for Bounds {
             write!(f, "the {max} sats offered")
         } else {
             write!(f, "{min}–{max} sats")
+        }
+    }
+}
+
+/// What is left, of how much, and what must be left. Nobody is told to make an invoice that lasts as
+/// long as the one at hand.
+struct Soon(Millis, Millis, Millis);
+
+impl fmt::Display for Soon {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(left, lasts, needs) = self;
+        let (left, advised) = (left.as_secs_rounded_up(), needs.plus(ON_ITS_WAY));
+        if *lasts < advised {
+            let advised = advised.as_secs_rounded_up();
+            write!(
+                f,
+                "the invoice expires too soon, please make one that lasts at least {advised} seconds"
+            )
+        } else {
+            let needs = needs.as_secs_rounded_up();
+            write!(
+                f,
+                "the invoice expires in {left} seconds, and {needs} must be left: please make a new \
+                 one now, and check the clock of your wallet if this happens again"
+            )
         }
     }
 }
@@ -193,7 +230,11 @@ impl InvoiceRules {
             return Err(InvoiceFault::Expired);
         }
         if expires_at < now.plus(self.min_life) {
-            return Err(InvoiceFault::ExpiresSoon(self.min_life));
+            return Err(InvoiceFault::ExpiresSoon {
+                left: expires_at.since(now),
+                lasts: expires_at.since(made_at),
+                needs: self.min_life,
+            });
         }
         Ok(())
     }

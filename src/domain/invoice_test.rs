@@ -198,15 +198,18 @@ fn a_payees_clock_may_be_ten_minutes_ahead() {
 #[test]
 fn there_must_be_time_left_to_pay() {
     // Made an hour ago, so that `left` seconds are left.
-    let left =
+    let with =
         |s: u64| Asked { made_at_s: asked().made_at_s - 3600, expiry_s: 3600 + s, ..asked() };
-    let expired = Asked { expiry_s: 3599, ..left(0) };
+    let expired = Asked { expiry_s: 3599, ..with(0) };
     assert_eq!(expired.checked(), Err(InvoiceFault::Expired));
-    assert_eq!(left(0).checked(), Err(InvoiceFault::Expired), "to the second");
-    let too_soon = InvoiceFault::ExpiresSoon(Millis::from_secs(90));
-    assert_eq!(left(1).checked(), Err(too_soon.clone()));
-    assert_eq!(left(89).checked(), Err(too_soon));
-    assert!(left(90).checked().is_ok());
+    assert_eq!(with(0).checked(), Err(InvoiceFault::Expired), "to the second");
+    for s in [1, 89] {
+        let [left, lasts, needs] =
+            [s, 3600 + s, 90].map(|s: u64| Millis::from_secs(s.cast_signed()));
+        let too_soon = InvoiceFault::ExpiresSoon { left, lasts, needs };
+        assert_eq!(with(s).checked(), Err(too_soon));
+    }
+    assert!(with(90).checked().is_ok());
 }
 
 #[test]
@@ -259,8 +262,18 @@ fn refusals_are_sentences_for_people() {
     let said = outside(6_000, sats(7, 7));
     assert!(said.contains("6 sats") && said.contains("the 7 sats offered"), "{said}");
 
-    let said = InvoiceFault::ExpiresSoon(Millis::from_ms(89_001)).to_string();
-    assert!(said.contains("90 seconds"), "{said}");
+    let soon = |lasts, left| {
+        let [left, lasts, needs] = [left, lasts, 40].map(Millis::from_secs);
+        InvoiceFault::ExpiresSoon { left, lasts, needs }.to_string()
+    };
+    let said = soon(30, 29);
+    assert!(said.contains("please make one that lasts at least 60 seconds"), "{said}");
+    // An invoice that lasts so long is not told to be one.
+    for lasts in [60, 61, 3600] {
+        let said = soon(lasts, 12);
+        assert!(said.contains("expires in 12 seconds, and 40 must be left"), "{said}");
+        assert!(!said.contains("lasts"), "{said}");
+    }
     let said = InvoiceFault::OtherNetwork(Network::Bitcoin).to_string();
     assert!(said.contains("not for bitcoin"), "{said}");
     let amountless = InvoiceFault::NoAmount.to_string();

@@ -28,9 +28,16 @@ pub enum InvalidPublicUrl {
     /// It does not parse.
     #[error("not a URL")]
     NotAUrl,
+    /// `pay.example.com`, as people say it.
+    #[error("https:// is missing: it must be a whole URL, such as https://pay.example.com")]
+    NoScheme,
     /// Wallets refuse plain http, but for onion services and one's own machine.
     #[error("must be https (plain http is for .onion hosts and loopback addresses only)")]
     NotSecure,
+    /// LUD-17 gives an `lnurlw://` link no way to say https for an onion service: wallets would ask
+    /// over http what the LNURL says is asked over https.
+    #[error("must be http for an .onion host: there lnurlw:// links mean http, and Tor encrypts")]
+    OnionOverTls,
     /// These would break the URLs made from it.
     #[error("must have no user name, password, query or fragment")]
     Superfluous,
@@ -42,8 +49,15 @@ pub enum InvalidPublicUrl {
 impl PublicUrl {
     /// Takes an https URL, or an http one of an onion service or a loopback address.
     pub fn parse(text: &str) -> Result<Self, InvalidPublicUrl> {
+        // `host:8080/path` would read as a URL of the scheme `host`.
+        if !text.contains("://") {
+            return Err(InvalidPublicUrl::NoScheme);
+        }
         let url = Url::parse(text).map_err(|_| InvalidPublicUrl::NotAUrl)?;
         let host = url.host().ok_or(InvalidPublicUrl::NotAUrl)?;
+        if url.scheme() == "https" && is_onion(&host) {
+            return Err(InvalidPublicUrl::OnionOverTls);
+        }
         let secure = match url.scheme() {
             "https" => true,
             "http" => is_onion(&host) || is_loopback(&host),
@@ -101,7 +115,8 @@ impl fmt::Display for PublicUrl {
 }
 
 fn is_onion(host: &Host<&str>) -> bool {
-    matches!(host, Host::Domain(name) if name.rsplit('.').next() == Some("onion"))
+    let is_onion = |name: &str| name.trim_end_matches('.').rsplit('.').next() == Some("onion");
+    matches!(host, Host::Domain(name) if is_onion(name))
 }
 
 fn is_loopback(host: &Host<&str>) -> bool {
@@ -242,7 +257,13 @@ mod tests {
             ("http://x.example", InvalidPublicUrl::NotSecure),
             ("ftp://x.example", InvalidPublicUrl::NotSecure),
             ("http://192.168.1.2", InvalidPublicUrl::NotSecure),
-            ("x.example", InvalidPublicUrl::NotAUrl),
+            ("x.example", InvalidPublicUrl::NoScheme),
+            ("x.example:8080/pay", InvalidPublicUrl::NoScheme),
+            ("localhost:8080", InvalidPublicUrl::NoScheme),
+            ("https://", InvalidPublicUrl::NotAUrl),
+            ("https://abcdef.onion/pay", InvalidPublicUrl::OnionOverTls),
+            ("https://sub.abcdef.ONION", InvalidPublicUrl::OnionOverTls),
+            ("https://abcdef.onion.", InvalidPublicUrl::OnionOverTls),
             ("https://u:p@x.example", InvalidPublicUrl::Superfluous),
             ("https://x.example/?q=1", InvalidPublicUrl::Superfluous),
         ];
@@ -251,6 +272,26 @@ mod tests {
         }
         let long = format!("https://x.example/{}", "a".repeat(400));
         assert_eq!(PublicUrl::parse(&long), Err(InvalidPublicUrl::TooLong));
+    }
+
+    /// A wallet that reads `lnurlw://` by LUD-17 asks the very URL that the LNURL carries.
+    #[test]
+    fn both_forms_of_an_offer_lead_to_one_url() {
+        for text in [
+            "https://pay.example.com",
+            "https://pay.example.com:8443/out",
+            "https://203.0.113.7/pay",
+            "https://onion.example.com",
+            "http://abcdef.onion",
+            "http://sub.abcdef.onion:81/pay",
+            "http://127.0.0.1:8080",
+            "http://localhost:8080",
+            "http://[::1]:8080/a",
+        ] {
+            let url = PublicUrl::parse(text).unwrap();
+            let lnurl = decode(&url.lnurl(&secret())).unwrap();
+            assert_eq!(decode(&url.lnurlw(&secret())), Ok(lnurl), "{text}");
+        }
     }
 
     /// The longest public URL still makes an LNURL that wallets' decoders take.

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Server, server::TcpIncoming};
+use tonic::{
+    codec::CompressionEncoding,
+    transport::{Server, server::TcpIncoming},
+};
 
 use super::{measure::Measure, operations::Operations, payments::Payments, withdraws::Withdraws};
 use crate::{
@@ -25,6 +28,10 @@ use crate::{
 const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 /// A batch that is replayed after all of it was paid carries its invoices as well.
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
+/// Taken, and sent to whoever takes it. What a message becomes is limited as what comes as it is: tonic
+/// stops to inflate at the limit.
+const GZIP: CompressionEncoding = CompressionEncoding::Gzip;
 
 /// Limits of the server.
 #[derive(Clone, Copy, Debug)]
@@ -66,14 +73,21 @@ pub async fn serve(
     let measure = Measure::new(metrics, Arc::clone(&runtime.clock));
     let operations = Operations::new((operations, restore, reconcile), runtime.clone(), limit);
     let operations = OperationsServiceServer::new(operations)
+        .accept_compressed(GZIP)
+        .send_compressed(GZIP)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_ANSWER_BYTES);
     let withdraws = Withdraws::new(withdraws, runtime.clone(), limit);
     let withdraws = WithdrawServiceServer::new(withdraws)
+        .accept_compressed(GZIP)
+        .send_compressed(GZIP)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_ANSWER_BYTES);
     let payments = PaymentServiceServer::new(Payments::new(payments, runtime, options.timeout))
+        .accept_compressed(GZIP)
+        .send_compressed(GZIP)
         .max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let health = health.accept_compressed(GZIP).send_compressed(GZIP);
     let (reflection_v1, reflection_v1alpha) = reflection();
     Server::builder()
         // A backstop: the limit itself is kept where it is answered with a reason.
@@ -118,5 +132,9 @@ fn reflection() -> (
         builder().build_v1().expect("compiled descriptors are valid"),
         builder().build_v1alpha().expect("compiled descriptors are valid"),
     );
-    built
+    let (v1, v1alpha) = built;
+    (
+        v1.accept_compressed(GZIP).send_compressed(GZIP),
+        v1alpha.accept_compressed(GZIP).send_compressed(GZIP),
+    )
 }

@@ -47,7 +47,7 @@ pub async fn serve(
     stop: CancellationToken,
 ) {
     let routes =
-        Arc::new(Routes::new(claims, (runtime.clone(), metrics), base, options.answer_within));
+        Arc::new(Routes::new(claims, (runtime.clone(), metrics), &base, options.answer_within));
     let places = Arc::new(Semaphore::new(options.max_connections));
     let graceful = GracefulShutdown::new();
     let mut last = MAX_LAST_CONNECTIONS;

@@ -19,17 +19,20 @@ impl std::fmt::Debug for Callback {
 }
 
 impl Callback {
-    /// Reads a raw query. Parameters that nobody asked for are ignored.
+    /// Reads a raw query. Parameters that nobody asked for are ignored: wallets add some. Neither a
+    /// secret nor an invoice has a `?`, `&` or white space in it, so that a wallet which appends its
+    /// parameters with another `?`, or takes them from HTML, is understood.
     pub fn parse(query: &str) -> Result<Self, &'static str> {
         let (mut k1, mut pr) = (None, None);
-        for pair in query.split('&') {
+        for pair in query.split(['&', '?']) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let slot = match decode(key)?.as_str() {
+            let key = decode(key)?.to_ascii_lowercase();
+            let slot = match key.strip_prefix("amp;").unwrap_or(&key) {
                 "k1" => &mut k1,
                 "pr" => &mut pr,
                 _ => continue,
             };
-            if slot.replace(decode(value)?).is_some() {
+            if slot.replace(decode(value)?.trim().to_owned()).is_some() {
                 return Err("k1 and pr must be given once each");
             }
         }
@@ -57,7 +60,19 @@ mod tests {
     fn queries_are_read_with_care() {
         let read = Callback::parse("k1=abc&pr=lnbc1&x=%ff".replace("%ff", "y").as_str()).unwrap();
         assert_eq!((read.k1.as_str(), read.pr.as_str()), ("abc", "lnbc1"));
-        assert_eq!(Callback::parse("%6b1=a&pr=%6cn").unwrap().pr, "ln");
+        for same in [
+            "%6b1=%61bc&pr=%6cnbc1",
+            "K1=abc&PR=lnbc1",
+            "?k1=abc&pr=lnbc1",
+            "??k1=abc&&pr=lnbc1?",
+            "x=1?k1=abc?pr=lnbc1",
+            "k1=abc&amp;pr=lnbc1",
+            "&pr=lnbc1%20&k1=+abc",
+            "tag=withdrawRequest&k1=abc&pr=lnbc1&balanceNotify=https%3A%2F%2Fx.example%3Fa%3Db",
+        ] {
+            let same = Callback::parse(same).unwrap();
+            assert_eq!((same.k1.as_str(), same.pr.as_str()), ("abc", "lnbc1"));
+        }
 
         for bad in [
             "",
@@ -67,6 +82,9 @@ mod tests {
             "k1=a&pr=",
             "k1=a&k1=a&pr=b",
             "k1=a&pr=b&pr=b",
+            "k1=a&K1=a&pr=b",
+            "k1=a&pr=b?k1=a",
+            "k1=+&pr=b",
             "k1=a&pr=%ff",
             "&&&",
             "k1&pr",

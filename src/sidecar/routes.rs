@@ -8,6 +8,7 @@ use tracing::{Instrument, Span, field::Empty};
 use super::{
     answer::{Answer, GONE},
     query::Callback,
+    target::{Base, Target},
 };
 use crate::{
     domain::Millis,
@@ -20,8 +21,6 @@ use crate::{
 
 /// A longer URL is no wallet's.
 const MAX_URL_BYTES: usize = 8 * 1024;
-/// The one endpoint of all paths that are not ours.
-const UNKNOWN: &str = "unknown";
 
 /// The public routes.
 #[derive(Debug)]
@@ -29,8 +28,8 @@ pub struct Routes {
     claims: ClaimService,
     runtime: Runtime,
     metrics: Arc<Metrics>,
-    /// The public URL's path, without a slash at the end. A proxy may strip it or leave it.
-    base: String,
+    /// The public URL's path. A proxy may strip it or leave it.
+    base: Base,
     /// Wallets give up after 5 s: better to answer before.
     answer_within: Millis,
 }
@@ -40,69 +39,39 @@ impl Routes {
     pub fn new(
         claims: ClaimService,
         (runtime, metrics): (Runtime, Arc<Metrics>),
-        base: String,
+        base: &str,
         answer_within: Millis,
     ) -> Self {
-        Self { claims, runtime, metrics, base, answer_within }
+        Self { claims, runtime, metrics, base: Base::new(base), answer_within }
     }
 
     /// Answers a request, in a span of its own. Nothing of the URL stands in it but the route.
     pub async fn answer<B>(&self, request: &Request<B>) -> Answer {
-        let span = span(request.method(), self.route_of(request.uri()));
+        let uri = request.uri();
+        let target = self.base.target(uri.path(), uri.query().unwrap_or_default());
+        let span = span(request.method(), route_of(&target));
         let headers = request.headers();
         trace::continue_from(&span, |header| headers.get(header)?.to_str().ok());
-        Box::pin(self.told(request)).instrument(span).await
+        Box::pin(self.told(&target, request)).instrument(span).await
     }
 
     /// Answers a request and writes one line about it.
-    async fn told<B>(&self, request: &Request<B>) -> Answer {
-        let (endpoint, secret) = self.endpoint(request.uri());
-        let mut line = Line::begin(self, endpoint, request.method());
-        let answer = self.route((endpoint, secret), request.method(), request.uri()).await;
+    async fn told<B>(&self, target: &Target, request: &Request<B>) -> Answer {
+        let mut line = Line::begin(self, endpoint_of(target), request.method());
+        let answer = self.route(target, request.method(), request.uri()).await;
         Span::current().record("http.response.status_code", answer.status().as_u16());
         line.end(answer.name(), &answer.summary());
         answer
     }
 
-    /// The path below the public URL's.
-    fn path<'u>(&self, uri: &'u Uri) -> &'u str {
-        uri.path().strip_prefix(self.base.as_str()).unwrap_or(uri.path())
-    }
-
-    /// What a span may tell of it: the path without the secret.
-    fn route_of(&self, uri: &Uri) -> Option<&'static str> {
-        match self.path(uri) {
-            "/cb" => Some("/cb"),
-            path if path.starts_with("/w/") => Some("/w/{secret}"),
-            _ => None,
-        }
-    }
-
-    /// What is asked for, by the name under which it is counted, and the secret of its path.
-    fn endpoint<'u>(&self, uri: &'u Uri) -> (&'static str, &'u str) {
-        let path = self.path(uri);
-        match path.strip_prefix("/w/") {
-            Some(secret) => ("withdraw", secret),
-            None if path == "/cb" => ("callback", ""),
-            None => (UNKNOWN, ""),
-        }
-    }
-
-    async fn route(
-        &self,
-        (endpoint, secret): (&'static str, &str),
-        method: &Method,
-        uri: &Uri,
-    ) -> Answer {
-        if endpoint == UNKNOWN {
-            return Answer::NotFound;
-        }
+    async fn route(&self, target: &Target, method: &Method, uri: &Uri) -> Answer {
         let length = uri.path().len() + uri.query().map_or(0, str::len);
-        match *method {
-            Method::OPTIONS => Answer::Options,
+        match (target, method) {
+            (Target::Unknown, _) => Answer::NotFound,
+            (_, &Method::OPTIONS) => Answer::Options,
             _ if length > MAX_URL_BYTES => Answer::Error("the request is too long"),
-            Method::GET | Method::HEAD if endpoint == "withdraw" => self.offer(secret).await,
-            Method::GET => self.claim(uri.query().unwrap_or_default()).await,
+            (Target::Withdraw(secret), &Method::GET | &Method::HEAD) => self.offer(secret).await,
+            (Target::Callback(query), &Method::GET) => self.claim(query).await,
             // A HEAD must not claim either: what a GET would say cannot be known without it.
             _ => Answer::Error("please use GET"),
         }
@@ -147,6 +116,24 @@ impl Routes {
                 Err(Answer::Trouble)
             }
         }
+    }
+}
+
+/// What a span may tell of it: the path without the secret.
+const fn route_of(target: &Target) -> Option<&'static str> {
+    match target {
+        Target::Callback(_) => Some("/cb"),
+        Target::Withdraw(_) => Some("/w/{secret}"),
+        Target::Unknown => None,
+    }
+}
+
+/// The name under which it is counted. All paths that are not ours have one.
+const fn endpoint_of(target: &Target) -> &'static str {
+    match target {
+        Target::Withdraw(_) => "withdraw",
+        Target::Callback(_) => "callback",
+        Target::Unknown => "unknown",
     }
 }
 

@@ -54,6 +54,20 @@ impl std::fmt::Debug for PostgresOptions {
     }
 }
 
+impl PostgresOptions {
+    /// Which database it is, for people: without user and password.
+    pub fn place(&self) -> String {
+        let connect = &self.connect;
+        let database = connect.get_database().unwrap_or_else(|| connect.get_username());
+        match connect.get_socket() {
+            Some(socket) => format!("Postgres {database} at {}", socket.display()),
+            None => {
+                format!("Postgres {database} at {}:{}", connect.get_host(), connect.get_port())
+            }
+        }
+    }
+}
+
 /// The store on Postgres.
 pub type PostgresStore = SqlStore<Observed<PostgresDriver>>;
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A grpcio client that knows the service by reflection (v1alpha) alone:  errors.py HOST:PORT
+"""A grpcio client that knows the service by reflection (v1alpha) alone:  errors.py HOST:PORT [gzip]
 
 Reads calls from standard input, one JSON object a line: {"method": "GetWithdraw", "request": {…}}.
 For each it prints a line: {"ok": response}, or the code and the error details as they decode.
@@ -46,7 +46,8 @@ def detail(packed):
     raise ValueError(f"an unknown detail: {packed.type_url}")
 
 
-with grpc.insecure_channel(sys.argv[1]) as channel:
+compression = grpc.Compression.Gzip if "gzip" in sys.argv[2:] else None
+with grpc.insecure_channel(sys.argv[1], compression=compression) as channel:
     database = ProtoReflectionDescriptorDatabase(channel)
     assert SERVICE in database.get_services(), database.get_services()
     service = descriptor_pool.DescriptorPool(database).FindServiceByName(SERVICE)

@@ -51,7 +51,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("admin", &["health", "metrics", "domain", "runtime"]),
     ("health", &[]),
     ("metrics", &["report", "service", "ports", "domain", "runtime"]),
-    ("client", &["pb"]),
+    ("client", &["pb", "report"]),
     ("pb", &[]),
     ("background", &["report", "service", "ports", "domain", "runtime"]),
     ("service", &["report", "ports", "domain", "runtime", "trace"]),

@@ -147,7 +147,10 @@ fn mistakes_of_clients_are_told_in_one_line() {
         (&["claim", "lnurlw://127.0.0.1:1/w/x"], "cannot reach"),
         (&["decode", "LNURL1QQQ"], "bech32"),
         (&["decode", "hello"], "neither"),
-        (&["list", "--server", "http://127.0.0.1:1"], "cannot reach http://127.0.0.1:1"),
+        (
+            &["list", "--server", "http://127.0.0.1:1"],
+            "cannot reach http://127.0.0.1:1: Connection refused",
+        ),
         (&["list", "--server", "http://bad url"], "--server"),
     ] {
         let said = service.cli(args);
@@ -202,7 +205,7 @@ fn a_start_that_cannot_be_says_which_option_to_change() {
         (&["--grpc-listen", "nowhere"], "grpc.listen"),
         (&["--lnurl-listen", "0.0.0.0:0"], "public_url"),
         (&["--public-url", "http://pay.example.com"], "public_url: must be https"),
-        (&["--public-url", "pay.example.com"], "public_url"),
+        (&["--public-url", "pay.example.com"], "public_url: https:// is missing"),
         (&["--public-url", "https://pay.example.com/?a=b"], "public_url"),
         (&["--network", "bitcoin"], "node.backend: simulated"),
         (&["--network", "moon"], "network"),
@@ -220,8 +223,8 @@ fn a_start_that_cannot_be_says_which_option_to_change() {
         assert!(!said.err.contains("hidden"), "{said:?}");
     }
     for (name, value, word) in [
-        ("WITHDRAWD__PAYMENTS__FEE_PMM", "7", "fee_pmm"),
-        ("WITHDRAWD__PAYMENTS__FEE_PPM", "much", "fee_ppm"),
+        ("WITHDRAWD__PAYMENTS__FEE_PMM", "7", "WITHDRAWD__PAYMENTS__FEE_PPM"),
+        ("WITHDRAWD__PAYMENTS__FEE_PPM", "much", "WITHDRAWD__PAYMENTS__FEE_PPM must be an integer"),
         ("WITHDRAWD__PAYMENTS__LEASE_MS", "1000", "payments.lease_ms"),
         ("WITHDRAWD__LOG__FORMAT", "xml", "log.format"),
         ("WITHDRAWD__KEYS__MASTER", "hidden", "keys.master"),

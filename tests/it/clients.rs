@@ -94,9 +94,14 @@ async fn lnurl_rs_withdraws() {
 
 /// Calls by a Python grpcio client, each answered by what that client could decode.
 fn python_calls(python: &str, service: &Service, calls: &[Value]) -> Vec<Value> {
+    python_calls_with(python, service, calls, &[])
+}
+
+fn python_calls_with(python: &str, service: &Service, calls: &[Value], how: &[&str]) -> Vec<Value> {
     let mut client = script(python, "errors.py");
     let mut client = client
         .arg(service.grpc.to_string())
+        .args(how)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -172,6 +177,26 @@ fn python_grpcio_reads_the_details_of_errors() {
     assert_eq!(info(batch)["metadata"]["violations"], "3000");
     assert!(batch["bytes"].as_u64().unwrap() < 6 * 1024, "{batch}");
     assert_eq!(info(&answers[5])["metadata"]["index"], "1");
+}
+
+/// Its channel compresses every message, those of reflection too.
+#[test]
+fn python_grpcio_speaks_gzip() {
+    let Some(python) = given("WITHDRAWD_TEST_PYTHON") else {
+        return;
+    };
+    let home = Home::new();
+    let service = home.serve(&[]);
+    let memo = "x".repeat(639);
+    let calls = [
+        json!({ "method": "CreateWithdraw", "request": { "max_amount": "5", "memo": memo } }),
+        json!({ "method": "CreateWithdraw", "request": { "max_amount": "5,5" } }),
+        json!({ "method": "ListWithdraws", "request": {} }),
+    ];
+    let answers = python_calls_with(&python, &service, &calls, &["gzip"]);
+    assert_eq!(answers[0]["ok"]["memo"], memo.as_str(), "{}", answers[0]);
+    assert_eq!(answers[1]["details"][0]["ErrorInfo"]["reason"], "INVALID_FIELDS");
+    assert_eq!(answers[2]["ok"]["withdraws"][0]["id"], answers[0]["ok"]["id"]);
 }
 
 #[test]

@@ -141,12 +141,16 @@ impl LndOptions {
 
 /// The host, without the brackets of IPv6, and the port.
 fn address(endpoint: &str) -> Result<(String, u16), &'static str> {
+    if !endpoint.contains("://") {
+        return Err("https:// is missing: it must be https://HOST:PORT");
+    }
     let uri: Uri = endpoint.parse().map_err(|_| "is not a URL")?;
     if uri.scheme() != Some(&Scheme::HTTPS) {
         return Err("must begin with https://, since the macaroon travels with every call");
     }
-    if uri.path() != "/" || uri.query().is_some() {
-        return Err("must have no path");
+    // `http::Uri` drops a fragment.
+    if uri.path() != "/" || uri.query().is_some() || endpoint.contains(['?', '#']) {
+        return Err("must have no path and no parameters: it must be https://HOST:PORT");
     }
     let authority = uri.authority().ok_or("names no host")?;
     if authority.as_str().contains('@') {
@@ -206,9 +210,18 @@ mod tests {
     }
 
     #[test]
+    fn an_endpoint_without_its_scheme_is_told_so() {
+        for endpoint in ["127.0.0.1:10009", "node.example", "localhost:10009"] {
+            assert!(address(endpoint).unwrap_err().contains("https:// is missing"), "{endpoint}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         type Spoil = fn(&mut LndOptions);
-        let cases: [(&str, Spoil); 14] = [
+        let cases: [(&str, Spoil); 16] = [
+            ("endpoint", |o| o.endpoint = "https://a?tls=off".into()),
+            ("endpoint", |o| o.endpoint = "https://a#b".into()),
             ("endpoint", |o| o.endpoint = "http://127.0.0.1:10009".into()),
             ("endpoint", |o| o.endpoint = "127.0.0.1:10009".into()),
             ("endpoint", |o| o.endpoint = "https://a/v1".into()),

@@ -1,0 +1,60 @@
+//! Where an option got its value: what a person has to change.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use super::{BadOption, Config, Override, names::variable_of};
+
+/// The options that were set, by where.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Places {
+    file: Option<PathBuf>,
+    in_file: BTreeSet<String>,
+    by_flags: BTreeSet<&'static str>,
+}
+
+impl Places {
+    pub(super) fn new(
+        file: Option<&Path>,
+        in_file: BTreeSet<String>,
+        overrides: &[Override],
+    ) -> Self {
+        let by_flags = overrides.iter().map(|(key, _)| *key).collect();
+        Self { file: file.map(Path::to_owned), in_file, by_flags }
+    }
+}
+
+impl Config {
+    /// Where the configuration comes from, for a person who reads the log of a start.
+    pub fn source(&self) -> String {
+        self.places.file.as_ref().map_or_else(
+            || "no file (defaults, environment and flags)".to_owned(),
+            |file| format!("{} (environment and flags win over it)", file.display()),
+        )
+    }
+
+    /// The same mistake, with the place where the option was set.
+    #[must_use]
+    pub fn placed(&self, wrong: BadOption) -> BadOption {
+        // The name may be followed by the flag's.
+        let option = wrong.option.split(' ').next().unwrap_or(wrong.option);
+        let variable = variable_of(option);
+        let set = |name: &str| {
+            std::env::vars_os().any(|(given, _)| given.to_string_lossy().to_uppercase() == name)
+        };
+        let place = if self.places.by_flags.contains(option) {
+            "set by a flag".to_owned()
+        } else if set(&variable) {
+            format!("set by {variable}")
+        } else if let Some(file) = &self.places.file
+            && self.places.in_file.contains(option)
+        {
+            format!("set in {}", file.display())
+        } else {
+            return wrong;
+        };
+        BadOption { rule: format!("{} ({place})", wrong.rule), ..wrong }
+    }
+}

@@ -1,0 +1,205 @@
+//! The environment: whoever sets a variable that begins with `WITHDRAWD_` means this program, so one
+//! that it would pass over is a mistake, and may be a limit that does not hold.
+//!
+//! Known are the options, the variables of the command line, and what Kubernetes puts into every pod
+//! beside a Service of this name (`WITHDRAWD_PORT=tcp://…`, "service links"): those have a shape that no
+//! option has, and are passed over. The variables of the tests are not known: they are for the tests'
+//! own process, which hands none of them on.
+
+use std::net::IpAddr;
+
+use super::names::{likely, options, variable_of};
+
+const PREFIX: &str = "WITHDRAWD_";
+/// So far from an option's name, and with its underscores, a name without our prefix is a typo.
+const NEAR: usize = 2;
+
+/// Variables that nobody reads. Their values may be secrets, and are not repeated.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("; "))]
+pub struct UnreadVariables(Vec<String>);
+
+/// Checks the environment. `commands` are the variables that the command line itself reads.
+pub fn check<'c>(
+    commands: impl IntoIterator<Item = &'c str>,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<(), UnreadVariables> {
+    let commands: Vec<&str> = commands.into_iter().collect();
+    let options: Vec<String> = options().iter().map(|option| variable_of(option)).collect();
+    let known = || options.iter().map(String::as_str).chain(commands.iter().copied());
+    let mut unread = Vec::new();
+    for (name, value) in environment {
+        let upper = name.to_uppercase();
+        let read = options.contains(&upper) || commands.contains(&name.as_str());
+        let ours = upper.starts_with(PREFIX);
+        if read || ours && is_service_link(&name, &value) {
+            continue;
+        }
+        let meant = if ours {
+            likely(&name, known())
+        } else if upper.contains("__") {
+            let near = |option: &&str| strsim::damerau_levenshtein(&upper, option) <= NEAR;
+            options.iter().map(String::as_str).find(near)
+        } else {
+            None
+        };
+        let advice = match meant {
+            Some(meant) => format!("do you mean {meant}?"),
+            None if ours => {
+                "options are WITHDRAWD__SECTION__KEY, as in withdrawd.example.toml".to_owned()
+            }
+            None => continue,
+        };
+        unread.push(format!("{name} is set, and nothing reads it: {advice}"));
+    }
+    unread.sort();
+    if unread.is_empty() { Ok(()) } else { Err(UnreadVariables(unread)) }
+}
+
+/// What Kubernetes sets for a Service whose name begins with withdrawd, by name **and** value: a
+/// mistyped option is not taken for one.
+fn is_service_link(name: &str, value: &str) -> bool {
+    let Some(rest) = name.strip_prefix(PREFIX) else { return false };
+    if rest.starts_with('_') || rest.contains("__") || !rest.bytes().all(is_of_a_link) {
+        return false;
+    }
+    let rest = format!("_{rest}");
+    let is_number = |text: &str| text.parse::<u16>().is_ok();
+    let is_address = || value.parse::<IpAddr>().is_ok();
+    let is_url = || ["tcp://", "udp://", "sctp://"].iter().any(|scheme| value.starts_with(scheme));
+    if rest.ends_with("_SERVICE_HOST") {
+        return is_address();
+    }
+    // With the port's name behind it, if it has one.
+    if rest.ends_with("_SERVICE_PORT") || rest.contains("_SERVICE_PORT_") {
+        return is_number(value);
+    }
+    if rest.ends_with("_PORT") && is_url() {
+        return true;
+    }
+    // _PORT_50051_TCP, and _PROTO, _PORT and _ADDR behind it.
+    let Some((_, port)) = rest.rsplit_once("_PORT_").filter(|(_, port)| is_number_first(port))
+    else {
+        return false;
+    };
+    match port.split('_').collect::<Vec<_>>()[..] {
+        [port, "TCP" | "UDP" | "SCTP"] => is_number(port) && is_url(),
+        [port, "TCP" | "UDP" | "SCTP", "PROTO"] => {
+            is_number(port) && matches!(value, "tcp" | "udp" | "sctp")
+        }
+        [port, "TCP" | "UDP" | "SCTP", "PORT"] => is_number(port) && is_number(value),
+        [port, "TCP" | "UDP" | "SCTP", "ADDR"] => is_number(port) && is_address(),
+        _ => false,
+    }
+}
+
+const fn is_of_a_link(byte: u8) -> bool {
+    byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_'
+}
+
+fn is_number_first(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(name: &str, value: &str) -> Option<String> {
+        let environment =
+            [(name.to_owned(), value.to_owned()), ("PATH".to_owned(), "/bin".to_owned())];
+        check(["WITHDRAWD_CONFIG", "WITHDRAWD_SERVER"], environment)
+            .err()
+            .map(|told| told.to_string())
+    }
+
+    #[test]
+    fn a_variable_that_nobody_reads_is_told_with_the_likely_one() {
+        for (name, meant) in [
+            ("WITHDRAWD_LIMITS__MAX_AMOUNT_SAT", "WITHDRAWD__LIMITS__MAX_AMOUNT_SAT"),
+            ("WITHDRAWD__LIMITS_MAX_AMOUNT_SAT", "WITHDRAWD__LIMITS__MAX_AMOUNT_SAT"),
+            ("WITHDRAWD__LIMIT__MAX_AMOUNT_SATS", "WITHDRAWD__LIMITS__MAX_AMOUNT_SAT"),
+            ("WITHDRAWD___LIMITS__ROLLING_24H_SAT", "WITHDRAWD__LIMITS__ROLLING_24H_SAT"),
+            ("WITHDRAWD__MAX_AMOUNT_SAT", "WITHDRAWD__LIMITS__MAX_AMOUNT_SAT"),
+            ("WITHDRAWD_DATABASE_URL", "WITHDRAWD__STORE__DATABASE_URL"),
+            ("WITHDRAWD_NETWORK", "WITHDRAWD__NETWORK"),
+            ("WITHDRAWD_LOG", "WITHDRAWD__LOG__LEVEL"),
+            ("WITHDRAWD__PAYMENTS__FEE_PMM", "WITHDRAWD__PAYMENTS__FEE_PPM"),
+            ("WITHDRAWD__SERVER", "WITHDRAWD_SERVER"),
+            ("withdrawd_config", "WITHDRAWD_CONFIG"),
+            ("WITHDRAWD_CONFG", "WITHDRAWD_CONFIG"),
+            // Without our prefix, yet nobody else's.
+            ("WITHDRAW__LIMITS__MAX_AMOUNT_SAT", "WITHDRAWD__LIMITS__MAX_AMOUNT_SAT"),
+            ("WITHDRAWAD__NETWORK", "WITHDRAWD__NETWORK"),
+        ] {
+            let told = told(name, "hunter2").unwrap_or_else(|| panic!("{name} is passed over"));
+            assert!(told.contains(&format!("{name} is set")), "{told}");
+            assert!(told.ends_with(&format!("do you mean {meant}?")), "{told}");
+            assert!(!told.contains("hunter2"), "{told}");
+        }
+        for name in ["WITHDRAWD_", "WITHDRAWD_TEST_POSTGRES_URL", "WITHDRAWD_XYZZY_PLUGH_FROBOZZ"] {
+            assert!(told(name, "1").unwrap().contains(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_read_is_no_mistake_and_others_variables_are_not_ours() {
+        for name in [
+            "WITHDRAWD__LIMITS__MAX_AMOUNT_SAT",
+            "WITHDRAWD__PAYMENTS__LATE_LOOKS_S",
+            // The environment's case does not matter to the options, but it does to the others.
+            "withdrawd__network",
+            "WITHDRAWD_CONFIG",
+            "WITHDRAWD_SERVER",
+            "WITHDRAW_FROM",
+            "OTHERD__LIMITS__MAX_AMOUNT_SAT",
+            "HOME",
+        ] {
+            assert_eq!(told(name, "1"), None, "{name}");
+        }
+    }
+
+    /// What the kubelet writes for the Services `withdrawd` and `withdrawd-grpc`.
+    #[test]
+    fn service_links_of_kubernetes_are_passed_over_and_nothing_that_only_looks_like_one() {
+        for (name, value) in [
+            ("WITHDRAWD_SERVICE_HOST", "10.0.171.239"),
+            ("WITHDRAWD_SERVICE_HOST", "fd00::7"),
+            ("WITHDRAWD_SERVICE_PORT", "50051"),
+            ("WITHDRAWD_SERVICE_PORT_GRPC", "50051"),
+            ("WITHDRAWD_PORT", "tcp://10.0.171.239:50051"),
+            ("WITHDRAWD_PORT_50051_TCP", "tcp://10.0.171.239:50051"),
+            ("WITHDRAWD_PORT_50051_TCP_PROTO", "tcp"),
+            ("WITHDRAWD_PORT_50051_TCP_PORT", "50051"),
+            ("WITHDRAWD_PORT_50051_TCP_ADDR", "10.0.171.239"),
+            ("WITHDRAWD_GRPC_SERVICE_HOST", "10.0.171.239"),
+            ("WITHDRAWD_GRPC_SERVICE_PORT_HTTP2", "443"),
+            ("WITHDRAWD_GRPC_PORT", "tcp://[fd00::7]:50051"),
+            ("WITHDRAWD_GRPC_PORT_53_UDP_ADDR", "fd00::7"),
+        ] {
+            assert_eq!(told(name, value), None, "{name}={value}");
+        }
+        for (name, value) in [
+            ("WITHDRAWD_PORT", "50051"),
+            ("WITHDRAWD_SERVICE_HOST", "localhost"),
+            ("WITHDRAWD_SERVICE_PORT", "tcp"),
+            ("WITHDRAWD_PORT_GRPC_TCP", "tcp://10.0.171.239:50051"),
+            ("WITHDRAWD__SERVICE_HOST", "10.0.171.239"),
+            ("withdrawd_port", "tcp://10.0.171.239:50051"),
+            ("WITHDRAWD_LIMITS", "tcp://10.0.171.239:50051"),
+        ] {
+            assert!(told(name, value).is_some(), "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn all_of_them_are_told_at_once() {
+        let environment =
+            ["WITHDRAWD_A", "WITHDRAWD_B"].map(|name| (name.to_owned(), String::new()));
+        let told = check([], environment).unwrap_err().to_string();
+        assert!(
+            told.contains("WITHDRAWD_A is set") && told.contains("WITHDRAWD_B is set"),
+            "{told}"
+        );
+    }
+}
