@@ -170,8 +170,8 @@ async fn a_later_payment_of_another_request_is_a_witness() {
 async fn without_a_witness_a_person_looks_and_nothing_reopens() {
     on_every_store(async |bench| {
         let (withdraw, _) = stalled(&bench).await;
-        for _ in 0..5 {
-            pass(&bench, HOUR).await;
+        for _ in 0..40 {
+            pass(&bench, Millis::from_secs(300)).await;
         }
         let doubt = payment(&bench, &withdraw).await;
         assert_eq!(

@@ -9,6 +9,10 @@ use crate::{
     store::driver::{Driver, Fault, Tx},
 };
 
+/// So often a witness was asked for, or its overdue answer waited for anew: one that was asked for by a
+/// process that was paused in the middle says little of the node.
+const IN_VAIN: i64 = 10;
+
 #[async_trait]
 impl<D: Driver> Witnesses for SqlStore<D> {
     async fn is_witnessed(&self, node: &NodeId, sends: &Unanswered) -> Result<bool, StoreError> {
@@ -51,7 +55,7 @@ impl<D: Driver> Witnesses for SqlStore<D> {
     }
 
     async fn in_vain_since(&self, node: &NodeId) -> Result<Option<Timestamp>, StoreError> {
-        let values = vec![text(node.as_str())];
+        let values = vec![text(node.as_str()), int(IN_VAIN)];
         let found = self.driver().fetch(statements::IN_VAIN_SINCE, values).await?;
         found.first().map(rows::in_vain_since).transpose()
     }

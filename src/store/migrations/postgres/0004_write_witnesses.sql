@@ -31,6 +31,8 @@ alter table nodes
     add column witness_due_at_ms bigint,
     -- Since when all of them were in vain.
     add column witness_in_vain_since_ms bigint,
+    -- How often they were asked for, or waited for anew, since then.
+    add column witness_in_vain bigint not null default 0,
     add constraint nodes_witness_is_whole
         check ((witnessed_at_ms is null) = (witnessed_after is null));
 

@@ -40,6 +40,8 @@ alter table nodes add column witnessed_after integer;
 alter table nodes add column witness_due_at_ms integer;
 -- Since when all of them were in vain.
 alter table nodes add column witness_in_vain_since_ms integer;
+-- How often they were asked for, or waited for anew, since then.
+alter table nodes add column witness_in_vain integer not null default 0;
 
 -- Whether its last sends were answered when it last spoke: no claim is accepted while several in a row
 -- were not.

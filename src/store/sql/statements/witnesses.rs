@@ -51,7 +51,13 @@ pub const BEGIN_WITNESS: Sql = sql(
                      and not exists (select 1 from sends s
                                       where s.node_id = $2 and s.begun_at_ms > witness_in_vain_since_ms
                                         and s.answer in ('ALREADY_EXISTS', 'STORED', 'FINAL'))
-                then witness_in_vain_since_ms else $3 end
+                then witness_in_vain_since_ms else $3 end,
+            witness_in_vain = case
+                when witness_in_vain_since_ms is not null
+                     and not exists (select 1 from sends s
+                                      where s.node_id = $2 and s.begun_at_ms > witness_in_vain_since_ms
+                                        and s.answer in ('ALREADY_EXISTS', 'STORED', 'FINAL'))
+                then witness_in_vain + 1 else 1 end
       where node_id = $2 and is_current
         and (witness_due_at_ms is null or witness_due_at_ms <= $3)
         and not exists (select 1 from instance where paused_at_ms is not null)",
@@ -60,14 +66,15 @@ pub const BEGIN_WITNESS: Sql = sql(
 pub const RENEW_WITNESS: Sql = sql(
     "keep the turn to make a write witness",
     "-- node.renew_witness
-     update nodes set witness_due_at_ms = $1 where node_id = $2 and witness_due_at_ms = $3",
+     update nodes set witness_due_at_ms = $1, witness_in_vain = witness_in_vain + 1
+      where node_id = $2 and witness_due_at_ms = $3",
 );
 
 pub const IN_VAIN_SINCE: Sql = sql(
     "read since when a node stores nothing",
     "-- node.in_vain_since
      select witness_in_vain_since_ms from nodes
-      where node_id = $1 and witness_in_vain_since_ms is not null
+      where node_id = $1 and witness_in_vain_since_ms is not null and witness_in_vain >= $2
         and not exists (select 1 from sends s
                          where s.node_id = $1 and s.begun_at_ms > witness_in_vain_since_ms
                            and s.answer in ('ALREADY_EXISTS', 'STORED', 'FINAL'))",
@@ -76,6 +83,7 @@ pub const IN_VAIN_SINCE: Sql = sql(
 pub const WITNESSED: Sql = sql(
     "write a write witness",
     "-- node.witnessed
-     update nodes set witnessed_at_ms = $1, witnessed_after = $2, witness_in_vain_since_ms = null
+     update nodes set witnessed_at_ms = $1, witnessed_after = $2, witness_in_vain_since_ms = null,
+                      witness_in_vain = 0
       where node_id = $3 and (witnessed_after is null or witnessed_after <= $2)",
 );
