@@ -94,6 +94,11 @@ impl LightningNode for ObservedNode {
         self.watched("health", None, |_| "told", self.inner.health()).await
     }
 
+    async fn has_htlc(&self, hash: PaymentHash) -> Result<bool, NodeError> {
+        let answer = |out: &bool| if *out { "OUT" } else { "NOT_OUT" };
+        self.watched("has_htlc", Some(hash), answer, self.inner.has_htlc(hash)).await
+    }
+
     async fn payments(&self, query: PaymentsQuery) -> Result<PaymentsPage, NodeError> {
         self.watched("payments", None, |_| "listed", self.inner.payments(query)).await
     }

@@ -197,6 +197,11 @@ pub trait LightningNode: Send + Sync {
     /// Whether it can pay, and how much.
     async fn health(&self) -> Result<NodeHealth, NodeError>;
 
+    /// Whether an HTLC of ours with this hash is out, or may be: the channels are asked, whatever the
+    /// payment's record says. False is a promise, at the time of the question, for a payment for which
+    /// no more tries are begun; where the node cannot tell of a channel, it is true.
+    async fn has_htlc(&self, hash: PaymentHash) -> Result<bool, NodeError>;
+
     /// A page of the node's payments, those that failed included.
     async fn payments(&self, query: PaymentsQuery) -> Result<PaymentsPage, NodeError>;
 

@@ -364,6 +364,10 @@ impl LightningNode for FaultyNode {
         self.inner.health().await
     }
 
+    async fn has_htlc(&self, hash: PaymentHash) -> Result<bool, NodeError> {
+        self.faults.gate(self.inner.has_htlc(hash)).await
+    }
+
     async fn payments(&self, query: PaymentsQuery) -> Result<PaymentsPage, NodeError> {
         self.inner.payments(query).await
     }

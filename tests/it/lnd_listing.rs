@@ -20,8 +20,12 @@ fn channel(local_balance: i64, reserve_sat: u64) -> Channel {
     }
 }
 
+fn htlc(incoming: bool) -> Htlc {
+    Htlc { incoming, ..Htlc::default() }
+}
+
 fn with_htlcs(incoming: usize, outgoing: usize) -> Channel {
-    let htlcs = [vec![Htlc { incoming: true }; incoming], vec![Htlc { incoming: false }; outgoing]];
+    let htlcs = [vec![htlc(true); incoming], vec![htlc(false); outgoing]];
     Channel { pending_htlcs: htlcs.concat(), ..channel(0, 0) }
 }
 

@@ -3,7 +3,7 @@
 //! It settles by the simulated rule unless told to fail, hold, lose or forget.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
@@ -61,6 +61,8 @@ struct Book {
     delayed: Vec<SendOrder>,
     settled: Vec<PaymentHash>,
     held: HashMap<PaymentHash, (Preimage, Option<mpsc::UnboundedSender<SendUpdate>>)>,
+    /// In flight by their records alone.
+    without_htlc: HashSet<PaymentHash>,
     /// In the order in which the records were made, with their invoices.
     made: Vec<(PaymentHash, String)>,
 }
@@ -105,6 +107,8 @@ pub struct ModelNode {
     pub asked: Asked,
     /// Whether its credentials let it list its payments.
     pub lists_payments: AtomicBool,
+    /// Whether its credentials keep its closing channels from us.
+    pub hides_channels: AtomicBool,
 }
 
 pub fn node_id(byte: u8) -> NodeId {
@@ -133,6 +137,7 @@ impl ModelNode {
             active_channels: AtomicU32::new(1),
             asked: Asked::default(),
             lists_payments: AtomicBool::new(true),
+            hides_channels: AtomicBool::new(false),
         }
     }
 
@@ -217,6 +222,11 @@ impl ModelNode {
         let (created, state) = (self.clock.now(), RecordState::InFlight);
         let record = Record { payment_hash, amount, created, state };
         self.book(|book| book.records.insert(payment_hash, record));
+    }
+
+    /// It calls this payment in flight, and no channel has its HTLC (lnd #5152).
+    pub fn loses_htlc(&self, hash: PaymentHash) {
+        self.book(|book| book.without_htlc.insert(hash));
     }
 
     /// Somebody else pays from this node, at the clock's present.
@@ -352,6 +362,18 @@ impl LightningNode for ModelNode {
             busiest_channel_htlcs: self.busiest_channel_htlcs.load(Ordering::SeqCst),
             active_channels: self.active_channels.load(Ordering::SeqCst),
         })
+    }
+
+    async fn has_htlc(&self, hash: PaymentHash) -> Result<bool, NodeError> {
+        self.reach()?;
+        if self.hides_channels.load(Ordering::SeqCst) {
+            return Err(NodeError::NotPermitted("PendingChannels"));
+        }
+        Ok(self.book(|book| {
+            let known = book.records.get(&hash);
+            let is_out = known.is_some_and(|known| known.state == RecordState::InFlight);
+            is_out && !book.without_htlc.contains(&hash)
+        }))
     }
 
     async fn payments(&self, query: PaymentsQuery) -> Result<PaymentsPage, NodeError> {

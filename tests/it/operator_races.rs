@@ -74,6 +74,10 @@ impl LightningNode for Slow {
         self.node.health().await
     }
 
+    async fn has_htlc(&self, hash: PaymentHash) -> Result<bool, NodeError> {
+        self.node.has_htlc(hash).await
+    }
+
     async fn payments(&self, query: PaymentsQuery) -> Result<PaymentsPage, NodeError> {
         self.node.payments(query).await
     }

@@ -108,6 +108,13 @@ impl LightningNode for GatedNode {
         self.ask("payments", page).await
     }
 
+    async fn has_htlc(&self, hash: PaymentHash) -> Result<bool, NodeError> {
+        let is_out = |inner: &mut Inner, how| {
+            inner.known(hash, how).is_some_and(|record| record.state == RecordState::InFlight)
+        };
+        self.ask("has_htlc", is_out).await
+    }
+
     async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError> {
         let found = |inner: &mut Inner, how| LookUp {
             record: inner.known(hash, how),

@@ -22,7 +22,7 @@ fn payment(status: PaymentStatus) -> lnrpc::Payment {
 }
 
 fn failed_with(reason: i32, htlcs: &[i32]) -> lnrpc::Payment {
-    let htlcs = htlcs.iter().map(|&status| HtlcAttempt { status });
+    let htlcs = htlcs.iter().map(|&status| HtlcAttempt { status, ..HtlcAttempt::default() });
     lnrpc::Payment {
         failure_reason: reason,
         htlcs: htlcs.collect(),
@@ -113,6 +113,31 @@ fn failed_tells_its_reason() {
     }
 }
 
+/// lnd's `failStaleAttempt` against a failure that a node on the way sent and lnd could not decode.
+#[test]
+fn a_failure_without_a_source_is_a_lost_result() {
+    let failed = HtlcStatus::Failed.into();
+    let (unknown, in_flight) = (FailureCode::UnknownFailure.into(), HtlcStatus::InFlight.into());
+    let cases = [
+        (failed, Some((unknown, 0)), true),
+        (failed, Some((unknown, 1)), false),
+        (failed, Some((FailureCode::UnreadableFailure.into(), 0)), false),
+        (failed, Some((FailureCode::InternalFailure.into(), 0)), false),
+        (failed, Some((15, 0)), false),
+        (failed, None, false),
+        (in_flight, Some((unknown, 0)), false),
+    ];
+    for (status, failure, is_lost) in cases {
+        let failure = failure
+            .map(|(code, failure_source_index)| lnrpc::Failure { code, failure_source_index });
+        let htlc = HtlcAttempt { status, failure, ..HtlcAttempt::default() };
+        let mut payment = failed_with(1, &[2]);
+        assert!(!has_lost_result(&payment));
+        payment.htlcs.push(htlc);
+        assert_eq!(has_lost_result(&payment), is_lost, "{status} {failure:?}");
+    }
+}
+
 #[test]
 fn failed_with_an_htlc_that_is_out_is_under_way() {
     assert_eq!(state_of(&failed_with(1, &[2, 0])), RecordState::InFlight);
@@ -155,7 +180,7 @@ fn a_record_without_a_time_counts_as_young() {
 #[test]
 fn a_look_up_takes_the_nodes_not_found_for_an_answer_and_nothing_else() {
     let not_found = Status::not_found("payment isn't initiated");
-    assert!(matches!(look_up_refusal(&not_found), Ok(None)));
+    assert!(matches!(look_up_refusal(&not_found), Ok(())));
     for code in (1..=16).map(Code::from_i32).filter(|&code| code != Code::NotFound) {
         let refusal = look_up_refusal(&Status::new(code, "payment isn't initiated"));
         assert!(matches!(refusal, Err(NodeError::Refused(_))), "{code:?}");

@@ -215,14 +215,27 @@ async fn a_held_payment_is_in_flight_until_the_payee_settles() {
     let again = send(&node, &order).await;
     assert!(matches!(again[..], [SendUpdate::AlreadyExists]));
 
+    let asks = ["lnrpc.Lightning/GetInfo", "lnrpc.Lightning/ListChannels"];
+    let asks = [&asks[..], &["routerrpc.Router/TrackPaymentV2"]].concat();
+    let all = [&asks[..], &["lnrpc.Lightning/PendingChannels"]].concat();
+    let (asking, blind) = (lab.permitted(&all), lab.permitted(&asks));
     // The HTLC arrives a moment after lnd has told of it; the payee settles once it is there.
     let there = || lab.lncli("payee", &["lookupinvoice", &hash])["state"] == "ACCEPTED";
     assert!((0..500).any(|_| there()));
+    assert!(asking.has_htlc(order.payment_hash).await.unwrap());
+    let refused = blind.has_htlc(order.payment_hash).await;
+    assert!(matches!(refused, Err(NodeError::NotPermitted("PendingChannels"))), "{refused:?}");
     lab.lncli("payee", &["settleinvoice", &hex::encode(preimage.as_bytes())]);
     let rest: Vec<_> = updates.collect().await;
     assert!(
         matches!(last(&rest), RecordState::Succeeded { preimage: shown, .. } if shown == preimage)
     );
+    // It goes from the commitment a moment after its preimage has come.
+    let mut is_out = true;
+    for _ in 0..500 {
+        is_out = is_out && asking.has_htlc(order.payment_hash).await.unwrap();
+    }
+    assert!(!is_out);
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod connection;
 mod connector;
 mod gather;
 mod health;
+mod htlcs;
 mod http2;
 mod listing;
 mod macaroon;
@@ -37,7 +38,7 @@ use self::{
     connector::Connector,
     options::PaymentTerms,
     proto::{
-        lnrpc::{GetInfoRequest, ListChannelsRequest, Payment},
+        lnrpc::{GetInfoRequest, ListChannelsRequest, Payment, PendingChannelsRequest},
         routerrpc::{SendPaymentRequest, TrackPaymentRequest},
     },
 };
@@ -70,6 +71,25 @@ impl LndNode {
             call_timeout: options.call_timeout,
             macaroon: options.macaroon,
         })
+    }
+
+    /// What lnd knows of a payment, if it knows it.
+    async fn known(&self, link: &Link, hash: PaymentHash) -> Result<Option<Payment>, NodeError> {
+        let request = TrackPaymentRequest {
+            payment_hash: hash.as_bytes().to_vec(),
+            no_inflight_updates: false,
+        };
+        let request = authorised(request, &self.macaroon)?;
+        let first = within(self.call_timeout, self.track(link, request))
+            .await
+            .map_err(|error| link.heed(error))?;
+        match first {
+            Ok(Some(payment)) => Ok(Some(payment)),
+            Ok(None) => Err(answers::garbled("a look-up without an answer")),
+            Err(status) => {
+                answers::look_up_refusal(&status).map(|()| None).map_err(|error| link.heed(error))
+            }
+        }
     }
 
     /// The first message is the payment as it stands; the stream is dropped after it.
@@ -148,19 +168,8 @@ impl LightningNode for LndNode {
 
     async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError> {
         let link = self.connector.link().await?;
-        let request = TrackPaymentRequest {
-            payment_hash: hash.as_bytes().to_vec(),
-            no_inflight_updates: false,
-        };
-        let request = authorised(request, &self.macaroon)?;
-        let first = within(self.call_timeout, self.track(&link, request))
-            .await
-            .map_err(|error| link.heed(error))?;
-        let record = match first {
-            Ok(Some(payment)) => Some(answers::record(&payment)?),
-            Ok(None) => return Err(answers::garbled("a look-up without an answer")),
-            Err(status) => answers::look_up_refusal(&status).map_err(|error| link.heed(error))?,
-        };
+        let found = self.known(&link, hash).await?;
+        let record = found.as_ref().map(answers::record).transpose()?;
         let Introduction { id, connection, .. } = link.introduction().clone();
         Ok(LookUp { record, node: id, connection })
     }
@@ -173,6 +182,19 @@ impl LightningNode for LndNode {
         let ask = authorised(ListChannelsRequest { active_only: true }, &self.macaroon)?;
         let channels = self.answer(&link, "ListChannels", node.list_channels(ask)).await?.channels;
         Ok(health::of(link.introduced_again(&info)?, info.synced_to_chain, &channels))
+    }
+
+    async fn has_htlc(&self, hash: PaymentHash) -> Result<bool, NodeError> {
+        let link = self.connector.link().await?;
+        let mut node = link.lightning();
+        // In this order: what is tried meanwhile shows in a channel, and no channel is missed that
+        // begins to close meanwhile.
+        let payment = self.known(&link, hash).await?;
+        let ask = authorised(ListChannelsRequest { active_only: false }, &self.macaroon)?;
+        let channels = self.answer(&link, "ListChannels", node.list_channels(ask)).await?.channels;
+        let ask = authorised(PendingChannelsRequest {}, &self.macaroon)?;
+        let pending = self.answer(&link, "PendingChannels", node.pending_channels(ask)).await?;
+        Ok(htlcs::may_be_out(hash, payment.as_ref(), &channels, &pending))
     }
 
     async fn payments(&self, query: PaymentsQuery) -> Result<PaymentsPage, NodeError> {

@@ -153,6 +153,11 @@ impl LightningNode for SimulatedNode {
         })
     }
 
+    /// It pays or fails at once.
+    async fn has_htlc(&self, _hash: PaymentHash) -> Result<bool, NodeError> {
+        Ok(false)
+    }
+
     async fn payments(&self, query: PaymentsQuery) -> Result<PaymentsPage, NodeError> {
         let ledger = self.ledger.lock().await;
         let asked_for = query.created_from..=query.created_to;

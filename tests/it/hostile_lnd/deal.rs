@@ -58,7 +58,10 @@ impl Deal {
 
     pub fn in_flight(&self) -> Payment {
         Payment {
-            htlcs: vec![HtlcAttempt { status: HtlcStatus::InFlight.into() }],
+            htlcs: vec![HtlcAttempt {
+                status: HtlcStatus::InFlight.into(),
+                ..HtlcAttempt::default()
+            }],
             ..self.payment(PaymentStatus::InFlight)
         }
     }
@@ -67,7 +70,10 @@ impl Deal {
         Payment {
             payment_preimage: hex::encode(self.preimage.as_bytes()),
             fee_msat: 3,
-            htlcs: vec![HtlcAttempt { status: HtlcStatus::Succeeded.into() }],
+            htlcs: vec![HtlcAttempt {
+                status: HtlcStatus::Succeeded.into(),
+                ..HtlcAttempt::default()
+            }],
             ..self.payment(PaymentStatus::Succeeded)
         }
     }
@@ -79,7 +85,7 @@ impl Deal {
     pub fn failed_with(&self, reason: i32, htlc: i32) -> Payment {
         Payment {
             failure_reason: reason,
-            htlcs: vec![HtlcAttempt { status: htlc }],
+            htlcs: vec![HtlcAttempt { status: htlc, ..HtlcAttempt::default() }],
             ..self.payment(PaymentStatus::Failed)
         }
     }
