@@ -109,6 +109,8 @@ pub struct ModelNode {
     pub lists_payments: AtomicBool,
     /// Whether its credentials keep its closing channels from us.
     pub hides_channels: AtomicBool,
+    /// What its credentials do not permit, of all that paying needs.
+    pub lacks: Mutex<Option<&'static str>>,
 }
 
 pub fn node_id(byte: u8) -> NodeId {
@@ -138,6 +140,7 @@ impl ModelNode {
             asked: Asked::default(),
             lists_payments: AtomicBool::new(true),
             hides_channels: AtomicBool::new(false),
+            lacks: Mutex::default(),
         }
     }
 
@@ -362,6 +365,11 @@ impl LightningNode for ModelNode {
             busiest_channel_htlcs: self.busiest_channel_htlcs.load(Ordering::SeqCst),
             active_channels: self.active_channels.load(Ordering::SeqCst),
         })
+    }
+
+    async fn try_permissions(&self) -> Result<(), NodeError> {
+        self.reach()?;
+        self.lacks.lock().unwrap().map_or(Ok(()), |call| Err(NodeError::NotPermitted(call)))
     }
 
     async fn has_htlc(&self, hash: PaymentHash) -> Result<bool, NodeError> {

@@ -13,7 +13,7 @@ use super::proto::lnrpc::{
 };
 use crate::{
     domain::{
-        FailureReason, Msat, Network, NodeId, PaymentHash, Preimage, Timestamp,
+        FailureReason, Msat, Network, NodeId, PaymentHash, Preimage, Timestamp, TroubleKind,
         payment::{Record, RecordState},
     },
     ports::{Connection, Introduction, NodeError, SendUpdate},
@@ -26,6 +26,22 @@ const OLD_ALREADY_EXISTS: [&str; 3] =
     ["payment is in transition", "invoice is already paid", "payment already exists"];
 /// How lnd says, with the code `UNKNOWN`, that a macaroon does not reach so far.
 const NOT_PERMITTED: &str = "permission denied";
+
+/// How lnd says so, with the code `UNKNOWN` (v0.21, each tried or read in its source).
+const BARRED: [(&str, TroubleKind); 8] = [
+    ("macaroon has expired", TroubleKind::MacaroonExpired),
+    ("not satisfied: ", TroubleKind::MacaroonRefused),
+    ("verification failed: ", TroubleKind::MacaroonRefused),
+    ("cannot get macaroon: ", TroubleKind::MacaroonRefused),
+    ("wallet locked, unlock it", TroubleKind::WalletLocked),
+    ("wallet not created", TroubleKind::WalletLocked),
+    ("in the process of starting up", TroubleKind::Starting),
+    ("waiting to start", TroubleKind::Starting),
+];
+
+fn barred(text: &str) -> Option<TroubleKind> {
+    BARRED.iter().find(|(words, _)| text.contains(words)).map(|(_, kind)| *kind)
+}
 
 /// Who the node is, if it is on the network that is `expected`.
 pub(super) fn introduction(
@@ -82,7 +98,7 @@ pub(super) fn ends_stream(update: &SendUpdate) -> bool {
 
 /// What the end of a look-up with an error tells: only the node's own `NOT_FOUND` is an answer.
 pub(super) fn look_up_refusal(status: &Status) -> Result<(), NodeError> {
-    match error(status) {
+    match call_error(status, "TrackPaymentV2") {
         NodeError::Refused(_) if status.code() == Code::NotFound => Ok(()),
         error => Err(error),
     }
@@ -109,7 +125,8 @@ pub(super) fn error(status: &Status) -> NodeError {
     }
 }
 
-/// The same of a call that the macaroon may lack the permission for.
+/// The same of a call that has no effect: where lnd refuses our credentials, or any service, it is told
+/// apart. Not for a send, which has a macaroon of its own that expires.
 pub(super) fn call_error(status: &Status, call: &'static str) -> NodeError {
     match error(status) {
         // The code is that of a later lnd; today's says so in words, with the code UNKNOWN.
@@ -119,6 +136,10 @@ pub(super) fn call_error(status: &Status, call: &'static str) -> NodeError {
         {
             NodeError::NotPermitted(call)
         }
+        NodeError::Refused(text) if status.code() == Code::Unknown => match barred(&text) {
+            Some(kind) => NodeError::Barred(kind.into()),
+            None => NodeError::Refused(text),
+        },
         error => error,
     }
 }

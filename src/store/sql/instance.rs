@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Claim, Halt, Heartbeat, Millis, PaymentId, Standing, Timestamp, Turn, payment::Advance,
+        Claim, Halt, Heartbeat, Millis, NodeTrouble, PaymentId, Standing, Timestamp, Turn,
+        payment::Advance,
     },
     ports::{Instance, StoreError},
     store::driver::{Driver, Fault, Sql, Tx, Value},
@@ -35,6 +36,21 @@ impl<D: Driver> Instance for SqlStore<D> {
 
     async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError> {
         retrying(|| self.write(statements::BEAT, beaten(beat))).await.map(drop)
+    }
+
+    async fn report_trouble(
+        &self,
+        trouble: Option<&NodeTrouble>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (statement, values) = match trouble {
+            None => (statements::NO_TROUBLE, Vec::new()),
+            Some(NodeTrouble { kind, subject }) => {
+                let values = vec![text(kind.name()), text(subject), int(at.as_ms())];
+                (statements::TROUBLE, values)
+            }
+        };
+        retrying(|| self.write(statement, values.clone())).await.map(drop)
     }
 
     async fn turn(&self, turn: &Turn) -> Result<bool, StoreError> {

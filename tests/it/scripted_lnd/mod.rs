@@ -27,7 +27,7 @@ use self::proto::{
 
 pub const NODE: &str = "02aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 pub const OTHER_NODE: &str = "03bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
-const MACAROON: &[u8] =
+pub const MACAROON: &[u8] =
     b"0202026964000006200000000000000000000000000000000000000000000000000000000000000000";
 
 /// One call that reached it.
@@ -38,6 +38,13 @@ pub struct Call {
     pub macaroon: String,
     pub send: Option<SendPaymentRequest>,
     pub list: Option<ListPaymentsRequest>,
+}
+
+impl Call {
+    /// Whether it asks to pay nothing, to see if that is permitted.
+    fn is_probe(&self) -> bool {
+        self.send.as_ref().is_some_and(|send| send.payment_request.is_empty())
+    }
 }
 
 /// It runs for as long as the test's runtime.
@@ -52,6 +59,7 @@ pub struct ScriptedLnd {
 struct Script {
     info: Mutex<GetInfoResponse>,
     refuses_info: Mutex<Option<(Code, &'static str)>>,
+    refuses_sends: Mutex<Option<(Code, &'static str)>>,
     channels: Mutex<Vec<Channel>>,
     pages: Mutex<VecDeque<Vec<Act>>>,
     sends: Mutex<VecDeque<Vec<Act>>>,
@@ -87,6 +95,11 @@ impl ScriptedLnd {
     /// Introduces itself no more.
     pub fn refuse_info(&self, code: Code, text: &'static str) {
         *self.script.refuses_info.lock().unwrap() = Some((code, text));
+    }
+
+    /// Refuses all sends, those that ask for nothing included; or none any more.
+    pub fn refuse_sends(&self, refusal: Option<(Code, &'static str)>) {
+        *self.script.refuses_sends.lock().unwrap() = refusal;
     }
 
     /// Introduces itself again.
@@ -157,7 +170,7 @@ impl ScriptedLnd {
     }
 
     pub fn client(&self) -> LndNode {
-        LndNode::new(self.options()).unwrap()
+        LndNode::new(&self.options(), None).unwrap()
     }
 }
 

@@ -116,7 +116,9 @@ async fn attend(
         _ => {}
     }
     let acts = script.answer(&call);
-    script.sent.lock().unwrap().extend(call.send.clone());
+    if !call.is_probe() {
+        script.sent.lock().unwrap().extend(call.send.clone());
+    }
     script.calls.lock().unwrap().push(call);
     Answer { respond, stream: None }.perform(acts, faults).await
 }
@@ -143,6 +145,10 @@ impl Script {
                 reply(&ListChannelsResponse { channels: self.channels.lock().unwrap().clone() })
             }
             "ListPayments" => next(&mut self.pages.lock().unwrap()).expect("no page to list"),
+            "SendPaymentV2" if call.is_probe() => match *self.refuses_sends.lock().unwrap() {
+                Some((code, text)) => refuse(code, text),
+                None => refuse(Code::Unknown, "invalid vertex length of 0, want 33"),
+            },
             "SendPaymentV2" => next(&mut self.sends.lock().unwrap()).expect("no answer to a send"),
             "TrackPaymentV2" => {
                 let sends = self.sent.lock().unwrap().len();
