@@ -3,6 +3,7 @@
 //! No tokio, sqlx, tonic or hyper in here, no clock and no randomness: both are passed in. Every
 //! rule is decided here once; stores and adapters only carry it out.
 
+pub(crate) mod bolt11;
 mod claim;
 mod draft;
 mod event;
@@ -28,6 +29,7 @@ mod withdraw;
 #[cfg(test)]
 mod withdraw_test;
 
+pub use bolt11::{Bolt11Invoice, Malformed};
 pub use claim::{Allowance, Claim, ClaimRules, Presented, Refusal};
 pub use draft::{Draft, DraftTtl, Field, REQUEST_ID_RULE, Valid, Violation, is_request_id};
 pub use event::{Event, EventKind};

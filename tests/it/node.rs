@@ -61,8 +61,6 @@ struct Book {
     delayed: Vec<SendOrder>,
     settled: Vec<PaymentHash>,
     held: HashMap<PaymentHash, (Preimage, Option<mpsc::UnboundedSender<SendUpdate>>)>,
-    /// In flight by their records alone.
-    without_htlc: HashSet<PaymentHash>,
     /// In the order in which the records were made, with their invoices.
     made: Vec<(PaymentHash, String)>,
 }
@@ -111,6 +109,8 @@ pub struct ModelNode {
     pub hides_channels: AtomicBool,
     /// What its credentials do not permit, of all that paying needs.
     pub lacks: Mutex<Option<&'static str>>,
+    /// In flight by their records alone: no channel has their HTLCs (lnd #5152).
+    pub without_htlc: Mutex<HashSet<PaymentHash>>,
 }
 
 pub fn node_id(byte: u8) -> NodeId {
@@ -141,6 +141,7 @@ impl ModelNode {
             lists_payments: AtomicBool::new(true),
             hides_channels: AtomicBool::new(false),
             lacks: Mutex::default(),
+            without_htlc: Mutex::default(),
         }
     }
 
@@ -227,15 +228,10 @@ impl ModelNode {
         self.book(|book| book.records.insert(payment_hash, record));
     }
 
-    /// It calls this payment in flight, and no channel has its HTLC (lnd #5152).
-    pub fn loses_htlc(&self, hash: PaymentHash) {
-        self.book(|book| book.without_htlc.insert(hash));
-    }
-
     /// Somebody else pays from this node, at the clock's present.
     pub fn foreign_payment(&self, invoice: &str, state: RecordState) {
         let parsed = invoice::parse(invoice).unwrap();
-        let amount = i64::try_from(parsed.amount_milli_satoshis().unwrap()).unwrap();
+        let amount = i64::try_from(parsed.msat.unwrap()).unwrap();
         let record = Record {
             payment_hash: invoice::payment_hash(&parsed),
             amount: Msat::new(amount).unwrap(),
@@ -292,7 +288,7 @@ impl ModelNode {
             if known.is_some_and(|known| !matches!(known.state, RecordState::Failed(_))) {
                 return vec![SendUpdate::AlreadyExists];
             }
-            let secret = invoice::parse(&order.invoice).unwrap().payment_secret().0;
+            let secret = invoice::parse(&order.invoice).unwrap().payment_secret.unwrap();
             let preimage = preimage_of(&secret);
             let fee = Msat::new(1).unwrap();
             let wrong = Preimage::from_bytes([0; 32]);
@@ -380,7 +376,7 @@ impl LightningNode for ModelNode {
         Ok(self.book(|book| {
             let known = book.records.get(&hash);
             let is_out = known.is_some_and(|known| known.state == RecordState::InFlight);
-            is_out && !book.without_htlc.contains(&hash)
+            is_out && !self.without_htlc.lock().unwrap().contains(&hash)
         }))
     }
 

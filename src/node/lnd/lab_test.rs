@@ -57,7 +57,7 @@ impl Lab {
         }
     }
 
-    fn lncli(&self, node: &str, args: &[&str]) -> Value {
+    pub(super) fn lncli(&self, node: &str, args: &[&str]) -> Value {
         let done = self.try_lncli(node, args);
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         serde_json::from_slice(&done.stdout).unwrap()

@@ -24,6 +24,8 @@ mod proto;
 mod tls;
 
 #[cfg(test)]
+mod lab_invoice_test;
+#[cfg(test)]
 mod lab_late_test;
 #[cfg(test)]
 mod lab_test;

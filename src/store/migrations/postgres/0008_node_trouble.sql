@@ -3,7 +3,7 @@
 -- first start no node has said who it is.
 
 create table node_trouble (
-    only_row boolean not null primary key default true check (only_row),
+    only_row boolean not null primary key check (only_row),
     kind     text    not null,
     -- HOST:PORT or a call; empty where neither says more.
     subject  text    not null,

@@ -3,7 +3,7 @@
 -- first start no node has said who it is.
 
 create table node_trouble (
-    only_row integer not null primary key default 1 check (only_row = 1),
+    only_row integer not null primary key check (only_row = 1),
     kind     text    not null,
     -- HOST:PORT or a call; empty where neither says more.
     subject  text    not null,

@@ -13,7 +13,8 @@ pub const STANDING: Sql = sql(
      select i.paused_at_ms, i.paused_by, i.pause_reason, i.fenced_at_ms, i.fence_reason,
             n.node_id, n.alias, n.network, n.heartbeat_at_ms, n.synced, n.remembers,
             n.can_send_msat, n.active_channels, n.busiest_channel_htlcs,
-            t.kind as trouble, t.subject as trouble_subject,
+            (select t.kind from node_trouble t) as trouble,
+            (select t.subject from node_trouble t) as trouble_subject,
             cast((select coalesce(sum(p.amount_msat + p.fee_limit_msat), 0) from payments p
                    where p.state in ('RESERVED', 'SENDING')) as bigint) as not_out_msat,
             cast((select coalesce(sum(p.amount_msat + p.fee_limit_msat), 0) from payments p
@@ -22,8 +23,7 @@ pub const STANDING: Sql = sql(
                      and p.known_at_ms >= (select c.heartbeat_at_ms from nodes c
                                             where c.is_current) - $1) as bigint) as just_out_msat,
             (select count(*) from payments p where p.state = 'IN_FLIGHT') as in_flight
-       from instance i left join nodes n on n.is_current
-                       left join node_trouble t on true",
+       from instance i left join nodes n on n.is_current",
 );
 
 /// What was closed as failed and paid all the same was spent.
@@ -45,7 +45,7 @@ pub const BEAT: Sql = sql(
 pub const TROUBLE: Sql = sql(
     "write what keeps the node from us",
     "-- node.trouble
-     insert into node_trouble (kind, subject, at_ms) values ($1, $2, $3)
+     insert into node_trouble (only_row, kind, subject, at_ms) values (true, $1, $2, $3)
      on conflict (only_row) do update set kind = $1, subject = $2, at_ms = $3",
 );
 
