@@ -26,6 +26,8 @@ pub enum TroubleKind {
     MacaroonExpired,
     /// The macaroon does not permit a call that paying needs.
     NotPermitted,
+    /// The node takes no payment on our terms: `payments.cltv_limit` is above its own.
+    CltvLimit,
     /// The node's wallet waits for its password.
     WalletLocked,
     /// The node is not done with its start.
@@ -42,7 +44,7 @@ pub enum TroubleKind {
 
 impl TroubleKind {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::UnknownHost,
         Self::NobodyListens,
         Self::NoTls,
@@ -53,6 +55,7 @@ impl TroubleKind {
         Self::MacaroonRefused,
         Self::MacaroonExpired,
         Self::NotPermitted,
+        Self::CltvLimit,
         Self::WalletLocked,
         Self::Starting,
         Self::OtherNetwork,
@@ -74,6 +77,7 @@ impl TroubleKind {
             Self::MacaroonRefused => "MACAROON_REFUSED",
             Self::MacaroonExpired => "MACAROON_EXPIRED",
             Self::NotPermitted => "NOT_PERMITTED",
+            Self::CltvLimit => "CLTV_LIMIT",
             Self::WalletLocked => "WALLET_LOCKED",
             Self::Starting => "STARTING",
             Self::OtherNetwork => "OTHER_NETWORK",
@@ -97,6 +101,7 @@ impl TroubleKind {
             | Self::MacaroonRefused
             | Self::MacaroonExpired
             | Self::NotPermitted
+            | Self::CltvLimit
             | Self::WalletLocked => true,
             Self::UnknownHost
             | Self::NobodyListens
@@ -161,6 +166,9 @@ impl fmt::Display for NodeTrouble {
             TroubleKind::NotPermitted => {
                 write!(f, "lnd.macaroon does not permit {subject}, bake one that does")
             }
+            TroubleKind::CltvLimit => f.write_str(
+                "lnd refuses all payments: payments.cltv_limit is above lnd's own max-cltv-expiry",
+            ),
             TroubleKind::WalletLocked => f.write_str("lnd's wallet is locked, unlock it"),
             TroubleKind::Starting => f.write_str("lnd is starting"),
             TroubleKind::OtherNetwork => f.write_str("the node is on another network"),

@@ -277,6 +277,10 @@ async fn permissions_are_tried_without_a_payment() {
     let node = lacking(&[send, track]);
     node.try_permissions().await.unwrap();
     node.try_permissions().await.unwrap();
+    // lnd's default is 2016.
+    let above = LndOptions { cltv_limit: 2_017, ..lab.options() };
+    let refused = LndNode::new(&above, None).unwrap().try_permissions().await.unwrap_err();
+    assert_eq!(refused.trouble(), TroubleKind::CltvLimit.into());
     // A payment to nobody, with the hash of nothing, would be listed.
     let listed = lab.lncli("payer", &["listpayments", "--include_incomplete"]);
     let listed = listed["payments"].as_array().unwrap();

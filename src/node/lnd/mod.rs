@@ -52,13 +52,15 @@ pub use self::{
     options::{InvalidLndOption, LndOptions},
 };
 use crate::{
-    domain::PaymentHash,
+    domain::{PaymentHash, TroubleKind},
     ports::{
         Introduction, LightningNode, LookUp, NodeError, NodeHealth, NodeTraits, PaymentsPage,
         PaymentsQuery, SendOrder, SendStream, SendUpdate,
     },
 };
 
+/// How lnd says that a payment may lock money for longer than its `max-cltv-expiry`.
+const ABOVE_ITS_LIMIT: &str = "total time lock of ";
 /// The hash of no payment.
 const NO_PAYMENT: PaymentHash = PaymentHash::from_bytes(*b"withdrawd asks if it may look up");
 
@@ -134,10 +136,15 @@ impl LndNode {
         answer
     }
 
-    /// Asks lnd to pay nothing to nobody: it checks the macaroon first, and then refuses before it
-    /// stores anything (v0.21: "invalid vertex length of 0, want 33").
+    /// Asks lnd to pay nothing to nobody, on the terms of all payments: it checks the macaroon first, then
+    /// the terms, and then refuses before it stores anything (v0.21: "invalid vertex length of 0, want
+    /// 33").
     async fn try_to_send(&self, link: &Link) -> Result<(), NodeError> {
-        let ask = authorised(SendPaymentRequest::default(), link.macaroon())?;
+        let nothing = SendPaymentRequest {
+            cltv_limit: self.terms.cltv_limit,
+            ..SendPaymentRequest::default()
+        };
+        let ask = authorised(nothing, link.macaroon())?;
         let mut router = link.router();
         let refused = async {
             match router.send_payment_v2(ask).await {
@@ -147,6 +154,9 @@ impl LndNode {
         };
         let refused = within(self.call_timeout, refused).await.map_err(|error| link.heed(error))?;
         match refused.map(|status| answers::call_error(&status, "SendPaymentV2")) {
+            Some(NodeError::Refused(why)) if why.contains(ABOVE_ITS_LIMIT) => {
+                Err(NodeError::Barred(TroubleKind::CltvLimit.into()))
+            }
             None | Some(NodeError::Refused(_)) => Ok(()),
             Some(error) => Err(link.heed(error)),
         }
