@@ -90,7 +90,7 @@ impl Bolt11Invoice {
             CheckedHrpstring::new::<Checksum>(text).map_err(|_| Malformed("its checksum"))?;
         let head = read.hrp().to_string().to_lowercase();
         let letters: Vec<u8> =
-            read.fe32_iter::<&mut dyn Iterator<Item = u8>>().map(|letter| letter.to_u8()).collect();
+            read.fe32_iter::<&mut dyn Iterator<Item = u8>>().map(bech32::Fe32::to_u8).collect();
         let (currency, msat) = amount::read(&head)?;
         let signed = letters.len().checked_sub(SIGNATURE_LETTERS).ok_or(Malformed("its length"))?;
         let (signed, signature) = letters.split_at(signed);

@@ -166,7 +166,7 @@ mod tests {
         assert!(is_pinned(&new));
 
         // Half a file, as a copy leaves it for a moment.
-        for half in [b"".as_slice(), &new[..100], &[0; 70_000]] {
+        for half in [b"".as_slice(), &new[..100], &vec![0; 70_000]] {
             std::fs::write(files.tls_cert.as_ref().unwrap(), half).unwrap();
             assert!(!keeper.refresh().await);
             assert!(is_pinned(&new));

@@ -22,7 +22,7 @@ use withdrawd::{
 pub use self::act::{Act, end, not_found, refuse, reply, say, say_half};
 use self::proto::{
     lnrpc::{Chain, Channel, GetInfoResponse, ListPaymentsRequest, ListPaymentsResponse, Payment},
-    routerrpc::SendPaymentRequest,
+    routerrpc::{SendPaymentRequest, TrackPaymentRequest},
 };
 
 pub const NODE: &str = "02aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
@@ -38,12 +38,15 @@ pub struct Call {
     pub macaroon: String,
     pub send: Option<SendPaymentRequest>,
     pub list: Option<ListPaymentsRequest>,
+    pub look_up: Option<TrackPaymentRequest>,
 }
 
 impl Call {
-    /// Whether it asks to pay nothing, to see if that is permitted.
+    /// Whether it asks to pay nothing, or about no payment, to see if that is permitted.
     fn is_probe(&self) -> bool {
+        let no_payment = b"withdrawd asks if it may look up";
         self.send.as_ref().is_some_and(|send| send.payment_request.is_empty())
+            || self.look_up.as_ref().is_some_and(|ask| ask.payment_hash == no_payment)
     }
 }
 

@@ -22,7 +22,7 @@ use super::{
     Act, Call, Script, not_found,
     proto::{
         lnrpc::{ListChannelsRequest, ListChannelsResponse, ListPaymentsRequest},
-        routerrpc::SendPaymentRequest,
+        routerrpc::{SendPaymentRequest, TrackPaymentRequest},
     },
     refuse, reply,
 };
@@ -111,6 +111,7 @@ async fn attend(
     let mut call = Call { connection, method, macaroon, ..Call::default() };
     match call.method.as_str() {
         "SendPaymentV2" => call.send = Some(SendPaymentRequest::decode(message).unwrap()),
+        "TrackPaymentV2" => call.look_up = Some(TrackPaymentRequest::decode(message).unwrap()),
         "ListPayments" => call.list = Some(ListPaymentsRequest::decode(message).unwrap()),
         "ListChannels" => assert!(ListChannelsRequest::decode(message).unwrap().active_only),
         _ => {}
@@ -150,6 +151,7 @@ impl Script {
                 None => refuse(Code::Unknown, "invalid vertex length of 0, want 33"),
             },
             "SendPaymentV2" => next(&mut self.sends.lock().unwrap()).expect("no answer to a send"),
+            "TrackPaymentV2" if call.is_probe() => not_found(),
             "TrackPaymentV2" => {
                 let sends = self.sent.lock().unwrap().len();
                 let mut look_ups = self.look_ups.lock().unwrap();
