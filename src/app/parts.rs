@@ -9,7 +9,7 @@ use crate::{
     metrics::Metrics,
     node::{
         ObservedNode,
-        lnd::{LndNode, Macaroon},
+        lnd::{CredentialFiles, LndNode, Macaroon},
         simulated::SimulatedNode,
     },
     ports::{LightningNode, Store},
@@ -121,7 +121,11 @@ fn lnd(config: &Config) -> Result<Arc<dyn LightningNode>, StartError> {
         path if path.is_empty() => None,
         _ => Some(read("lnd.tls_cert", &options.tls_cert)?),
     };
-    let node = LndNode::new(config.lnd_options(macaroon, tls_cert_pem)?)
+    let files = CredentialFiles {
+        macaroon: options.macaroon.clone(),
+        tls_cert: tls_cert_pem.is_some().then(|| options.tls_cert.clone()),
+    };
+    let node = LndNode::new(&config.lnd_options(macaroon, tls_cert_pem)?, Some(files))
         .map_err(|wrong| BadOption::new(lnd_option(wrong.option), wrong.fault))?;
     Ok(Arc::new(node))
 }

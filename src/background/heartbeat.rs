@@ -4,7 +4,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::{
-    domain::{FeePolicy, Halt, Heartbeat, Millis, NodeId, PayingLimits, Standing, Timestamp},
+    domain::{
+        FeePolicy, Halt, Heartbeat, Millis, NodeId, NodeTrouble, PayingLimits, Standing, Timestamp,
+        TroubleKind,
+    },
     ports::{LightningNode, Store, StoreError},
     runtime::Runtime,
     service::{Distrust, NodeTrust, WriteWitness},
@@ -65,11 +68,23 @@ impl Heartbeats {
     pub async fn run_once(&self) -> Result<(), Distrust> {
         let _turn = self.turn.lock().await;
         let beaten = self.beat().await;
-        self.tell().await?;
-        beaten
+        let mut standing = self.store.standing(self.limits.clock_skew, None).await?;
+        let trouble = match &beaten {
+            Ok(trouble) => trouble.clone(),
+            Err(Distrust::Node(error)) => Some(error.trouble()),
+            // Of the node nothing new is known.
+            Err(Distrust::Store(_)) => standing.trouble.clone(),
+        };
+        if trouble != standing.trouble {
+            self.store.report_trouble(trouble.as_ref(), self.runtime.clock.now()).await?;
+            standing.trouble = trouble;
+        }
+        self.tell(&standing);
+        beaten.map(drop)
     }
 
-    async fn beat(&self) -> Result<(), Distrust> {
+    /// Asks the node, and writes down what it says. What is wrong although it answers, if anything is.
+    async fn beat(&self) -> Result<Option<NodeTrouble>, Distrust> {
         // Before the node is asked: what it says holds since then.
         let at = self.runtime.clock.now();
         let health = self.node.health().await?;
@@ -77,7 +92,7 @@ impl Heartbeats {
         let seen = health.introduction;
         if seen.id != paying {
             // Told already by whoever keeps the trust.
-            return Ok(());
+            return Ok(Some(TroubleKind::OtherNode.into()));
         }
         let remembers = self.trust.has_memory(&seen).await?;
         let answers_sends = self.answers_sends(&seen.id, at).await?;
@@ -93,7 +108,9 @@ impl Heartbeats {
             active_channels: health.active_channels.into(),
             busiest_channel_htlcs: health.busiest_channel_htlcs.into(),
         };
-        Ok(self.store.beat(&beat).await?)
+        self.store.beat(&beat).await?;
+        self.node.try_permissions().await?;
+        Ok(None)
     }
 
     /// Whether the node answers what it is sent. Where it does not, a write witness is asked for: its
@@ -111,13 +128,13 @@ impl Heartbeats {
         answers(UNANSWERED_MOST).await
     }
 
-    async fn tell(&self) -> Result<(), StoreError> {
-        let standing = self.store.standing(self.limits.clock_skew, None).await?;
-        let halt = self.halt(&standing);
+    fn tell(&self, standing: &Standing) {
+        let halt = self.halt(standing);
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if *told == halt {
-            return Ok(());
+            return;
         }
+        let trouble = standing.trouble.as_ref();
         match halt {
             Some(halt @ Halt::ChannelsFull) => {
                 let in_flight = standing.in_flight;
@@ -136,11 +153,21 @@ impl Heartbeats {
                      no writes"
                 );
             }
-            Some(halt) => tracing::warn!(halt = halt.name(), "nothing new is accepted"),
+            Some(halt @ Halt::NodeNotPermitted) => {
+                let why = trouble.map(tracing::field::display);
+                tracing::error!(
+                    halt = halt.name(),
+                    why,
+                    "nothing can be paid until this is mended"
+                );
+            }
+            Some(halt) => {
+                let why = trouble.map(tracing::field::display);
+                tracing::warn!(halt = halt.name(), why, "nothing new is accepted");
+            }
             None => tracing::info!("claims are accepted again"),
         }
         *told = halt;
-        Ok(())
     }
 
     fn halt(&self, standing: &Standing) -> Option<Halt> {

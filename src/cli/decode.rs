@@ -27,17 +27,18 @@ pub(super) fn decode(args: &DecodeArgs) -> anyhow::Result<()> {
 fn decode_invoice(args: &DecodeArgs) -> anyhow::Result<()> {
     let parsed = invoice::normalise(&args.text.0).and_then(|text| invoice::parse(&text));
     let Ok(parsed) = parsed else { anyhow::bail!("this is neither an LNURL nor an invoice") };
-    let amount = parsed.amount_milli_satoshis().and_then(|msat| i64::try_from(msat).ok());
+    let amount = parsed.msat.and_then(|msat| i64::try_from(msat).ok());
     let amount = amount.and_then(Msat::new);
     let value = serde_json::json!({
-        "network": parsed.currency().to_string(),
+        "network": parsed.currency.to_string(),
         "amount_msat": amount.map(Msat::get),
         "payment_hash": invoice::payment_hash(&parsed).to_string(),
-        "payee": parsed.get_payee_pub_key().to_string(),
-        "description": parsed.description().to_string(),
-        "created_ms": u64::try_from(parsed.duration_since_epoch().as_millis()).ok(),
+        "payee": parsed.payee.to_string(),
+        "description": parsed.description,
+        "created_ms": parsed.made_at_s.saturating_mul(1_000),
         "expires_at_ms": invoice::expires_at(&parsed).as_ms(),
-        "min_final_cltv_expiry_delta": parsed.min_final_cltv_expiry_delta(),
+        "blinded_paths": parsed.paths.len(),
+        "min_final_cltv_expiry_delta": parsed.final_cltv,
     });
     if args.json {
         say!("{value}");

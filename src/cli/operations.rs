@@ -163,6 +163,9 @@ fn show(instance: &InstanceShown, server: &Server) {
     if instance.fenced_at.is_some() {
         say!("  fenced: {}", instance.fence_reason().as_str_name());
     }
+    if !instance.node_error.is_empty() {
+        say!("  node error: {}", printable(&instance.node_error));
+    }
     if let Some(node) = &instance.node {
         let synced = if node.synced { "synced" } else { "not synced" };
         say!("  node {}  {}  {}", node.identity, printable(&node.alias), synced);

@@ -171,5 +171,6 @@ pub fn instance_to_json(instance: &Instance) -> Value {
         "in_flight": instance.in_flight,
         "unseen_msat": instance.unseen_msat,
         "spent_24h_msat": instance.spent_24h_msat,
+        "node_error": Some(&instance.node_error).filter(|error| !error.is_empty()),
     }))
 }

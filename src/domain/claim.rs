@@ -3,11 +3,10 @@
 //! Whoever holds the secret may claim, so every refusal is a sentence for a person with a phone.
 
 use super::{
-    Change, FeePolicy, Halt, Invoice, InvoiceFault, InvoiceRules, Millis, Msat, PayingLimits,
-    Payment, PaymentHash, PaymentId, Sat, Sends, Standing, State, Timestamp, TraceContext,
-    Unclaimable, WithdrawView, invoice,
+    Bolt11Invoice, Change, FeePolicy, Halt, Invoice, InvoiceFault, InvoiceRules, Millis, Msat,
+    PayingLimits, Payment, PaymentHash, PaymentId, Sat, Sends, Standing, State, Timestamp,
+    TraceContext, Unclaimable, WithdrawView, invoice,
 };
-use lightning_invoice::Bolt11Invoice;
 
 /// What every claim here must fulfil.
 #[derive(Clone, Debug)]

@@ -1,22 +1,23 @@
 //! BOLT11 invoices: what a payer must check before it accepts one.
 //!
-//! The parser (lightning-invoice) checks checksum, required fields, feature bits and signature. It
-//! checks neither expiry nor network, amount, final CLTV or hints: those rules are here, each with
-//! a sentence for the person who holds the phone.
+//! The parser ([`Bolt11Invoice::read`]) checks what makes it an invoice at all. What makes it one that can be
+//! paid here is checked by the rules in this file, each with a sentence for the person who holds the
+//! phone. Together they refuse whatever lnd would refuse at once (`extractIntentFromSendRequest` of v0.21).
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
-use lightning_invoice::Bolt11Invoice;
+use bitcoin::secp256k1::PublicKey;
 use sha2::{Digest, Sha256};
 
-use super::{Millis, Msat, Network, NodeId, Sat, Timestamp};
+use super::{Bolt11Invoice, Millis, Msat, Network, NodeId, Sat, Timestamp};
 
 /// Longer texts are not worth parsing; an invoice with all its hints stays below.
 pub const MAX_INVOICE_CHARS: usize = 4096;
 /// How far a payee's clock may be ahead of ours.
 const MAX_AHEAD: Millis = Millis::from_secs(600);
-/// AMP (bits 30 and 31): the payment hash of such an invoice is not the one that is paid.
-const AMP_BITS: [usize; 2] = [30, 31];
+/// lnd counts an invoice's life in nanoseconds, of which 63 bits hold no more; beyond it starts anew, and
+/// calls the invoice expired or not as it falls out.
+const MAX_EXPIRY_S: u64 = i64::MAX as u64 / 1_000_000_000;
 /// Blocks that lnd adds to the payee's final CLTV.
 const CLTV_PADDING: u64 = 3;
 /// From the making of an invoice to its claim: what a slow wallet on a slow network may take, with a
@@ -90,6 +91,17 @@ pub enum InvoiceFault {
     /// The payment hash is not what would be paid.
     #[error("AMP invoices cannot be paid here, please make an ordinary one")]
     Amp,
+    /// It needs what lnd does not know, or what is no matter of payments.
+    #[error(
+        "the invoice needs a feature that cannot be paid here (number {0}), please use another wallet"
+    )]
+    Unpayable(u32),
+    /// It names no payment secret and no blinded path, or not the features that go with them.
+    #[error("the invoice lacks what payments need today, please use a newer wallet")]
+    Outdated,
+    /// lnd could not count how long.
+    #[error("the invoice lasts for more than 292 years, please make one that expires sooner")]
+    LastsTooLong,
     /// Made in the future.
     #[error("the invoice's time is in the future, please check the clock of your wallet")]
     FromTheFuture,
@@ -179,7 +191,7 @@ pub fn normalise(text: &str) -> Result<String, InvoiceFault> {
 
 /// Parses a normalised text: checksum, fields, features and signature.
 pub fn parse(normalised: &str) -> Result<Bolt11Invoice, InvoiceFault> {
-    Bolt11Invoice::from_str(normalised).map_err(|_| InvoiceFault::Invalid)
+    Bolt11Invoice::read(normalised).map_err(|_| InvoiceFault::Invalid)
 }
 
 impl InvoiceRules {
@@ -205,11 +217,15 @@ impl InvoiceRules {
         own_node: Option<&NodeId>,
         now: Timestamp,
     ) -> Result<Invoice, InvoiceFault> {
-        if parsed.currency() != self.network.currency() {
+        if parsed.currency != self.network.currency() {
             return Err(InvoiceFault::OtherNetwork(self.network));
         }
         let amount = amount_within(parsed, min, max)?;
+        if parsed.expiry_s > MAX_EXPIRY_S {
+            return Err(InvoiceFault::LastsTooLong);
+        }
         self.check_times(parsed, now)?;
+        check_features(parsed)?;
         self.check_route(parsed, own_node)?;
         Ok(Invoice {
             text,
@@ -220,8 +236,7 @@ impl InvoiceRules {
     }
 
     fn check_times(&self, invoice: &Bolt11Invoice, now: Timestamp) -> Result<(), InvoiceFault> {
-        let made_ms = i64::try_from(invoice.duration_since_epoch().as_millis());
-        let made_at = Timestamp::from_ms(made_ms.unwrap_or(i64::MAX));
+        let made_at = timestamp(invoice.made_at_s);
         if made_at > now.plus(MAX_AHEAD) {
             return Err(InvoiceFault::FromTheFuture);
         }
@@ -244,30 +259,61 @@ impl InvoiceRules {
         invoice: &Bolt11Invoice,
         own_node: Option<&NodeId>,
     ) -> Result<(), InvoiceFault> {
-        if invoice
-            .features()
-            .is_some_and(|features| AMP_BITS.iter().any(|&bit| is_set(features.le_flags(), bit)))
-        {
-            return Err(InvoiceFault::Amp);
-        }
-        let cltv = invoice.min_final_cltv_expiry_delta().saturating_add(CLTV_PADDING);
-        if cltv >= u64::from(self.cltv_limit) {
+        let paths = &invoice.paths;
+        let cltv = invoice.final_cltv.saturating_add(CLTV_PADDING);
+        // The shortest of the ways that there are.
+        let path = paths.iter().map(|path| u64::from(path.cltv_delta)).min().unwrap_or_default();
+        if cltv.max(path.saturating_add(CLTV_PADDING)) >= u64::from(self.cltv_limit) {
             return Err(InvoiceFault::CltvTooLarge);
         }
-        if invoice.private_routes().len() > self.max_route_hints {
+        if invoice.hints.max(paths.len()) > self.max_route_hints {
             return Err(InvoiceFault::TooManyHints);
         }
-        let payee = invoice.get_payee_pub_key().to_string();
-        if own_node.is_some_and(|own| own.as_str() == payee) {
+        if own_node.is_some_and(|own| leads_to(invoice, own)) {
             return Err(InvoiceFault::OwnNode);
         }
         Ok(())
     }
 }
 
+/// Whether the payee is the node itself, or can be reached only by a payment that begins at itself. Behind
+/// a blinded path that begins elsewhere nobody can see who the payee is: lnd cannot either, and pays.
+fn leads_to(invoice: &Bolt11Invoice, node: &NodeId) -> bool {
+    let is_node = |key: &PublicKey| key.to_string() == node.as_str();
+    let paths = &invoice.paths;
+    is_node(&invoice.payee)
+        || paths.iter().any(|path| path.is_payee() && is_node(&path.first))
+        || (!paths.is_empty() && paths.iter().all(|path| is_node(&path.first)))
+}
+
+/// What lnd would refuse at once, or find no route for.
+fn check_features(invoice: &Bolt11Invoice) -> Result<(), InvoiceFault> {
+    let features = &invoice.features;
+    if features.is_amp() {
+        return Err(InvoiceFault::Amp);
+    }
+    let of_paths = invoice.paths.first().map(|path| &path.features);
+    let unpayable = features.unpayable().or_else(|| of_paths?.unpayable());
+    if let Some(bit) = unpayable {
+        return Err(InvoiceFault::Unpayable(bit));
+    }
+    // lnd takes the first path's for all; they replace the invoice's where there are any.
+    if invoice.paths.iter().any(|path| Some(&path.features) != of_paths) {
+        return Err(InvoiceFault::Invalid);
+    }
+    let counted = of_paths.filter(|of_paths| !of_paths.is_empty()).unwrap_or(features);
+    let has_secret = invoice.payment_secret.is_some();
+    let is_named = !has_secret || counted.has_secret();
+    if is_named && counted.is_complete() && (has_secret || !invoice.paths.is_empty()) {
+        Ok(())
+    } else {
+        Err(InvoiceFault::Outdated)
+    }
+}
+
 fn amount_within(invoice: &Bolt11Invoice, min: Sat, max: Sat) -> Result<Msat, InvoiceFault> {
     // An amount that overflows reads as none, and so does zero to a wallet.
-    let msat = invoice.amount_milli_satoshis().filter(|&msat| msat > 0);
+    let msat = invoice.msat.filter(|&msat| msat > 0);
     let msat = msat.ok_or(InvoiceFault::NoAmount)?;
     let amount = i64::try_from(msat).ok().and_then(Msat::new);
     let amount = amount.unwrap_or(Msat::MAX);
@@ -277,19 +323,19 @@ fn amount_within(invoice: &Bolt11Invoice, min: Sat, max: Sat) -> Result<Msat, In
     Ok(amount)
 }
 
-fn is_set(le_flags: &[u8], bit: usize) -> bool {
-    le_flags.get(bit / 8).is_some_and(|byte| byte & (1 << (bit % 8)) != 0)
+fn timestamp(seconds: u64) -> Timestamp {
+    let ms = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000);
+    Timestamp::from_ms(ms).min(Timestamp::MAX)
 }
 
 /// When the invoice expires; [`Timestamp::MAX`] for one beyond all calendars.
 pub fn expires_at(invoice: &Bolt11Invoice) -> Timestamp {
-    let at = invoice.expires_at().and_then(|at| i64::try_from(at.as_millis()).ok());
-    at.map_or(Timestamp::MAX, |ms| Timestamp::from_ms(ms).min(Timestamp::MAX))
+    timestamp(invoice.made_at_s.saturating_add(invoice.expiry_s))
 }
 
 /// The payment hash of a parsed invoice.
-pub fn payment_hash(invoice: &Bolt11Invoice) -> PaymentHash {
-    PaymentHash(*AsRef::<[u8; 32]>::as_ref(invoice.payment_hash()))
+pub const fn payment_hash(invoice: &Bolt11Invoice) -> PaymentHash {
+    PaymentHash(invoice.payment_hash)
 }
 
 /// Reads 32 bytes in hex.

@@ -174,12 +174,12 @@ fn bounds_are_inclusive_to_the_millisatoshi() {
     assert!(checked.is_ok(), "18,000,000 BTC: {checked:?}");
 }
 
-/// Nobody routes AMP invoices by their payment hash. The library refuses the required bit itself.
+/// Nobody routes AMP invoices by their payment hash.
 #[test]
 fn amp_is_refused_in_both_spellings() {
     let with = |bit| Asked { more_bits: vec![bit], ..asked() };
     assert_eq!(with(31).checked(), Err(InvoiceFault::Amp));
-    assert!(matches!(with(30).checked(), Err(InvoiceFault::Amp | InvoiceFault::Invalid)));
+    assert_eq!(with(30).checked(), Err(InvoiceFault::Amp));
     // Its neighbours mean something else: 29 is unknown here, and optional.
     assert!(with(29).checked().is_ok());
     assert!(with(33).checked().is_ok());
@@ -212,13 +212,31 @@ fn there_must_be_time_left_to_pay() {
     assert!(with(90).checked().is_ok());
 }
 
+/// lnd's nanoseconds overflow: to it such an invoice has expired, or lasts for another time.
 #[test]
-fn an_expiry_beyond_all_calendars_is_the_end_of_time() {
-    for expiry_s in [300_000_000_000, 10_000_000_000_000_000, u64::MAX] {
-        let for_ever = Asked { expiry_s, ..asked() };
-        let invoice = for_ever.checked().unwrap();
-        assert_eq!(invoice.expires_at, Timestamp::MAX, "{expiry_s}");
+fn an_expiry_that_lnd_cannot_count_is_refused_at_once() {
+    let lasting = |expiry_s| Asked { expiry_s, ..asked() }.checked();
+    let longest = lasting(9_223_372_036).unwrap();
+    assert_eq!(longest.expires_at, NOW.plus(Millis::from_secs(9_223_372_036)));
+    for expiry_s in [9_223_372_037, 18_446_744_073, 300_000_000_000, u64::MAX] {
+        assert_eq!(lasting(expiry_s), Err(InvoiceFault::LastsTooLong), "{expiry_s}");
     }
+}
+
+/// It is an invoice, and the person learns what is wrong with it.
+#[test]
+fn what_needs_more_than_can_be_paid_here_is_told_from_what_is_malformed() {
+    let with = |bit| Asked { more_bits: vec![bit], ..asked() }.checked();
+    // Trampoline, and bits of channels: anchors, a channel type.
+    for bit in [56, 50, 44, 22, 20, 12, 4, 32, 2, 0] {
+        assert_eq!(with(bit), Err(InvoiceFault::Unpayable(bit.into())), "{bit}");
+        assert!(with(bit + 1).is_ok(), "{bit} is offered, not needed");
+    }
+    for bit in [16, 17, 24, 25, 48, 49] {
+        assert!(with(bit).is_ok(), "{bit}");
+    }
+    let said = InvoiceFault::Unpayable(56).to_string();
+    assert!(said.contains("number 56") && said.contains("another wallet"), "{said}");
 }
 
 /// lnd adds three blocks, and refuses what reaches its limit.

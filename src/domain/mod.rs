@@ -3,6 +3,7 @@
 //! No tokio, sqlx, tonic or hyper in here, no clock and no randomness: both are passed in. Every
 //! rule is decided here once; stores and adapters only carry it out.
 
+pub(crate) mod bolt11;
 mod claim;
 mod draft;
 mod event;
@@ -13,6 +14,7 @@ mod invoice_test;
 pub mod lnurl;
 mod money;
 mod network;
+mod node_trouble;
 mod operator;
 mod page;
 mod pass_thru;
@@ -27,6 +29,7 @@ mod withdraw;
 #[cfg(test)]
 mod withdraw_test;
 
+pub use bolt11::{Bolt11Invoice, Malformed};
 pub use claim::{Allowance, Claim, ClaimRules, Presented, Refusal};
 pub use draft::{Draft, DraftTtl, Field, REQUEST_ID_RULE, Valid, Violation, is_request_id};
 pub use event::{Event, EventKind};
@@ -35,6 +38,7 @@ pub use invoice::{Invoice, InvoiceFault, InvoiceRules, PaymentHash, Preimage};
 pub use lnurl::{InvalidLnurl, PublicUrl};
 pub use money::{Amount, FeePolicy, Msat, Sat};
 pub use network::{Network, NodeId};
+pub use node_trouble::{NodeTrouble, TroubleKind};
 pub use operator::{Operator, operator_violations};
 pub use page::{Cursor, Filter, Fingerprint, InvalidToken, ListQuery, PageToken};
 pub use pass_thru::{PassThru, PassThruFault};

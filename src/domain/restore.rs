@@ -60,7 +60,7 @@ impl NotRestorable {
 /// the node itself.
 pub fn can_be_ours(bolt11: &str, node: &NodeId) -> bool {
     let parsed = invoice::normalise(bolt11).and_then(|text| invoice::parse(&text));
-    parsed.is_ok_and(|invoice| invoice.recover_payee_pub_key().to_string() != node.as_str())
+    parsed.is_ok_and(|invoice| invoice.payee.to_string() != node.as_str())
 }
 
 impl Restored {

@@ -3,7 +3,7 @@
 //! A request is claimable by itself alone (see [`super::Withdraw::unclaimable`]); this is the other
 //! half. What was accepted before goes on, whatever stands here.
 
-use super::{FeePolicy, Millis, Msat, Network, NodeId, Operator, Sat, Timestamp};
+use super::{FeePolicy, Millis, Msat, Network, NodeId, NodeTrouble, Operator, Sat, Timestamp};
 
 /// What a node last said of itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -126,6 +126,8 @@ pub struct Standing {
     pub node: Option<NodeId>,
     /// What that node last said; none before its first word.
     pub heartbeat: Option<Heartbeat>,
+    /// What keeps the node's word from us, or its services, if anything does.
+    pub trouble: Option<NodeTrouble>,
     /// Amounts and fee limits of open attempts that the heartbeat cannot have counted: they were not
     /// out yet.
     pub unseen: Msat,
@@ -244,6 +246,10 @@ impl Standing {
     ) -> Result<Room, Halt> {
         if let Some(halt) = Halt::by_switches(self.paused.is_some(), self.fenced.is_some()) {
             return Err(halt);
+        }
+        // Before what follows from it: without a word of the node nothing is verified.
+        if self.trouble.as_ref().is_some_and(|trouble| trouble.kind.is_about_us()) {
+            return Err(Halt::NodeNotPermitted);
         }
         if !self.verified {
             return Err(Halt::Unverified);

@@ -1,6 +1,7 @@
 //! How much one claim can get, and what keeps all of them out.
 
 use super::*;
+use crate::domain::TroubleKind;
 
 const NOW: Timestamp = Timestamp::from_ms(1_800_000_000_000);
 const FEES: FeePolicy = FeePolicy { ppm: 10_000, floor: Msat::new(1000).unwrap() };
@@ -19,6 +20,7 @@ fn sat(n: i64) -> Sat {
 fn standing() -> Standing {
     let node = NodeId::parse(&format!("02{}", "ab".repeat(32))).unwrap();
     Standing {
+        trouble: None,
         paused: None,
         fenced: None,
         verified: true,
@@ -97,6 +99,7 @@ fn each_halt_has_its_cause() {
         standing.heartbeat.as_mut().map(change);
         standing
     };
+    let trouble = |kind: TroubleKind| Standing { trouble: Some(kind.into()), ..standing() };
     let cases = [
         (Standing { paused: Some(act.clone()), ..standing() }, Halt::Paused),
         (Standing { fenced: Some((NOW, FenceReason::ByHand)), ..standing() }, Halt::Fenced),
@@ -106,6 +109,11 @@ fn each_halt_has_its_cause() {
             Halt::Fenced,
         ),
         (Standing { verified: false, ..standing() }, Halt::Unverified),
+        (trouble(TroubleKind::NotPermitted), Halt::NodeNotPermitted),
+        (
+            Standing { verified: false, ..trouble(TroubleKind::WalletLocked) },
+            Halt::NodeNotPermitted,
+        ),
         (Standing { heartbeat: None, ..standing() }, Halt::NodeSilent),
         (beat(|beat| beat.at = NOW.minus(Millis::from_ms(15_001))), Halt::NodeSilent),
         (beat(|beat| beat.at = NOW.plus(Millis::from_ms(15_001))), Halt::NodeSilent),
@@ -118,5 +126,7 @@ fn each_halt_has_its_cause() {
         assert_eq!(room(&standing, &LIMITS), Err(halt));
     }
     room(&Standing { in_flight: 799, ..standing() }, &LIMITS).unwrap();
+    // Its heartbeat grows old, and that halts.
+    room(&trouble(TroubleKind::NobodyListens), &LIMITS).unwrap();
     room(&beat(|beat| beat.at = NOW.minus(Millis::from_secs(15))), &LIMITS).unwrap();
 }

@@ -237,8 +237,17 @@ fn node_payment(listed: ListedPayment) -> pb::NodePayment {
 
 fn instance(view: InstanceView) -> pb::Instance {
     let (halt, most) = (view.halt(), view.most());
-    let Standing { paused, fenced, verified: _, node: _, heartbeat, unseen, in_flight, spent_24h } =
-        view.standing;
+    let Standing {
+        paused,
+        fenced,
+        verified: _,
+        node: _,
+        heartbeat,
+        trouble,
+        unseen,
+        in_flight,
+        spent_24h,
+    } = view.standing;
     pb::Instance {
         halt: halt.map_or(pb::Halt::Unspecified, wire_halt).into(),
         max_withdrawable_sat: most,
@@ -255,6 +264,7 @@ fn instance(view: InstanceView) -> pb::Instance {
         in_flight,
         unseen_msat: unseen.get(),
         spent_24h_msat: spent_24h.get(),
+        node_error: trouble.map(|trouble| trouble.to_string()).unwrap_or_default(),
     }
 }
 

@@ -107,6 +107,10 @@ impl LightningNode for ObservedNode {
         self.watched("health", None, |_| "told", self.inner.health()).await
     }
 
+    async fn try_permissions(&self) -> Result<(), NodeError> {
+        self.watched("try_permissions", None, |()| "permitted", self.inner.try_permissions()).await
+    }
+
     async fn has_htlc(&self, hash: PaymentHash) -> Result<bool, NodeError> {
         let answer = |out: &bool| if *out { "OUT" } else { "NOT_OUT" };
         self.watched("has_htlc", Some(hash), answer, self.inner.has_htlc(hash)).await
@@ -179,6 +183,7 @@ const fn kind(error: &NodeError) -> &'static str {
         NodeError::OtherConnection => "other_connection",
         NodeError::Refused(_) => "refused",
         NodeError::NotPermitted(_) => "not_permitted",
+        NodeError::Barred(_) => "barred",
         NodeError::Garbled(_) => "garbled",
     }
 }

@@ -9,7 +9,9 @@ use std::pin::Pin;
 use async_trait::async_trait;
 use futures_util::Stream;
 
-use crate::domain::{Msat, Network, NodeId, PaymentHash, Timestamp, payment::Record};
+use crate::domain::{
+    Msat, Network, NodeId, NodeTrouble, PaymentHash, Timestamp, TroubleKind, payment::Record,
+};
 
 /// What a backend can promise. Where it cannot, the domain holds a request back for longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,9 +207,28 @@ pub enum NodeError {
     /// The credentials do not permit this call.
     #[error("the node's credentials do not permit {0}")]
     NotPermitted(&'static str),
+    /// There is no connection, or the node refuses our credentials or any service. Nothing was sent.
+    #[error("{0}")]
+    Barred(NodeTrouble),
     /// The node's answer makes no sense.
     #[error("the node's answer is not understood: {0}")]
     Garbled(String),
+}
+
+impl NodeError {
+    /// What operators are told of it: a sentence of our own.
+    pub fn trouble(&self) -> NodeTrouble {
+        match self {
+            Self::Barred(trouble) => trouble.clone(),
+            Self::NotPermitted(call) => NodeTrouble::with(TroubleKind::NotPermitted, *call),
+            Self::Unreachable(_) => TroubleKind::Unreachable.into(),
+            Self::Timeout => TroubleKind::Silent.into(),
+            Self::WrongNetwork { .. } => TroubleKind::OtherNetwork.into(),
+            Self::OtherNode { .. } | Self::OtherConnection => TroubleKind::OtherNode.into(),
+            Self::Refused(_) => TroubleKind::Failing.into(),
+            Self::Garbled(_) => TroubleKind::Garbled.into(),
+        }
+    }
 }
 
 /// A Lightning node.
@@ -224,6 +245,12 @@ pub trait LightningNode: Send + Sync {
 
     /// Whether it can pay, and how much.
     async fn health(&self) -> Result<NodeHealth, NodeError>;
+
+    /// Tries all that paying needs and that [`Self::health`] has not tried, as far as it can be tried
+    /// without effect: [`NodeError::NotPermitted`] names the first call that is not permitted.
+    async fn try_permissions(&self) -> Result<(), NodeError> {
+        Ok(())
+    }
 
     /// Whether an HTLC of ours with this hash is out, or may be: the channels are asked, whatever the
     /// payment's record says. False is a promise, at the time of the question, for a payment for which

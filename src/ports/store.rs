@@ -7,8 +7,9 @@
 use async_trait::async_trait;
 
 use crate::domain::{
-    Change, Claim, Event, Halt, Heartbeat, KeyId, ListQuery, Millis, NodeId, Payment, PaymentHash,
-    PaymentId, Restored, SecretHash, Standing, Timestamp, Turn, Withdraw, WithdrawId, WithdrawView,
+    Change, Claim, Event, Halt, Heartbeat, KeyId, ListQuery, Millis, NodeId, NodeTrouble, Payment,
+    PaymentHash, PaymentId, Restored, SecretHash, Standing, Timestamp, Turn, Withdraw, WithdrawId,
+    WithdrawView,
     payment::{Advance, PaymentEntry, PaymentQuery, StateKind, Unanswered},
 };
 
@@ -259,6 +260,13 @@ pub trait Instance: Send + Sync {
 
     /// Writes what the node said, unless it is not the one that pays.
     async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError>;
+
+    /// Writes what keeps the node from us, for every process to see; none once nothing does.
+    async fn report_trouble(
+        &self,
+        trouble: Option<&NodeTrouble>,
+        at: Timestamp,
+    ) -> Result<(), StoreError>;
 
     /// Turns the instance's switches; when this returns, no claim and no send is committed that the
     /// turn forbids. False if it stood like that already.

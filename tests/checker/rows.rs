@@ -118,6 +118,7 @@ impl Rows {
                 active_channels: 1,
                 busiest_channel_htlcs: 0,
             }),
+            trouble: None,
             unseen: nothing,
             in_flight: 0,
             spent_24h: nothing,

@@ -19,7 +19,8 @@ const MINUTE: Millis = Millis::from_secs(60);
 
 fn paid(invoice: &str) -> RecordState {
     let parsed = withdrawd::domain::invoice::parse(invoice).unwrap();
-    let preimage: Preimage = withdrawd::node::simulated::preimage_of(&parsed.payment_secret().0);
+    let preimage: Preimage =
+        withdrawd::node::simulated::preimage_of(&parsed.payment_secret.unwrap());
     RecordState::Succeeded { preimage, fee: Msat::new(1).unwrap() }
 }
 

@@ -166,7 +166,7 @@ impl Bench {
         let faults = Arc::clone(&self.faults);
         let node: Arc<dyn LightningNode> = match &self.lnd {
             None => Arc::clone(&self.node) as _,
-            Some(options) => Arc::new(LndNode::new(options.clone()).unwrap()),
+            Some(options) => Arc::new(LndNode::new(options, None).unwrap()),
         };
         let config = self.config.clone();
         let started = tokio.spawn(async move {

@@ -61,7 +61,7 @@ async fn a_success_without_proof_needs_an_operator() {
 
 pub fn proof_of(invoice: &str) -> Preimage {
     let parsed = withdrawd::domain::invoice::parse(invoice).unwrap();
-    withdrawd::node::simulated::preimage_of(&parsed.payment_secret().0)
+    withdrawd::node::simulated::preimage_of(&parsed.payment_secret.unwrap())
 }
 
 /// An invoice that this node paid before the request existed cannot have been ours.

@@ -12,8 +12,9 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 use withdrawd::{
     domain::{
-        Change, Claim, Event, Heartbeat, KeyId, ListQuery, Millis, NodeId, PaymentHash, PaymentId,
-        Restored, SecretHash, Standing, Timestamp, Turn, Withdraw, WithdrawId, WithdrawView,
+        Change, Claim, Event, Heartbeat, KeyId, ListQuery, Millis, NodeId, NodeTrouble,
+        PaymentHash, PaymentId, Restored, SecretHash, Standing, Timestamp, Turn, Withdraw,
+        WithdrawId, WithdrawView,
         payment::{Advance, PaymentEntry, PaymentQuery, Unanswered},
     },
     ports::{
@@ -271,6 +272,14 @@ impl Instance for FaultyStore {
         self.inner.standing(clock_skew, spent_since).await
     }
 
+    async fn report_trouble(
+        &self,
+        trouble: Option<&NodeTrouble>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.faults.gate(self.inner.report_trouble(trouble, at)).await
+    }
+
     async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError> {
         self.inner.beat(beat).await
     }
@@ -407,6 +416,10 @@ impl LightningNode for FaultyNode {
 
     async fn health(&self) -> Result<NodeHealth, NodeError> {
         self.inner.health().await
+    }
+
+    async fn try_permissions(&self) -> Result<(), NodeError> {
+        self.inner.try_permissions().await
     }
 
     async fn has_htlc(&self, hash: PaymentHash) -> Result<bool, NodeError> {

@@ -168,6 +168,49 @@ async fn nothing_is_accepted_while_the_node_does_not_follow_the_chain() {
     .await;
 }
 
+/// All that paying needs is tried with each heartbeat: what lnd would refuse is not accepted, and people
+/// are told what is missing, by every replica. It ends by itself.
+#[tokio::test]
+async fn nothing_is_accepted_while_the_nodes_credentials_do_not_permit_to_pay() {
+    on_every_store(async |bench| {
+        let withdraw = bench.create(10, 10).await;
+        *bench.node.lacks.lock().unwrap() = Some("SendPaymentV2");
+        bench.beat().await;
+        refused(&bench, &withdraw, 10).await;
+        let found = instance(&bench).await;
+        assert_eq!(found.halt(), Halt::NodeNotPermitted);
+        assert_eq!(
+            found.node_error,
+            "lnd.macaroon does not permit SendPaymentV2, bake one that does"
+        );
+        assert!(found.node.is_some(), "it answers");
+        *bench.node.lacks.lock().unwrap() = None;
+        bench.beat().await;
+        let found = instance(&bench).await;
+        assert_eq!((found.halt(), found.node_error.as_str()), (Halt::Unspecified, ""));
+        bench.claim_ok(&withdraw, &bench.invoice(10)).await;
+    })
+    .await;
+}
+
+/// What goes on while its last word is young is told all the same.
+#[tokio::test]
+async fn the_nodes_last_error_is_told_in_words() {
+    on_every_store(async |bench| {
+        bench.node.unreachable.store(true, SeqCst);
+        bench.beat().await;
+        let found = instance(&bench).await;
+        assert_eq!(found.halt(), Halt::Unspecified);
+        assert_eq!(found.node_error, "the node cannot be reached");
+        bench.node.unreachable.store(false, SeqCst);
+        bench.node.become_other(9);
+        bench.beat().await;
+        let found = instance(&bench).await;
+        assert_eq!(found.node_error, "another node answers than the one that pays");
+    })
+    .await;
+}
+
 /// A node that was wiped sends nothing more: what is accepted would hang. What was accepted before is
 /// sent no more either, and becomes a person's when it is too late.
 #[tokio::test]

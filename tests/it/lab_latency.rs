@@ -90,7 +90,7 @@ fn node(lab: &Lab) -> LndNode {
     let certificate = fs::read(lab.fact("payer", "tls_cert")).unwrap();
     let options =
         config.lnd_options(Macaroon::parse(&macaroon).unwrap(), Some(certificate)).unwrap();
-    LndNode::new(options).unwrap()
+    LndNode::new(&options, None).unwrap()
 }
 
 /// Sorts, and tells the median and the slowest.

@@ -231,20 +231,20 @@ async fn another_certificate_is_refused() {
     let (lnd, other) = (ScriptedLnd::start().await, ScriptedLnd::start().await);
     let mut options = lnd.options();
     options.tls_cert_pem = Some(other.certificate_pem.clone().into_bytes());
-    let by_pin = LndNode::new(options.clone()).unwrap();
+    let by_pin = LndNode::new(&options, None).unwrap();
     options.tls_cert_pem = None;
-    let by_roots = LndNode::new(options.clone()).unwrap();
+    let by_roots = LndNode::new(&options, None).unwrap();
 
     for node in [by_pin, by_roots] {
         let refused = node.introduce().await;
-        assert!(matches!(refused, Err(NodeError::Unreachable(_))), "{refused:?}");
+        assert!(matches!(refused, Err(NodeError::Barred(_))), "{refused:?}");
     }
     assert!(lnd.calls().is_empty());
 
     // One certificate of several is enough.
     let both = format!("{}{}", other.certificate_pem, lnd.certificate_pem);
     options.tls_cert_pem = Some(both.into_bytes());
-    LndNode::new(options).unwrap().introduce().await.unwrap();
+    LndNode::new(&options, None).unwrap().introduce().await.unwrap();
 }
 
 #[tokio::test]
@@ -319,7 +319,7 @@ async fn many_callers_make_one_attempt_and_the_next_makes_another() {
     lnd.refuse_info(Code::Unknown, locked);
     let node = lnd.client();
     let refusals = futures_util::future::join_all((0..20).map(|_| node.introduce())).await;
-    assert!(refusals.iter().all(|r| matches!(r, Err(NodeError::Refused(_)))));
+    assert!(refusals.iter().all(|r| matches!(r, Err(NodeError::Barred(_)))));
     assert_eq!(lnd.calls().len(), 1);
 
     assert!(node.introduce().await.is_err());
@@ -331,7 +331,7 @@ async fn silence_is_an_error_after_a_while_and_casts_doubt_on_the_connection() {
     let lnd = ScriptedLnd::start().await;
     let mut options = lnd.options();
     options.call_timeout = Duration::from_millis(50);
-    let node = LndNode::new(options).unwrap();
+    let node = LndNode::new(&options, None).unwrap();
     lnd.on_look_up(0, [silent_after([])]);
 
     let silence = node.look_up(PaymentHash::from_bytes(HASH)).await;
@@ -346,6 +346,6 @@ async fn a_node_that_is_not_there_is_unreachable() {
     drop(listener);
     let mut options = ScriptedLnd::start().await.options();
     options.endpoint = format!("https://{address}");
-    let refused = LndNode::new(options).unwrap().introduce().await;
-    assert!(matches!(refused, Err(NodeError::Unreachable(_))), "{refused:?}");
+    let refused = LndNode::new(&options, None).unwrap().introduce().await;
+    assert!(matches!(refused, Err(NodeError::Barred(_))), "{refused:?}");
 }

@@ -48,6 +48,7 @@ mod lab_outages;
 mod lab_stories;
 mod lists;
 mod lives;
+mod lnd_credentials;
 mod lnd_listing;
 mod lnd_node;
 mod metrics;

@@ -133,6 +133,8 @@ pub struct ModelNode {
     pub lists_payments: AtomicBool,
     /// Whether its credentials keep its closing channels from us.
     pub hides_channels: AtomicBool,
+    /// What its credentials do not permit, of all that paying needs.
+    pub lacks: Mutex<Option<&'static str>>,
 }
 
 pub fn node_id(byte: u8) -> NodeId {
@@ -162,6 +164,7 @@ impl ModelNode {
             asked: Asked::default(),
             lists_payments: AtomicBool::new(true),
             hides_channels: AtomicBool::new(false),
+            lacks: Mutex::default(),
         }
     }
 
@@ -256,7 +259,7 @@ impl ModelNode {
     /// Somebody else pays from this node, at the clock's present.
     pub fn foreign_payment(&self, invoice: &str, state: RecordState) {
         let parsed = invoice::parse(invoice).unwrap();
-        let amount = i64::try_from(parsed.amount_milli_satoshis().unwrap()).unwrap();
+        let amount = i64::try_from(parsed.msat.unwrap()).unwrap();
         let record = Record {
             payment_hash: invoice::payment_hash(&parsed),
             amount: Msat::new(amount).unwrap(),
@@ -322,7 +325,7 @@ impl ModelNode {
             if known.is_some_and(|known| !matches!(known.state, RecordState::Failed(_))) {
                 return vec![SendUpdate::AlreadyExists];
             }
-            let secret = invoice::parse(&order.invoice).unwrap().payment_secret().0;
+            let secret = invoice::parse(&order.invoice).unwrap().payment_secret.unwrap();
             let preimage = preimage_of(&secret);
             let fee = Msat::new(1).unwrap();
             let wrong = Preimage::from_bytes([0; 32]);
@@ -453,6 +456,11 @@ impl LightningNode for ModelNode {
             busiest_channel_htlcs: self.busiest_channel_htlcs.load(Ordering::SeqCst),
             active_channels: self.active_channels.load(Ordering::SeqCst),
         })
+    }
+
+    async fn try_permissions(&self) -> Result<(), NodeError> {
+        self.reach()?;
+        self.lacks.lock().unwrap().map_or(Ok(()), |call| Err(NodeError::NotPermitted(call)))
     }
 
     async fn has_htlc(&self, hash: PaymentHash) -> Result<bool, NodeError> {

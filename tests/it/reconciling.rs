@@ -42,7 +42,7 @@ async fn each_difference_is_found_and_explained() {
         bench.work_until(&held.id, State::InFlight).await;
         bench.node.forget(hash_of(&deleted));
         let parsed = withdrawd::domain::invoice::parse(&foreign).unwrap();
-        let preimage = preimage_of(&parsed.payment_secret().0);
+        let preimage = preimage_of(&parsed.payment_secret.unwrap());
         let fee = Msat::new(5).unwrap();
         bench.node.foreign_payment(&foreign, RecordState::Succeeded { preimage, fee });
         bench.clock.advance(Millis::from_ms(1));

@@ -41,7 +41,7 @@ async fn events_tell_who_put_back_and_who_released() {
         bench.work_until(&held.id, State::InFlight).await;
         let forgotten = bench.invoice(10);
         let parsed = withdrawd::domain::invoice::parse(&forgotten).unwrap();
-        let preimage = preimage_of(&parsed.payment_secret().0);
+        let preimage = preimage_of(&parsed.payment_secret.unwrap());
         let paid = RecordState::Succeeded { preimage, fee: Msat::new(5).unwrap() };
         bench.node.foreign_payment(&forgotten, paid);
         bench.clock.advance(Millis::from_ms(1));

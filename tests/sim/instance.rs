@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use withdrawd::{
     domain::{
-        Heartbeat, Millis, PaymentHash, Restored, Standing, Timestamp, Turn, Withdraw,
+        Heartbeat, Millis, NodeTrouble, PaymentHash, Restored, Standing, Timestamp, Turn, Withdraw,
         payment::Advance,
     },
     ports::{Inherited, Instance, Integrity, Server, StoreError},
@@ -64,6 +64,15 @@ impl Instance for GatedStore {
     ) -> Result<Standing, StoreError> {
         let standing = self.read("standing", self.inner().standing(clock_skew, spent_since)).await;
         standing.map(|standing| Standing { verified: self.memory.is_verified(), ..standing })
+    }
+
+    /// No step of a history: nothing that is paid follows from it.
+    async fn report_trouble(
+        &self,
+        trouble: Option<&NodeTrouble>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.inner().report_trouble(trouble, at).await
     }
 
     async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError> {

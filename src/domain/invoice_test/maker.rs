@@ -91,7 +91,7 @@ fn features(more_bits: &[u8]) -> RawTaggedField {
     let bits = USUAL_BITS.iter().chain(more_bits);
     let flags = bits.fold(0_u64, |flags, bit| flags | (1 << bit));
     let five = |place: u32| u8::try_from((flags >> (5 * place)) & 31).unwrap();
-    let values: Vec<u8> = (0..8).rev().map(five).skip_while(|v| *v == 0).collect();
+    let values: Vec<u8> = (0..13).rev().map(five).skip_while(|v| *v == 0).collect();
     let length = u8::try_from(values.len()).unwrap();
     let field = [5, 0, length].into_iter().chain(values);
     let field = field.map(|value| bech32::Fe32::try_from(value).unwrap());

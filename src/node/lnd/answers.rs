@@ -13,7 +13,7 @@ use super::proto::lnrpc::{
 };
 use crate::{
     domain::{
-        FailureReason, Msat, Network, NodeId, PaymentHash, Preimage, Timestamp,
+        FailureReason, Msat, Network, NodeId, PaymentHash, Preimage, Timestamp, TroubleKind,
         payment::{Record, RecordState},
     },
     ports::{Connection, Introduction, NodeError, SendUpdate},
@@ -29,6 +29,22 @@ const NOT_PERMITTED: &str = "permission denied";
 
 /// What our own client says with a code that could be the node's.
 const OUR_OWN_WORDS: [&str; 2] = ["grpc-status header missing", "Service was not ready"];
+
+/// How lnd says so, with the code `UNKNOWN` (v0.21, each tried or read in its source).
+const BARRED: [(&str, TroubleKind); 8] = [
+    ("macaroon has expired", TroubleKind::MacaroonExpired),
+    ("not satisfied: ", TroubleKind::MacaroonRefused),
+    ("verification failed: ", TroubleKind::MacaroonRefused),
+    ("cannot get macaroon: ", TroubleKind::MacaroonRefused),
+    ("wallet locked, unlock it", TroubleKind::WalletLocked),
+    ("wallet not created", TroubleKind::WalletLocked),
+    ("in the process of starting up", TroubleKind::Starting),
+    ("waiting to start", TroubleKind::Starting),
+];
+
+fn barred(text: &str) -> Option<TroubleKind> {
+    BARRED.iter().find(|(words, _)| text.contains(words)).map(|(_, kind)| *kind)
+}
 
 /// Who the node is, if it is on the network that is `expected`.
 pub(super) fn introduction(
@@ -90,7 +106,7 @@ pub(super) fn ends_stream(update: &SendUpdate) -> bool {
 
 /// What the end of a look-up with an error tells: only the node's own `NOT_FOUND` is an answer.
 pub(super) fn look_up_refusal(status: &Status) -> Result<(), NodeError> {
-    match error(status) {
+    match call_error(status, "TrackPaymentV2") {
         NodeError::Refused(_) if status.code() == Code::NotFound => Ok(()),
         error => Err(error),
     }
@@ -151,7 +167,8 @@ pub(super) fn error(status: &Status) -> NodeError {
     }
 }
 
-/// The same of a call that the macaroon may lack the permission for.
+/// The same of a call that has no effect: where lnd refuses our credentials, or any service, it is told
+/// apart. Not for a send, which has a macaroon of its own that expires.
 pub(super) fn call_error(status: &Status, call: &'static str) -> NodeError {
     match error(status) {
         // The code is that of a later lnd; today's says so in words, with the code UNKNOWN.
@@ -161,6 +178,10 @@ pub(super) fn call_error(status: &Status, call: &'static str) -> NodeError {
         {
             NodeError::NotPermitted(call)
         }
+        NodeError::Refused(text) if status.code() == Code::Unknown => match barred(&text) {
+            Some(kind) => NodeError::Barred(kind.into()),
+            None => NodeError::Refused(text),
+        },
         error => error,
     }
 }

@@ -2,6 +2,7 @@
 //! lost for good.
 
 use std::{
+    io,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -9,12 +10,17 @@ use std::{
     time::Duration,
 };
 
-use tokio::{net::TcpStream, time::timeout};
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use rustls::{AlertDescription, CertificateError};
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::timeout,
+};
+use tokio_rustls::TlsConnector;
 use tonic::{Request, metadata::MetadataValue};
 
 use super::{
     answers,
+    credentials::Credentials,
     http2::Http2,
     macaroon::Macaroon,
     options::Target,
@@ -24,7 +30,10 @@ use super::{
     },
     tls,
 };
-use crate::ports::{Connection, Introduction, NodeError};
+use crate::{
+    domain::{NodeTrouble, TroubleKind},
+    ports::{Connection, Introduction, NodeError},
+};
 
 const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
 
@@ -32,19 +41,25 @@ const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
 pub(super) struct Link {
     http2: Http2,
     target: Arc<Target>,
+    credentials: Arc<Credentials>,
     introduction: Introduction,
     retired: AtomicBool,
+    permitted: AtomicBool,
 }
 
 impl Link {
     /// Connects, and lets the node introduce itself.
-    pub(super) async fn open(target: Arc<Target>, number: Connection) -> Result<Self, NodeError> {
-        let http2 = within(target.connect_timeout, connect(&target)).await??;
+    pub(super) async fn open(
+        target: Arc<Target>,
+        credentials: Arc<Credentials>,
+        number: Connection,
+    ) -> Result<Self, NodeError> {
+        let http2 = within(target.connect_timeout, connect(&target, &credentials)).await??;
         let mut node = LightningClient::with_origin(http2.clone(), target.origin.clone());
-        let ask = node.get_info(authorised(GetInfoRequest {}, &target.macaroon)?);
+        let ask = node.get_info(authorised(GetInfoRequest {}, &credentials.macaroon)?);
         let info = within(target.info_timeout, ask)
             .await?
-            .map_err(|status| answers::error(&status))?
+            .map_err(|status| answers::call_error(&status, "GetInfo"))?
             .into_inner();
         let introduction = answers::introduction(&info, target.network, number)?;
         tracing::debug!(
@@ -55,12 +70,39 @@ impl Link {
             synced_to_graph = info.synced_to_graph,
             "connected to lnd"
         );
-        Ok(Self { http2, target, introduction, retired: AtomicBool::new(false) })
+        Ok(Self {
+            http2,
+            target,
+            credentials,
+            introduction,
+            retired: AtomicBool::new(false),
+            permitted: AtomicBool::new(false),
+        })
     }
 
     /// Who is at the other end.
     pub(super) fn introduction(&self) -> &Introduction {
         &self.introduction
+    }
+
+    /// What authorises the calls that go over it.
+    pub(super) fn macaroon(&self) -> &Macaroon {
+        &self.credentials.macaroon
+    }
+
+    /// Whether all that paying needs was found to be permitted.
+    pub(super) fn is_permitted(&self) -> bool {
+        self.permitted.load(Ordering::Relaxed)
+    }
+
+    /// All that paying needs is permitted.
+    pub(super) fn permit(&self) {
+        self.permitted.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes no more calls. Open calls run on.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
     }
 
     /// Whether a call may still go over it.
@@ -97,12 +139,11 @@ impl Link {
     }
 
     /// Passes `error` on, and takes no more calls after one that casts doubt on the connection:
-    /// one that was idle when it was lost shows it by silence alone. Open calls run on.
+    /// one that was idle when it was lost shows it by silence alone. Or after one that refuses the
+    /// macaroon: the next is made with what stands in its file then. Open calls run on.
     pub(super) fn heed(&self, error: NodeError) -> NodeError {
         match &error {
-            NodeError::Unreachable(_) | NodeError::Timeout => {
-                self.retired.store(true, Ordering::Relaxed);
-            }
+            NodeError::Unreachable(_) | NodeError::Timeout | NodeError::Barred(_) => self.retire(),
             NodeError::WrongNetwork { .. }
             | NodeError::OtherNode { .. }
             | NodeError::OtherConnection
@@ -133,20 +174,49 @@ pub(super) async fn within<T>(
     timeout(limit, answer).await.map_err(|_| NodeError::Timeout)
 }
 
-async fn connect(target: &Target) -> Result<Http2, NodeError> {
-    let tls =
-        handshake(target).await.map_err(|error| NodeError::Unreachable(answers::chain(&error)))?;
+async fn connect(target: &Target, credentials: &Credentials) -> Result<Http2, NodeError> {
+    let barred = |kind| NodeError::Barred(NodeTrouble::with(kind, target.address()));
+    let lost = |error: &io::Error| NodeError::Unreachable(answers::chain(error));
+    let addresses = lookup_host((target.host.as_str(), target.port)).await;
+    let Ok(addresses) = addresses.map(Vec::from_iter) else {
+        return Err(barred(TroubleKind::UnknownHost));
+    };
+    let tcp = TcpStream::connect(&addresses[..]).await.map_err(|error| match error.kind() {
+        io::ErrorKind::ConnectionRefused => barred(TroubleKind::NobodyListens),
+        _ => lost(&error),
+    })?;
+    // A call is one small write; it must not wait for the last one's acknowledgement.
+    tcp.set_nodelay(true).map_err(|error| lost(&error))?;
+    let tls = TlsConnector::from(Arc::clone(&credentials.tls));
+    let tls = tls.connect(target.server_name.clone(), tcp).await;
+    let tls = tls.map_err(|error| match tls_trouble(&error) {
+        Some(kind) => {
+            tracing::debug!(error = answers::chain(&error), "no TLS connection to lnd");
+            barred(kind)
+        }
+        None => lost(&error),
+    })?;
     if tls.get_ref().1.alpn_protocol() != Some(tls::H2) {
-        return Err(NodeError::Unreachable("it does not speak HTTP/2".to_owned()));
+        return Err(barred(TroubleKind::NoTls));
     }
     Http2::open(tls, target.keep_alive)
         .await
         .map_err(|error| NodeError::Unreachable(answers::chain(&error)))
 }
 
-async fn handshake(target: &Target) -> std::io::Result<TlsStream<TcpStream>> {
-    let tcp = TcpStream::connect((target.host.as_str(), target.port)).await?;
-    // A call is one small write; it must not wait for the last one's acknowledgement.
-    tcp.set_nodelay(true)?;
-    TlsConnector::from(Arc::clone(&target.tls)).connect(target.server_name.clone(), tcp).await
+/// Why there is no TLS connection, where that says what to mend.
+fn tls_trouble(error: &io::Error) -> Option<TroubleKind> {
+    match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+        // The pin's own word.
+        rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure) => {
+            Some(TroubleKind::OtherCertificate)
+        }
+        rustls::Error::InvalidCertificate(_) => Some(TroubleKind::UntrustedCertificate),
+        rustls::Error::InvalidMessage(_)
+        | rustls::Error::NoApplicationProtocol
+        | rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
+            Some(TroubleKind::NoTls)
+        }
+        _ => None,
+    }
 }

@@ -10,7 +10,7 @@ use futures_util::{
     future::{BoxFuture, Shared},
 };
 
-use super::{connection::Link, options::Target};
+use super::{connection::Link, credentials::Keeper, options::Target};
 use crate::ports::{Connection, NodeError};
 
 type Opening = Shared<BoxFuture<'static, Result<Arc<Link>, Arc<NodeError>>>>;
@@ -18,14 +18,25 @@ type Opening = Shared<BoxFuture<'static, Result<Arc<Link>, Arc<NodeError>>>>;
 /// Makes connections, one at a time.
 pub(super) struct Connector {
     target: Arc<Target>,
+    keeper: Arc<Keeper>,
     opened: AtomicU64,
     /// The connection in use, or how it is being made; afterwards what came of that.
     latest: Mutex<Option<Opening>>,
 }
 
 impl Connector {
-    pub(super) fn new(target: Target) -> Self {
-        Self { target: Arc::new(target), opened: AtomicU64::new(0), latest: Mutex::new(None) }
+    pub(super) fn new(target: Target, keeper: Keeper) -> Self {
+        Self {
+            target: Arc::new(target),
+            keeper: Arc::new(keeper),
+            opened: AtomicU64::new(0),
+            latest: Mutex::new(None),
+        }
+    }
+
+    /// Reads the credentials again. Whether there are new ones, for the next connection.
+    pub(super) async fn refresh(&self) -> bool {
+        self.keeper.refresh().await
     }
 
     /// The connection in use. If there is none, one attempt is made, and all who wait share it: a
@@ -50,10 +61,12 @@ impl Connector {
     /// Goes on for as long as anybody waits for it; whoever comes next takes up what was left.
     fn open(&self) -> Opening {
         let number = Connection(self.opened.fetch_add(1, Ordering::Relaxed) + 1);
-        Link::open(Arc::clone(&self.target), number)
-            .map(|opened| opened.map(Arc::new).map_err(Arc::new))
-            .boxed()
-            .shared()
+        let (target, keeper) = (Arc::clone(&self.target), Arc::clone(&self.keeper));
+        let opening = async move {
+            keeper.refresh().await;
+            Link::open(target, keeper.latest(), number).await
+        };
+        opening.map(|opened| opened.map(Arc::new).map_err(Arc::new)).boxed().shared()
     }
 }
 
@@ -79,6 +92,7 @@ fn again(error: &NodeError) -> NodeError {
         NodeError::OtherConnection => NodeError::OtherConnection,
         NodeError::Refused(why) => NodeError::Refused(why.clone()),
         NodeError::NotPermitted(call) => NodeError::NotPermitted(call),
+        NodeError::Barred(trouble) => NodeError::Barred(trouble.clone()),
         NodeError::Garbled(why) => NodeError::Garbled(why.clone()),
     }
 }

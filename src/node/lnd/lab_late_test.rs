@@ -35,9 +35,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A connection to the payer whose frames leave one by one.
 async fn connect(lab: &Lab) -> SendRequest<Bytes> {
-    let target = lab.options().target().unwrap();
+    let options = lab.options();
+    let (target, credentials) = (options.target().unwrap(), options.credentials().unwrap());
     let tcp = TcpStream::connect((target.host.as_str(), target.port)).await.unwrap();
-    let tls = TlsConnector::from(target.tls).connect(target.server_name, tcp).await.unwrap();
+    let tls = TlsConnector::from(credentials.tls).connect(target.server_name, tcp).await.unwrap();
     let (requests, connection) = h2::client::handshake(tls).await.unwrap();
     tokio::spawn(async move { drop(connection.await) });
     requests.ready().await.unwrap()
@@ -109,7 +110,7 @@ async fn a_message_that_comes_late_is_paid_if_its_headers_came_in_time() {
     let paid = last(answer.into_body()).await;
     assert_eq!(paid.status(), PaymentStatus::Succeeded);
 
-    let node = LndNode::new(lab.options()).unwrap();
+    let node = LndNode::new(&lab.options(), None).unwrap();
     let found = node.look_up(order.payment_hash).await.unwrap().record.unwrap();
     assert!(matches!(found.state, RecordState::Succeeded { .. }));
     let late = found.created.since(deadline);

@@ -16,7 +16,8 @@ use serde_json::Value;
 use super::{LndNode, LndOptions, Macaroon};
 use crate::{
     domain::{
-        FailureReason, Millis, Msat, Network, NodeId, PaymentHash, Timestamp, payment::RecordState,
+        FailureReason, Millis, Msat, Network, NodeId, PaymentHash, Timestamp, TroubleKind,
+        payment::RecordState,
     },
     ports::{
         Connection, LightningNode, NodeError, PaymentsQuery, SendOrder, SendUpdate, WitnessKeys,
@@ -60,7 +61,7 @@ impl Lab {
         }
     }
 
-    fn lncli(&self, node: &str, args: &[&str]) -> Value {
+    pub(super) fn lncli(&self, node: &str, args: &[&str]) -> Value {
         let done = self.try_lncli(node, args);
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         serde_json::from_slice(&done.stdout).unwrap()
@@ -74,7 +75,7 @@ impl Lab {
         let baked = self.try_lncli("payer", &args);
         assert!(baked.status.success(), "{}", String::from_utf8_lossy(&baked.stderr));
         let macaroon = Macaroon::parse(&baked.stdout).unwrap();
-        LndNode::new(LndOptions { macaroon, ..self.options() }).unwrap()
+        LndNode::new(&LndOptions { macaroon, ..self.options() }, None).unwrap()
     }
 
     fn try_lncli(&self, node: &str, args: &[&str]) -> Output {
@@ -125,7 +126,7 @@ fn last(updates: &[SendUpdate]) -> RecordState {
 #[tokio::test]
 async fn an_invoice_is_paid_once_and_found_again() {
     let Some(lab) = Lab::open() else { return };
-    let node = LndNode::new(lab.options()).unwrap();
+    let node = LndNode::new(&lab.options(), None).unwrap();
     let order = lab.order("payee", 15_000);
 
     let began = now();
@@ -149,7 +150,7 @@ async fn an_invoice_is_paid_once_and_found_again() {
 #[tokio::test]
 async fn an_unknown_hash_is_not_found() {
     let Some(lab) = Lab::open() else { return };
-    let node = LndNode::new(lab.options()).unwrap();
+    let node = LndNode::new(&lab.options(), None).unwrap();
     let found = node.look_up(PaymentHash::from_bytes([9; 32])).await.unwrap();
     assert_eq!(found.record, None);
 }
@@ -157,7 +158,7 @@ async fn an_unknown_hash_is_not_found() {
 #[tokio::test]
 async fn a_late_send_is_refused_and_leaves_nothing() {
     let Some(lab) = Lab::open() else { return };
-    let node = LndNode::new(lab.options()).unwrap();
+    let node = LndNode::new(&lab.options(), None).unwrap();
     for life_ms in [-1, -1_000, i64::MIN / 4] {
         let order = lab.order("payee", life_ms);
         match &send(&node, &order).await[..] {
@@ -173,7 +174,7 @@ async fn a_late_send_is_refused_and_leaves_nothing() {
 #[tokio::test]
 async fn no_route_is_a_failure_and_can_be_tried_again() {
     let Some(lab) = Lab::open() else { return };
-    let node = LndNode::new(lab.options()).unwrap();
+    let node = LndNode::new(&lab.options(), None).unwrap();
     let order = lab.order("stranger", 15_000);
     for _ in 0..2 {
         let updates = send(&node, &order).await;
@@ -186,7 +187,7 @@ async fn no_route_is_a_failure_and_can_be_tried_again() {
 #[tokio::test]
 async fn a_payment_to_itself_is_refused_and_leaves_nothing() {
     let Some(lab) = Lab::open() else { return };
-    let node = LndNode::new(lab.options()).unwrap();
+    let node = LndNode::new(&lab.options(), None).unwrap();
     let order = lab.order("payer", 15_000);
     let updates = send(&node, &order).await;
     assert!(matches!(updates[..], [SendUpdate::Refused(NodeError::Refused(_))]));
@@ -196,7 +197,7 @@ async fn a_payment_to_itself_is_refused_and_leaves_nothing() {
 #[tokio::test]
 async fn a_held_payment_is_in_flight_until_the_payee_settles() {
     let Some(lab) = Lab::open() else { return };
-    let node = LndNode::new(lab.options()).unwrap();
+    let node = LndNode::new(&lab.options(), None).unwrap();
     let preimage = crate::domain::Preimage::from_bytes(
         Timestamp::as_ms(now()).to_be_bytes().repeat(4).try_into().unwrap(),
     );
@@ -247,20 +248,47 @@ async fn the_wrong_credentials_are_refused() {
     let Some(lab) = Lab::open() else { return };
     let mut options = lab.options();
     options.tls_cert_pem = Some(fs::read(lab.text("payee", "tls_cert")).unwrap());
-    let refused = LndNode::new(options).unwrap().introduce().await;
-    assert!(matches!(refused, Err(NodeError::Unreachable(_))), "{refused:?}");
+    let refused = LndNode::new(&options, None).unwrap().introduce().await;
+    let trouble = refused.unwrap_err().trouble();
+    assert_eq!(trouble.kind, TroubleKind::OtherCertificate);
 
     let mut options = lab.options();
     let strange = fs::read(lab.text("payee", "admin_macaroon")).unwrap();
     options.macaroon = Macaroon::parse(&strange).unwrap();
-    let refused = LndNode::new(options).unwrap().introduce().await;
-    eprintln!("{refused:?}");
-    assert!(matches!(refused, Err(NodeError::Refused(_))), "{refused:?}");
+    let refused = LndNode::new(&options, None).unwrap().introduce().await;
+    assert_eq!(refused.unwrap_err().trouble().kind, TroubleKind::MacaroonRefused);
 
     let mut options = lab.options();
     options.network = Network::Bitcoin;
-    let refused = LndNode::new(options).unwrap().introduce().await;
+    let refused = LndNode::new(&options, None).unwrap().introduce().await;
     assert!(matches!(refused, Err(NodeError::WrongNetwork { .. })), "{refused:?}");
+}
+
+/// What a macaroon lacks is found out by calls that lnd refuses by itself where they are permitted.
+#[tokio::test]
+async fn permissions_are_tried_without_a_payment() {
+    let Some(lab) = Lab::open() else { return };
+    let needed = ["lnrpc.Lightning/GetInfo", "lnrpc.Lightning/ListChannels"];
+    let [send, track] = ["routerrpc.Router/SendPaymentV2", "routerrpc.Router/TrackPaymentV2"];
+    let lacking = |more: &[&str]| lab.permitted(&[&needed, more].concat());
+    let refused = lacking(&[track]).try_permissions().await;
+    assert!(matches!(refused, Err(NodeError::NotPermitted("SendPaymentV2"))), "{refused:?}");
+    let refused = lacking(&[send]).try_permissions().await;
+    assert!(matches!(refused, Err(NodeError::NotPermitted("TrackPaymentV2"))), "{refused:?}");
+    let blind = lab.permitted(&["lnrpc.Lightning/GetInfo"]).health().await;
+    assert!(matches!(blind, Err(NodeError::NotPermitted("ListChannels"))), "{blind:?}");
+
+    let node = lacking(&[send, track]);
+    node.try_permissions().await.unwrap();
+    node.try_permissions().await.unwrap();
+    // lnd's default is 2016.
+    let above = LndOptions { cltv_limit: 2_017, ..lab.options() };
+    let refused = LndNode::new(&above, None).unwrap().try_permissions().await.unwrap_err();
+    assert_eq!(refused.trouble(), TroubleKind::CltvLimit.into());
+    // A payment to nobody, with the hash of nothing, would be listed.
+    let listed = lab.lncli("payer", &["listpayments", "--include_incomplete"]);
+    let listed = listed["payments"].as_array().unwrap();
+    assert!(listed.iter().all(|payment| payment["payment_request"] != ""), "{listed:?}");
 }
 
 /// What can be sent is lnd's own measure: one satoshi more and it finds no route.
@@ -296,7 +324,7 @@ async fn payments_are_listed_where_the_macaroon_permits_it() {
     let began = now();
     let paid = lab.order("payee", 15_000);
     let unroutable = lab.order("stranger", 15_000);
-    let node = LndNode::new(lab.options()).unwrap();
+    let node = LndNode::new(&lab.options(), None).unwrap();
     send(&node, &paid).await;
     send(&node, &unroutable).await;
     let done = now();
@@ -340,7 +368,7 @@ async fn payments_are_listed_where_the_macaroon_permits_it() {
 #[tokio::test]
 async fn a_write_witness_is_stored_and_fails() {
     let Some(lab) = Lab::open() else { return };
-    let node = LndNode::new(lab.options()).unwrap();
+    let node = LndNode::new(&lab.options(), None).unwrap();
     let id = node.introduce().await.unwrap().id;
     let mut keys = [[0; 32]; 2];
     keys.iter_mut().for_each(|key| getrandom::fill(key).unwrap());

@@ -12,6 +12,7 @@ mod answers;
 mod calls;
 mod connection;
 mod connector;
+mod credentials;
 mod gather;
 mod health;
 mod htlcs;
@@ -24,6 +25,8 @@ mod sends;
 mod tls;
 
 #[cfg(test)]
+mod lab_invoice_test;
+#[cfg(test)]
 mod lab_late_test;
 #[cfg(test)]
 mod lab_test;
@@ -35,6 +38,7 @@ use async_trait::async_trait;
 use self::{
     connection::{Link, authorised, within},
     connector::Connector,
+    credentials::Keeper,
     options::PaymentTerms,
     proto::{
         lnrpc::{GetInfoRequest, ListChannelsRequest, Payment, PendingChannelsRequest},
@@ -42,11 +46,12 @@ use self::{
     },
 };
 pub use self::{
+    credentials::CredentialFiles,
     macaroon::{InvalidMacaroon, Macaroon},
     options::{InvalidLndOption, LndOptions},
 };
 use crate::{
-    domain::{NodeId, PaymentHash, Timestamp},
+    domain::{NodeId, PaymentHash, Timestamp, TroubleKind},
     ports::{
         Connection, Introduction, LightningNode, LookUp, NodeError, NodeHealth, NodeTraits,
         PaymentsPage, PaymentsQuery, SendOrder, SendStream, WitnessOrder,
@@ -56,22 +61,30 @@ use crate::{
 /// What a write witness asks for, in vain: a satoshi.
 const WITNESS_MSAT: i64 = 1000;
 
+/// How lnd says that a payment may lock money for longer than its `max-cltv-expiry`.
+const ABOVE_ITS_LIMIT: &str = "total time lock of ";
+/// The hash of no payment.
+const NO_PAYMENT: PaymentHash = PaymentHash::from_bytes(*b"withdrawd asks if it may look up");
+
 /// An lnd.
 pub struct LndNode {
     connector: Connector,
-    macaroon: Macaroon,
     terms: PaymentTerms,
     call_timeout: Duration,
 }
 
 impl LndNode {
-    /// Checks the options. Connects to nothing yet.
-    pub fn new(options: LndOptions) -> Result<Self, InvalidLndOption> {
+    /// Checks the options. Connects to nothing yet. With `files` the credentials are read again when
+    /// lnd does not take them any more.
+    pub fn new(
+        options: &LndOptions,
+        files: Option<CredentialFiles>,
+    ) -> Result<Self, InvalidLndOption> {
+        let keeper = Keeper::new(options.credentials()?, files);
         Ok(Self {
-            connector: Connector::new(options.target()?),
+            connector: Connector::new(options.target()?, keeper),
             terms: options.payment_terms()?,
             call_timeout: options.call_timeout,
-            macaroon: options.macaroon,
         })
     }
 
@@ -81,7 +94,7 @@ impl LndNode {
             payment_hash: hash.as_bytes().to_vec(),
             no_inflight_updates: false,
         };
-        let request = authorised(request, &self.macaroon)?;
+        let request = authorised(request, link.macaroon())?;
         let first = within(self.call_timeout, self.track(link, request))
             .await
             .map_err(|error| link.heed(error))?;
@@ -117,6 +130,40 @@ impl LndNode {
             .map_err(|status| link.heed(answers::call_error(&status, name)))
     }
 
+    /// What is not permitted, and has to be, may be permitted by a newer macaroon.
+    async fn needed<T>(&self, link: &Link, answer: Result<T, NodeError>) -> Result<T, NodeError> {
+        if matches!(answer, Err(NodeError::NotPermitted(_))) && self.connector.refresh().await {
+            link.retire();
+        }
+        answer
+    }
+
+    /// Asks lnd to pay nothing to nobody, on the terms of all payments: it checks the macaroon first, then
+    /// the terms, and then refuses before it stores anything (v0.21: "invalid vertex length of 0, want
+    /// 33").
+    async fn try_to_send(&self, link: &Link) -> Result<(), NodeError> {
+        let nothing = SendPaymentRequest {
+            cltv_limit: self.terms.cltv_limit,
+            ..SendPaymentRequest::default()
+        };
+        let ask = authorised(nothing, link.macaroon())?;
+        let mut router = link.router();
+        let refused = async {
+            match router.send_payment_v2(ask).await {
+                Err(status) => Some(status),
+                Ok(messages) => messages.into_inner().message().await.err(),
+            }
+        };
+        let refused = within(self.call_timeout, refused).await.map_err(|error| link.heed(error))?;
+        match refused.map(|status| answers::call_error(&status, "SendPaymentV2")) {
+            Some(NodeError::Refused(why)) if why.contains(ABOVE_ITS_LIMIT) => {
+                Err(NodeError::Barred(TroubleKind::CltvLimit.into()))
+            }
+            None | Some(NodeError::Refused(_)) => Ok(()),
+            Some(error) => Err(link.heed(error)),
+        }
+    }
+
     /// The connection to ask for a payment on: to this node, and on this connection if it matters.
     async fn link_to(
         &self,
@@ -142,7 +189,7 @@ impl LndNode {
         send_deadline: Timestamp,
     ) -> Result<SendStream, NodeError> {
         let link = self.link_to(node, connection).await?;
-        let request = authorised(request, &self.macaroon.until(send_deadline))?;
+        let request = authorised(request, &link.macaroon().until(send_deadline))?;
         Ok(sends::stream(link, request, self.call_timeout))
     }
 
@@ -190,11 +237,26 @@ impl LightningNode for LndNode {
     async fn health(&self) -> Result<NodeHealth, NodeError> {
         let link = self.connector.link().await?;
         let mut node = link.lightning();
-        let ask = authorised(GetInfoRequest {}, &self.macaroon)?;
+        let ask = authorised(GetInfoRequest {}, link.macaroon())?;
         let info = self.answer(&link, "GetInfo", node.get_info(ask)).await?;
-        let ask = authorised(ListChannelsRequest { active_only: true }, &self.macaroon)?;
-        let channels = self.answer(&link, "ListChannels", node.list_channels(ask)).await?.channels;
+        let ask = authorised(ListChannelsRequest { active_only: true }, link.macaroon())?;
+        let listed = self.answer(&link, "ListChannels", node.list_channels(ask)).await;
+        let channels = self.needed(&link, listed).await?.channels;
         Ok(health::of(link.introduced_again(&info)?, info.synced_to_chain, &channels))
+    }
+
+    async fn try_permissions(&self) -> Result<(), NodeError> {
+        let link = self.connector.link().await?;
+        // A macaroon permits what it did when it was baked.
+        if link.is_permitted() {
+            return Ok(());
+        }
+        let tried = self.try_to_send(&link).await;
+        self.needed(&link, tried).await?;
+        let tried = self.known(&link, NO_PAYMENT).await;
+        self.needed(&link, tried).await?;
+        link.permit();
+        Ok(())
     }
 
     async fn has_htlc(&self, hash: PaymentHash) -> Result<bool, NodeError> {
@@ -203,9 +265,9 @@ impl LightningNode for LndNode {
         // In this order: what is tried meanwhile shows in a channel, and no channel is missed that
         // begins to close meanwhile.
         let payment = self.known(&link, hash).await?;
-        let ask = authorised(ListChannelsRequest { active_only: false }, &self.macaroon)?;
+        let ask = authorised(ListChannelsRequest { active_only: false }, link.macaroon())?;
         let channels = self.answer(&link, "ListChannels", node.list_channels(ask)).await?.channels;
-        let ask = authorised(PendingChannelsRequest {}, &self.macaroon)?;
+        let ask = authorised(PendingChannelsRequest {}, link.macaroon())?;
         let pending = self.answer(&link, "PendingChannels", node.pending_channels(ask)).await?;
         Ok(htlcs::may_be_out(hash, payment.as_ref(), &channels, &pending))
     }
@@ -219,7 +281,7 @@ impl LightningNode for LndNode {
             if query.created_from > query.created_to {
                 break Vec::new();
             }
-            let ask = authorised(listing::request(&query, after_index), &self.macaroon)?;
+            let ask = authorised(listing::request(&query, after_index), link.macaroon())?;
             let listed =
                 self.answer(&link, "ListPayments", node.list_payments(ask)).await?.payments;
             let Some(last) = listed.last() else { break Vec::new() };

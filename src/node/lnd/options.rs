@@ -1,11 +1,11 @@
 //! What the lnd backend is told, and what is checked of it before anything is opened.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use http::{Uri, uri::Scheme};
-use rustls::{ClientConfig, pki_types::ServerName};
+use rustls::pki_types::ServerName;
 
-use super::{macaroon::Macaroon, tls};
+use super::{credentials::Credentials, macaroon::Macaroon};
 use crate::domain::Network;
 
 /// Where lnd listens unless told otherwise.
@@ -60,8 +60,6 @@ pub(super) struct Target {
     /// What requests are addressed to.
     pub(super) origin: Uri,
     pub(super) server_name: ServerName<'static>,
-    pub(super) tls: Arc<ClientConfig>,
-    pub(super) macaroon: Macaroon,
     pub(super) network: Network,
     pub(super) connect_timeout: Duration,
     pub(super) info_timeout: Duration,
@@ -83,6 +81,13 @@ pub(super) struct PaymentTerms {
     pub(super) max_parts: u32,
 }
 
+impl Target {
+    /// For people.
+    pub(super) fn address(&self) -> String {
+        self.origin.authority().map(ToString::to_string).unwrap_or_default()
+    }
+}
+
 impl LndOptions {
     pub(super) fn target(&self) -> Result<Target, InvalidLndOption> {
         let timeouts = [
@@ -99,8 +104,6 @@ impl LndOptions {
         if self.keep_alive_interval < LEAST_KEEP_ALIVE {
             return Err(invalid("keep_alive_interval", "must be at least 6 seconds"));
         }
-        let tls = tls::client_config(self.tls_cert_pem.as_deref())
-            .map_err(|fault| invalid("tls_cert_pem", fault))?;
         let (host, port) = address(&self.endpoint).map_err(|fault| invalid("endpoint", fault))?;
         let server_name = ServerName::try_from(host.clone())
             .map_err(|_| invalid("endpoint", "the host is neither a name nor an address"))?;
@@ -110,8 +113,6 @@ impl LndOptions {
             port,
             origin,
             server_name,
-            tls: Arc::new(tls),
-            macaroon: self.macaroon.clone(),
             network: self.network,
             connect_timeout: self.connect_timeout,
             info_timeout: self.info_timeout,
@@ -120,6 +121,11 @@ impl LndOptions {
                 timeout: self.keep_alive_timeout,
             },
         })
+    }
+
+    pub(super) fn credentials(&self) -> Result<Credentials, InvalidLndOption> {
+        Credentials::new(self.macaroon.clone(), self.tls_cert_pem.clone())
+            .map_err(|fault| invalid("tls_cert_pem", fault))
     }
 
     pub(super) fn payment_terms(&self) -> Result<PaymentTerms, InvalidLndOption> {
@@ -244,9 +250,11 @@ mod tests {
         for (option, spoil) in cases {
             let mut options = options();
             spoil(&mut options);
-            let fault =
-                options.target().map(|_| ()).and_then(|()| options.payment_terms().map(|_| ()));
-            assert_eq!(fault.map_err(|fault| fault.option), Err(option));
+            let fault = options
+                .target()
+                .and_then(|_| options.credentials())
+                .and_then(|_| options.payment_terms());
+            assert_eq!(fault.err().map(|fault| fault.option), Some(option));
         }
     }
 }

@@ -65,7 +65,7 @@ impl SimulatedNode {
         let Ok(parsed) = invoice::parse(&order.invoice) else {
             return RecordState::Failed(FailureReason::NodeError);
         };
-        let preimage = preimage_of(&parsed.payment_secret().0);
+        let preimage = preimage_of(&parsed.payment_secret.unwrap_or_default());
         if invoice::expires_at(&parsed) <= now {
             RecordState::Failed(FailureReason::IncorrectPaymentDetails)
         } else if preimage.hash() != order.payment_hash {

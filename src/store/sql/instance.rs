@@ -10,7 +10,7 @@ use super::{
     text, uuid,
 };
 use crate::{
-    domain::{Claim, Halt, Heartbeat, Millis, PaymentId, Standing, Timestamp, Turn},
+    domain::{Claim, Halt, Heartbeat, Millis, NodeTrouble, PaymentId, Standing, Timestamp, Turn},
     ports::{Instance, StoreError},
     store::driver::{Driver, Fault, Sql, Tx, Value},
 };
@@ -33,6 +33,21 @@ impl<D: Driver> Instance for SqlStore<D> {
 
     async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError> {
         retrying(|| self.write(statements::BEAT, beaten(beat))).await.map(drop)
+    }
+
+    async fn report_trouble(
+        &self,
+        trouble: Option<&NodeTrouble>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (statement, values) = match trouble {
+            None => (statements::NO_TROUBLE, Vec::new()),
+            Some(NodeTrouble { kind, subject }) => {
+                let values = vec![text(kind.name()), text(subject), int(at.as_ms())];
+                (statements::TROUBLE, values)
+            }
+        };
+        retrying(|| self.write(statement, values.clone())).await.map(drop)
     }
 
     async fn turn(&self, turn: &Turn) -> Result<bool, StoreError> {

@@ -39,7 +39,7 @@ impl Deal {
     pub fn new() -> Self {
         let made_at = TestClock::new().now();
         let invoice = Wanted::new(SAT.unsigned_abs() * 1_000, made_at).build();
-        let preimage = preimage_of(&invoice::parse(&invoice).unwrap().payment_secret().0);
+        let preimage = preimage_of(&invoice::parse(&invoice).unwrap().payment_secret.unwrap());
         Self { invoice, preimage, made_at }
     }
 

@@ -22,12 +22,12 @@ use withdrawd::{
 pub use self::act::{Act, end, not_found, refuse, reply, say, say_half};
 use self::proto::{
     lnrpc::{Chain, Channel, GetInfoResponse, ListPaymentsRequest, ListPaymentsResponse, Payment},
-    routerrpc::SendPaymentRequest,
+    routerrpc::{SendPaymentRequest, TrackPaymentRequest},
 };
 
 pub const NODE: &str = "02aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 pub const OTHER_NODE: &str = "03bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
-const MACAROON: &[u8] =
+pub const MACAROON: &[u8] =
     b"0202026964000006200000000000000000000000000000000000000000000000000000000000000000";
 
 /// One call that reached it.
@@ -38,6 +38,16 @@ pub struct Call {
     pub macaroon: String,
     pub send: Option<SendPaymentRequest>,
     pub list: Option<ListPaymentsRequest>,
+    pub look_up: Option<TrackPaymentRequest>,
+}
+
+impl Call {
+    /// Whether it asks to pay nothing, or about no payment, to see if that is permitted.
+    fn is_probe(&self) -> bool {
+        let no_payment = b"withdrawd asks if it may look up";
+        self.send.as_ref().is_some_and(|send| send.payment_request.is_empty())
+            || self.look_up.as_ref().is_some_and(|ask| ask.payment_hash == no_payment)
+    }
 }
 
 /// It runs for as long as the test's runtime.
@@ -52,6 +62,7 @@ pub struct ScriptedLnd {
 struct Script {
     info: Mutex<GetInfoResponse>,
     refuses_info: Mutex<Option<(Code, &'static str)>>,
+    refuses_sends: Mutex<Option<(Code, &'static str)>>,
     channels: Mutex<Vec<Channel>>,
     pages: Mutex<VecDeque<Vec<Act>>>,
     sends: Mutex<VecDeque<Vec<Act>>>,
@@ -88,6 +99,11 @@ impl ScriptedLnd {
     /// Introduces itself no more.
     pub fn refuse_info(&self, code: Code, text: &'static str) {
         *self.script.refuses_info.lock().unwrap() = Some((code, text));
+    }
+
+    /// Refuses all sends, those that ask for nothing included; or none any more.
+    pub fn refuse_sends(&self, refusal: Option<(Code, &'static str)>) {
+        *self.script.refuses_sends.lock().unwrap() = refusal;
     }
 
     /// Introduces itself again.
@@ -163,7 +179,7 @@ impl ScriptedLnd {
     }
 
     pub fn client(&self) -> LndNode {
-        LndNode::new(self.options()).unwrap()
+        LndNode::new(&self.options(), None).unwrap()
     }
 }
 

@@ -25,7 +25,7 @@ use super::{
             ListChannelsRequest, ListChannelsResponse, ListPaymentsRequest, Payment,
             PaymentFailureReason, payment::PaymentStatus,
         },
-        routerrpc::SendPaymentRequest,
+        routerrpc::{SendPaymentRequest, TrackPaymentRequest},
     },
     refuse, reply,
 };
@@ -114,14 +114,16 @@ async fn attend(
     let mut call = Call { connection, method, macaroon, ..Call::default() };
     match call.method.as_str() {
         "SendPaymentV2" => call.send = Some(SendPaymentRequest::decode(message).unwrap()),
+        "TrackPaymentV2" => call.look_up = Some(TrackPaymentRequest::decode(message).unwrap()),
         "ListPayments" => call.list = Some(ListPaymentsRequest::decode(message).unwrap()),
         "ListChannels" => assert!(ListChannelsRequest::decode(message).unwrap().active_only),
         _ => {}
     }
     let acts = match &call.send {
-        Some(send) if send.payment_request.is_empty() => script.witness(send),
+        Some(send) if !send.dest.is_empty() => script.witness(send),
         _ => script.answer(&call),
     };
+    // Neither a probe of the permissions nor a write witness pays anything.
     let payment = call.send.clone().filter(|send| !send.payment_request.is_empty());
     script.sent.lock().unwrap().extend(payment);
     script.calls.lock().unwrap().push(call);
@@ -163,7 +165,12 @@ impl Script {
                 reply(&ListChannelsResponse { channels: self.channels.lock().unwrap().clone() })
             }
             "ListPayments" => next(&mut self.pages.lock().unwrap()).expect("no page to list"),
+            "SendPaymentV2" if call.is_probe() => match *self.refuses_sends.lock().unwrap() {
+                Some((code, text)) => refuse(code, text),
+                None => refuse(Code::Unknown, "invalid vertex length of 0, want 33"),
+            },
             "SendPaymentV2" => next(&mut self.sends.lock().unwrap()).expect("no answer to a send"),
+            "TrackPaymentV2" if call.is_probe() => not_found(),
             "TrackPaymentV2" => {
                 let sends = self.sent.lock().unwrap().len();
                 let mut look_ups = self.look_ups.lock().unwrap();

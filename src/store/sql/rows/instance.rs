@@ -2,7 +2,10 @@
 
 use super::{Parsed, Reader, known};
 use crate::{
-    domain::{Act, FenceReason, Halt, Heartbeat, Msat, NodeId, PaymentId, Standing, Timestamp},
+    domain::{
+        Act, FenceReason, Halt, Heartbeat, Msat, NodeId, NodeTrouble, PaymentId, Standing,
+        Timestamp, TroubleKind,
+    },
     store::driver::Cells,
 };
 
@@ -24,6 +27,10 @@ pub fn standing<R: Cells>(row: Option<&R>, spent: Option<&R>, verified: bool) ->
         (Some(node), Some(at)) => Some(heartbeat(&row, node.clone(), at)?),
         (None, _) | (_, None) => None,
     };
+    let trouble = match row.opt_named("trouble", TroubleKind::parse)? {
+        None => None,
+        Some(kind) => Some(NodeTrouble { kind, subject: row.text("trouble_subject")? }),
+    };
     let unseen = row.int("not_out_msat")?.saturating_add(row.int("just_out_msat")?);
     Ok(Standing {
         paused,
@@ -31,6 +38,7 @@ pub fn standing<R: Cells>(row: Option<&R>, spent: Option<&R>, verified: bool) ->
         verified,
         node,
         heartbeat,
+        trouble,
         unseen: Msat::new(unseen).unwrap_or(Msat::MAX),
         in_flight: row.int("in_flight")?,
         spent_24h: self::spent(spent)?,

@@ -13,6 +13,8 @@ pub const STANDING: Sql = sql(
      select i.paused_at_ms, i.paused_by, i.pause_reason, i.fenced_at_ms, i.fence_reason,
             n.node_id, n.alias, n.network, n.heartbeat_at_ms, n.synced, n.remembers, n.answers_sends,
             n.can_send_msat, n.active_channels, n.busiest_channel_htlcs,
+            (select t.kind from node_trouble t) as trouble,
+            (select t.subject from node_trouble t) as trouble_subject,
             cast((select coalesce(sum(p.amount_msat + p.fee_limit_msat), 0) from payments p
                    where p.state in ('RESERVED', 'SENDING')) as bigint) as not_out_msat,
             cast((select coalesce(sum(p.amount_msat + p.fee_limit_msat), 0) from payments p
@@ -39,6 +41,18 @@ pub const BEAT: Sql = sql(
                       answers_sends = $5, can_send_msat = $6, active_channels = $7,
                       busiest_channel_htlcs = $8
       where node_id = $9 and is_current",
+);
+
+pub const TROUBLE: Sql = sql(
+    "write what keeps the node from us",
+    "-- node.trouble
+     insert into node_trouble (only_row, kind, subject, at_ms) values (true, $1, $2, $3)
+     on conflict (only_row) do update set kind = $1, subject = $2, at_ms = $3",
+);
+
+pub const NO_TROUBLE: Sql = sql(
+    "write that nothing keeps the node from us",
+    "-- node.no_trouble\ndelete from node_trouble",
 );
 
 pub const PAUSE: Sql = sql(

@@ -1,0 +1,140 @@
+//! The tagged fields.
+
+use bitcoin::secp256k1::PublicKey;
+
+use super::{BlindedPath, Features, Malformed, letters};
+
+const HASH: u8 = 1;
+const ROUTE: u8 = 3;
+const FEATURES: u8 = 5;
+const EXPIRY: u8 = 6;
+const FALLBACK: u8 = 9;
+const DESCRIPTION: u8 = 13;
+const SECRET: u8 = 16;
+const PAYEE: u8 = 19;
+const BLINDED_PATH: u8 = 20;
+const DESCRIPTION_HASH: u8 = 23;
+const FINAL_CLTV: u8 = 24;
+const METADATA: u8 = 27;
+
+/// Letters of 32 bytes, and of a public key.
+const HASH_LETTERS: usize = 52;
+const KEY_LETTERS: usize = 53;
+/// Bytes of a hop in a private route.
+const HOP_BYTES: usize = 51;
+
+/// What the fields of an invoice say.
+#[derive(Default)]
+pub(super) struct Fields {
+    pub payment_hash: Option<[u8; 32]>,
+    pub payment_secret: Option<[u8; 32]>,
+    pub description: Option<String>,
+    pub payee: Option<PublicKey>,
+    pub expiry_s: Option<u64>,
+    pub final_cltv: Option<u64>,
+    pub features: Option<Features>,
+    pub hints: usize,
+    pub paths: Vec<BlindedPath>,
+}
+
+impl Fields {
+    pub fn read(mut letters: &[u8]) -> Result<Self, Malformed> {
+        let mut fields = Self::default();
+        while let [tag, high, low, rest @ ..] = letters {
+            let length = usize::from(*high) << 5 | usize::from(*low);
+            let (content, rest) =
+                rest.split_at_checked(length).ok_or(Malformed("the length of a field"))?;
+            fields.add(*tag, content)?;
+            letters = rest;
+        }
+        if letters.is_empty() { Ok(fields) } else { Err(Malformed("the end of its fields")) }
+    }
+
+    fn add(&mut self, tag: u8, content: &[u8]) -> Result<(), Malformed> {
+        match tag {
+            HASH if content.len() == HASH_LETTERS => {
+                once(&mut self.payment_hash, bytes32(content)?)
+            }
+            SECRET if content.len() == HASH_LETTERS => {
+                once(&mut self.payment_secret, bytes32(content)?)
+            }
+            DESCRIPTION => {
+                let text = String::from_utf8(letters::bytes(content)?);
+                once(&mut self.description, text.map_err(|_| Malformed("its description"))?)
+            }
+            // The text it is of is not known.
+            DESCRIPTION_HASH if content.len() == HASH_LETTERS => {
+                bytes32(content)?;
+                once(&mut self.description, String::new())
+            }
+            PAYEE if content.len() == KEY_LETTERS => {
+                first(&mut self.payee, || key(&letters::bytes(content)?))
+            }
+            EXPIRY => first(&mut self.expiry_s, || letters::number(content)),
+            FINAL_CLTV => first(&mut self.final_cltv, || letters::number(content)),
+            FEATURES => first(&mut self.features, || Ok(Features::read(content, 5))),
+            ROUTE => {
+                self.hints += 1;
+                check_route(&letters::bytes(content)?)
+            }
+            BLINDED_PATH => {
+                self.paths.push(BlindedPath::read(&letters::bytes(content)?)?);
+                Ok(())
+            }
+            FALLBACK => check_fallback(content),
+            METADATA => letters::bytes(content).map(drop),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn once<T>(field: &mut Option<T>, value: T) -> Result<(), Malformed> {
+    match field.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Malformed("a field that is there twice")),
+    }
+}
+
+/// lnd does not even look at a second one; here it must be one.
+fn first<T>(
+    field: &mut Option<T>,
+    read: impl FnOnce() -> Result<T, Malformed>,
+) -> Result<(), Malformed> {
+    let value = read()?;
+    field.get_or_insert(value);
+    Ok(())
+}
+
+fn bytes32(letters: &[u8]) -> Result<[u8; 32], Malformed> {
+    letters::bytes(letters)?.try_into().map_err(|_| Malformed("a hash"))
+}
+
+fn key(bytes: &[u8]) -> Result<PublicKey, Malformed> {
+    PublicKey::from_slice(bytes).map_err(|_| Malformed("a public key"))
+}
+
+fn check_route(bytes: &[u8]) -> Result<(), Malformed> {
+    let hops = bytes.chunks_exact(HOP_BYTES);
+    if bytes.is_empty() || !hops.remainder().is_empty() {
+        return Err(Malformed("a route hint"));
+    }
+    hops.into_iter().try_for_each(|hop| key(&hop[..33]).map(drop))
+}
+
+/// An address on the chain, which is never paid; lnd refuses one that it does not know the length of.
+fn check_fallback(content: &[u8]) -> Result<(), Malformed> {
+    const FAULT: Malformed = Malformed("its fallback address");
+
+    let [version, program @ ..] = content else { return Err(FAULT) };
+    if program.is_empty() {
+        return Err(FAULT);
+    }
+    let fits: &[usize] = match version {
+        0 => &[20, 32],
+        1 => &[32],
+        17 | 18 => &[20],
+        _ => return Ok(()),
+    };
+    let length = letters::bytes(program)?.len();
+    if fits.contains(&length) { Ok(()) } else { Err(FAULT) }
+}

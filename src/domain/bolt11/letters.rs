@@ -1,0 +1,50 @@
+//! bech32's letters of five bits.
+
+use super::Malformed;
+
+/// More letters than this are no number, whatever they hold: lnd counts them.
+const MAX_NUMBER_LETTERS: usize = 13;
+
+/// A number, most significant letter first.
+pub(super) fn number(letters: &[u8]) -> Result<u64, Malformed> {
+    if letters.len() > MAX_NUMBER_LETTERS {
+        return Err(Malformed("a number"));
+    }
+    // In more bits than a number may have.
+    let number = letters.iter().fold(0_u128, |number, letter| number << 5 | u128::from(*letter));
+    u64::try_from(number).map_err(|_| Malformed("a number"))
+}
+
+/// Bytes that the letters hold without a rest: less than a letter is left, and it is zero.
+pub(super) fn bytes(letters: &[u8]) -> Result<Vec<u8>, Malformed> {
+    let rest_bits = letters.len() * 5 % 8;
+    let rest = letters.last().map_or(0, |last| last & ((1 << rest_bits.min(5)) - 1));
+    if rest_bits > 4 || rest != 0 {
+        return Err(Malformed("the padding of a field"));
+    }
+    let mut bytes = bytes_padded(letters);
+    bytes.truncate(letters.len() * 5 / 8);
+    Ok(bytes)
+}
+
+/// Bytes that hold all of the letters, with zeros behind them.
+pub(super) fn bytes_padded(letters: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(letters.len() * 5 / 8 + 1);
+    let (mut held, mut bits) = (0_u32, 0);
+    for letter in letters {
+        held = held << 5 | u32::from(*letter);
+        bits += 5;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push(low_byte(held >> bits));
+        }
+    }
+    if bits > 0 {
+        bytes.push(low_byte(held << (8 - bits)));
+    }
+    bytes
+}
+
+const fn low_byte(number: u32) -> u8 {
+    number.to_le_bytes()[0]
+}

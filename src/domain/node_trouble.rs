@@ -1,0 +1,206 @@
+//! What keeps the node's word from us, in sentences for operators. No text of the node's or of a library's
+//! is among them: what stands here is stored, and leaves the process.
+
+use std::fmt;
+
+/// What is wrong between us and the node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum TroubleKind {
+    /// The name in `lnd.endpoint` leads nowhere.
+    UnknownHost,
+    /// The connection is refused.
+    NobodyListens,
+    /// What listens does not speak TLS with HTTP/2.
+    NoTls,
+    /// The connection fails otherwise, or was lost.
+    Unreachable,
+    /// No answer in time.
+    Silent,
+    /// The node shows another certificate than the one that was configured.
+    OtherCertificate,
+    /// No certificate was configured, and the node's is not one that a public authority has signed.
+    UntrustedCertificate,
+    /// The macaroon is another node's, its root key was deleted, or one of its caveats does not hold.
+    MacaroonRefused,
+    /// The macaroon has a time limit, which is over.
+    MacaroonExpired,
+    /// The macaroon does not permit a call that paying needs.
+    NotPermitted,
+    /// The node takes no payment on our terms: `payments.cltv_limit` is above its own.
+    CltvLimit,
+    /// The node's wallet waits for its password.
+    WalletLocked,
+    /// The node is not done with its start.
+    Starting,
+    /// The node is on another network.
+    OtherNetwork,
+    /// Another node answers than the one that pays.
+    OtherNode,
+    /// The node answers with errors.
+    Failing,
+    /// The node's answers are not understood.
+    Garbled,
+}
+
+impl TroubleKind {
+    /// All of them.
+    pub const ALL: [Self; 17] = [
+        Self::UnknownHost,
+        Self::NobodyListens,
+        Self::NoTls,
+        Self::Unreachable,
+        Self::Silent,
+        Self::OtherCertificate,
+        Self::UntrustedCertificate,
+        Self::MacaroonRefused,
+        Self::MacaroonExpired,
+        Self::NotPermitted,
+        Self::CltvLimit,
+        Self::WalletLocked,
+        Self::Starting,
+        Self::OtherNetwork,
+        Self::OtherNode,
+        Self::Failing,
+        Self::Garbled,
+    ];
+
+    /// The name that SQL and logs use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::UnknownHost => "UNKNOWN_HOST",
+            Self::NobodyListens => "NOBODY_LISTENS",
+            Self::NoTls => "NO_TLS",
+            Self::Unreachable => "UNREACHABLE",
+            Self::Silent => "SILENT",
+            Self::OtherCertificate => "OTHER_CERTIFICATE",
+            Self::UntrustedCertificate => "UNTRUSTED_CERTIFICATE",
+            Self::MacaroonRefused => "MACAROON_REFUSED",
+            Self::MacaroonExpired => "MACAROON_EXPIRED",
+            Self::NotPermitted => "NOT_PERMITTED",
+            Self::CltvLimit => "CLTV_LIMIT",
+            Self::WalletLocked => "WALLET_LOCKED",
+            Self::Starting => "STARTING",
+            Self::OtherNetwork => "OTHER_NETWORK",
+            Self::OtherNode => "OTHER_NODE",
+            Self::Failing => "FAILING",
+            Self::Garbled => "GARBLED",
+        }
+    }
+
+    /// Reads a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// The node is there, and refuses us: it goes on until somebody mends our credentials, or unlocks it.
+    /// No invoice is to blame, and none would be paid.
+    pub const fn is_about_us(self) -> bool {
+        match self {
+            Self::OtherCertificate
+            | Self::UntrustedCertificate
+            | Self::MacaroonRefused
+            | Self::MacaroonExpired
+            | Self::NotPermitted
+            | Self::CltvLimit
+            | Self::WalletLocked => true,
+            Self::UnknownHost
+            | Self::NobodyListens
+            | Self::NoTls
+            | Self::Unreachable
+            | Self::Silent
+            | Self::Starting
+            | Self::OtherNetwork
+            | Self::OtherNode
+            | Self::Failing
+            | Self::Garbled => false,
+        }
+    }
+}
+
+/// What is wrong, and with what.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NodeTrouble {
+    /// What is wrong.
+    pub kind: TroubleKind,
+    /// `HOST:PORT` where a connection fails, the call where one is not permitted; else empty.
+    pub subject: String,
+}
+
+impl NodeTrouble {
+    /// A trouble with an address or a call.
+    pub fn with(kind: TroubleKind, subject: impl Into<String>) -> Self {
+        Self { kind, subject: subject.into() }
+    }
+}
+
+impl From<TroubleKind> for NodeTrouble {
+    fn from(kind: TroubleKind) -> Self {
+        Self::with(kind, "")
+    }
+}
+
+impl fmt::Display for NodeTrouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let subject = &self.subject;
+        match self.kind {
+            TroubleKind::UnknownHost => write!(f, "the host of {subject} is not known"),
+            TroubleKind::NobodyListens => {
+                write!(f, "the connection is refused: nobody listens at {subject}")
+            }
+            TroubleKind::NoTls => {
+                write!(f, "{subject} does not speak gRPC over TLS: is it lnd's gRPC port?")
+            }
+            TroubleKind::Unreachable => f.write_str("the node cannot be reached"),
+            TroubleKind::Silent => f.write_str("the node did not answer in time"),
+            TroubleKind::OtherCertificate => {
+                f.write_str("lnd shows another certificate than lnd.tls_cert")
+            }
+            TroubleKind::UntrustedCertificate => {
+                f.write_str("lnd's certificate is not trusted: set lnd.tls_cert to lnd's tls.cert")
+            }
+            TroubleKind::MacaroonRefused => f.write_str(
+                "lnd refuses lnd.macaroon: it is another node's, its root key was deleted, or a caveat \
+                 does not hold",
+            ),
+            TroubleKind::MacaroonExpired => f.write_str("lnd.macaroon has expired, bake a new one"),
+            TroubleKind::NotPermitted => {
+                write!(f, "lnd.macaroon does not permit {subject}, bake one that does")
+            }
+            TroubleKind::CltvLimit => f.write_str(
+                "lnd refuses all payments: payments.cltv_limit is above lnd's own max-cltv-expiry",
+            ),
+            TroubleKind::WalletLocked => f.write_str("lnd's wallet is locked, unlock it"),
+            TroubleKind::Starting => f.write_str("lnd is starting"),
+            TroubleKind::OtherNetwork => f.write_str("the node is on another network"),
+            TroubleKind::OtherNode => f.write_str("another node answers than the one that pays"),
+            TroubleKind::Failing => f.write_str("the node answers with errors, see the log"),
+            TroubleKind::Garbled => f.write_str("the node's answers are not understood, see the log"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One that is missing from the list could not be read again.
+    #[test]
+    fn all_kinds_are_read_by_their_names() {
+        for (at, kind) in TroubleKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, at);
+            assert_eq!(TroubleKind::parse(kind.name()), Some(kind));
+        }
+        assert_eq!(TroubleKind::Garbled as usize + 1, TroubleKind::ALL.len());
+    }
+
+    #[test]
+    fn sentences_name_what_to_look_at() {
+        let lacks = NodeTrouble::with(TroubleKind::NotPermitted, "SendPaymentV2");
+        assert_eq!(
+            lacks.to_string(),
+            "lnd.macaroon does not permit SendPaymentV2, bake one that does"
+        );
+        let refused = NodeTrouble::with(TroubleKind::NobodyListens, "127.0.0.1:10009");
+        assert!(refused.to_string().ends_with("nobody listens at 127.0.0.1:10009"));
+    }
+}
