@@ -75,6 +75,15 @@ impl From<StoreError> for Fault {
 }
 
 impl Fault {
+    /// The same advice about another error.
+    #[must_use]
+    pub fn map(self, change: impl FnOnce(StoreError) -> StoreError) -> Self {
+        match self {
+            Self::Contended(error) => Self::Contended(change(error)),
+            Self::Final(error) => Self::Final(change(error)),
+        }
+    }
+
     /// The error without the advice.
     pub fn into_error(self) -> StoreError {
         match self {

@@ -54,6 +54,8 @@ mod operator_races;
 mod operators;
 mod payment_lists;
 mod payments;
+mod pgbouncer;
+mod pooled;
 mod prometheus;
 mod races;
 mod readme;
