@@ -12,5 +12,5 @@ pub use node::{
 pub use store::{
     BoxError, ClaimOutcome, Claims, Connections, CreateOutcome, Events, Inherited, Instance,
     Integrity, Lane, Leased, Nodes, OpenPayments, Payments, Schema, Server, Store, StoreError,
-    Upkeep, Withdraws,
+    Upkeep, Withdraws, WriteProof,
 };

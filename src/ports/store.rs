@@ -344,6 +344,16 @@ impl Connections {
     }
 }
 
+/// What became of a write that was made to see whether it is taken.
+#[derive(Debug)]
+pub enum WriteProof {
+    /// It is durable.
+    Written,
+    /// The database answers and takes no writes: a standby, a full or read-only disk, an operator's
+    /// setting.
+    Refused(StoreError),
+}
+
 /// The store itself.
 #[async_trait]
 pub trait Upkeep: Send + Sync {
@@ -358,6 +368,23 @@ pub trait Upkeep: Send + Sync {
 
     /// Whether no request was ever made.
     async fn is_empty(&self) -> Result<bool, StoreError>;
+
+    /// The key that new requests derive from, as the last process that started has recorded it.
+    async fn deriving_key(&self) -> Result<Option<KeyId>, StoreError>;
+
+    /// Records that new requests derive from `key`. False, and nothing is written, if they do not derive
+    /// from `before` any more: another process was faster.
+    async fn derive_from(
+        &self,
+        key: &KeyId,
+        before: Option<&KeyId>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Writes a few bytes, durably. What becomes of them stands in every [`Standing`] from here on: the
+    /// caller asks every few seconds, and no request pays for it. An error says that the database did
+    /// not answer, and changes nothing.
+    async fn prove_write(&self, now: Timestamp) -> Result<WriteProof, StoreError>;
 
     /// How its connections stand. Asks nobody.
     fn connections(&self) -> Connections;

@@ -15,7 +15,7 @@ use sqlx::{
 use uuid::Uuid;
 
 use super::{
-    driver::{Cells, Dialect, Driver, Fault, Sql, Tx, Value},
+    driver::{Cells, Dialect, Driver, Fault, Sql, Tx, Value, said},
     observed::Observed,
     sql::{SqlStore, statements},
 };
@@ -187,6 +187,11 @@ impl Driver for PostgresDriver {
         now_ms
             .map(Timestamp::from_ms)
             .ok_or_else(|| StoreError::Failed { doing: sql.doing, source: "no answer".into() })
+    }
+
+    fn refuses_writes(&self, error: &StoreError) -> bool {
+        // Read-only (a standby, or a setting); the disk is full, or fails.
+        matches!(said(error).and_then(code).as_deref(), Some("25006" | "53100" | "58030"))
     }
 
     fn connections(&self) -> Connections {

@@ -20,7 +20,7 @@ use withdrawd::{
         ClaimOutcome, Claims, Connections, CreateOutcome, Events, Inherited, Instance, Integrity,
         Introduction, Lane, Leased, LightningNode, LookUp, NodeError, NodeHealth, NodeTraits,
         Nodes, OpenPayments, Payments, PaymentsPage, PaymentsQuery, Schema, SendOrder, SendStream,
-        Server, Store, StoreError, Upkeep, Withdraws,
+        Server, Store, StoreError, Upkeep, Withdraws, WriteProof,
     },
     runtime::Clock,
 };
@@ -329,6 +329,23 @@ impl Upkeep for FaultyStore {
 
     async fn is_empty(&self) -> Result<bool, StoreError> {
         self.inner.is_empty().await
+    }
+
+    async fn deriving_key(&self) -> Result<Option<KeyId>, StoreError> {
+        self.inner.deriving_key().await
+    }
+
+    async fn derive_from(
+        &self,
+        key: &KeyId,
+        before: Option<&KeyId>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.inner.derive_from(key, before, now).await
+    }
+
+    async fn prove_write(&self, now: Timestamp) -> Result<WriteProof, StoreError> {
+        self.inner.prove_write(now).await
     }
 
     fn connections(&self) -> Connections {

@@ -139,7 +139,11 @@ async fn schema(
     let migrated = async {
         let mut tx = connection.begin_with(AssertSqlSafe(session::begin(options))).await?;
         // sqlx prepares what it asks by names, which another client may have left on the session.
-        let lock = format!("deallocate all; select pg_advisory_xact_lock({MIGRATION_LOCK})");
+        // That a table is there already is no news.
+        let lock = format!(
+            "deallocate all; set local client_min_messages = warning;
+             select pg_advisory_xact_lock({MIGRATION_LOCK})"
+        );
         sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut *tx).await?;
         let mut migrator = Migrator::with_migrations(MIGRATIONS.migrations.to_vec());
         migrator.set_locking(false);
