@@ -3,6 +3,7 @@
 mod meter;
 mod node;
 mod store;
+mod upkeep;
 
 pub use meter::{Meter, NoMeter};
 pub use node::{
@@ -10,7 +11,7 @@ pub use node::{
     NodeTraits, PaymentsPage, PaymentsQuery, SendOrder, SendStream, SendUpdate,
 };
 pub use store::{
-    BoxError, ClaimOutcome, Claims, Connections, CreateOutcome, Events, Inherited, Instance,
-    Integrity, Lane, Leased, Nodes, OpenPayments, Payments, Schema, Server, Store, StoreError,
-    Upkeep, Withdraws, WriteProof,
+    BoxError, ClaimOutcome, Claims, CreateOutcome, Events, Inherited, Instance, Integrity, Lane,
+    Leased, Nodes, OpenPayments, Payments, Server, Store, StoreError, Withdraws,
 };
+pub use upkeep::{Connections, Schema, Upkeep, WriteProof};
