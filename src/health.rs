@@ -2,7 +2,8 @@
 //! the admin port, `/healthz`, `/readyz` and `/startupz`.
 //!
 //! * Live: the process answers. No database is asked, or its outage would kill all replicas.
-//! * Ready: the database answers, and its schema is this program's; until SIGTERM.
+//! * Ready: the database answers and takes writes, its schema is this program's, and this process holds the
+//!   master key that requests derive from; until SIGTERM.
 //! * Started: everything was wired once; until SIGTERM.
 
 use std::{fmt, sync::Arc};
@@ -30,6 +31,10 @@ pub enum NotReady {
     Starting,
     /// The database does not answer.
     DatabaseSilent,
+    /// The database takes no writes.
+    StoreReadOnly,
+    /// The store derives from a master key that this process does not hold.
+    KeyMissing,
     /// The database waits for `withdrawd migrate`.
     SchemaOlder,
     /// The database was migrated by a newer program, which may mean other things by the same columns.
@@ -43,6 +48,8 @@ impl fmt::Display for NotReady {
         f.write_str(match self {
             Self::Starting => "the service is starting",
             Self::DatabaseSilent => "the database does not answer",
+            Self::StoreReadOnly => "the database takes no writes",
+            Self::KeyMissing => "withdraw requests derive from a master key that is not here",
             Self::SchemaOlder => "the database's schema is older than this program's",
             Self::SchemaNewer => "the database's schema is newer than this program's",
             Self::Stopping => "the service is stopping",

@@ -55,11 +55,37 @@ pub enum StartError {
         /// Where it should be.
         path: PathBuf,
     },
-    /// The file is there, and no key is in it.
-    #[error("{}: there is no master key in it", path.display())]
-    Empty {
-        /// Which file.
+    /// There is no key, and another process has made one for this database.
+    #[error(
+        "{}: there is no master key here, but requests of this database derive from the master key \
+         {recorded}, which another withdrawd has recorded; give every process that serves the database the \
+         same key (copy the file, and name it in keys.file, or set keys.master)", path.display()
+    )]
+    NoRecordedKey {
+        /// Where it should be.
         path: PathBuf,
+        /// Its id.
+        recorded: String,
+    },
+    /// Requests derive from a key that is not here.
+    #[error(
+        "{place}: the master keys here ({ours}) are not those of this database: its requests derive from \
+         the master key {recorded}, which another withdrawd has recorded; give every process that serves the \
+         database the same keys (keys.file, or keys.master)"
+    )]
+    OtherKey {
+        /// Where our keys come from.
+        place: String,
+        /// The id of the one that is recorded.
+        recorded: String,
+        /// The ids of ours.
+        ours: String,
+    },
+    /// The file is there, and no key is in it.
+    #[error("{place}: there is no master key in it")]
+    Empty {
+        /// The option or file.
+        place: String,
     },
     /// Open requests name a key that is not here.
     #[error(

@@ -10,28 +10,60 @@ use std::{
 use super::StartError;
 use crate::{
     config::Config,
-    domain::{Keyring, MasterKey},
+    domain::{KeyId, Keyring, MasterKey},
     ports::Store,
     runtime::Runtime,
 };
 
-/// The keys in force, all that open requests need among them.
+/// The keys in force, all that open requests need among them, and the one that new ones derive from by
+/// now: the store has recorded it. Records ours in its place.
 pub async fn keyring(
     config: &Config,
     store: &dyn Store,
     runtime: &Runtime,
 ) -> Result<Keyring, StartError> {
+    let (keyring, made) = read_or_make(config, store, runtime).await?;
+    let agreed = agree(config, store, runtime, &keyring).await;
+    if let (Err(StartError::OtherKey { .. }), Some(path)) = (&agreed, made) {
+        // It has derived nothing, and would stand in the way of the right one.
+        std::fs::remove_file(&path).map_err(|source| StartError::File {
+            doing: "remove a master key that came too late",
+            path,
+            source,
+        })?;
+    }
+    agreed?;
+    for key in store.keys_in_use().await? {
+        if !keyring.holds(&key) {
+            return Err(StartError::MissingKey { missing: key.as_str().to_owned() });
+        }
+    }
+    Ok(keyring)
+}
+
+/// The keys that are configured; or, beside an empty store, a new one and the file that it is in.
+async fn read_or_make(
+    config: &Config,
+    store: &dyn Store,
+    runtime: &Runtime,
+) -> Result<(Keyring, Option<PathBuf>), StartError> {
+    let path = path(config);
+    let mut made = None;
     let keys = if config.keys.master.is_empty() {
-        let path = path(config);
         match std::fs::read_to_string(&path) {
             Ok(text) => {
                 warn_of_readers(&path);
                 parse(&path.display().to_string(), text.lines())?
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
+                if let Some(recorded) = store.deriving_key().await? {
+                    let recorded = recorded.as_str().to_owned();
+                    return Err(StartError::NoRecordedKey { path, recorded });
+                }
                 if !store.is_empty().await? {
                     return Err(StartError::NoKey { path });
                 }
+                made = Some(path.clone());
                 vec![make(&path, runtime)?]
             }
             Err(source) => {
@@ -42,16 +74,46 @@ pub async fn keyring(
         parse("keys.master", config.keys.master.split(','))?
     };
     let mut keys = keys.into_iter();
-    let Some(first) = keys.next() else {
-        return Err(StartError::NoKey { path: path(config) });
-    };
-    let keyring = Keyring::new(first, keys);
-    for key in store.keys_in_use().await? {
-        if !keyring.holds(&key) {
-            return Err(StartError::MissingKey { missing: key.as_str().to_owned() });
+    let first = keys.next().ok_or_else(|| StartError::Empty { place: place(config) })?;
+    Ok((Keyring::new(first, keys), made))
+}
+
+/// Records that new requests derive from our first key. Whoever does not hold the key that they derived
+/// from until now is another service, or one of two that were started without a key at once.
+async fn agree(
+    config: &Config,
+    store: &dyn Store,
+    runtime: &Runtime,
+    keyring: &Keyring,
+) -> Result<(), StartError> {
+    let ours = keyring.current();
+    loop {
+        let recorded = store.deriving_key().await?;
+        match &recorded {
+            Some(recorded) if recorded == ours => return Ok(()),
+            Some(recorded) if !keyring.holds(recorded) => {
+                return Err(StartError::OtherKey {
+                    place: place(config),
+                    recorded: recorded.as_str().to_owned(),
+                    ours: keyring.ids().map(KeyId::as_str).collect::<Vec<_>>().join(", "),
+                });
+            }
+            Some(_) | None => {}
+        }
+        // Otherwise another process has recorded its own meanwhile: do we hold that?
+        if store.derive_from(ours, recorded.as_ref(), runtime.clock.now()).await? {
+            return Ok(());
         }
     }
-    Ok(keyring)
+}
+
+/// Where our keys come from.
+fn place(config: &Config) -> String {
+    if config.keys.master.is_empty() {
+        path(config).display().to_string()
+    } else {
+        "keys.master".to_owned()
+    }
 }
 
 /// A warning and no refusal: in a container nobody else may be there to read a file that its mount
@@ -104,16 +166,20 @@ fn make(path: &Path, runtime: &Runtime) -> Result<MasterKey, StartError> {
     let mut bytes = [0; 32];
     runtime.entropy.fill(&mut bytes);
     let key = MasterKey::from_bytes(bytes);
-    let temporary = path.with_extension("new");
+    // Of nobody else: two processes may do this in one directory at once.
+    let mut nonce = [0; 8];
+    runtime.entropy.fill(&mut nonce);
+    let temporary = path.with_extension(format!("new-{}", hex::encode(nonce)));
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || {
         let mut open = OpenOptions::new();
-        let mut file = open.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        let mut file = open.write(true).create_new(true).mode(0o600).open(&temporary)?;
         writeln!(file, "{}", key.expose_hex())?;
         file.sync_all()?;
         // Unlike a rename, a link never replaces a key that somebody made meanwhile.
-        std::fs::hard_link(&temporary, path)?;
+        let linked = std::fs::hard_link(&temporary, path);
         std::fs::remove_file(&temporary)?;
+        linked?;
         File::open(dir)?.sync_all()
     };
     write().map_err(|source| StartError::File {

@@ -4,6 +4,7 @@ mod error;
 mod keys;
 mod parts;
 mod passes;
+mod readiness;
 mod running;
 mod wiring;
 

@@ -4,20 +4,14 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Parts, StartError};
+use super::{Parts, StartError, readiness::Readiness};
 use crate::{
     background::{self, Expiry, Heartbeats},
     config::Config,
-    domain::Millis,
-    health::{Health, NotReady},
-    ports::{Schema, Store},
-    report::chain,
-    runtime::{Runtime, Task},
+    health::Health,
+    runtime::Task,
     service::{Guard, Payer, Waker},
 };
-
-/// How often readiness is looked at.
-const READINESS_EVERY: Millis = Millis::from_secs(1);
 
 /// Rings when a pass ends, by a panic say, though nobody stopped it: a service that accepts claims
 /// and pays nothing must not look alive.
@@ -62,44 +56,6 @@ pub fn all(
             schedule.heartbeat,
             stop.clone(),
         )),
-        Box::pin(watch_readiness(
-            Arc::clone(&parts.store),
-            health.clone(),
-            runtime(),
-            stop.clone(),
-        )),
+        Box::pin(Readiness::new(parts, health.clone()).run(stop.clone())),
     ])
-}
-
-/// Ready while the database answers, with this program's schema.
-async fn watch_readiness(
-    store: Arc<dyn Store>,
-    health: Health,
-    runtime: Runtime,
-    stop: CancellationToken,
-) {
-    let mut was = Ok(());
-    loop {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            () = runtime.clock.sleep(READINESS_EVERY) => {}
-        }
-        let ready = match store.ping().await {
-            Ok(Schema::Fits) => Ok(()),
-            Ok(Schema::Older) => Err(NotReady::SchemaOlder),
-            Ok(Schema::Newer) => Err(NotReady::SchemaNewer),
-            Err(error) => {
-                tracing::debug!(error = %chain(&error), "the database does not answer");
-                Err(NotReady::DatabaseSilent)
-            }
-        };
-        match ready {
-            Err(why) if ready != was => tracing::warn!("not ready: {why}"),
-            Ok(()) if ready != was => tracing::info!("ready again"),
-            Ok(()) | Err(_) => {}
-        }
-        was = ready;
-        health.ready(ready).await;
-    }
 }

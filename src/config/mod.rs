@@ -1,5 +1,6 @@
 //! Configuration: flags > environment > file > defaults, the defaults being the example file itself.
 
+mod database_url;
 mod listen;
 mod names;
 mod options;

@@ -2,9 +2,7 @@
 
 use std::{str::FromStr, time::Duration};
 
-use sqlx::postgres::PgConnectOptions;
-
-use super::{BadOption, Config};
+use super::{BadOption, Config, database_url};
 use crate::{
     background::Schedule,
     domain::{
@@ -101,18 +99,11 @@ impl Config {
         if store.database_url.is_empty() {
             return Ok(None);
         }
-        let bad = || {
-            // The URL may carry a password: it is not repeated.
-            BadOption::new("store.database_url", "must be postgres://user@host/database")
-        };
-        let postgres = ["postgres://", "postgresql://"];
-        if !postgres.iter().any(|scheme| store.database_url.starts_with(scheme)) {
-            return Err(bad());
-        }
+        let bad = |rule| BadOption::new("store.database_url", rule);
+        let most = within("store.max_connections", store.max_connections.into(), 2, 1000)?;
         Ok(Some(PostgresOptions {
-            connect: PgConnectOptions::from_str(&store.database_url).map_err(|_| bad())?,
-            max_connections: within("store.max_connections", store.max_connections.into(), 2, 1000)
-                .and_then(|n| u32::try_from(n).map_err(|_| bad()))?,
+            connect: database_url::parse(&store.database_url).map_err(bad)?,
+            max_connections: u32::try_from(most).unwrap_or(u32::MAX),
             acquire_timeout: ms("store.acquire_timeout_ms", store.acquire_timeout_ms)?
                 .as_duration(),
             statement_timeout: ms("store.statement_timeout_ms", store.statement_timeout_ms)?

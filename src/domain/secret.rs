@@ -136,6 +136,11 @@ impl Keyring {
         &self.keys[0].0
     }
 
+    /// The ids of all of them.
+    pub fn ids(&self) -> impl Iterator<Item = &KeyId> {
+        self.keys.iter().map(|(id, _)| id)
+    }
+
     /// Whether this key can be used.
     pub fn holds(&self, key: &KeyId) -> bool {
         self.keys.iter().any(|(id, _)| id == key)

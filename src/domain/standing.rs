@@ -122,6 +122,8 @@ pub struct Standing {
     pub fenced: Option<(Timestamp, FenceReason)>,
     /// This process has made sure that the database server which answers now has lost nothing.
     pub verified: bool,
+    /// The database took the last write by which this process tried it.
+    pub writable: bool,
     /// The node that pays.
     pub node: Option<NodeId>,
     /// What that node last said; none before its first word.
@@ -253,6 +255,10 @@ impl Standing {
         }
         if !self.verified {
             return Err(Halt::Unverified);
+        }
+        // Before the node: without writes its heartbeat grows old, too.
+        if !self.writable {
+            return Err(Halt::StoreReadOnly);
         }
         let Some(beat) = &self.heartbeat else {
             return Err(Halt::NodeSilent);

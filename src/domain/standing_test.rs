@@ -24,6 +24,7 @@ fn standing() -> Standing {
         paused: None,
         fenced: None,
         verified: true,
+        writable: true,
         node: Some(node.clone()),
         heartbeat: Some(Heartbeat {
             node,
@@ -114,6 +115,9 @@ fn each_halt_has_its_cause() {
             Standing { verified: false, ..trouble(TroubleKind::WalletLocked) },
             Halt::NodeNotPermitted,
         ),
+        (Standing { writable: false, ..standing() }, Halt::StoreReadOnly),
+        // What the node said grows old while nothing can be written: it is not the node's fault.
+        (Standing { writable: false, heartbeat: None, ..standing() }, Halt::StoreReadOnly),
         (Standing { heartbeat: None, ..standing() }, Halt::NodeSilent),
         (beat(|beat| beat.at = NOW.minus(Millis::from_ms(15_001))), Halt::NodeSilent),
         (beat(|beat| beat.at = NOW.plus(Millis::from_ms(15_001))), Halt::NodeSilent),

@@ -237,17 +237,8 @@ fn node_payment(listed: ListedPayment) -> pb::NodePayment {
 
 fn instance(view: InstanceView) -> pb::Instance {
     let (halt, most) = (view.halt(), view.most());
-    let Standing {
-        paused,
-        fenced,
-        verified: _,
-        node: _,
-        heartbeat,
-        trouble,
-        unseen,
-        in_flight,
-        spent_24h,
-    } = view.standing;
+    let Standing { paused, fenced, heartbeat, trouble, unseen, in_flight, spent_24h, .. } =
+        view.standing;
     pb::Instance {
         halt: halt.map_or(pb::Halt::Unspecified, wire_halt).into(),
         max_withdrawable_sat: most,

@@ -3,6 +3,7 @@
 mod meter;
 mod node;
 mod store;
+mod upkeep;
 
 pub use meter::{Meter, NoMeter};
 pub use node::{
@@ -11,7 +12,8 @@ pub use node::{
     WitnessOrder,
 };
 pub use store::{
-    BoxError, ClaimOutcome, Claims, Connections, CreateOutcome, Events, Inherited, Instance,
-    Integrity, Lane, Leased, NewWitness, Nodes, OpenPayments, Payments, Schema, Server, Store,
-    StoreError, Upkeep, Withdraws, Witnesses,
+    BoxError, ClaimOutcome, Claims, CreateOutcome, Events, Inherited, Instance, Integrity, Lane,
+    Leased, NewWitness, Nodes, OpenPayments, Payments, Server, Store, StoreError, Withdraws,
+    Witnesses,
 };
+pub use upkeep::{Connections, Schema, Upkeep, WriteProof};

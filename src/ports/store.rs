@@ -7,13 +7,13 @@
 use async_trait::async_trait;
 
 use crate::domain::{
-    Change, Claim, Event, Halt, Heartbeat, KeyId, ListQuery, Millis, NodeId, NodeTrouble, Payment,
+    Change, Claim, Event, Halt, Heartbeat, ListQuery, Millis, NodeId, NodeTrouble, Payment,
     PaymentHash, PaymentId, Restored, SecretHash, Standing, Timestamp, Turn, Withdraw, WithdrawId,
     WithdrawView,
     payment::{Advance, PaymentEntry, PaymentQuery, StateKind, Unanswered},
 };
 
-use super::Introduction;
+use super::{Introduction, Upkeep};
 
 /// What a driver said. It reaches the log and never the wire.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
@@ -356,68 +356,6 @@ pub trait Nodes: Send + Sync {
         replace: bool,
         now: Timestamp,
     ) -> Result<NodeId, StoreError>;
-}
-
-/// A database's schema, as seen from this program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Schema {
-    /// It is this program's.
-    Fits,
-    /// It waits for this program's migrations.
-    Older,
-    /// It has migrations that this program does not know.
-    Newer,
-}
-
-/// A process's connections to its database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Connections {
-    /// Open, and free.
-    pub idle: u32,
-    /// In use.
-    pub used: u32,
-    /// The most that there can be.
-    pub max: u32,
-}
-
-impl Connections {
-    /// Of a pool that has opened `open`.
-    pub fn of(open: u32, idle: usize, max: u32) -> Self {
-        let idle = u32::try_from(idle).unwrap_or(open).min(open);
-        Self { idle, used: open - idle, max }
-    }
-
-    /// Both pools'.
-    #[must_use]
-    pub const fn and(self, other: Self) -> Self {
-        Self {
-            idle: self.idle + other.idle,
-            used: self.used + other.used,
-            max: self.max + other.max,
-        }
-    }
-}
-
-/// The store itself.
-#[async_trait]
-pub trait Upkeep: Send + Sync {
-    /// The database's own clock.
-    async fn database_now(&self) -> Result<Timestamp, StoreError>;
-
-    /// Whether the database answers, and whose schema it has by now: another program may migrate it.
-    async fn ping(&self) -> Result<Schema, StoreError>;
-
-    /// The keys that show the secrets of ACTIVE requests.
-    async fn keys_in_use(&self) -> Result<Vec<KeyId>, StoreError>;
-
-    /// Whether no request was ever made.
-    async fn is_empty(&self) -> Result<bool, StoreError>;
-
-    /// How its connections stand. Asks nobody.
-    fn connections(&self) -> Connections;
-
-    /// Ends all connections.
-    async fn close(&self);
 }
 
 /// All of it.

@@ -75,12 +75,33 @@ impl From<StoreError> for Fault {
 }
 
 impl Fault {
+    /// The same advice about another error.
+    #[must_use]
+    pub fn map(self, change: impl FnOnce(StoreError) -> StoreError) -> Self {
+        match self {
+            Self::Contended(error) => Self::Contended(change(error)),
+            Self::Final(error) => Self::Final(change(error)),
+        }
+    }
+
     /// The error without the advice.
     pub fn into_error(self) -> StoreError {
         match self {
             Self::Contended(error) | Self::Final(error) => error,
         }
     }
+}
+
+/// What the database itself said, if an error comes from one.
+pub fn said(error: &StoreError) -> Option<&sqlx::Error> {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// A transaction that writes. Dropped without [`Tx::commit`], it never happened.
@@ -140,6 +161,9 @@ pub trait Driver: Send + Sync + 'static {
 
     /// The database's own clock.
     async fn now(&self) -> Result<Timestamp, StoreError>;
+
+    /// Whether an error says that the database takes no writes.
+    fn refuses_writes(&self, error: &StoreError) -> bool;
 
     /// How the connections stand.
     fn connections(&self) -> Connections;

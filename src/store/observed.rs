@@ -61,6 +61,10 @@ impl<D: Driver> Driver for Observed<D> {
         watched(self.system, "clock", kind_of_error, self.inner.now()).await
     }
 
+    fn refuses_writes(&self, error: &StoreError) -> bool {
+        self.inner.refuses_writes(error)
+    }
+
     fn connections(&self) -> Connections {
         self.inner.connections()
     }

@@ -1,21 +1,21 @@
 //! Postgres: connecting with durability that was checked, and its spelling of what differs.
 //!
-//! Nothing here needs more than a Postgres-compatible database offers: no LISTEN, no advisory lock,
-//! no function of one's own.
+//! Nothing here needs more than a Postgres-compatible database offers: no LISTEN, no function of one's
+//! own, nothing that outlives a transaction; so a pooler may stand in between (see [`session`]).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use rust_decimal::Decimal;
 use sqlx::{
-    Connection, PgConnection, PgPool, Postgres, Row,
+    AssertSqlSafe, PgPool, Postgres, Row,
     postgres::{PgArguments, PgConnectOptions, PgRow},
     query::Query,
 };
 use uuid::Uuid;
 
 use super::{
-    driver::{Cells, Dialect, Driver, Fault, Sql, Tx, Value},
+    driver::{Cells, Dialect, Driver, Fault, Sql, Tx, Value, said},
     observed::Observed,
     sql::{SqlStore, statements},
 };
@@ -25,6 +25,12 @@ use crate::{
 };
 
 mod connect;
+mod place;
+mod session;
+
+use connect::Connected;
+use place::Place;
+use session::Session;
 
 /// How long after its own limit an answer of the server is waited for.
 const SILENCE: Duration = Duration::from_secs(2);
@@ -75,6 +81,10 @@ pub type PostgresStore = SqlStore<Observed<PostgresDriver>>;
 #[derive(Debug)]
 pub struct PostgresDriver {
     pool: PgPool,
+    session: Session,
+    place: Place,
+    /// What begins a transaction on a session that is shared.
+    begin: Arc<str>,
     /// The server's own limit does not help when the server is gone without a word.
     patience: Duration,
 }
@@ -83,10 +93,11 @@ impl PostgresStore {
     /// Connects, checks durability, and brings the schema up to date (or checks that it is).
     pub async fn open(options: PostgresOptions) -> Result<Self, StoreError> {
         // Connecting keeps large futures alive: not on the stack of everybody who opens a store.
-        let pool = Box::pin(connect::pool(&options)).await?;
-        Box::pin(connect::schema(&pool, options.migrate)).await?;
+        let Connected { pool, session, place } = Box::pin(connect::open(&options)).await?;
         let patience = options.statement_timeout + SILENCE;
-        Ok(Self::over(Observed::new(PostgresDriver { pool, patience }, "postgresql")))
+        let begin = session::begin(&options);
+        let driver = PostgresDriver { pool, session, place, begin, patience };
+        Ok(Self::over(Observed::new(driver, "postgresql")))
     }
 }
 
@@ -152,13 +163,28 @@ impl Driver for PostgresDriver {
     }
 
     async fn begin(&self) -> Result<PostgresTx, Fault> {
-        let tx = in_time(self.patience, "begin", Box::pin(self.pool.begin())).await?;
-        Ok(PostgresTx { tx, patience: self.patience })
+        let begun = async {
+            match self.session {
+                Session::Own => self.pool.begin().await,
+                Session::Shared => {
+                    self.pool.begin_with(AssertSqlSafe(Arc::clone(&self.begin))).await
+                }
+            }
+        };
+        let tx = in_time(self.patience, "begin", Box::pin(begun)).await;
+        let tx = tx.map_err(|fault| fault.map(|error| self.place.of_error(error)))?;
+        Ok(PostgresTx { tx, session: self.session, patience: self.patience })
     }
 
     async fn fetch(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<PgRow>, StoreError> {
-        let rows = in_time(self.patience, sql.doing, bound(sql, values).fetch_all(&self.pool));
-        rows.await.map_err(Fault::into_error)
+        if self.session == Session::Shared {
+            // Dropped, it is rolled back: it has only read.
+            let mut tx = self.begin().await.map_err(Fault::into_error)?;
+            return tx.fetch(sql, values).await.map_err(Fault::into_error);
+        }
+        let rows = bound(sql, values, Session::Own).fetch_all(&self.pool);
+        let rows = in_time(self.patience, sql.doing, rows).await;
+        rows.map_err(|fault| self.place.of_error(fault.into_error()))
     }
 
     fn schema(&self) -> i64 {
@@ -177,6 +203,11 @@ impl Driver for PostgresDriver {
             .ok_or_else(|| StoreError::Failed { doing: sql.doing, source: "no answer".into() })
     }
 
+    fn refuses_writes(&self, error: &StoreError) -> bool {
+        // Read-only (a standby, or a setting); the disk is full, or fails.
+        matches!(said(error).and_then(code).as_deref(), Some("25006" | "53100" | "58030"))
+    }
+
     fn connections(&self) -> Connections {
         let pool = &self.pool;
         Connections::of(pool.size(), pool.num_idle(), pool.options().get_max_connections())
@@ -191,6 +222,7 @@ impl Driver for PostgresDriver {
 #[derive(Debug)]
 pub struct PostgresTx {
     tx: sqlx::Transaction<'static, Postgres>,
+    session: Session,
     patience: Duration,
 }
 
@@ -199,12 +231,12 @@ impl Tx for PostgresTx {
     type Row = PgRow;
 
     async fn execute(&mut self, sql: Sql, values: Vec<Value>) -> Result<u64, Fault> {
-        let done = bound(sql, values).execute(&mut *self.tx);
+        let done = bound(sql, values, self.session).execute(&mut *self.tx);
         in_time(self.patience, sql.doing, done).await.map(|done| done.rows_affected())
     }
 
     async fn fetch(&mut self, sql: Sql, values: Vec<Value>) -> Result<Vec<PgRow>, Fault> {
-        let rows = bound(sql, values).fetch_all(&mut *self.tx);
+        let rows = bound(sql, values, self.session).fetch_all(&mut *self.tx);
         in_time(self.patience, sql.doing, rows).await
     }
 
@@ -233,8 +265,10 @@ async fn in_time<T>(
     answer.map_err(|error| fault(doing, error))
 }
 
-fn bound(sql: Sql, values: Vec<Value>) -> Query<'static, Postgres, PgArguments> {
-    values.into_iter().fold(sqlx::query(sql.text), |query, value| match value {
+fn bound(sql: Sql, values: Vec<Value>, session: Session) -> Query<'static, Postgres, PgArguments> {
+    // Only a session of our own keeps what was prepared by a name.
+    let query = sqlx::query(sql.text).persistent(session == Session::Own);
+    values.into_iter().fold(query, |query, value| match value {
         Value::Int(value) => query.bind(value),
         Value::Bool(value) => query.bind(value),
         Value::Text(value) => query.bind(value),
@@ -257,8 +291,12 @@ fn is_contended(error: &sqlx::Error) -> bool {
 fn fault(doing: &'static str, error: sqlx::Error) -> Fault {
     let contended = is_contended(&error);
     let unavailable = match code(&error).as_deref() {
-        // Shutting down, starting up, too many connections, read-only after a failover.
-        Some(code) => matches!(code, "57P01" | "57P02" | "57P03" | "53300" | "25006"),
+        // Shutting down, starting up, too many connections, read-only after a failover; what a pooler
+        // says when it has no connection to give (class 08).
+        Some(code) => {
+            matches!(code, "57P01" | "57P02" | "57P03" | "53300" | "25006")
+                || code.starts_with("08")
+        }
         None => matches!(
             error,
             sqlx::Error::Io(_)
@@ -303,17 +341,4 @@ impl Cells for PgRow {
     fn decimal(&self, column: &str) -> Result<Decimal, sqlx::Error> {
         self.try_get(column)
     }
-}
-
-/// Whether this connection keeps what it commits.
-async fn durability(connection: &mut PgConnection) -> Result<(String, String), sqlx::Error> {
-    let row = sqlx::query(
-        "-- durability
-         select current_setting('fsync') as fsync,
-                current_setting('synchronous_commit') as synchronous_commit",
-    )
-    .fetch_one(&mut *connection)
-    .await?;
-    connection.ping().await?;
-    Ok((row.try_get("fsync")?, row.try_get("synchronous_commit")?))
 }

@@ -14,7 +14,7 @@ use std::{
 use async_trait::async_trait;
 use rust_decimal::Decimal;
 use sqlx::{
-    Row, Sqlite, SqlitePool,
+    Connection, Row, Sqlite, SqlitePool,
     migrate::Migrator,
     query::Query,
     sqlite::{
@@ -25,7 +25,7 @@ use sqlx::{
 use uuid::Uuid;
 
 use super::{
-    driver::{Cells, Dialect, Driver, Fault, Sql, Tx, Value},
+    driver::{Cells, Dialect, Driver, Fault, Sql, Tx, Value, said},
     observed::Observed,
     sql::{SqlStore, statements},
 };
@@ -122,6 +122,12 @@ async fn pool(
         .max_connections(max_connections)
         .idle_timeout(None)
         .max_lifetime(None)
+        // A COMMIT that failed for want of disk has ended the transaction; sqlx counts it on, and would
+        // begin no other one on this connection, ever.
+        .before_acquire(|connection, _| {
+            let usable = !connection.is_in_transaction();
+            Box::pin(async move { Ok(usable) })
+        })
         .connect_with(connect)
         .await;
     pool.map_err(|error| fault("open the database", error).into_error())
@@ -246,6 +252,11 @@ impl Driver for SqliteDriver {
         Ok(self.clock.now())
     }
 
+    fn refuses_writes(&self, error: &StoreError) -> bool {
+        // SQLITE_READONLY, SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN: a COMMIT says so as well.
+        said(error).and_then(primary_code).is_some_and(|code| matches!(code, 8 | 10 | 13 | 14))
+    }
+
     fn connections(&self) -> Connections {
         connections(&self.writer).and(connections(&self.readers))
     }
@@ -300,9 +311,13 @@ fn bound(sql: Sql, values: Vec<Value>) -> Query<'static, Sqlite, SqliteArguments
 
 /// `SQLITE_BUSY` and `SQLITE_LOCKED`, with their extended codes.
 fn is_busy(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    let code = code.and_then(|code| i32::from_str(&code).ok());
-    code.is_some_and(|code| matches!(code & 0xff, 5 | 6))
+    matches!(primary_code(error), Some(5 | 6))
+}
+
+/// SQLite's code, without what extends it.
+fn primary_code(error: &sqlx::Error) -> Option<i32> {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code)?;
+    i32::from_str(&code).ok().map(|code| code & 0xff)
 }
 
 fn fault(doing: &'static str, error: sqlx::Error) -> Fault {

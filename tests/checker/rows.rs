@@ -105,6 +105,7 @@ impl Rows {
             paused: None,
             fenced: None,
             verified: true,
+            writable: true,
             node: Some(self.node.clone()),
             heartbeat: Some(Heartbeat {
                 node: self.node.clone(),

@@ -236,6 +236,10 @@ impl Service {
         self.ended()
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// A signal, whatever follows.
     pub fn tell(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());

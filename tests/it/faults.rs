@@ -22,6 +22,7 @@ use withdrawd::{
         Introduction, Lane, Leased, LightningNode, LookUp, NewWitness, NodeError, NodeHealth,
         NodeTraits, Nodes, OpenPayments, Payments, PaymentsPage, PaymentsQuery, Schema, SendOrder,
         SendStream, Server, Store, StoreError, Upkeep, Withdraws, WitnessOrder, Witnesses,
+        WriteProof,
     },
     runtime::Clock,
 };
@@ -383,6 +384,23 @@ impl Upkeep for FaultyStore {
 
     async fn is_empty(&self) -> Result<bool, StoreError> {
         self.inner.is_empty().await
+    }
+
+    async fn deriving_key(&self) -> Result<Option<KeyId>, StoreError> {
+        self.inner.deriving_key().await
+    }
+
+    async fn derive_from(
+        &self,
+        key: &KeyId,
+        before: Option<&KeyId>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.inner.derive_from(key, before, now).await
+    }
+
+    async fn prove_write(&self, now: Timestamp) -> Result<WriteProof, StoreError> {
+        self.inner.prove_write(now).await
     }
 
     fn connections(&self) -> Connections {

@@ -258,3 +258,30 @@ fn exercise(service: &Service) -> Vec<String> {
     }
     secrets
 }
+
+/// An outage at the start is told with the place, and never with the password.
+#[test]
+fn a_database_that_cannot_be_reached_is_named_without_its_password() {
+    let nobody = tempfile::tempdir().unwrap();
+    let socket = format!("postgres://ann:hunter2@/books?host={}", nobody.path().display());
+    for (url, place) in [
+        ("postgres://ann:hunter2@127.0.0.1:1/books", "host `127.0.0.1:1`"),
+        (socket.as_str(), nobody.path().to_str().unwrap()),
+    ] {
+        let home = Home::new();
+        let environment = [
+            ("WITHDRAWD__STORE__DATABASE_URL", url),
+            ("WITHDRAWD__STORE__ACQUIRE_TIMEOUT_MS", "500"),
+        ];
+        let said = home.refused_with(&[], &environment);
+        let line = said.mistake();
+        assert!(line.contains("could not connect") && line.contains("`books`"), "{line}");
+        assert!(line.contains(place) && !line.contains("hunter2"), "{line}");
+    }
+    let home = Home::new();
+    let bad = [("WITHDRAWD__STORE__DATABASE_URL", "postgres://ann:hunt#er2@host/books")];
+    let said = home.refused_with(&[], &bad);
+    let line = said.mistake();
+    assert!(line.contains("store.database_url") && line.contains("%23"), "{line}");
+    assert!(!line.contains("hunt") && !line.contains("er2"), "{line}");
+}

@@ -30,15 +30,26 @@ use withdrawd::{
 
 /// One replica, on real time.
 async fn replica(url: &str, node: Arc<dyn LightningNode>, dir: &std::path::Path) -> app::Running {
+    replica_with(url, node, dir, &[]).await
+}
+
+/// With settings of its own.
+pub async fn replica_with(
+    url: &str,
+    node: Arc<dyn LightningNode>,
+    dir: &std::path::Path,
+    more: &[(&'static str, &str)],
+) -> app::Running {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-    let settings = [
+    let mut settings = vec![
         ("data_dir", dir.to_str().unwrap().to_owned()),
         ("store.database_url", url.to_owned()),
         ("grpc.listen", "127.0.0.1:0".to_owned()),
         ("lnurl.listen", "127.0.0.1:0".to_owned()),
         ("admin.listen", "127.0.0.1:0".to_owned()),
     ];
+    settings.extend(more.iter().map(|(key, value)| (*key, (*value).to_owned())));
     let config = Config::defaults(&settings).unwrap();
     let store: Arc<dyn Store> =
         Arc::new(PostgresStore::open(config.postgres(true).unwrap().unwrap()).await.unwrap());

@@ -16,7 +16,7 @@ use withdrawd::{
     ports::{
         ClaimOutcome, Claims, Connections, CreateOutcome, Events, Introduction, Lane, Leased,
         NewWitness, Nodes, OpenPayments, Payments, Schema, StoreError, Upkeep, Withdraws,
-        Witnesses,
+        Witnesses, WriteProof,
     },
 };
 
@@ -350,6 +350,23 @@ impl Upkeep for GatedStore {
 
     async fn is_empty(&self) -> Result<bool, StoreError> {
         self.read("is_empty", self.inner().is_empty()).await
+    }
+
+    async fn deriving_key(&self) -> Result<Option<KeyId>, StoreError> {
+        self.read("deriving_key", self.inner().deriving_key()).await
+    }
+
+    async fn derive_from(
+        &self,
+        key: &KeyId,
+        before: Option<&KeyId>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.read("derive_from", self.inner().derive_from(key, before, now)).await
+    }
+
+    async fn prove_write(&self, now: Timestamp) -> Result<WriteProof, StoreError> {
+        self.read("prove_write", self.inner().prove_write(now)).await
     }
 
     fn connections(&self) -> Connections {

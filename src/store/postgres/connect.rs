@@ -1,13 +1,25 @@
-//! Connecting to Postgres: every new connection is checked for durability before its first use.
+//! Connecting to Postgres: every new connection is checked before its first use, for durability and for
+//! whether it has a session of its own.
 
 use std::sync::Arc;
 
-use sqlx::{Connection, PgConnection, PgPool, migrate::Migrator, postgres::PgPoolOptions};
+use sqlx::{
+    AssertSqlSafe, Connection, PgConnection, PgPool, Row,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 
-use super::{PostgresOptions, durability, fault};
+use super::{
+    PostgresOptions, fault,
+    place::Place,
+    session::{self, Session},
+};
 use crate::ports::StoreError;
 
 pub static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/postgres");
+
+/// Taken by whoever migrates, until the transaction ends: "withdrawd", cut to eight bytes.
+const MIGRATION_LOCK: i64 = i64::from_be_bytes(*b"withdraw");
 
 /// Why a connection cannot be used for money.
 #[derive(Debug, thiserror::Error)]
@@ -21,67 +33,137 @@ struct NotDurable {
     synchronous_commit: String,
 }
 
-/// A pool whose connections were all checked. Fails at once if the first one cannot be made.
-pub async fn pool(options: &PostgresOptions) -> Result<PgPool, StoreError> {
-    let settings = Arc::new(options.clone());
-    let first = tokio::time::timeout(options.acquire_timeout, first_connection(options)).await;
-    first.map_err(|_| StoreError::Unavailable {
-        doing: "connect",
-        source: "Postgres does not answer".into(),
-    })??;
+/// Why a connection cannot be used by a process that prepares statements.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "a connection pooler answers where Postgres itself answered when this process started; restart \
+     withdrawd, so that it goes without prepared statements"
+)]
+struct NowShared;
+
+/// What connections are made by.
+#[derive(Clone)]
+struct Recipe {
+    options: PostgresOptions,
+    connect: PgConnectOptions,
+    /// The `application_name` of this process.
+    name: String,
+}
+
+/// A pool whose connections were all checked, over a schema that fits.
+pub struct Connected {
+    pub pool: PgPool,
+    pub session: Session,
+    pub place: Place,
+}
+
+/// Fails at once if the first connection cannot be made: the pool would try again until its time is up,
+/// and tell nothing but that it is.
+pub async fn open(options: &PostgresOptions) -> Result<Connected, StoreError> {
+    let place = Place::of(&options.connect);
+    let name = session::name();
+    let connect = options.connect.clone().application_name(&name);
+    // PgBouncer refuses a startup parameter that it does not know, and no column is a float.
+    let connect = connect.extra_float_digits(None);
+    let recipe = Recipe { options: options.clone(), connect, name };
+
+    let first = tokio::time::timeout(options.acquire_timeout, first_connection(&recipe)).await;
+    let (mut connection, session) = first
+        .unwrap_or_else(|_| {
+            let source = "Postgres does not answer".into();
+            Err(StoreError::Unavailable { doing: "connect", source })
+        })
+        .map_err(|error| place.of_connecting(error))?;
+    schema(&mut connection, options).await.map_err(|error| place.of_error(error))?;
+    let failed = |error| place.of_connecting(fault("connect", error).into_error());
+    connection.close().await.map_err(failed)?;
+
     let pool = PgPoolOptions::new()
         .max_connections(options.max_connections)
-        .acquire_timeout(options.acquire_timeout)
-        .after_connect(move |connection, _| {
-            let settings = Arc::clone(&settings);
-            Box::pin(async move { prepare(connection, &settings).await })
+        .acquire_timeout(options.acquire_timeout);
+    let recipe = Arc::new(recipe);
+    let connect = recipe.connect.clone();
+    let pool = pool.after_connect(move |connection, _| {
+        let recipe = Arc::clone(&recipe);
+        Box::pin(async move {
+            let found = prepare(connection, &recipe).await?;
+            // One that has a session of its own is none the worse for not relying on it.
+            if (session, found) == (Session::Own, Session::Shared) {
+                return Err(sqlx::Error::Configuration(Box::new(NowShared)));
+            }
+            Ok(())
         })
-        .connect_with(options.connect.clone().application_name("withdrawd"))
-        .await;
-    pool.map_err(|error| fault("connect", error).into_error())
+    });
+    let pool = pool.connect_with(connect).await.map_err(failed)?;
+    if session == Session::Shared {
+        tracing::info!("{place} is reached through a pooler: no statement is prepared");
+    }
+    Ok(Connected { pool, session, place })
 }
 
-/// The pool would try again until its time is up, and tell nothing but that it is.
-async fn first_connection(options: &PostgresOptions) -> Result<(), StoreError> {
+async fn first_connection(recipe: &Recipe) -> Result<(PgConnection, Session), StoreError> {
     let failed = |error| fault("connect", error).into_error();
-    let mut connection = PgConnection::connect_with(&options.connect).await.map_err(failed)?;
-    prepare(&mut connection, options).await.map_err(failed)?;
-    connection.close().await.map_err(failed)
+    let mut connection = PgConnection::connect_with(&recipe.connect).await.map_err(failed)?;
+    let session = prepare(&mut connection, recipe).await.map_err(failed)?;
+    Ok((connection, session))
 }
 
-async fn prepare(
+async fn prepare(connection: &mut PgConnection, recipe: &Recipe) -> Result<Session, sqlx::Error> {
+    let Recipe { options, name, .. } = recipe;
+    let seen = session::look(connection, name).await?;
+    let commits_last = match seen.session {
+        Session::Own => seen.synchronous_commit != "off",
+        // Each transaction sets it.
+        Session::Shared => true,
+    };
+    if !(seen.fsync == "on" && commits_last || options.allow_losing_commits_in_a_crash) {
+        let session::Seen { fsync, synchronous_commit, .. } = seen;
+        let not_durable = NotDurable { fsync, synchronous_commit };
+        return Err(sqlx::Error::Configuration(Box::new(not_durable)));
+    }
+    if seen.session == Session::Own {
+        session::set_up(connection, options).await?;
+    }
+    Ok(seen.session)
+}
+
+/// Runs the migrations, or checks that they have run. All in one transaction, and under a lock that ends
+/// with it: sqlx's own lock belongs to the session, and a pooler would leave it there.
+async fn schema(
     connection: &mut PgConnection,
     options: &PostgresOptions,
-) -> Result<(), sqlx::Error> {
-    let timeout_ms = options.statement_timeout.as_millis().to_string();
-    // A transaction that nobody ends would hold its rows for ever.
-    let settings = "-- settings
-         select set_config('statement_timeout', $1, false),
-                set_config('idle_in_transaction_session_timeout', $1, false),
-                set_config('default_transaction_isolation', 'read committed', false)";
-    sqlx::query(settings).bind(timeout_ms).execute(&mut *connection).await?;
-
-    let (fsync, synchronous_commit) = durability(connection).await?;
-    let durable = fsync == "on" && synchronous_commit != "off";
-    if durable || options.allow_losing_commits_in_a_crash {
-        return Ok(());
+) -> Result<(), StoreError> {
+    if !options.migrate {
+        return check_schema(connection).await;
     }
-    Err(sqlx::Error::Configuration(Box::new(NotDurable { fsync, synchronous_commit })))
+    let migrated = async {
+        let mut tx = connection.begin_with(AssertSqlSafe(session::begin(options))).await?;
+        // sqlx prepares what it asks by names, which another client may have left on the session.
+        // That a table is there already is no news.
+        let lock = format!(
+            "deallocate all; set local client_min_messages = warning;
+             select pg_advisory_xact_lock({MIGRATION_LOCK})"
+        );
+        sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut *tx).await?;
+        let mut migrator = Migrator::with_migrations(MIGRATIONS.migrations.to_vec());
+        migrator.set_locking(false);
+        migrator.run_direct(None, &mut *tx, false).await?;
+        sqlx::raw_sql("deallocate all").execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok::<_, sqlx::migrate::MigrateError>(())
+    };
+    migrated
+        .await
+        .map_err(|error| StoreError::Failed { doing: "migrate the database", source: error.into() })
 }
 
-/// Runs the migrations, or checks that they have run.
-pub async fn schema(pool: &PgPool, migrate: bool) -> Result<(), StoreError> {
-    if migrate {
-        let done = MIGRATIONS.run(pool).await;
-        return done.map_err(|error| StoreError::Failed {
-            doing: "migrate the database",
-            source: error.into(),
-        });
-    }
-    let newest: Result<Option<i64>, sqlx::Error> =
-        sqlx::query_scalar("-- schema\nselect max(version) from _sqlx_migrations where success")
-            .fetch_one(pool)
-            .await;
+async fn check_schema(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let newest = sqlx::raw_sql(
+        "-- schema\nselect max(version) as version from _sqlx_migrations where success",
+    )
+    .fetch_one(connection)
+    .await
+    .and_then(|row| row.try_get::<Option<i64>, _>("version"));
     let expected = MIGRATIONS.iter().map(|migration| migration.version).max();
     match newest {
         Ok(found) if found == expected => Ok(()),

@@ -28,7 +28,8 @@ impl<D: Driver> Instance for SqlStore<D> {
             None => None,
             Some(at) => self.driver().fetch(statements::SPENT_SINCE, since(at)).await?.pop(),
         };
-        rows::standing(found.first(), spent.as_ref(), self.memory.is_verified())
+        let seen = (self.memory.is_verified(), self.memory.is_writable());
+        rows::standing(found.first(), spent.as_ref(), seen)
     }
 
     async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError> {

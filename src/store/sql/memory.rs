@@ -40,6 +40,8 @@ pub struct Memory {
     /// The server that was met last, and what it came with.
     met: Mutex<Option<(i64, Option<Inherited>)>>,
     sends: Mutex<VecDeque<Kept>>,
+    /// The last write that was made to see whether it is taken was not.
+    read_only: AtomicBool,
 }
 
 impl Memory {
@@ -65,6 +67,16 @@ impl Memory {
     /// Whether a server is trusted, as far as was heard.
     pub fn is_verified(&self) -> bool {
         self.trusted.load(Ordering::SeqCst) != 0 && !self.suspect.load(Ordering::SeqCst)
+    }
+
+    /// Whether the database takes writes, as was just seen.
+    pub fn takes_writes(&self, it_does: bool) {
+        self.read_only.store(!it_does, Ordering::SeqCst);
+    }
+
+    /// Whether it does, as far as was seen.
+    pub fn is_writable(&self) -> bool {
+        !self.read_only.load(Ordering::SeqCst)
     }
 
     /// From here on this server may close.

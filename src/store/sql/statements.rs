@@ -374,6 +374,29 @@ pub const KEYS_IN_USE: Sql = sql(
 pub const ANY_WITHDRAW: Sql =
     sql("look for any withdraw request", "-- withdraw.any\nselect id from withdraws limit 1");
 
+pub const DERIVING_KEY: Sql = sql(
+    "read which key new requests derive from",
+    "-- key.deriving\nselect key_id from deriving where key_id is not null",
+);
+
+pub const SEE_KEY: Sql = sql(
+    "record a master key",
+    "-- key.see
+     insert into master_keys (key_id, first_seen_ms) values ($1, $2) on conflict (key_id) do nothing",
+);
+
+/// By a process that holds the key of before.
+pub const DERIVE_FROM: Sql = sql(
+    "record the key that new requests derive from",
+    "-- key.derive_from
+     update deriving set key_id = $1 where coalesce(key_id, '') = $2",
+);
+
+pub const PROVE_WRITE: Sql = sql(
+    "prove that the database takes writes",
+    "-- write.prove\nupdate write_proof set proven_ms = $1",
+);
+
 pub const SCHEMA: Sql = sql(
     "read the schema's version",
     "-- schema\nselect max(version) as version from _sqlx_migrations where success",

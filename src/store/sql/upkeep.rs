@@ -4,11 +4,11 @@ use std::cmp::Ordering;
 
 use async_trait::async_trait;
 
-use super::{SqlStore, rows, statements};
+use super::{SqlStore, int, retry::retrying, rows, statements, text};
 use crate::{
     domain::{KeyId, Timestamp},
-    ports::{Connections, Schema, StoreError, Upkeep},
-    store::driver::Driver,
+    ports::{Connections, Schema, StoreError, Upkeep, WriteProof},
+    store::driver::{Driver, Fault, Tx},
 };
 
 #[async_trait]
@@ -37,11 +37,59 @@ impl<D: Driver> Upkeep for SqlStore<D> {
         Ok(self.driver().fetch(statements::ANY_WITHDRAW, Vec::new()).await?.is_empty())
     }
 
+    async fn deriving_key(&self) -> Result<Option<KeyId>, StoreError> {
+        let found = self.driver().fetch(statements::DERIVING_KEY, Vec::new()).await?;
+        let key = found.first().map(|row| rows::one_text(row, "key_id").map(KeyId::from_text));
+        key.transpose()
+    }
+
+    async fn derive_from(
+        &self,
+        key: &KeyId,
+        before: Option<&KeyId>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        retrying(|| self.derive_from_once(key, before, now)).await
+    }
+
+    async fn prove_write(&self, now: Timestamp) -> Result<WriteProof, StoreError> {
+        let proof = vec![int(now.as_ms())];
+        let written = retrying(|| self.write(statements::PROVE_WRITE, proof.clone())).await;
+        let proof = match written {
+            Ok(_) => WriteProof::Written,
+            // Whatever else it says: it answered, and did not write.
+            Err(error @ StoreError::Failed { .. }) => WriteProof::Refused(error),
+            Err(error) if self.driver().refuses_writes(&error) => WriteProof::Refused(error),
+            Err(error) => return Err(error),
+        };
+        self.memory.takes_writes(matches!(proof, WriteProof::Written));
+        Ok(proof)
+    }
+
     fn connections(&self) -> Connections {
         self.driver().connections()
     }
 
     async fn close(&self) {
         self.driver().close().await;
+    }
+}
+
+impl<D: Driver> SqlStore<D> {
+    async fn derive_from_once(
+        &self,
+        key: &KeyId,
+        before: Option<&KeyId>,
+        now: Timestamp,
+    ) -> Result<bool, Fault> {
+        let mut tx = self.driver().begin().await?;
+        let seen = vec![text(key.as_str()), int(now.as_ms())];
+        tx.execute(statements::SEE_KEY, seen).await?;
+        let next = vec![text(key.as_str()), text(before.map_or("", KeyId::as_str))];
+        if tx.execute(statements::DERIVE_FROM, next).await? == 0 {
+            return Ok(false);
+        }
+        tx.commit().await?;
+        Ok(true)
     }
 }

@@ -61,7 +61,7 @@ fn a_crate_out_of_place_is_found() {
         ("src/service/claim.rs", "use tonic::{Code, Status};"),
         ("src/ports/node.rs", "use tonic as t;"),
         ("src/service/claim.rs", "use sqlx::query;"),
-        ("src/config/options.rs", "use sqlx::postgres::PgPool;"),
+        ("src/config/database_url.rs", "use sqlx::postgres::PgPool;"),
         ("src/cli/serve.rs", "hyper::server::conn()"),
         ("src/domain/claim.rs", "tokio::spawn(f)"),
         ("src/ports/node.rs", "use ::tokio::sync::Mutex;"),
@@ -72,7 +72,7 @@ fn a_crate_out_of_place_is_found() {
     }
     for (file, source) in [
         ("src/grpc/status.rs", "use tonic::{Code, Status};"),
-        ("src/config/options.rs", "use sqlx::postgres::PgConnectOptions;"),
+        ("src/config/database_url.rs", "use sqlx::postgres::PgConnectOptions;"),
         ("src/domain/claim.rs", "/// Not tokio::spawn.\nlet tokio = 1; other::sqlx::f(tokio);"),
     ] {
         assert_eq!(crates_out_of_place(file, source), Vec::<String>::new());

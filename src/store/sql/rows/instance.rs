@@ -9,8 +9,13 @@ use crate::{
     store::driver::Cells,
 };
 
-/// The instance's standing, from `instance.standing`, and from `payment.spent_since` if that was asked.
-pub fn standing<R: Cells>(row: Option<&R>, spent: Option<&R>, verified: bool) -> Parsed<Standing> {
+/// The instance's standing, from `instance.standing`, from `payment.spent_since` if that was asked, and from
+/// what this process has seen of its database.
+pub fn standing<R: Cells>(
+    row: Option<&R>,
+    spent: Option<&R>,
+    (verified, writable): (bool, bool),
+) -> Parsed<Standing> {
     let row = Reader(known("only_row", row)?);
     let paused = match row.opt_time("paused_at_ms")? {
         None => None,
@@ -36,6 +41,7 @@ pub fn standing<R: Cells>(row: Option<&R>, spent: Option<&R>, verified: bool) ->
         paused,
         fenced,
         verified,
+        writable,
         node,
         heartbeat,
         trouble,
