@@ -96,12 +96,13 @@ pub fn services(
     let most = rules.paying.max_amount;
     let keyring = parts.keyring.clone();
     let clock_skew = rules.paying.clock_skew;
+    let inquiry = || (payer.inquiry(), payer.write_witness());
     let delays = [config.guard_options()?.commit_delay, clock_skew];
     Ok(Services {
         withdraws: WithdrawService::new(store(), keyring, public_url, most, runtime()),
-        payments: PaymentService::new(store(), payer.inquiry(), runtime(), meter(parts)),
+        payments: PaymentService::new(store(), inquiry(), runtime(), meter(parts)),
         operations: OperationsService::new(store(), rules, runtime()),
         reconcile: ReconcileService::new(store(), Arc::clone(&node), Arc::clone(&trust), runtime()),
-        restore: RestoreService::new(store(), node, trust, payer.inquiry(), delays, runtime()),
+        restore: RestoreService::new(store(), node, trust, inquiry(), delays, runtime()),
     })
 }

@@ -295,7 +295,12 @@ impl Standing {
     pub fn sends_nothing(&self, limits: &PayingLimits) -> bool {
         let answers_sends = self.heartbeat.as_ref().is_none_or(|beat| beat.answers_sends);
         let full = self.channels_full(limits);
-        full || !answers_sends || self.paused.is_some() || self.fenced.is_some() || !self.verified
+        let barred = self.trouble.as_ref().is_some_and(|trouble| trouble.kind.is_about_us());
+        full || barred
+            || !answers_sends
+            || self.paused.is_some()
+            || self.fenced.is_some()
+            || !self.verified
     }
 
     /// Whether no further payment may be begun because too many are in flight. With no channel at all

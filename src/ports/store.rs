@@ -218,7 +218,7 @@ pub trait Witnesses: Send + Sync {
     ) -> Result<i64, StoreError>;
 
     /// Takes the turn to make a witness at the node that pays, if it is due. Tells the last send that
-    /// came before it. None: it is not due, or the instance is paused.
+    /// came before it. None: it is not due, or the process has not made sure of its database.
     async fn begin_witness(&self, witness: &NewWitness) -> Result<Option<i64>, StoreError>;
 
     /// Keeps the turn that ends at `ends_at` until `witness.next_at`. False if it was lost.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Inquiry, ServiceError,
+    Inquiry, ServiceError, WriteWitness,
     list::{page_limit, page_start},
 };
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
 pub struct PaymentService {
     pub(super) store: Arc<dyn Store>,
     pub(super) inquiry: Arc<Inquiry>,
+    pub(super) witness: Arc<WriteWitness>,
     pub(super) runtime: Runtime,
     pub(super) meter: Arc<dyn Meter>,
 }
@@ -54,11 +55,11 @@ impl PaymentService {
     /// Over this store, asking the node as the payer does.
     pub fn new(
         store: Arc<dyn Store>,
-        inquiry: Arc<Inquiry>,
+        (inquiry, witness): (Arc<Inquiry>, Arc<WriteWitness>),
         runtime: Runtime,
         meter: Arc<dyn Meter>,
     ) -> Self {
-        Self { store, inquiry, runtime, meter }
+        Self { store, inquiry, witness, runtime, meter }
     }
 
     /// One by its id, with its sends.

@@ -69,7 +69,7 @@ impl PaymentService {
         let outcome = resolution.outcome;
         resolvable(&leased.payment, outcome).map_err(ServiceError::Unresolvable)?;
         // Before the node is asked: an answer from before the last send was over changes nothing.
-        let began = self.inquiry.begin(&leased.payment).await?;
+        let began = self.witness.begin_look(&leased.payment).await?;
         let said = match self.inquiry.look(&leased, &began).await {
             Ok(look) => {
                 let said = NodeSays::of(look.record.as_ref(), look.looked.word, look.looked.trust);

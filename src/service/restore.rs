@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
-use super::{Asked, Inquiry, NodeTrust, ServiceError, list::read_id, unknown::unknown_payments};
+use super::{
+    Asked, Inquiry, NodeTrust, ServiceError, WriteWitness, list::read_id, unknown::unknown_payments,
+};
 use crate::{
     domain::{
         Act, Change, FailureReason, FenceReason, Field, Hold, Millis, Payment, PaymentHash,
         PaymentId, Restored, State, Timestamp, Turn, Violation, Withdraw, WithdrawId, WithdrawView,
-        payment::{Next, PaymentView},
+        payment::{Next, PaymentView, Pending},
     },
     ports::{LightningNode, ListedPayment, Store, StoreError},
     runtime::Runtime,
@@ -53,6 +55,7 @@ pub struct RestoreService {
     node: Arc<dyn LightningNode>,
     trust: Arc<NodeTrust>,
     inquiry: Arc<Inquiry>,
+    witness: Arc<WriteWitness>,
     commit_delay: Millis,
     clock_skew: Millis,
     runtime: Runtime,
@@ -67,15 +70,15 @@ impl std::fmt::Debug for RestoreService {
 impl RestoreService {
     /// Use cases over this store and this node. `commit_delay` is how much later than its id's time an
     /// attempt may have been committed; `clock_skew` is how far replicas' clocks may disagree.
-    pub const fn new(
+    pub fn new(
         store: Arc<dyn Store>,
         node: Arc<dyn LightningNode>,
         trust: Arc<NodeTrust>,
-        inquiry: Arc<Inquiry>,
+        (inquiry, witness): (Arc<Inquiry>, Arc<WriteWitness>),
         [commit_delay, clock_skew]: [Millis; 2],
         runtime: Runtime,
     ) -> Self {
-        Self { store, node, trust, inquiry, commit_delay, clock_skew, runtime }
+        Self { store, node, trust, inquiry, witness, commit_delay, clock_skew, runtime }
     }
 
     /// Fences by hand: after the promotion of a standby, say, where the node is shared.
@@ -182,11 +185,17 @@ impl RestoreService {
         if leased.payment.state != State::Reserved {
             return Ok(view);
         }
+        // A send of it that was lost with another database server may still pay it.
+        let began = self.witness.begin_look(&leased.payment).await?;
+        if began.pending != Pending::Over {
+            return Err(ServiceError::Halted);
+        }
         let now = self.runtime.clock.now();
         let reopening = self.inquiry.reopening();
         let next = Next::Fail(FailureReason::ResolvedByOperator);
         let mut advance = leased.payment.follow(next, leased.withdraw, &reopening, now);
         advance.change = advance.change.map(|change| change.signed(act.signature()));
+        advance.decided_on = began.server.map(|server| server.0);
         self.store.advance(&advance).await?;
         let Payment { id: payment, withdraw, payment_hash, .. } = &advance.payment;
         let operator = &act.operator;

@@ -118,7 +118,8 @@ fn forbidden(kind: Kind) -> Vec<Forbidden> {
         ("an event of nothing", event, "events_withdraw_id_fkey", "FOREIGN KEY"),
         ("an event told twice", own("insert into events select * from events"), "events_pkey", "events.withdraw_id"),
         ("a decision without a word", own("update events set operator = 'somebody'"), "events_operator_says_why", "events_operator_says_why"),
-        ("a send told twice", own("insert into sends select * from sends"), "sends_pkey", "sends.payment_id"),
+        ("a send told twice", own("insert into sends (payment_id, number, epoch, node_id, sent_at_ms, begun_at_ms, send_deadline_ms)
+               select payment_id, number, epoch, node_id, sent_at_ms, begun_at_ms, send_deadline_ms from sends"), "sends_pkey", "sends.payment_id"),
         ("a second instance", own("insert into instance select * from instance"), "instance_pkey", "instance.only_row"),
         ("a pause of nobody", own("update instance set paused_at_ms = 0"), "instance_pause_is_whole", "instance_pause_is_whole"),
         ("a fence without a cause", own("update instance set fenced_at_ms = 0"), "instance_fence_is_whole", "instance_fence_is_whole"),

@@ -122,7 +122,12 @@ async fn a_payer_that_learns_the_end_first_wins() {
             options,
             Arc::new(NoMeter),
         );
-        let service = PaymentService::new(store, payer.inquiry(), runtime, Arc::new(NoMeter));
+        let service = PaymentService::new(
+            store,
+            (payer.inquiry(), payer.write_witness()),
+            runtime,
+            Arc::new(NoMeter),
+        );
 
         let draft = ResolutionDraft {
             id: doubt.payment.clone(),

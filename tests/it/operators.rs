@@ -212,7 +212,12 @@ async fn a_failure_suffices_unless_it_proves_nothing() {
         assert_eq!(refused(&bench, doubt.as_failed(true, false)).await, payee("FAILED"));
         bench.node.become_other(2);
         doubt.node_says(&bench, RecordState::Failed(FailureReason::NoRoute));
-        assert_eq!(refused(&bench, doubt.as_failed(true, false)).await, payee("FAILED"));
+        assert_eq!(refused(&bench, doubt.as_failed(true, false)).await, payee("OTHER_NODE"));
+        let gone = told(
+            "CONFIRMATION_REQUIRED",
+            &[("missing", "confirm_node_unreachable"), ("node", "OTHER_NODE")],
+        );
+        assert_eq!(refused(&bench, doubt.as_failed(false, true)).await, gone);
         bench.node.become_other(1);
         assert_eq!(refused(&bench, doubt.as_failed(true, false)).await, payee("NOT_FOUND"));
         doubt.node_says(&bench, RecordState::Failed(FailureReason::NoRoute));

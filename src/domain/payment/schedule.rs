@@ -58,7 +58,9 @@ pub fn next_look(
         }
         State::InFlight if is_old(payment, now, pace) => Some(spread(pace.slow)),
         State::Reserved | State::Sending | State::InFlight => {
-            let doubled = pace.first.as_ms() << looks.clamp(0, 16);
+            // A send that did not reach the node is repeated at once, so that those spread the looks too.
+            let unsent = i64::try_from(payment.sends.unsent()).unwrap_or(i64::MAX);
+            let doubled = pace.first.as_ms() << looks.saturating_add(unsent).clamp(0, 16);
             let backed_off = spread(Millis::from_ms(doubled.min(pace.slowest.as_ms())));
             // The instant when the time of the last send has passed is worth a look of its own.
             let over_at = payment.sends.pass_at(limits).map(|at| at.plus(Millis::from_ms(1)));

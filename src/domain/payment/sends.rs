@@ -152,6 +152,11 @@ impl Sends {
         self.0.iter().filter(|send| send.answer == Some(Answer::Refused)).count()
     }
 
+    /// How many did not reach the node.
+    pub fn unsent(&self) -> usize {
+        self.0.iter().filter(|send| send.answer == Some(Answer::Unsent)).count()
+    }
+
     /// Whether the only send that was ever made has got its final answer.
     pub fn only_one_and_answered(&self) -> bool {
         matches!(self.0.as_slice(), [only] if only.answer == Some(Answer::Final))

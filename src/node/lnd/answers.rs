@@ -27,8 +27,13 @@ const OLD_ALREADY_EXISTS: [&str; 3] =
 /// How lnd says, with the code `UNKNOWN`, that a macaroon does not reach so far.
 const NOT_PERMITTED: &str = "permission denied";
 
-/// What our own client says with a code that could be the node's.
-const OUR_OWN_WORDS: [&str; 2] = ["grpc-status header missing", "Service was not ready"];
+/// What our own client (tonic) says with a code that could be the node's: of a stream that a reset or
+/// whatever stands in between has cut, too, which hyper hands on as its end.
+const OUR_OWN_WORDS: [&str; 3] = [
+    "grpc-status header missing",
+    "protocol error: missing grpc-status trailer",
+    "Service was not ready",
+];
 
 /// How lnd says so, with the code `UNKNOWN` (v0.21, each tried or read in its source).
 const BARRED: [(&str, TroubleKind); 8] = [

@@ -243,6 +243,7 @@ fn an_error_that_may_be_anybodys_leaves_the_send_unanswered() {
         Status::resource_exhausted("any"),
         Status::unknown("Service was not ready: any"),
         Status::unknown("grpc-status header missing, mapped from HTTP status code 418"),
+        Status::unknown("protocol error: missing grpc-status trailer, stream was terminated"),
         lost(),
     ];
     for status in errors {

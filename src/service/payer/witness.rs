@@ -16,11 +16,14 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::PayerOptions;
 use crate::{
-    domain::{Millis, NodeId, Payment, PaymentHash, Timestamp},
-    ports::{LightningNode, NewWitness, SendStream, SendUpdate, Store, WitnessKeys, WitnessOrder},
+    domain::{Millis, NodeId, Payment, PaymentHash, Timestamp, payment::Pending},
+    ports::{
+        LightningNode, NewWitness, SendStream, SendUpdate, Store, StoreError, WitnessKeys,
+        WitnessOrder,
+    },
     report::chain,
     runtime::Runtime,
-    service::{Distrust, Inquiry},
+    service::{Distrust, Inquiry, inquiry::Began},
 };
 
 /// The longest time between two of them, as a multiple of what one takes to be over.
@@ -97,6 +100,20 @@ impl WriteWitness {
                 self.is_under_way.store(false, Ordering::SeqCst);
             }
         }
+    }
+
+    /// What is known of a payment before the node is asked about it; with a witness that was made for it,
+    /// where one is missing.
+    pub(in crate::service) async fn begin_look(
+        self: &Arc<Self>,
+        payment: &Payment,
+    ) -> Result<Began, StoreError> {
+        let began = self.inquiry.begin(payment).await?;
+        if began.pending != Pending::Unwitnessed {
+            return Ok(began);
+        }
+        self.make(Some(payment)).await;
+        self.inquiry.begin(payment).await
     }
 
     async fn begin(&self) -> Result<Option<(Asked, SendStream)>, Distrust> {

@@ -74,11 +74,9 @@ impl<D: Driver> Witnesses for SqlStore<D> {
 impl<D: Driver> SqlStore<D> {
     async fn begin_witness_once(&self, witness: &NewWitness) -> Result<Option<i64>, Fault> {
         let mut tx = self.driver().begin().await?;
-        // It asks the node to pay, if in vain: nothing of that is done in a pause. Behind a fence it is, since
-        // what the fence leaves open ends by it.
-        match self.halted(&mut tx).await? {
-            None | Some(Halt::Fenced) => {}
-            Some(_) => return Ok(None),
+        // It pays nobody, and what a pause or a fence leaves open ends by it.
+        if self.halted(&mut tx).await? == Some(Halt::Unverified) {
+            return Ok(None);
         }
         let NewWitness { node, begun_at, next_at } = witness;
         let turn = vec![int(next_at.as_ms()), text(node.as_str()), int(begun_at.as_ms())];

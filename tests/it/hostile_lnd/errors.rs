@@ -18,8 +18,10 @@ const PAID: &str = "PAID held, sent 1";
 const RESERVED: &str = "RESERVED held, sent 0";
 const SENDING: &str = "SENDING held, sent 1";
 const FOREIGN: &str = "NEEDS_OPERATOR FOREIGN held, sent 1";
-/// Sent again and again, each time after the last send was over, and then given up.
+/// Refused by the node itself three times, each time after the last send's time had passed.
 const GIVEN_UP: &str = "FAILED NODE_REFUSED claimable, sent 3";
+/// Sent as often as time allowed, and closed when a write witness was seen.
+const UNANSWERED: &str = "FAILED NOT_SENT claimable, sent 7";
 
 /// All but OK.
 fn codes() -> impl Iterator<Item = Code> {
@@ -32,7 +34,8 @@ fn unavailable() -> Vec<Act> {
 
 pub fn rows(deal: &Deal) -> Vec<Row> {
     let mut rows = Vec::new();
-    rows.extend(codes().map(on_send));
+    // What is not permitted is repeated as soon as it may be: a story of its own.
+    rows.extend(codes().filter(|code| *code != Code::PermissionDenied).map(on_send));
     rows.extend(codes().map(|code| on_a_stream(code, deal)));
     rows.extend(codes().map(|code| on_early_look_up(code, deal)));
     rows.extend(codes().map(on_look_up));
@@ -41,8 +44,17 @@ pub fn rows(deal: &Deal) -> Vec<Row> {
 }
 
 fn on_send(code: Code) -> Row {
-    let (soon, end) =
-        if code == Code::AlreadyExists { (FOREIGN, FOREIGN) } else { (SENDING, GIVEN_UP) };
+    use Code::{FailedPrecondition, InvalidArgument, NotFound, Unauthenticated, Unknown};
+
+    let (soon, end) = match code {
+        Code::AlreadyExists => (FOREIGN, FOREIGN),
+        // Codes of lnd's handlers.
+        Unknown | InvalidArgument | NotFound | FailedPrecondition | Unauthenticated => {
+            (SENDING, GIVEN_UP)
+        }
+        // Of whatever stands in between, too.
+        _ => (SENDING, UNANSWERED),
+    };
     row(format!("to a send: {code:?}; never known"), [refuse(code, "x")], unknown(), soon, end)
 }
 
@@ -62,7 +74,7 @@ fn on_early_look_up(code: Code, deal: &Deal) -> Row {
 
 /// Only NOT_FOUND is an answer, and only once the send is over.
 fn on_look_up(code: Code) -> Row {
-    let end = if code == Code::NotFound { GIVEN_UP } else { SENDING };
+    let end = if code == Code::NotFound { UNANSWERED } else { SENDING };
     let does = format!("to a send: Unavailable; looked up: {code:?}");
     row(does, [unavailable()], vec![refuse(code, "x")], SENDING, end)
 }
@@ -89,7 +101,7 @@ fn already_exists(deal: &Deal) -> Vec<Row> {
         says(Code::Internal, "invoice is already paid"),
         unknown(),
         SENDING,
-        GIVEN_UP,
+        UNANSWERED,
     ));
     let again = || [unavailable(), refuse(Code::AlreadyExists, "x")];
     rows.push(

@@ -26,6 +26,10 @@ pub const EARLY: (usize, Millis) = (5, Millis::from_secs(4));
 pub const LATE: (usize, Millis) = (6, Millis::from_secs(90));
 /// Passes of which each finds that no send is allowed any more: room for a witness and what follows.
 pub const TOO_LATE: (usize, Millis) = (4, Millis::from_secs(3600));
+/// A send is overdue after this.
+const OVERDUE: Millis = Millis::from_secs(11);
+/// How long a silent lnd is waited for before the test's clock goes on.
+const SILENCE: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What the node does, in words and in acts.
@@ -40,6 +44,8 @@ pub struct Row {
     /// Where it stands when nothing that was sent can arrive any more.
     pub end: &'static str,
     call_timeout: Option<Duration>,
+    /// It stores nothing, write witnesses included.
+    stalls: bool,
     stays_open: bool,
     /// Lets lnd go on once the attempt stands as it shall soon.
     goes_on: Option<Arc<Semaphore>>,
@@ -60,6 +66,7 @@ pub fn row(
         soon,
         end,
         call_timeout: None,
+        stalls: false,
         stays_open: false,
         goes_on: None,
     }
@@ -77,6 +84,11 @@ impl Row {
         Self { call_timeout: Some(Duration::from_secs(2)), ..self }
     }
 
+    /// It answers no request for a write witness.
+    pub fn stalls(self) -> Self {
+        Self { stalls: true, ..self }
+    }
+
     /// Silence on the first send's stream, which the payer listens to for a while.
     pub fn stays_open(self) -> Self {
         Self { stays_open: true, ..self }
@@ -92,6 +104,7 @@ impl Row {
     pub async fn play(&self, deal: &Deal) -> [String; 2] {
         let lnd = ScriptedLnd::start().await;
         lnd.on_send(self.sends.clone());
+        lnd.on_witness(self.stalls.then(Vec::new));
         for (sends, answers) in &self.look_ups {
             lnd.on_look_up(*sends, answers.clone());
         }
@@ -101,24 +114,56 @@ impl Row {
         let withdraw = bench.create(SAT, SAT).await;
         bench.claim_ok(&withdraw, &deal.invoice).await;
 
-        let soon = if self.stays_open || self.goes_on.is_some() {
+        if self.stays_open || self.goes_on.is_some() || self.call_timeout.is_some() {
             bench.begin_work().await;
-            awaited(&bench, &lnd, &withdraw, self.soon).await
         } else {
             bench.work().await;
-            let soon = standing(&bench, &lnd, &withdraw).await;
-            passes(&bench, EARLY).await;
-            soon
-        };
+        }
+        // What follows IN_FLIGHT is heard without anybody who waits for it.
+        let soon = awaited(&bench, &lnd, &withdraw, self.soon).await;
+        if !self.stays_open && self.goes_on.is_none() {
+            self.time_passes(&bench, EARLY).await;
+        }
         if let Some(goes_on) = &self.goes_on {
             goes_on.add_permits(1);
             bench.work().await;
         }
-        passes(&bench, LATE).await;
-        passes(&bench, TOO_LATE).await;
+        self.time_passes(&bench, LATE).await;
+        for _ in 0..TOO_LATE.0 {
+            // Once it has ended, its request would expire.
+            if !standing(&bench, &lnd, &withdraw).await.starts_with("SENDING") {
+                break;
+            }
+            self.time_passes(&bench, (1, TOO_LATE.1)).await;
+        }
         let end = standing(&bench, &lnd, &withdraw).await;
         assert!(lnd.sends().iter().all(|send| send.payment_request == deal.invoice));
+        // The clock goes on as fast as the machine, while lnd is silent.
+        let end = if self.call_timeout.is_some() { uncounted(&end) } else { end };
         [soon, end]
+    }
+}
+
+/// Without the number of sends.
+fn uncounted(standing: &str) -> String {
+    standing.split(", sent").next().unwrap_or_default().to_owned()
+}
+
+impl Row {
+    /// Time passes; where lnd is silent, so does the time for its answers.
+    async fn time_passes(&self, bench: &Bench, (count, span): (usize, Millis)) {
+        for _ in 0..count {
+            bench.clock.advance(span);
+            let mut work = std::pin::pin!(bench.work());
+            loop {
+                tokio::select! {
+                    () = &mut work => break,
+                    () = tokio::time::sleep(SILENCE), if self.call_timeout.is_some() => {
+                        bench.clock.advance(OVERDUE);
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -59,8 +59,7 @@ pub const BEGIN_WITNESS: Sql = sql(
                                         and s.answer in ('ALREADY_EXISTS', 'STORED', 'FINAL'))
                 then witness_in_vain + 1 else 1 end
       where node_id = $2 and is_current
-        and (witness_due_at_ms is null or witness_due_at_ms <= $3)
-        and not exists (select 1 from instance where paused_at_ms is not null)",
+        and (witness_due_at_ms is null or witness_due_at_ms <= $3)",
 );
 
 pub const RENEW_WITNESS: Sql = sql(

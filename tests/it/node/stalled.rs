@@ -1,0 +1,80 @@
+//! A node whose database takes no writes: what it is asked to pay waits inside.
+
+use tokio::sync::mpsc;
+use withdrawd::{
+    domain::{
+        FailureReason, Msat,
+        payment::{Record, RecordState},
+    },
+    ports::{SendOrder, SendUpdate, WitnessOrder},
+};
+
+use super::{Book, ModelNode};
+
+/// What it was asked for.
+pub(super) enum Wanted {
+    Payment(SendOrder),
+    Witness(WitnessOrder),
+}
+
+pub(super) struct Waiting {
+    order: Wanted,
+    tell: mpsc::UnboundedSender<SendUpdate>,
+}
+
+impl Book {
+    /// Keeps a request until the database takes writes. False if it takes them.
+    pub(super) fn wait(&mut self, order: Wanted, tell: &mpsc::UnboundedSender<SendUpdate>) -> bool {
+        if self.stalled {
+            self.waiting.push(Waiting { order, tell: tell.clone() });
+        }
+        self.stalled
+    }
+}
+
+impl ModelNode {
+    /// From here on its database takes no writes, while it answers everything else: what it is asked to
+    /// pay waits inside, with its deadline checked.
+    pub fn stall(&self) {
+        self.book(|book| book.stalled = true);
+    }
+
+    /// The database takes writes again: what waited is stored, in order.
+    pub fn unstall(&self) {
+        let waiting = self.book(|book| {
+            book.stalled = false;
+            std::mem::take(&mut book.waiting)
+        });
+        for Waiting { order, tell } in waiting {
+            let updates = match &order {
+                Wanted::Payment(order) => self.store(order),
+                Wanted::Witness(order) => self.store_witness(order),
+            };
+            for update in updates {
+                // Its listener may be gone.
+                let _ = tell.send(update);
+            }
+        }
+    }
+
+    /// How many requests wait for the database.
+    pub fn waiting(&self) -> usize {
+        self.book(|book| book.waiting.len())
+    }
+
+    /// How often it was asked for a write witness.
+    pub fn witnesses(&self) -> usize {
+        self.book(|book| book.witnesses)
+    }
+
+    pub(super) fn store_witness(&self, order: &WitnessOrder) -> Vec<SendUpdate> {
+        let record = Record {
+            payment_hash: order.keys.payment_hash,
+            amount: Msat::new(1000).unwrap(),
+            created: self.clock.now(),
+            state: RecordState::Failed(FailureReason::NoRoute),
+        };
+        self.book(|book| book.keep(record.clone(), ""));
+        vec![SendUpdate::Record(record)]
+    }
+}
