@@ -65,6 +65,7 @@ pub enum Trust {
 
 /// A look-up's answer and its circumstances.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "circumstances, each given or not")]
 pub struct LookedUp {
     /// What the node said.
     pub word: Word,

@@ -371,7 +371,9 @@ async fn a_write_witness_is_stored_and_fails() {
     let node = LndNode::new(&lab.options(), None).unwrap();
     let id = node.introduce().await.unwrap().id;
     let mut keys = [[0; 32]; 2];
-    keys.iter_mut().for_each(|key| getrandom::fill(key).unwrap());
+    for key in &mut keys {
+        getrandom::fill(key).unwrap();
+    }
     let payment_hash = PaymentHash::from_bytes(keys[1]);
     let keys = WitnessKeys { payee: keys[0], payment_hash };
     let send_deadline = SystemClock::new().now().plus(Millis::from_secs(15));

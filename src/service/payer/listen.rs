@@ -34,12 +34,6 @@ struct Update {
     last: bool,
 }
 
-/// How listening goes on after an update.
-enum Then {
-    InFlight(Leased),
-    Ended,
-}
-
 impl Payer {
     /// Listens until the payment is in flight or has ended, or its answer is overdue; then without a
     /// place, and without anybody who waits for it.
@@ -58,17 +52,14 @@ impl Payer {
             () = self.stop.cancelled() => return self.postpone(&leased).await,
             () = &mut overdue => None,
         };
-        let leased = match update {
-            Some(update) => match self.hear(update, leased, sent).await {
-                Then::InFlight(leased) => leased,
-                Then::Ended => return,
-            },
-            None => {
-                tracing::warn!(payment = %leased.payment.id, send = sent.number,
-                    "the send's answer is overdue; it is looked up, and its stream listened to");
-                self.postpone(&leased).await;
-                leased
-            }
+        let leased = if let Some(update) = update {
+            let Some(leased) = self.hear(update, leased, sent).await else { return };
+            leased
+        } else {
+            tracing::warn!(payment = %leased.payment.id, send = sent.number,
+                "the send's answer is overdue; it is looked up, and its stream listened to");
+            self.postpone(&leased).await;
+            leased
         };
         drop(places);
         let payer = Arc::clone(self);
@@ -84,29 +75,28 @@ impl Payer {
                 update = stream.next() => update,
                 () = self.stop.cancelled() => return,
             };
-            match self.hear(update, leased, sent).await {
-                Then::InFlight(next) => leased = next,
-                Then::Ended => return,
-            }
+            let Some(next) = self.hear(update, leased, sent).await else { return };
+            leased = next;
         }
     }
 
-    /// Folds one update, and plans the next look where the stream has nothing more to say.
-    async fn hear(&self, update: Option<SendUpdate>, leased: Leased, sent: Sent) -> Then {
+    /// Folds one update, and plans the next look where the stream has nothing more to say: then there is
+    /// nothing more to listen to.
+    async fn hear(&self, update: Option<SendUpdate>, leased: Leased, sent: Sent) -> Option<Leased> {
         let Some(update) = update else {
             self.postpone(&leased).await;
-            return Then::Ended;
+            return None;
         };
         let update = self.understand(&update, &leased);
         let (leased, folded) = self.fold(leased, sent, update).await;
         if !update.last {
-            return Then::InFlight(leased);
+            return Some(leased);
         }
         // A fold plans the next look by itself; without one it is a look-up that tells.
         if !folded {
             self.postpone(&leased).await;
         }
-        Then::Ended
+        None
     }
 
     fn understand(&self, update: &SendUpdate, leased: &Leased) -> Update {

@@ -362,7 +362,7 @@ fn looks(from: From, word: Word) -> Vec<LookedUp> {
     let mut all = Vec::new();
     for trust in [Trust::OtherNode, Trust::Forgetful] {
         for (settled, too_late) in BOTH.into_iter().flat_map(|a| BOTH.map(|b| (a, b))) {
-            all.push(LookedUp { trust, settled, too_late, ..look(word) });
+            all.push(LookedUp { settled, too_late, trust, ..look(word) });
         }
     }
     let until = Pending::Until(at(10_000));
