@@ -224,7 +224,7 @@ async fn deactivation_is_refused_while_money_is_on_its_way() {
         );
         bench.work_until(&held.id, withdrawd::pb::payment::State::InFlight).await;
         bench.node.release(true);
-        bench.work().await;
+        bench.until(&held.id, |withdraw| withdraw.status() == Status::Paid).await;
         let refused = bench.deactivate(&held.id).await.unwrap_err();
         assert_eq!(reason_of(&refused), "ALREADY_PAID");
 

@@ -56,7 +56,10 @@ pub fn next_look(
         State::Failed { at, .. } => {
             pace.after_failure.iter().map(|span| at.plus(*span)).find(|look| *look > now)
         }
-        State::InFlight if is_old(payment, now, pace) => Some(spread(pace.slow)),
+        // One that has failed waits for its last send to be over, and no longer for a payee.
+        State::InFlight if payment.noted.is_none() && is_old(payment, now, pace) => {
+            Some(spread(pace.slow))
+        }
         State::Reserved | State::Sending | State::InFlight => {
             // A send that did not reach the node is repeated at once, so that those spread the looks too.
             let unsent = i64::try_from(payment.sends.unsent()).unwrap_or(i64::MAX);

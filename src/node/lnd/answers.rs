@@ -119,13 +119,20 @@ pub(super) fn look_up_refusal(status: &Status) -> Result<(), NodeError> {
 
 /// What the end of a send with an error tells.
 pub(super) fn send_refusal(status: &Status) -> SendUpdate {
-    let error = call_error(status, "SendPaymentV2");
-    match error {
-        _ if !is_the_nodes_own(status) => SendUpdate::Lost(error),
+    if !is_the_nodes_own(status) {
+        return SendUpdate::Lost(error(status));
+    }
+    match call_error(status, "SendPaymentV2") {
+        // That of the send's own deadline.
+        NodeError::Barred(trouble) if trouble.kind == TroubleKind::MacaroonExpired => {
+            SendUpdate::Refused(error(status))
+        }
         // Turned away at the door, before the payment was looked at.
-        NodeError::NotPermitted(_) => SendUpdate::Unsent(error),
+        turned_away @ (NodeError::NotPermitted(_) | NodeError::Barred(_)) => {
+            SendUpdate::Unsent(turned_away)
+        }
         _ if says_already_exists(status) => SendUpdate::AlreadyExists,
-        _ => SendUpdate::Refused(error),
+        refused => SendUpdate::Refused(refused),
     }
 }
 

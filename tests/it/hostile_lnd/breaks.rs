@@ -22,7 +22,7 @@ const IN_FLIGHT: &str = "IN_FLIGHT held, sent 1";
 const NO_ROUTE: &str = "FAILED NO_ROUTE claimable, sent 1";
 const VANISHED: &str = "NEEDS_OPERATOR VANISHED held, sent 1";
 /// Sent as often as time allowed, and closed when a write witness was seen.
-const UNANSWERED: &str = "FAILED NOT_SENT claimable, sent 7";
+const UNANSWERED: &str = "FAILED NOT_SENT claimable";
 
 pub fn rows(deal: &Deal) -> Vec<Row> {
     let mut rows: Vec<Row> = ways().into_iter().flat_map(|way| broken(way, deal)).collect();
