@@ -205,8 +205,13 @@ pub struct NewWitness {
 #[async_trait]
 pub trait Witnesses: Send + Sync {
     /// Whether `node` was seen to store a payment whose request came after all of `sends` and was begun
-    /// after their time had passed.
-    async fn is_witnessed(&self, node: &NodeId, sends: &Unanswered) -> Result<bool, StoreError>;
+    /// after their time had passed, and not after `now`.
+    async fn is_witnessed(
+        &self,
+        node: &NodeId,
+        sends: &Unanswered,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
 
     /// How many sends to `node` that began before `overdue` were never answered since the last one that
     /// it was seen to store, as of `now`: `most` at most.
@@ -229,7 +234,11 @@ pub trait Witnesses: Send + Sync {
     ) -> Result<bool, StoreError>;
 
     /// Since when `node` has been asked for witnesses in vain; none if it stored something since.
-    async fn in_vain_since(&self, node: &NodeId) -> Result<Option<Timestamp>, StoreError>;
+    async fn in_vain_since(
+        &self,
+        node: &NodeId,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError>;
 
     /// The node has stored the payment that was begun then, after the send `after`.
     async fn witnessed(

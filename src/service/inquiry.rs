@@ -100,7 +100,7 @@ impl Inquiry {
             PendingFacts { earlier: clocks.earlier, settled, unanswered, witnessed: false };
         let mut pending = payment.pending(&facts, limits);
         if let (Pending::Unwitnessed, Some(sends)) = (pending, unanswered) {
-            facts.witnessed = self.is_witnessed(payment, &sends).await?;
+            facts.witnessed = self.is_witnessed(payment, &sends, clocks.earlier).await?;
             pending = payment.pending(&facts, limits);
         }
         Ok(Began { clocks, server: met.map(|(server, _)| server), pending })
@@ -111,6 +111,7 @@ impl Inquiry {
         &self,
         payment: &Payment,
         sends: &Unanswered,
+        now: Timestamp,
     ) -> Result<bool, StoreError> {
         let node = match payment.node() {
             Some(node) => Some(node.clone()),
@@ -118,7 +119,7 @@ impl Inquiry {
             None => self.store.current_node().await?,
         };
         match node {
-            Some(node) => self.store.is_witnessed(&node, sends).await,
+            Some(node) => self.store.is_witnessed(&node, sends, now).await,
             None => Ok(false),
         }
     }
@@ -135,7 +136,7 @@ impl Inquiry {
         let may_send = matches!(payment.state, State::Reserved | State::Sending);
         let halted = tells_nothing && may_send && self.is_halted(leased).await;
         let in_vain_since = match began.pending {
-            Pending::Unwitnessed => self.store.in_vain_since(&paying).await?,
+            Pending::Unwitnessed => self.store.in_vain_since(&paying, began.clocks.earlier).await?,
             Pending::Over | Pending::Until(_) | Pending::Unsettled => None,
         };
         // Too late is judged after the answer, by the later clock.

@@ -216,8 +216,13 @@ impl Payments for FaultyStore {
 
 #[async_trait]
 impl Witnesses for FaultyStore {
-    async fn is_witnessed(&self, node: &NodeId, sends: &Unanswered) -> Result<bool, StoreError> {
-        self.faults.gate(self.inner.is_witnessed(node, sends)).await
+    async fn is_witnessed(
+        &self,
+        node: &NodeId,
+        sends: &Unanswered,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.faults.gate(self.inner.is_witnessed(node, sends, now)).await
     }
 
     async fn unanswered_in_a_row(
@@ -241,8 +246,12 @@ impl Witnesses for FaultyStore {
         self.inner.renew_witness(witness, ends_at).await
     }
 
-    async fn in_vain_since(&self, node: &NodeId) -> Result<Option<Timestamp>, StoreError> {
-        self.faults.gate(self.inner.in_vain_since(node)).await
+    async fn in_vain_since(
+        &self,
+        node: &NodeId,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.faults.gate(self.inner.in_vain_since(node, now)).await
     }
 
     async fn witnessed(

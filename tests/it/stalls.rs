@@ -211,16 +211,7 @@ async fn a_node_that_answers_no_sends_gets_no_claims() {
         }
         bench.clock.advance(OVERDUE);
         pass(&bench, OVERDUE).await;
-        let beat = bench.beat();
-        let mut beat = std::pin::pin!(beat);
-        loop {
-            tokio::select! {
-                () = &mut beat => break,
-                () = tokio::time::sleep(std::time::Duration::from_millis(50)) => {
-                    bench.clock.advance(OVERDUE);
-                }
-            }
-        }
+        bench.beat().await;
         let request = pb::GetInstanceRequest::default();
         let instance = bench.operations().get_instance(request).await.unwrap().into_inner();
         assert_eq!(instance.halt(), pb::Halt::NodeNotPaying);

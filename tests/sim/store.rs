@@ -262,8 +262,14 @@ impl Payments for GatedStore {
 
 #[async_trait]
 impl Witnesses for GatedStore {
-    async fn is_witnessed(&self, node: &NodeId, sends: &Unanswered) -> Result<bool, StoreError> {
-        let witnessed = self.read("is_witnessed", self.inner().is_witnessed(node, sends)).await?;
+    async fn is_witnessed(
+        &self,
+        node: &NodeId,
+        sends: &Unanswered,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let witnessed =
+            self.read("is_witnessed", self.inner().is_witnessed(node, sends, now)).await?;
         Ok(witnessed || Mutation::clock_ends_all(self.mutation))
     }
 
@@ -292,8 +298,12 @@ impl Witnesses for GatedStore {
         self.write("renew_witness", self.inner().renew_witness(witness, ends_at), |_| {}).await
     }
 
-    async fn in_vain_since(&self, node: &NodeId) -> Result<Option<Timestamp>, StoreError> {
-        self.read("in_vain_since", self.inner().in_vain_since(node)).await
+    async fn in_vain_since(
+        &self,
+        node: &NodeId,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.read("in_vain_since", self.inner().in_vain_since(node, now)).await
     }
 
     async fn witnessed(

@@ -10,8 +10,10 @@
 //! What this rests on:
 //! - The node refuses the call when it arrives after the deadline, by its own clock.
 //! - What was checked in time reaches the queue of the node's database within `node_slack`.
-//! - That queue is served in order, so that a witness that began later is stored later.
-//! - Clocks agree within `clock_skew` (jumps are noticed: [`Pending::Unsettled`]).
+//! - That queue is served in order, so that a witness that began later is stored later. lnd's own database
+//!   (bbolt) has one writer at a time. ALREADY_EXISTS is no witness: it may have been read.
+//! - Clocks agree within `clock_skew` (jumps are noticed: [`Pending::Unsettled`]); a witness from the future
+//!   is of a clock that was set back, and counts for nothing.
 
 use super::{OperatorReason, Payment, Reopening, SendLimits, State, Unanswered};
 use crate::domain::{Millis, Timestamp};

@@ -127,6 +127,12 @@ pub(super) fn send_refusal(status: &Status) -> SendUpdate {
         NodeError::Barred(trouble) if trouble.kind == TroubleKind::MacaroonExpired => {
             SendUpdate::Refused(error(status))
         }
+        // Other words may hold these, those of a file system say.
+        NodeError::NotPermitted(_)
+            if status.code() == Code::Unknown && status.message() != NOT_PERMITTED =>
+        {
+            SendUpdate::Refused(error(status))
+        }
         // Turned away at the door, before the payment was looked at.
         turned_away @ (NodeError::NotPermitted(_) | NodeError::Barred(_)) => {
             SendUpdate::Unsent(turned_away)

@@ -29,6 +29,9 @@ use crate::{
 /// The longest time between two of them, as a multiple of what one takes to be over.
 const SLOWEST: u32 = 3;
 
+/// So often the turn of one is renewed that is not answered.
+const RENEWALS: u32 = 30;
+
 /// Makes write witnesses.
 pub struct WriteWitness {
     store: Arc<dyn Store>,
@@ -61,6 +64,15 @@ struct Asked {
     turn: Timestamp,
 }
 
+/// That one is under way: no other is made until it is dropped.
+struct UnderWay(Arc<WriteWitness>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.is_under_way.store(false, Ordering::SeqCst);
+    }
+}
+
 /// What became of one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Outcome {
@@ -81,25 +93,31 @@ impl WriteWitness {
         Self { store, node, runtime, inquiry, options, listening, stop, is_under_way, in_vain }
     }
 
-    /// Makes one, unless one is under way or was made just before: for `payment`, or because no send was
-    /// answered of late. Returns when it is answered, or overdue; it is listened to all the same.
+    /// Makes one, unless one is under way or was made just before, for `payment` if for any. Returns when it is answered, or overdue; it is listened to all the same.
     pub async fn make(self: &Arc<Self>, payment: Option<&Payment>) {
         if self.is_under_way.swap(true, Ordering::SeqCst) {
             return;
         }
+        let under_way = UnderWay(Arc::clone(self));
         match self.begin().await {
             Ok(Some((asked, stream))) => {
                 let payment = payment.map(|payment| payment.id.to_string());
                 tracing::info!(node = %asked.node, payment,
                     "asks the node for a payment that cannot succeed, to see whether it stores payments");
-                self.listen(asked, stream).await;
+                self.listen(asked, stream, under_way).await;
             }
-            Ok(None) => self.is_under_way.store(false, Ordering::SeqCst),
+            Ok(None) => {}
             Err(error) => {
                 tracing::warn!(error = %chain(&error), "could not ask for a write witness");
-                self.is_under_way.store(false, Ordering::SeqCst);
             }
         }
+    }
+
+    /// Makes one because no send was answered of late, beside whatever goes on.
+    pub fn make_beside(self: &Arc<Self>) {
+        let witness = Arc::clone(self);
+        let work = async move { witness.make(None).await };
+        self.runtime.spawner.spawn(Box::pin(self.listening.track_future(work)));
     }
 
     /// What is known of a payment before the node is asked about it; with a witness that was made for it,
@@ -122,7 +140,9 @@ impl WriteWitness {
             return Ok(None);
         }
         let node = self.inquiry.paying_node().await?;
-        let (begun_at, next_at) = (clocks.earlier, clocks.earlier.plus(self.pause()));
+        // Long enough to be renewed in time.
+        let pause = self.pause().max(self.turn());
+        let (begun_at, next_at) = (clocks.earlier, clocks.earlier.plus(pause));
         let turn = NewWitness { node: node.clone(), begun_at, next_at };
         let Some(after) = self.store.begin_witness(&turn).await? else {
             return Ok(None);
@@ -147,7 +167,7 @@ impl WriteWitness {
         Millis::from_ms(doubled.min(over.saturating_mul(SLOWEST.into())))
     }
 
-    async fn listen(self: &Arc<Self>, asked: Asked, mut stream: SendStream) {
+    async fn listen(self: &Arc<Self>, asked: Asked, mut stream: SendStream, under_way: UnderWay) {
         let overdue = self.runtime.clock.sleep(self.options.answer_overdue);
         tokio::select! {
             biased;
@@ -156,37 +176,53 @@ impl WriteWitness {
             () = overdue => {}
         }
         let witness = Arc::clone(self);
-        let rest = async move { witness.listen_on(asked, stream).await };
+        let rest = async move { witness.listen_on(asked, stream, under_way).await };
         self.runtime.spawner.spawn(Box::pin(self.listening.track_future(rest)));
     }
 
-    /// While it is listened to nobody makes another one: the turn is renewed.
-    async fn listen_on(&self, mut asked: Asked, mut stream: SendStream) {
-        loop {
-            asked = self.renewed(asked).await;
+    /// While it is waited for nobody makes another one: the turn is renewed. One that was waited for long
+    /// enough is still listened to, and keeps nobody from trying anew: its call may hang by itself.
+    async fn listen_on(&self, mut asked: Asked, mut stream: SendStream, under_way: UnderWay) {
+        let mut under_way = Some(under_way);
+        for waited in 0.. {
+            if waited < RENEWALS {
+                asked = self.renewed(asked).await;
+            } else {
+                under_way = None;
+            }
             tokio::select! {
                 biased;
-                update = stream.next() => return self.heard(&asked, update.as_ref()).await,
+                update = stream.next() => {
+                    drop(under_way);
+                    return self.heard(&asked, update.as_ref()).await;
+                }
                 () = self.stop.cancelled() => return,
                 () = self.runtime.clock.sleep(self.options.answer_overdue) => {}
             }
         }
     }
 
+    /// Twice as long as it takes to renew it.
+    fn turn(&self) -> Millis {
+        Millis::from_ms(self.options.answer_overdue.as_ms() * 2)
+    }
+
     async fn renewed(&self, asked: Asked) -> Asked {
-        // Twice as long as it takes to come here again.
-        let span = Millis::from_ms(self.options.answer_overdue.as_ms() * 2);
-        let (now, node) = (self.runtime.clock.now(), asked.node.clone());
-        let turn = NewWitness { node, begun_at: asked.begun_at, next_at: now.plus(span) };
+        let Ok(clocks) = self.inquiry.clocks().await else { return asked };
+        let next_at = clocks.earlier.plus(self.turn());
+        let node = asked.node.clone();
+        let turn = NewWitness { node, begun_at: asked.begun_at, next_at };
         match self.store.renew_witness(&turn, asked.turn).await {
-            Ok(true) => Asked { turn: turn.next_at, ..asked },
+            Ok(true) => Asked { turn: next_at, ..asked },
             Ok(false) | Err(_) => asked,
         }
     }
 
     async fn heard(&self, asked: &Asked, update: Option<&SendUpdate>) {
         let outcome = match update {
-            Some(SendUpdate::Record(_) | SendUpdate::AlreadyExists) => Outcome::Stored,
+            Some(SendUpdate::Record(_)) => Outcome::Stored,
+            // Of a random hash; it may have been read and not stored.
+            Some(SendUpdate::AlreadyExists) => Outcome::InVain,
             Some(
                 SendUpdate::Refused(error) | SendUpdate::Unsent(error) | SendUpdate::Lost(error),
             ) => {
@@ -207,6 +243,5 @@ impl WriteWitness {
                 self.in_vain.fetch_add(1, Ordering::SeqCst);
             }
         }
-        self.is_under_way.store(false, Ordering::SeqCst);
     }
 }

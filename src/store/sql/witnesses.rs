@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::{SqlStore, int, retry::retrying, rows, statements::witnesses as statements, text};
 use crate::{
-    domain::{Halt, NodeId, Timestamp, payment::Unanswered},
+    domain::{Halt, Millis, NodeId, Timestamp, payment::Unanswered},
     ports::{NewWitness, StoreError, Witnesses},
     store::driver::{Driver, Fault, Tx},
 };
@@ -13,14 +13,27 @@ use crate::{
 /// process that was paused in the middle says little of the node.
 const IN_VAIN: i64 = 10;
 
+/// No turn lasts so long, nor do two lie so far apart while they are in vain.
+const LONG: Millis = Millis::from_secs(3600);
+/// Clocks disagree by less, unless one was set.
+const SOON: Millis = Millis::from_secs(60);
+
 #[async_trait]
 impl<D: Driver> Witnesses for SqlStore<D> {
-    async fn is_witnessed(&self, node: &NodeId, sends: &Unanswered) -> Result<bool, StoreError> {
+    async fn is_witnessed(
+        &self,
+        node: &NodeId,
+        sends: &Unanswered,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         // A send that was not read back has no place in the order yet.
         let Some(sequence) = sends.sequence else {
             return Ok(false);
         };
-        let since = || vec![text(node.as_str()), int(sends.until.as_ms()), int(sequence)];
+        let since = || {
+            let (until, now) = (sends.until.as_ms(), now.as_ms());
+            vec![text(node.as_str()), int(until), int(sequence), int(now)]
+        };
         for statement in [statements::ANSWERED_SINCE, statements::WITNESSED_SINCE] {
             if !self.driver().fetch(statement, since()).await?.is_empty() {
                 return Ok(true);
@@ -54,8 +67,13 @@ impl<D: Driver> Witnesses for SqlStore<D> {
         Ok(kept == 1)
     }
 
-    async fn in_vain_since(&self, node: &NodeId) -> Result<Option<Timestamp>, StoreError> {
-        let values = vec![text(node.as_str()), int(IN_VAIN)];
+    async fn in_vain_since(
+        &self,
+        node: &NodeId,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let long_ago = now.minus(LONG).as_ms();
+        let values = vec![int(IN_VAIN), text(node.as_str()), int(now.as_ms()), int(long_ago)];
         let found = self.driver().fetch(statements::IN_VAIN_SINCE, values).await?;
         found.first().map(rows::in_vain_since).transpose()
     }
@@ -79,10 +97,18 @@ impl<D: Driver> SqlStore<D> {
             return Ok(None);
         }
         let NewWitness { node, begun_at, next_at } = witness;
-        let turn = vec![int(next_at.as_ms()), text(node.as_str()), int(begun_at.as_ms())];
+        let turn = vec![
+            int(next_at.as_ms()),
+            text(node.as_str()),
+            int(begun_at.as_ms()),
+            int(begun_at.minus(LONG).as_ms()),
+            int(begun_at.plus(LONG).as_ms()),
+        ];
         if tx.execute(statements::BEGIN_WITNESS, turn).await? != 1 {
             return Ok(None);
         }
+        let future = vec![text(node.as_str()), int(begun_at.plus(SOON).as_ms())];
+        tx.execute(statements::FORGET_FUTURE, future).await?;
         let found = tx.fetch(statements::LAST_SEND, Vec::new()).await?;
         let after = rows::sequence(found.first())?;
         tx.commit().await?;

@@ -19,7 +19,7 @@ alter table sends add constraint sends_answer_check
 
 create unique index sends_sequence on sends (sequence);
 create index sends_witnesses on sends (node_id, begun_at_ms)
-    where answer in ('ALREADY_EXISTS', 'STORED', 'FINAL');
+    where answer in ('STORED', 'FINAL');
 create index sends_unanswered on sends (node_id, begun_at_ms) where answer is null;
 
 -- The last witness that was made for its own sake: a payment that no route can reach.
