@@ -72,7 +72,7 @@ impl Instance for GatedStore {
         trouble: Option<&NodeTrouble>,
         at: Timestamp,
     ) -> Result<(), StoreError> {
-        self.inner().report_trouble(trouble, at).await
+        self.database.run(self.inner().report_trouble(trouble, at))
     }
 
     async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError> {

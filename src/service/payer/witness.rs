@@ -93,7 +93,8 @@ impl WriteWitness {
         Self { store, node, runtime, inquiry, options, listening, stop, is_under_way, in_vain }
     }
 
-    /// Makes one, unless one is under way or was made just before, for `payment` if for any. Returns when it is answered, or overdue; it is listened to all the same.
+    /// Makes one, unless one is under way or was made just before, for `payment` if for any. Returns when
+    /// it is answered, or overdue; it is listened to all the same.
     pub async fn make(self: &Arc<Self>, payment: Option<&Payment>) {
         if self.is_under_way.swap(true, Ordering::SeqCst) {
             return;
@@ -221,15 +222,14 @@ impl WriteWitness {
     async fn heard(&self, asked: &Asked, update: Option<&SendUpdate>) {
         let outcome = match update {
             Some(SendUpdate::Record(_)) => Outcome::Stored,
-            // Of a random hash; it may have been read and not stored.
-            Some(SendUpdate::AlreadyExists) => Outcome::InVain,
             Some(
                 SendUpdate::Refused(error) | SendUpdate::Unsent(error) | SendUpdate::Lost(error),
             ) => {
                 tracing::warn!(%error, "the node did not store the payment that it was asked for");
                 Outcome::InVain
             }
-            None => Outcome::InVain,
+            // Known already, a random hash: it may have been read and not stored.
+            Some(SendUpdate::AlreadyExists) | None => Outcome::InVain,
         };
         match outcome {
             Outcome::Stored => {
