@@ -205,11 +205,21 @@ pub trait Instance: Send + Sync {
         spent_since: Option<Timestamp>,
     ) -> Result<Standing, StoreError>;
 
+    /// The same for an operator, who does not queue behind wallets.
+    async fn standing_for_operators(
+        &self,
+        clock_skew: Millis,
+        spent_since: Option<Timestamp>,
+    ) -> Result<Standing, StoreError> {
+        self.standing(clock_skew, spent_since).await
+    }
+
     /// Writes what the node said, unless it is not the one that pays.
     async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError>;
 
     /// Turns the instance's switches; when this returns, no claim and no send is committed that the
-    /// turn forbids. False if it stood like that already.
+    /// turn forbids. False if it stood like that already. Within a second under any load of claims, or
+    /// [`StoreError::Unavailable`].
     async fn turn(&self, turn: &Turn) -> Result<bool, StoreError>;
 }
 

@@ -132,6 +132,15 @@ pub trait Driver: Send + Sync + 'static {
     /// Begins a transaction that writes.
     async fn begin(&self) -> Result<Self::Tx, Fault>;
 
+    /// Begins an operator's transaction, with the instance for itself: whoever has read the switches has
+    /// ended by then, and whoever comes later waits. It does not queue behind claims, and within a second
+    /// it has begun or fails with [`StoreError::Unavailable`].
+    async fn begin_turn(&self) -> Result<Self::Tx, Fault>;
+
+    /// Reads outside of a transaction, for an operator: does not queue behind claims.
+    async fn fetch_first(&self, sql: Sql, values: Vec<Value>)
+    -> Result<Vec<Self::Row>, StoreError>;
+
     /// Reads outside of a transaction.
     async fn fetch(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<Self::Row>, StoreError>;
 

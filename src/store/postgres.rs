@@ -1,7 +1,7 @@
 //! Postgres: connecting with durability that was checked, and its spelling of what differs.
 //!
 //! Nothing here needs more than a Postgres-compatible database offers: no LISTEN, no advisory lock,
-//! no function of one's own.
+//! no function of one's own. Operators' commands take a table lock, see [`turn`].
 
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ use crate::{
 };
 
 mod connect;
+mod turn;
 
 /// How long after its own limit an answer of the server is waited for.
 const SILENCE: Duration = Duration::from_secs(2);
@@ -61,6 +62,8 @@ pub type PostgresStore = SqlStore<Observed<PostgresDriver>>;
 #[derive(Debug)]
 pub struct PostgresDriver {
     pool: PgPool,
+    /// Of operators' commands, which find a free connection whatever wallets do.
+    operators: PgPool,
     /// The server's own limit does not help when the server is gone without a word.
     patience: Duration,
 }
@@ -71,8 +74,9 @@ impl PostgresStore {
         // Connecting keeps large futures alive: not on the stack of everybody who opens a store.
         let pool = Box::pin(connect::pool(&options)).await?;
         Box::pin(connect::schema(&pool, options.migrate)).await?;
+        let operators = Box::pin(connect::operators(&options)).await?;
         let patience = options.statement_timeout + SILENCE;
-        Ok(Self::over(Observed::new(PostgresDriver { pool, patience }, "postgresql")))
+        Ok(Self::over(Observed::new(PostgresDriver { pool, operators, patience }, "postgresql")))
     }
 }
 
@@ -142,8 +146,17 @@ impl Driver for PostgresDriver {
         Ok(PostgresTx { tx, patience: self.patience })
     }
 
+    async fn begin_turn(&self) -> Result<PostgresTx, Fault> {
+        turn::begin(&self.operators, self.patience).await
+    }
+
     async fn fetch(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<PgRow>, StoreError> {
         let rows = in_time(self.patience, sql.doing, bound(sql, values).fetch_all(&self.pool));
+        rows.await.map_err(Fault::into_error)
+    }
+
+    async fn fetch_first(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<PgRow>, StoreError> {
+        let rows = in_time(self.patience, sql.doing, bound(sql, values).fetch_all(&self.operators));
         rows.await.map_err(Fault::into_error)
     }
 
@@ -164,13 +177,17 @@ impl Driver for PostgresDriver {
     }
 
     fn connections(&self) -> Connections {
-        let pool = &self.pool;
-        Connections::of(pool.size(), pool.num_idle(), pool.options().get_max_connections())
+        connections(&self.pool).and(connections(&self.operators))
     }
 
     async fn close(&self) {
         self.pool.close().await;
+        self.operators.close().await;
     }
+}
+
+fn connections(pool: &PgPool) -> Connections {
+    Connections::of(pool.size(), pool.num_idle(), pool.options().get_max_connections())
 }
 
 /// A transaction on Postgres.
@@ -239,12 +256,20 @@ fn is_contended(error: &sqlx::Error) -> bool {
     matches!(code(error).as_deref(), Some("40001" | "40P01"))
 }
 
+/// Errors about the server's state, not about what it was asked, after which nothing is written: a lost
+/// connection (08), no resources (53), a time-out, a cancel or a shutdown (57, with 57014 for the first
+/// two), a lock that was not given in time (55P03), a transaction that idled or took too long (25P03,
+/// 25P04), read-only after a failover (25006).
+fn is_for_now(code: &str) -> bool {
+    let class = code.get(..2).unwrap_or_default();
+    matches!(class, "08" | "53" | "57") || matches!(code, "55P03" | "25P03" | "25P04" | "25006")
+}
+
 /// Tells "not reachable now" from "went wrong", and both from "somebody was in the way".
 fn fault(doing: &'static str, error: sqlx::Error) -> Fault {
     let contended = is_contended(&error);
     let unavailable = match code(&error).as_deref() {
-        // Shutting down, starting up, too many connections, read-only after a failover.
-        Some(code) => matches!(code, "57P01" | "57P02" | "57P03" | "53300" | "25006"),
+        Some(code) => is_for_now(code),
         None => matches!(
             error,
             sqlx::Error::Io(_)

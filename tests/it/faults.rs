@@ -230,6 +230,14 @@ impl Instance for FaultyStore {
         self.inner.standing(clock_skew, spent_since).await
     }
 
+    async fn standing_for_operators(
+        &self,
+        clock_skew: Millis,
+        spent_since: Option<Timestamp>,
+    ) -> Result<Standing, StoreError> {
+        self.inner.standing_for_operators(clock_skew, spent_since).await
+    }
+
     async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError> {
         self.inner.beat(beat).await
     }

@@ -31,6 +31,7 @@ mod exhaustive;
 mod faults;
 mod fences;
 mod fences_again;
+mod floods;
 mod halts;
 mod hangups;
 mod hostile_bytes;

@@ -7,6 +7,14 @@ use sqlx::{Connection, PgConnection, PgPool, migrate::Migrator, postgres::PgPool
 use super::{PostgresOptions, durability, fault};
 use crate::ports::StoreError;
 
+/// Of a process's connections, for operators' commands: one that works, and one that looks who is in its way.
+const OPERATORS: u32 = 2;
+
+/// Fewer where there are hardly any at all.
+fn operators_of(options: &PostgresOptions) -> u32 {
+    OPERATORS.min(options.max_connections / 2).max(1)
+}
+
 pub static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/postgres");
 
 /// Why a connection cannot be used for money.
@@ -23,14 +31,25 @@ struct NotDurable {
 
 /// A pool whose connections were all checked. Fails at once if the first one cannot be made.
 pub async fn pool(options: &PostgresOptions) -> Result<PgPool, StoreError> {
-    let settings = Arc::new(options.clone());
     let first = tokio::time::timeout(options.acquire_timeout, first_connection(options)).await;
     first.map_err(|_| StoreError::Unavailable {
         doing: "connect",
         source: "Postgres does not answer".into(),
     })??;
-    let pool = PgPoolOptions::new()
-        .max_connections(options.max_connections)
+    let most = options.max_connections.saturating_sub(operators_of(options)).max(1);
+    connected(options, PgPoolOptions::new().max_connections(most)).await
+}
+
+/// The few connections of operators' commands. One is there before it is needed: under a flood the server
+/// may have none to spare, and connecting takes time.
+pub async fn operators(options: &PostgresOptions) -> Result<PgPool, StoreError> {
+    let few = PgPoolOptions::new().max_connections(operators_of(options)).min_connections(1);
+    connected(options, few.idle_timeout(None)).await
+}
+
+async fn connected(options: &PostgresOptions, pool: PgPoolOptions) -> Result<PgPool, StoreError> {
+    let settings = Arc::new(options.clone());
+    let pool = pool
         .acquire_timeout(options.acquire_timeout)
         .after_connect(move |connection, _| {
             let settings = Arc::clone(&settings);

@@ -18,6 +18,10 @@ impl<D: Driver> Claims for SqlStore<D> {
 
 impl<D: Driver> SqlStore<D> {
     async fn claim_once(&self, claim: &Claim) -> Result<ClaimOutcome, Fault> {
+        if let Some(version) = self.version_if_used(claim).await? {
+            let read = version == claim.change.next.version - 1;
+            return Ok(if read { ClaimOutcome::HashUsed } else { ClaimOutcome::Stale });
+        }
         let mut tx = self.driver().begin().await?;
         if let Some(halt) = self.refused(&mut tx, claim).await? {
             return Ok(ClaimOutcome::Halted(halt));
@@ -33,6 +37,15 @@ impl<D: Driver> SqlStore<D> {
         }
         tx.commit().await?;
         Ok(ClaimOutcome::Accepted)
+    }
+
+    /// The request's version, if the payment hash was claimed with before: whoever repeats a used invoice
+    /// takes no lock. The unique constraint still decides.
+    async fn version_if_used(&self, claim: &Claim) -> Result<Option<i64>, StoreError> {
+        let Claim { change, payment, .. } = claim;
+        let values = vec![uuid(change.next.id.as_uuid()), bytes(payment.payment_hash.as_bytes())];
+        let found = self.driver().fetch(statements::HASH_USED, values).await?;
+        found.first().map(|row| rows::one_int(row, "version")).transpose()
     }
 }
 

@@ -33,6 +33,20 @@ impl<D: Driver> Instance for SqlStore<D> {
         rows::standing(found.first(), spent.as_ref(), self.memory.is_verified())
     }
 
+    async fn standing_for_operators(
+        &self,
+        clock_skew: Millis,
+        spent_since: Option<Timestamp>,
+    ) -> Result<Standing, StoreError> {
+        let skew = vec![int(clock_skew.as_ms())];
+        let found = self.driver().fetch_first(statements::STANDING, skew).await?;
+        let spent = match spent_since {
+            None => None,
+            Some(at) => self.driver().fetch_first(statements::SPENT_SINCE, since(at)).await?.pop(),
+        };
+        rows::standing(found.first(), spent.as_ref(), self.memory.is_verified())
+    }
+
     async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError> {
         retrying(|| self.write(statements::BEAT, beaten(beat))).await.map(drop)
     }
@@ -44,9 +58,8 @@ impl<D: Driver> Instance for SqlStore<D> {
 
 impl<D: Driver> SqlStore<D> {
     async fn turn_once(&self, turn: &Turn) -> Result<bool, Fault> {
-        let mut tx = self.driver().begin().await?;
-        // Waits for every claim and send that has read the switches as they were.
-        tx.fetch(self.driver().dialect().lock_instance, Vec::new()).await?;
+        // Every claim and send that has read the switches as they were has ended.
+        let mut tx = self.driver().begin_turn().await?;
         let (statement, values) = turned(turn);
         if tx.execute(statement, values).await? == 0 {
             return Ok(false);

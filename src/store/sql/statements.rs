@@ -173,6 +173,14 @@ pub const DUE_TO_REOPEN: Sql = sql(
     ),
 );
 
+/// Both in one snapshot: a claim that has used the hash has also moved its request.
+pub const HASH_USED: Sql = sql(
+    "look for a used invoice",
+    "-- payment.hash_used
+     select w.version from withdraws w
+      where w.id = $1 and exists (select 1 from payments p where p.payment_hash = $2)",
+);
+
 pub const RESERVE: Sql = sql(
     "reserve a payment",
     "-- payment.reserve
