@@ -56,7 +56,8 @@
 //!     not. If one of these fails, all replicas are fenced until an operator has looked; a request
 //!     older than the fence is then withheld until an operator releases it.
 //! 13. Nothing is claimed beyond what the node has said that it can send, by a heartbeat that is not
-//!     stale, nor beyond the limit of 24 hours, which the database counts one claim at a time.
+//!     stale, nor beyond the limit of 24 hours, fees included, which the database counts one claim at a
+//!     time. What is counted is kept by each step in its own transaction.
 //! 14. An operator's word ends a doubt only where the node does not contradict it; who decided, and why,
 //!     stands in the event of the change.
 

@@ -282,6 +282,13 @@ pub trait Integrity: Send + Sync {
     /// restore, and when the newest attempt was accepted.
     async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError>;
 
+    /// When the newest attempt was committed, or earlier: an id's time is that of a process whose clock may
+    /// have been ahead, and what was lost after the commit must not look older than it.
+    async fn newest_committed(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let [_, _, newest] = self.known_from(now).await?;
+        Ok(newest.map(|newest| newest.min(now)))
+    }
+
     /// Whether an attempt of this payment hash is there.
     async fn knows(&self, hash: PaymentHash) -> Result<bool, StoreError>;
 

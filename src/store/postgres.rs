@@ -126,9 +126,16 @@ static DIALECT: Dialect = Dialect {
         doing: "read whether the instance is halted",
         text: read_switches!("instance.hold", "for share"),
     },
-    lock_instance: Sql {
-        doing: "lock the instance",
-        text: read_switches!("instance.lock", "for update"),
+    newest_written: Sql {
+        doing: "read when the newest payment was written",
+        text: "-- payment.newest_written
+               select p.id as newest_id, p.written_at_ms as written_at_ms
+                 from payments p where p.state <> 'PAID' or p.node_id is not null
+                order by p.id desc limit 1",
+    },
+    pass_limit: Sql {
+        doing: "count what a limit leaves",
+        text: "-- limit.pass\nselect only_row from limit_gate for update",
     },
 };
 

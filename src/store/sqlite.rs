@@ -219,12 +219,20 @@ static DIALECT: Dialect = Dialect {
                       1 as server
                  from instance",
     },
-    lock_instance: Sql {
-        doing: "lock the instance",
-        text: "-- instance.lock
-               select paused_at_ms, fenced_at_ms,
-                      1 as server
-                 from instance",
+    newest_written: Sql {
+        doing: "read when the newest payment was written",
+        // It has no clock of its own, but an order: what is lost was written after the last send that is
+        // there. Only that one can be of a clock that was ahead.
+        text: "-- payment.newest_written
+               select p.id as newest_id,
+                      (select s.sent_at_ms from sends s order by s.rowid desc limit 1) as written_at_ms
+                 from payments p where p.state <> 'PAID' or p.node_id is not null
+                order by p.id desc limit 1",
+    },
+    pass_limit: Sql {
+        doing: "count what a limit leaves",
+        // The one writer has the whole database.
+        text: "-- limit.pass\nselect only_row from instance",
     },
 };
 

@@ -281,6 +281,10 @@ impl Integrity for FaultyStore {
         self.inner.known_from(now).await
     }
 
+    async fn newest_committed(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        self.inner.newest_committed(now).await
+    }
+
     async fn knows(&self, hash: PaymentHash) -> Result<bool, StoreError> {
         self.inner.knows(hash).await
     }

@@ -31,6 +31,7 @@ mod exhaustive;
 mod faults;
 mod fences;
 mod fences_again;
+mod fences_ahead;
 mod floods;
 mod halts;
 mod hangups;
@@ -68,5 +69,6 @@ mod shutdown;
 #[path = "../sim/mod.rs"]
 mod sim;
 mod simulation;
+mod tallies;
 mod telling;
 mod traces;

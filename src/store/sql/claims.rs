@@ -2,9 +2,11 @@
 
 use async_trait::async_trait;
 
-use super::{SqlStore, bytes, int, retry::retrying, rows, statements, text, uuid, withdraws};
+use super::{
+    SqlStore, bytes, int, retry::retrying, rows, statements, tallies, text, uuid, withdraws,
+};
 use crate::{
-    domain::{Claim, Payment, Timestamp},
+    domain::{Claim, Halt, Payment, Timestamp},
     ports::{ClaimOutcome, Claims, StoreError},
     store::driver::{Driver, Fault, Tx, Value},
 };
@@ -23,7 +25,7 @@ impl<D: Driver> SqlStore<D> {
             return Ok(if read { ClaimOutcome::HashUsed } else { ClaimOutcome::Stale });
         }
         let mut tx = self.driver().begin().await?;
-        if let Some(halt) = self.refused(&mut tx, claim).await? {
+        if let Some(halt) = self.halted(&mut tx).await? {
             return Ok(ClaimOutcome::Halted(halt));
         }
         // The request's row first: whoever comes second waits here and then finds it moved.
@@ -34,6 +36,10 @@ impl<D: Driver> SqlStore<D> {
         let accepted_at = claim.payment.id.created();
         if tx.execute(statements::RESERVE, reserved(&claim.payment, accepted_at)).await? != 1 {
             return Ok(ClaimOutcome::HashUsed);
+        }
+        // Last, since others wait for it.
+        if !tallies::claimed(self, &mut tx, claim).await? {
+            return Ok(ClaimOutcome::Halted(Halt::LimitSpent));
         }
         tx.commit().await?;
         Ok(ClaimOutcome::Accepted)

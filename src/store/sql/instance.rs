@@ -6,13 +6,11 @@ use super::{
     SqlStore, int,
     retry::retrying,
     rows::instance as rows,
-    statements::{instance as statements, payment_lists},
-    text, uuid,
+    statements::{instance as statements, payment_lists, tallies as spent},
+    tallies, text,
 };
 use crate::{
-    domain::{
-        Claim, Halt, Heartbeat, Millis, PaymentId, Standing, Timestamp, Turn, payment::Advance,
-    },
+    domain::{Halt, Heartbeat, Millis, Standing, Timestamp, Turn, payment::Advance},
     ports::{Instance, StoreError},
     store::driver::{Driver, Fault, Sql, Tx, Value},
 };
@@ -28,7 +26,7 @@ impl<D: Driver> Instance for SqlStore<D> {
         let found = self.driver().fetch(statements::STANDING, skew).await?;
         let spent = match spent_since {
             None => None,
-            Some(at) => self.driver().fetch(statements::SPENT_SINCE, since(at)).await?.pop(),
+            Some(at) => self.driver().fetch(spent::SPENT_SINCE, since(at)).await?.pop(),
         };
         rows::standing(found.first(), spent.as_ref(), self.memory.is_verified())
     }
@@ -42,13 +40,18 @@ impl<D: Driver> Instance for SqlStore<D> {
         let found = self.driver().fetch_first(statements::STANDING, skew).await?;
         let spent = match spent_since {
             None => None,
-            Some(at) => self.driver().fetch_first(statements::SPENT_SINCE, since(at)).await?.pop(),
+            Some(at) => self.driver().fetch_first(spent::SPENT_SINCE, since(at)).await?.pop(),
         };
         rows::standing(found.first(), spent.as_ref(), self.memory.is_verified())
     }
 
     async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError> {
-        retrying(|| self.write(statements::BEAT, beaten(beat))).await.map(drop)
+        retrying(|| self.write(statements::BEAT, beaten(beat))).await?;
+        let old = tallies::old_out(beat.at);
+        if self.driver().fetch(spent::ANY_OLD_OUT, old.clone()).await?.is_empty() {
+            return Ok(());
+        }
+        retrying(|| self.write(spent::DROP_OLD_OUT, old.clone())).await.map(drop)
     }
 
     async fn turn(&self, turn: &Turn) -> Result<bool, StoreError> {
@@ -96,33 +99,14 @@ impl<D: Driver> SqlStore<D> {
         let trusted = self.memory.trusts(server);
         Ok(halt.or((!trusted).then_some(Halt::Unverified)))
     }
-
-    /// For a transaction that claims: none if it may. While there is a limit on what is accepted, one
-    /// claim at a time, or two would find the same room.
-    pub(super) async fn refused(
-        &self,
-        tx: &mut D::Tx,
-        claim: &Claim,
-    ) -> Result<Option<Halt>, Fault> {
-        let Some(allowance) = claim.allowance else {
-            return self.halted(tx).await;
-        };
-        let found = tx.fetch(self.driver().dialect().lock_instance, Vec::new()).await?;
-        if let Some(halt) = self.halt_of(found.first())? {
-            return Ok(Some(halt));
-        }
-        let spent = tx.fetch(statements::SPENT_SINCE, since(allowance.since)).await?;
-        let spent = rows::spent(spent.first())?.get();
-        let fits = spent.saturating_add(claim.payment.amount.get()) <= allowance.most.get();
-        Ok((!fits).then_some(Halt::LimitSpent))
-    }
 }
 
 /// The texts of what is read of the instance, for those who want to see how a database plans them.
-pub const fn instance_statements() -> [&'static str; 7] {
+pub const fn instance_statements() -> [&'static str; 8] {
     [
         statements::STANDING.text,
-        statements::SPENT_SINCE.text,
+        spent::SPENT_SINCE.text,
+        spent::ANY_OLD_OUT.text,
         statements::KNOWN_FROM.text,
         statements::HASH_EXISTS.text,
         statements::TO_WITHHOLD.text,
@@ -132,7 +116,7 @@ pub const fn instance_statements() -> [&'static str; 7] {
 }
 
 fn since(at: Timestamp) -> Vec<Value> {
-    vec![uuid(PaymentId::first_at(at).as_uuid())]
+    vec![int(tallies::spent_slot(at))]
 }
 
 fn turned(turn: &Turn) -> (Sql, Vec<Value>) {

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{
-    SqlStore, int, memory::Kept, payment_lists, retry::retrying, rows, statements, text, uuid,
-    withdraws,
+    SqlStore, int, memory::Kept, payment_lists, retry::retrying, rows, statements, tallies, text,
+    uuid, withdraws,
 };
 use crate::{
     domain::{
@@ -170,6 +170,7 @@ impl<D: Driver> SqlStore<D> {
                 return Err(StoreError::Stale.into());
             }
         }
+        tallies::stepped(&mut tx, advance).await?;
         let mut values = rows::payment_standing(payment);
         values.extend([
             Value::Bool(advance.no_witness),

@@ -42,6 +42,7 @@ macro_rules! payment_columns {
 
 pub mod instance;
 pub mod payment_lists;
+pub mod tallies;
 
 /// `select` of requests with their open or last attempts.
 macro_rules! select_views {
@@ -186,8 +187,8 @@ pub const RESERVE: Sql = sql(
     "-- payment.reserve
      insert into payments
          (id, version, withdraw_id, invoice, payment_hash, amount_msat, fee_limit_msat,
-          invoice_expires_at_ms, send_until_ms, state, due_at_ms, trace_parent)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'RESERVED', $10, $11)
+          invoice_expires_at_ms, send_until_ms, state, due_at_ms, trace_parent, tallied)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'RESERVED', $10, $11, $2)
      on conflict (payment_hash) do nothing",
 );
 
@@ -272,7 +273,7 @@ pub const ADVANCE: Sql = sql(
             failure_reason = $6, operator_reason = $7, late_preimage = $8, late_fee_msat = $9,
             late_at_ms = $10, node_id = $11,
             known_at_ms = case when $12 then null else coalesce(known_at_ms, $13) end,
-            due_at_ms = $14, looks = $15, version = version + 1
+            due_at_ms = $14, looks = $15, version = version + 1, tallied = version + 1
       where id = $16 and version = $17",
 );
 
