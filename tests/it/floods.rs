@@ -15,6 +15,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    sync::Mutex,
     task::JoinHandle,
 };
 use withdrawd::{
@@ -36,6 +37,9 @@ use crate::{
 /// What is promised.
 const BOUND: Duration = Duration::from_secs(1);
 const CONNECTIONS: usize = 8;
+
+/// Each floods the machine by itself.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// Keep-alive connections that ask on and on.
 struct Flood {
@@ -218,22 +222,26 @@ async fn holds_against(targets: impl AsyncFn(&Bench) -> Vec<Vec<String>>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_return_in_time_under_a_flood_of_used_invoices() {
+    let _alone = ALONE.lock().await;
     holds_against(used_invoices).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_return_in_time_under_a_flood_of_good_claims() {
+    let _alone = ALONE.lock().await;
     holds_against(good_claims).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_return_in_time_under_a_flood_of_unknown_secrets() {
+    let _alone = ALONE.lock().await;
     holds_against(unknown_secrets).await;
 }
 
 /// With a limit to check, claims do more under a lock.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_return_in_time_under_a_flood_of_claims_with_a_limit() {
+    let _alone = ALONE.lock().await;
     for kind in kinds() {
         let bench = Bench::with(kind, &[("limits.rolling_24h_sat", "1000000")]).await;
         let flood = Flood::of(bench.lnurl(), good_claims(&bench).await).await;
@@ -248,7 +256,7 @@ async fn commands_return_in_time_under_a_flood_of_claims_with_a_limit() {
 /// The query of claims and sends.
 const HOLD: &str = "select paused_at_ms from instance for share";
 
-async fn idle(url: &str, statements: &[&'static str]) -> PgConnection {
+pub async fn idle(url: &str, statements: &[&'static str]) -> PgConnection {
     let mut session = PgConnection::connect(url).await.unwrap();
     sqlx::query("begin").execute(&mut session).await.unwrap();
     for statement in statements {
@@ -257,7 +265,7 @@ async fn idle(url: &str, statements: &[&'static str]) -> PgConnection {
     session
 }
 
-async fn on_postgres() -> Option<(Bench, String)> {
+pub async fn on_postgres() -> Option<(Bench, String)> {
     if !kinds().contains(&Kind::Postgres) {
         return None;
     }
@@ -269,6 +277,7 @@ async fn on_postgres() -> Option<(Bench, String)> {
 /// As a hundred stopped replicas leave them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_return_in_time_beside_100_sessions_that_idle_in_a_transaction() {
+    let _alone = ALONE.lock().await;
     let Some((bench, url)) = on_postgres().await else { return };
     for name in COMMANDS {
         let mut sessions = Vec::new();
@@ -287,6 +296,7 @@ async fn commands_return_in_time_beside_100_sessions_that_idle_in_a_transaction(
 /// lock of the row would be passed by newcomers for ever.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_return_in_time_beside_claims_that_overlap_for_ever() {
+    let _alone = ALONE.lock().await;
     let Some((bench, url)) = on_postgres().await else { return };
     let stop = Arc::new(AtomicBool::new(false));
     let claims = (0..16).map(|_| {
@@ -314,6 +324,7 @@ async fn commands_return_in_time_beside_claims_that_overlap_for_ever() {
 /// A stopped replica holds a request, and a claim that has read the switches waits for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_that_idles_behind_a_claim_is_ended_too() {
+    let _alone = ALONE.lock().await;
     let Some((bench, url)) = on_postgres().await else { return };
     let withdraw = bench.create(10, 10).await;
     let _holds = idle(&url, &["select id from withdraws for update"]).await;
@@ -329,6 +340,7 @@ async fn a_session_that_idles_behind_a_claim_is_ended_too() {
 /// Nobody else's session is ended: the command says in time that it could not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_of_another_role_is_not_ended() {
+    let _alone = ALONE.lock().await;
     let Some((bench, url)) = on_postgres().await else { return };
     let name = format!("dba_{}", std::process::id());
     let mut hand = Hand::on(&bench).await;
@@ -347,55 +359,10 @@ async fn a_session_of_another_role_is_not_ended() {
     hand.run(&format!("drop role {name}")).await.unwrap();
 }
 
-/// Whatever the database says of its own state: the caller is told to try again, and nothing is written.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_time_out_of_the_database_is_unavailable_and_a_mistake_is_internal() {
-    let Some((bench, _)) = on_postgres().await else { return };
-    let mut hand = Hand::on(&bench).await;
-    let trigger = "create trigger fails before insert on withdraws execute function fails()";
-    let codes = [
-        ("57014", tonic::Code::Unavailable),
-        ("55P03", tonic::Code::Unavailable),
-        ("25P03", tonic::Code::Unavailable),
-        ("25P04", tonic::Code::Unavailable),
-        ("57P05", tonic::Code::Unavailable),
-        ("53100", tonic::Code::Unavailable),
-        ("08006", tonic::Code::Unavailable),
-        ("22012", tonic::Code::Internal),
-    ];
-    for (sqlstate, code) in codes {
-        let fails = format!(
-            "create or replace function fails() returns trigger language plpgsql as
-             'begin raise exception using errcode = ''{sqlstate}''; end'"
-        );
-        hand.run(&fails).await.unwrap();
-        if sqlstate == codes[0].0 {
-            hand.run(trigger).await.unwrap();
-        }
-        let request =
-            CreateWithdrawRequest { max_amount: "10".into(), ..CreateWithdrawRequest::default() };
-        let status = bench.client().create_withdraw(request).await.unwrap_err();
-        assert_eq!(status.code(), code, "{sqlstate}: {status:?}");
-    }
-}
-
-/// A row that somebody holds for longer than a statement may take.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_statement_that_takes_too_long_is_unavailable() {
-    if !kinds().contains(&Kind::Postgres) {
-        return;
-    }
-    let bench = Bench::with(Kind::Postgres, &[("store.statement_timeout_ms", "300")]).await;
-    let withdraw = bench.create(10, 10).await;
-    let url = &bench.config.store.database_url;
-    let _holds = idle(url, &["select id from withdraws for update"]).await;
-    let status = bench.deactivate(&withdraw.id).await.unwrap_err();
-    assert_eq!(status.code(), tonic::Code::Unavailable, "{status:?}");
-}
-
 /// The real binary, asked by its own command line.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_line_pauses_a_flooded_service() {
+    let _alone = ALONE.lock().await;
     for kind in kinds() {
         let home = Home::new();
         let url = match kind {

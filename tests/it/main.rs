@@ -71,4 +71,5 @@ mod sim;
 mod simulation;
 mod tallies;
 mod telling;
+mod timeouts;
 mod traces;

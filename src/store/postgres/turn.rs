@@ -23,12 +23,12 @@ use crate::{
 };
 
 /// Each waits for [`LIMIT`]: within a second all have been made.
-const TRIES: usize = 4;
+const TRIES: usize = 7;
 
 /// Only within this transaction, so that a pooler in between does not carry it to another one.
 const LIMIT: Sql = Sql {
     doing: "lock the instance",
-    text: "-- instance.limit_wait\nselect set_config('lock_timeout', '200ms', true)",
+    text: "-- instance.limit_wait\nselect set_config('lock_timeout', '100ms', true)",
 };
 
 const LOCK: Sql = Sql {
@@ -56,7 +56,7 @@ const END_IDLE: Sql = Sql {
 };
 
 /// How long the statements of a try may take beside the wait for the lock.
-const SPARE: Duration = Duration::from_millis(250);
+const SPARE: Duration = Duration::from_millis(200);
 
 /// Begins a transaction that has the instance for itself.
 pub async fn begin(pool: &PgPool, patience: Duration) -> Result<PostgresTx, Fault> {
