@@ -49,7 +49,7 @@ impl Act {
 /// Why the instance has fenced itself: the database may have lost commits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum FenceReason {
-    /// A commit that a process had been told was durable is gone.
+    /// A commit that a caller had been told of is gone.
     MarkLost,
     /// The node knows payments that the database does not.
     UnknownPayments,
@@ -118,7 +118,7 @@ pub struct Standing {
     pub paused: Option<Act>,
     /// The same, because the database may have lost commits.
     pub fenced: Option<(Timestamp, FenceReason)>,
-    /// This process has made sure that the database server which answers now has lost nothing.
+    /// The database calls the server that answers now verified, and this process misses nothing there.
     pub verified: bool,
     /// The node that pays.
     pub node: Option<NodeId>,

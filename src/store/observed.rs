@@ -61,6 +61,10 @@ impl<D: Driver> Driver for Observed<D> {
         watched(self.system, "clock", kind_of_error, self.inner.now()).await
     }
 
+    async fn timeline(&self) -> Option<i64> {
+        self.inner.timeline().await
+    }
+
     fn connections(&self) -> Connections {
         self.inner.connections()
     }

@@ -1,15 +1,10 @@
 //! SQLite: one process, one writer, durable before it answers.
 //!
 //! The data directory is locked, so that no second process shares the file; all leases of an
-//! earlier process are void at start. WAL with `synchronous=FULL`, set and read back.
+//! earlier process are void at start, and so are its marks: nobody else remembers them. WAL with
+//! `synchronous=FULL`, set and read back.
 
-use std::{
-    fs::{File, OpenOptions, TryLockError},
-    path::{Path, PathBuf},
-    str::FromStr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs::File, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use rust_decimal::Decimal;
@@ -27,13 +22,17 @@ use uuid::Uuid;
 use super::{
     driver::{Cells, Dialect, Driver, Fault, Sql, Tx, Value},
     observed::Observed,
-    sql::{SqlStore, statements},
+    sql::{Marks, SqlStore, statements, statements::marks_dialect},
 };
 use crate::{
     domain::Timestamp,
     ports::{BoxError, Connections, StoreError},
     runtime::Clock,
 };
+
+mod file;
+
+use file::{begin_life, identity, lock, void_leases};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
 
@@ -61,6 +60,9 @@ pub struct SqliteDriver {
     writer: SqlitePool,
     readers: SqlitePool,
     clock: Arc<dyn Clock>,
+    path: PathBuf,
+    /// The device and the number of the file that is open.
+    file: (u64, u64),
     /// Held until the last connection is closed; the system frees it if the process dies.
     _lock: File,
 }
@@ -75,9 +77,18 @@ impl SqliteStore {
     /// Opens the file, makes it durable, brings the schema up to date, and voids old leases. The
     /// database has no clock of its own: it is `clock`.
     pub async fn open(options: &SqliteOptions, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let driver = Self::open_driver(options, clock).await?;
+        Ok(Self::over(Observed::new(driver, "sqlite"), Marks::of_a_new_writer()))
+    }
+
+    pub(super) async fn open_driver(
+        options: &SqliteOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Result<SqliteDriver, StoreError> {
         let lock = lock(&options.data_dir)?;
+        let path = options.data_dir.join("withdrawd.sqlite");
         let connect = SqliteConnectOptions::new()
-            .filename(options.data_dir.join("withdrawd.sqlite"))
+            .filename(&path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
@@ -87,29 +98,10 @@ impl SqliteStore {
         check_durable(&writer).await?;
         schema(&writer, options.migrate).await?;
         void_leases(&writer, clock.now()).await?;
+        begin_life(&writer).await?;
         let readers = pool(connect, options.max_readers).await?;
-        let driver = SqliteDriver { writer, readers, clock, _lock: lock };
-        Ok(Self::over(Observed::new(driver, "sqlite")))
-    }
-}
-
-/// One process at a time: two would not see each other's leases void.
-fn lock(data_dir: &Path) -> Result<File, StoreError> {
-    let doing = "lock the data directory";
-    let failed = |source: BoxError| StoreError::Failed { doing, source };
-    let path = data_dir.join("withdrawd.lock");
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    let file = file.map_err(|error| failed(error.into()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(failed(
-            format!(
-                "another withdrawd uses {}; stop it, or choose another --data-dir",
-                data_dir.display()
-            )
-            .into(),
-        )),
-        Err(TryLockError::Error(error)) => Err(failed(error.into())),
+        let file = identity(&path)?;
+        Ok(SqliteDriver { writer, readers, clock, path, file, _lock: lock })
     }
 }
 
@@ -165,13 +157,28 @@ async fn schema(writer: &SqlitePool, migrate: bool) -> Result<(), StoreError> {
     Err(failed("its schema is not this program's; run `withdrawd migrate`".into()))
 }
 
-/// No other process can hold a lease: what is open is due now.
-async fn void_leases(writer: &SqlitePool, now: Timestamp) -> Result<(), StoreError> {
-    let text = "-- payment.void_leases
-         update payments set due_at_ms = $1
-          where state in ('RESERVED', 'SENDING', 'IN_FLIGHT') and due_at_ms > $1";
-    let done = sqlx::query(text).bind(now.as_ms()).execute(writer).await;
-    done.map(drop).map_err(|error| fault("void old leases", error).into_error())
+impl SqliteDriver {
+    /// What is written to a file that another one has replaced is gone with the process.
+    fn same_file(&self) -> Result<(), StoreError> {
+        if identity(&self.path)? == self.file {
+            return Ok(());
+        }
+        Err(StoreError::Unavailable {
+            doing: "use the database's file",
+            source: "another file was put in its place while the service runs; restart it".into(),
+        })
+    }
+}
+
+/// The instance's switches, the life that was verified, and the one that this is.
+macro_rules! read_switches {
+    ($name:literal) => {
+        concat!(
+            "-- ",
+            $name,
+            "\nselect paused_at_ms, fenced_at_ms, verified_server, life as server from instance"
+        )
+    };
 }
 
 static DIALECT: Dialect = Dialect {
@@ -204,18 +211,10 @@ static DIALECT: Dialect = Dialect {
     hold_instance: Sql {
         doing: "read whether the instance is halted",
         // The one writer has the whole database.
-        text: "-- instance.hold
-               select paused_at_ms, fenced_at_ms,
-                      1 as server
-                 from instance",
+        text: read_switches!("instance.hold"),
     },
-    lock_instance: Sql {
-        doing: "lock the instance",
-        text: "-- instance.lock
-               select paused_at_ms, fenced_at_ms,
-                      1 as server
-                 from instance",
-    },
+    lock_instance: Sql { doing: "lock the instance", text: read_switches!("instance.lock") },
+    marks: marks_dialect!("instance.life", "cast(unixepoch('subsec') * 1000 as integer)"),
 };
 
 #[async_trait]
@@ -228,12 +227,14 @@ impl Driver for SqliteDriver {
     }
 
     async fn begin(&self) -> Result<SqliteTx, Fault> {
+        self.same_file()?;
         // A deferred transaction that turns into a writer can fail halfway.
         let tx = self.writer.begin_with("BEGIN IMMEDIATE").await;
         tx.map(SqliteTx).map_err(|error| fault("begin", error))
     }
 
     async fn fetch(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<SqliteRow>, StoreError> {
+        self.same_file()?;
         let rows = bound(sql, values).fetch_all(&self.readers).await;
         rows.map_err(|error| fault(sql.doing, error).into_error())
     }
@@ -244,6 +245,10 @@ impl Driver for SqliteDriver {
 
     async fn now(&self) -> Result<Timestamp, StoreError> {
         Ok(self.clock.now())
+    }
+
+    async fn timeline(&self) -> Option<i64> {
+        None
     }
 
     fn connections(&self) -> Connections {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use sqlx::{Connection, PgConnection, PgPool, migrate::Migrator, postgres::PgPoolOptions};
+use sqlx::{Connection, PgConnection, PgPool, Row, migrate::Migrator, postgres::PgPoolOptions};
 
-use super::{PostgresOptions, durability, fault};
-use crate::ports::StoreError;
+use super::{DIALECT, PostgresOptions, durability, fault};
+use crate::{ports::StoreError, store::sql::Marks};
 
 pub static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/postgres");
 
@@ -22,7 +22,7 @@ struct NotDurable {
 }
 
 /// A pool whose connections were all checked. Fails at once if the first one cannot be made.
-pub async fn pool(options: &PostgresOptions) -> Result<PgPool, StoreError> {
+pub async fn pool(options: &PostgresOptions, marks: Arc<Marks>) -> Result<PgPool, StoreError> {
     let settings = Arc::new(options.clone());
     let first = tokio::time::timeout(options.acquire_timeout, first_connection(options)).await;
     first.map_err(|_| StoreError::Unavailable {
@@ -33,8 +33,11 @@ pub async fn pool(options: &PostgresOptions) -> Result<PgPool, StoreError> {
         .max_connections(options.max_connections)
         .acquire_timeout(options.acquire_timeout)
         .after_connect(move |connection, _| {
-            let settings = Arc::clone(&settings);
-            Box::pin(async move { prepare(connection, &settings).await })
+            let (settings, marks) = (Arc::clone(&settings), Arc::clone(&marks));
+            Box::pin(async move {
+                prepare(connection, &settings).await?;
+                read_marks(connection, &marks).await
+            })
         })
         .connect_with(options.connect.clone().application_name("withdrawd"))
         .await;
@@ -67,6 +70,23 @@ async fn prepare(
         return Ok(());
     }
     Err(sqlx::Error::Configuration(Box::new(NotDurable { fsync, synchronous_commit })))
+}
+
+/// What answers a new connection may have lost commits, though it says that it is the server of before.
+async fn read_marks(connection: &mut PgConnection, marks: &Marks) -> Result<(), sqlx::Error> {
+    let told = marks.acknowledged();
+    if told.is_nothing() {
+        return Ok(());
+    }
+    let rows = sqlx::query(DIALECT.marks.read.text).bind(marks.writer()).fetch_all(connection);
+    let mut found = Vec::new();
+    for row in rows.await? {
+        if let Some(lane) = row.try_get::<Option<i64>, _>("lane")? {
+            found.push((lane, row.try_get("value")?));
+        }
+    }
+    marks.doubt_if_older(&told, &found.into_iter().collect());
+    Ok(())
 }
 
 /// Runs the migrations, or checks that they have run.

@@ -2,9 +2,11 @@
 
 use async_trait::async_trait;
 
-use super::{SqlStore, bytes, int, retry::retrying, rows, statements, text, uuid, withdraws};
+use super::{
+    SqlStore, bytes, int, marks::Told, retry::retrying, rows, statements, text, uuid, withdraws,
+};
 use crate::{
-    domain::{Claim, Payment, Timestamp},
+    domain::{Claim, EventKind, Payment, Timestamp},
     ports::{ClaimOutcome, Claims, StoreError},
     store::driver::{Driver, Fault, Tx, Value},
 };
@@ -12,7 +14,10 @@ use crate::{
 #[async_trait]
 impl<D: Driver> Claims for SqlStore<D> {
     async fn claim(&self, claim: &Claim) -> Result<ClaimOutcome, StoreError> {
-        retrying(|| self.claim_once(claim)).await
+        match retrying(|| self.claim_once(claim)).await {
+            Err(StoreError::Halted(halt)) => Ok(ClaimOutcome::Halted(halt)),
+            outcome => outcome,
+        }
     }
 }
 
@@ -31,7 +36,7 @@ impl<D: Driver> SqlStore<D> {
         if tx.execute(statements::RESERVE, reserved(&claim.payment, accepted_at)).await? != 1 {
             return Ok(ClaimOutcome::HashUsed);
         }
-        tx.commit().await?;
+        self.commit(tx, Told::of_payment(EventKind::Claimed.name(), claim.payment.id)).await?;
         Ok(ClaimOutcome::Accepted)
     }
 }

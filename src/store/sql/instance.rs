@@ -3,7 +3,10 @@
 use async_trait::async_trait;
 
 use super::{
-    SqlStore, int,
+    SqlStore,
+    durable::OnLoss,
+    int,
+    marks::Told,
     retry::retrying,
     rows::instance as rows,
     statements::{instance as statements, payment_lists},
@@ -11,7 +14,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Claim, Halt, Heartbeat, Millis, PaymentId, Standing, Timestamp, Turn, payment::Advance,
+        Claim, FenceReason, Halt, Heartbeat, Millis, PaymentId, Standing, Timestamp, Turn,
+        payment::Advance,
     },
     ports::{Instance, StoreError},
     store::driver::{Driver, Fault, Sql, Tx, Value},
@@ -30,7 +34,9 @@ impl<D: Driver> Instance for SqlStore<D> {
             None => None,
             Some(at) => self.driver().fetch(statements::SPENT_SINCE, since(at)).await?.pop(),
         };
-        rows::standing(found.first(), spent.as_ref(), self.memory.is_verified())
+        self.settle_lost_answers().await?;
+        let verified = self.memory.is_verified() && !self.marks.is_in_doubt();
+        rows::standing(found.first(), spent.as_ref(), verified)
     }
 
     async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError> {
@@ -47,22 +53,41 @@ impl<D: Driver> SqlStore<D> {
         let mut tx = self.driver().begin().await?;
         // Waits for every claim and send that has read the switches as they were.
         tx.fetch(self.driver().dialect().lock_instance, Vec::new()).await?;
+        let lost = match turn {
+            Turn::Fence(FenceReason::MarkLost, _) => {
+                let told = self.marks.acknowledged();
+                Some((told, self.marks_in(&mut tx).await?.1))
+            }
+            Turn::Fence(..) | Turn::Pause(_) | Turn::Resume(_) | Turn::Acknowledge(..) => None,
+        };
         let (statement, values) = turned(turn);
-        if tx.execute(statement, values).await? == 0 {
-            return Ok(false);
+        let done = tx.execute(statement, values).await? != 0;
+        if done {
+            self.note_turn(tx, turn).await?;
         }
+        // Else a later fence stands.
+        if let Some((told, found)) = lost {
+            self.marks.begin_anew(&told, &found);
+        }
+        Ok(done)
+    }
+
+    async fn note_turn(&self, mut tx: D::Tx, turn: &Turn) -> Result<(), Fault> {
         let act = turn.act();
         let done =
             vec![int(act.at.as_ms()), text(turn.name()), text(&act.operator), text(&act.reason)];
         tx.execute(statements::NEW_ACTION, done).await?;
-        tx.commit().await?;
-        Ok(true)
+        let on_loss = match turn {
+            Turn::Pause(_) | Turn::Fence(..) => OnLoss::Write,
+            Turn::Resume(_) | Turn::Acknowledge(..) => OnLoss::Refuse,
+        };
+        self.commit_or(tx, Told::of_instance(turn.name()), on_loss).await
     }
 
     /// For a transaction that sends: none if it may.
     pub(super) async fn halted(&self, tx: &mut D::Tx) -> Result<Option<Halt>, Fault> {
         let found = tx.fetch(self.driver().dialect().hold_instance, Vec::new()).await?;
-        Ok(self.halt_of(found.first())?)
+        self.halt_of(tx, found.first()).await
     }
 
     /// For a transaction that closes an attempt: a send of it that was lost with another server would
@@ -78,10 +103,12 @@ impl<D: Driver> SqlStore<D> {
         Ok(!self.memory.forbids_closing(server, advance, at))
     }
 
-    fn halt_of(&self, row: Option<&D::Row>) -> Result<Option<Halt>, StoreError> {
+    async fn halt_of(&self, tx: &mut D::Tx, row: Option<&D::Row>) -> Result<Option<Halt>, Fault> {
         let (halt, server) = rows::halt(row)?;
-        let trusted = self.memory.trusts(server);
-        Ok(halt.or((!trusted).then_some(Halt::Unverified)))
+        let verified = rows::verified(row)?;
+        self.memory.hear(verified);
+        let may = verified && self.has_all_marks(tx, server).await?;
+        Ok(halt.or((!may).then_some(Halt::Unverified)))
     }
 
     /// For a transaction that claims: none if it may. While there is a limit on what is accepted, one
@@ -95,7 +122,7 @@ impl<D: Driver> SqlStore<D> {
             return self.halted(tx).await;
         };
         let found = tx.fetch(self.driver().dialect().lock_instance, Vec::new()).await?;
-        if let Some(halt) = self.halt_of(found.first())? {
+        if let Some(halt) = self.halt_of(tx, found.first()).await? {
             return Ok(Some(halt));
         }
         let spent = tx.fetch(statements::SPENT_SINCE, since(allowance.since)).await?;

@@ -1,10 +1,12 @@
 //! The store, written once for both databases: one file per noun, every decision the domain's.
 
 mod claims;
+mod durable;
 mod events;
 mod instance;
 mod integrity;
 mod lists;
+mod marks;
 mod memory;
 mod nodes;
 mod payment_lists;
@@ -15,9 +17,13 @@ pub(super) mod statements;
 mod upkeep;
 mod withdraws;
 
+use std::sync::Arc;
+
 use super::driver::{Driver, Sql, Value};
 
 use memory::Memory;
+
+pub(super) use marks::Marks;
 
 pub use instance::instance_statements;
 pub use lists::list_statements;
@@ -27,12 +33,13 @@ pub use payment_lists::payment_list_statements;
 #[derive(Debug)]
 pub struct SqlStore<D> {
     driver: D,
+    marks: Arc<Marks>,
     memory: Memory,
 }
 
 impl<D: Driver> SqlStore<D> {
-    pub(super) fn over(driver: D) -> Self {
-        Self { driver, memory: Memory::default() }
+    pub(super) fn over(driver: D, marks: Arc<Marks>) -> Self {
+        Self { driver, marks, memory: Memory::default() }
     }
 
     pub(super) const fn driver(&self) -> &D {

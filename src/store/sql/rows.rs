@@ -1,6 +1,7 @@
 //! Rows become values of the domain here, once; inside, types hold.
 
 pub mod instance;
+pub mod marks;
 mod values;
 
 use uuid::Uuid;
@@ -275,11 +276,6 @@ pub fn send(row: &impl Cells) -> Parsed<Send> {
         send_deadline: row.time("send_deadline_ms")?,
         answer: row.opt_named("answer", Answer::parse)?,
     })
-}
-
-/// When a send was committed.
-pub fn sent_at<R: Cells>(row: &R) -> Parsed<Timestamp> {
-    Reader(row).time("sent_at_ms")
 }
 
 /// An event of this request. Its detail is one of the reasons' names.
