@@ -47,6 +47,8 @@ mod lists;
 mod lives;
 mod lnd_listing;
 mod lnd_node;
+mod marks;
+mod marks_failover;
 mod metrics;
 mod node;
 mod operations_guide;
