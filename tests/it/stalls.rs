@@ -4,12 +4,14 @@
 
 use serde_json::json;
 use withdrawd::{
-    domain::Millis,
+    domain::{Millis, Timestamp, payment::Unanswered},
     pb::{
         self, Withdraw,
         payment::{FailureReason, OperatorReason, State, send::Answer},
         resolve_payment_request::{Failed, Outcome},
     },
+    ports::NewWitness,
+    runtime::Clock,
 };
 
 use crate::{
@@ -290,6 +292,35 @@ async fn what_is_stranded_in_flight_has_an_exit() {
         let late = bench.payments().get_payment(request).await.unwrap().into_inner();
         assert_eq!(late.state(), State::Failed);
         assert!(late.late_success.is_some(), "{late:?}");
+    })
+    .await;
+}
+
+/// A clock was ahead, and was set back: what it stamped witnesses nothing, not even once that time has
+/// come, and a turn that it took keeps nobody waiting.
+#[tokio::test]
+async fn a_witness_from_the_future_is_none() {
+    on_every_store(async |bench| {
+        let store = bench.store();
+        let node = store.current_node().await.unwrap().unwrap();
+        let now = bench.clock.now();
+        let turn = |begun_at: Timestamp| {
+            let node = node.clone();
+            NewWitness { node, begun_at, next_at: begun_at.plus(Millis::from_secs(10)) }
+        };
+        let sends = Unanswered { until: now.minus(HOUR), sequence: Some(0) };
+
+        let ahead = now.plus(HOUR.plus(HOUR));
+        store.begin_witness(&turn(ahead)).await.unwrap().unwrap();
+        store.witnessed(&node, ahead, 0).await.unwrap();
+        assert!(store.is_witnessed(&node, &sends, ahead).await.unwrap());
+        assert!(!store.is_witnessed(&node, &sends, now).await.unwrap());
+
+        store.begin_witness(&turn(now)).await.unwrap().unwrap();
+        assert_eq!(store.begin_witness(&turn(now)).await.unwrap(), None);
+        assert!(!store.is_witnessed(&node, &sends, ahead).await.unwrap());
+        store.witnessed(&node, now, 0).await.unwrap();
+        assert!(store.is_witnessed(&node, &sends, now).await.unwrap());
     })
     .await;
 }
