@@ -5,7 +5,7 @@ use std::{
     fmt::{self, Display},
 };
 
-use super::{books::Books, offers::Offer, plan::Victim, round::Round};
+use super::{books::Books, offers::Offer, plan::Victim, round::Round, truth::is_write_witness};
 
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -21,6 +21,8 @@ pub struct Tally {
     wedged: usize,
     sends: i64,
     repeats: i64,
+    /// Payments that were made only to see whether lnd stores.
+    witnesses: usize,
     kills: BTreeMap<Victim, usize>,
     /// Why attempts failed, or are in doubt.
     reasons: BTreeMap<String, usize>,
@@ -31,6 +33,7 @@ impl Tally {
         self.rounds += 1;
         self.requests += round.offers.len();
         self.wedged += usize::from(books.wedged);
+        self.witnesses += books.payer.values().filter(|payment| is_write_witness(payment)).count();
         for kill in &round.plan.kills {
             *self.kills.entry(kill.victim).or_default() += 1;
         }
@@ -73,13 +76,14 @@ impl Display for Tally {
             wedged,
             sends,
             repeats,
+            witnesses,
             ..
         } = self;
         write!(
             f,
             "{rounds} rounds, kills {:?}, {requests} requests, {accepted} claims accepted, \
              {paid} paid, {failed} failed, {in_doubt} in doubt, {stranded} stranded at lnd \
-             ({wedged} channels wedged), {sends} sends ({repeats} repeats), \
+             ({wedged} channels wedged), {sends} sends ({repeats} repeats), {witnesses} witnesses, \
              reasons {:?}",
             self.kills, self.reasons
         )

@@ -56,7 +56,10 @@ fn faults(offers: &[Offer], books: &Books) -> Vec<String> {
         let known = books.attempts.get(hash).map(|attempt| attempt.state.as_str());
         let agreed = match payment["status"].as_str().unwrap() {
             "SUCCEEDED" => known == Some("PAID"),
-            "FAILED" => matches!(known, Some("FAILED" | "NEEDS_OPERATOR")),
+            "FAILED" => {
+                matches!(known, Some("FAILED" | "NEEDS_OPERATOR"))
+                    || known.is_none() && is_write_witness(payment)
+            }
             // Though every attempt has ended, but for these.
             _ => known == Some("IN_FLIGHT") && books.stranded.contains(hash),
         };
@@ -65,6 +68,16 @@ fn faults(offers: &[Offer], books: &Books) -> Vec<String> {
         }
     }
     faults
+}
+
+/// A payment that never left the node, and that no invoice asked for: the service had it stored, to see that
+/// the node stores.
+pub fn is_write_witness(payment: &Value) -> bool {
+    payment["status"] == "FAILED"
+        && payment["failure_reason"] == "FAILURE_REASON_NO_ROUTE"
+        && payment["payment_request"] == ""
+        && payment["value_sat"] == "1"
+        && payment["htlcs"] == Value::Array(Vec::new())
 }
 
 /// Paid here is settled there, once and with the same preimage; told OK is never forgotten; and

@@ -98,10 +98,28 @@ fn sound_books_say_nothing_against_the_service() {
     assert_eq!(faults(&offers(), &sound()), Vec::<String>::new());
 }
 
+/// As lnd lists it.
+fn write_witness() -> Value {
+    json!({
+        "status": "FAILED",
+        "failure_reason": "FAILURE_REASON_NO_ROUTE",
+        "payment_request": "",
+        "value_sat": "1",
+        "htlcs": [],
+    })
+}
+
+#[test]
+fn a_write_witness_is_nobodys_payment() {
+    let mut books = sound();
+    set(&mut books.payer, "witness", write_witness());
+    assert_eq!(faults(&offers(), &books), Vec::<String>::new());
+}
+
 #[test]
 fn every_way_to_pay_wrongly_is_found() {
     type Forge = fn(&mut Books);
-    let forgeries: [(&str, Forge); 14] = [
+    let forgeries: [(&str, Forge); 16] = [
         ("paid twice", |books| set(&mut books.payee, "failed", settled("other", 1))),
         ("paid without a claim", |books| set(&mut books.payee, "refused", settled("other", 1))),
         ("paid by two HTLCs", |books| set(&mut books.payee, "paid", settled("proof", 2))),
@@ -116,6 +134,16 @@ fn every_way_to_pay_wrongly_is_found() {
         ("a doubt after one send", |books| state(books, "failed", "NEEDS_OPERATOR")),
         ("a payment that nobody knows", |books| {
             set(&mut books.payer, "unknown", json!({ "status": "FAILED" }));
+        }),
+        ("a witness that left the node", |books| {
+            let mut witness = write_witness();
+            witness["htlcs"] = json!([{ "status": "FAILED" }]);
+            set(&mut books.payer, "witness", witness);
+        }),
+        ("a witness that somebody asked for", |books| {
+            let mut witness = write_witness();
+            witness["payment_request"] = json!("lnbc1");
+            set(&mut books.payer, "witness", witness);
         }),
         ("a request made twice", |books| books.requests = 2),
     ];
