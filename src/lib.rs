@@ -51,13 +51,15 @@
 //! 9. Every change writes its event in the same transaction. No event, row or log holds a secret.
 //! 10. PAID never changes.
 //! 11. Nothing is claimed or sent after a pause or a fence was committed, by any replica: claims and
-//!     sends read the switches under a lock in their own transactions. What is in flight is followed.
+//!     sends read the switches under a lock in their own transactions, before any other lock, and a pause
+//!     takes its turn among them within a second, whatever the load. What is in flight is followed.
 //! 12. Nothing is claimed or sent over a database server that this process has not made sure of: every
 //!     send that it was told is durable is there, and the node knows no payment that the database does
 //!     not. If one of these fails, all replicas are fenced until an operator has looked; a request
 //!     older than the fence is then withheld until an operator releases it.
 //! 13. Nothing is claimed beyond what the node has said that it can send, by a heartbeat that is not
-//!     stale, nor beyond the limit of 24 hours, which the database counts one claim at a time.
+//!     stale, nor beyond the limit of 24 hours, fees included, which the database counts one claim at a
+//!     time. What is counted is kept by each step in its own transaction.
 //! 14. What follows from a node's word for a payment is decided in one place,
 //!     [`domain::payment::looked_up`] and [`domain::payment::heard`]; everybody else gathers facts for it
 //!     and writes what it says.

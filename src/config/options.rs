@@ -100,7 +100,7 @@ impl Config {
             return Ok(None);
         }
         let bad = |rule| BadOption::new("store.database_url", rule);
-        let most = within("store.max_connections", store.max_connections.into(), 2, 1000)?;
+        let most = within("store.max_connections", store.max_connections.into(), 4, 1000)?;
         Ok(Some(PostgresOptions {
             connect: database_url::parse(&store.database_url).map_err(bad)?,
             max_connections: u32::try_from(most).unwrap_or(u32::MAX),

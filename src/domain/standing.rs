@@ -135,7 +135,8 @@ pub struct Standing {
     pub unseen: Msat,
     /// Attempts in flight.
     pub in_flight: i64,
-    /// Amounts accepted within the last 24 hours that did not fail; zero while no limit asks for it.
+    /// What was accepted within the last 24 hours and did not fail: amounts and fee limits while it is open,
+    /// amounts and fees once it is paid. Zero while no limit asks for it.
     pub spent_24h: Msat,
 }
 
@@ -148,7 +149,7 @@ pub struct PayingLimits {
     pub clock_skew: Millis,
     /// The most of one request.
     pub max_amount: Option<Sat>,
-    /// The most that is accepted within 24 hours.
+    /// The most that is accepted within 24 hours, fees included.
     pub rolling_24h: Option<Sat>,
     /// So many payments in flight for each active channel, and no more are begun: the rest of its 483
     /// HTLC slots is for parts, for others and for ending what is out.
@@ -283,9 +284,10 @@ impl Standing {
         let sendable = Msat::new(free).map_or(Sat::MAX, |free| fees.largest_within(free));
         let mut room = Room { most: sendable, bound: Halt::NoLiquidity };
         if let Some(limit) = limits.rolling_24h {
-            // Down to whole satoshis.
-            let left = (limit.to_msat().get() - self.spent_24h.get()).max(0) / 1000;
-            room = room.and(Sat::new(left).unwrap_or(Sat::MAX), Halt::LimitSpent);
+            // With its fee limit, like what is open.
+            let left = limit.to_msat().get().saturating_sub(self.spent_24h.get()).max(0);
+            let most = Msat::new(left).map_or(Sat::MAX, |left| fees.largest_within(left));
+            room = room.and(most, Halt::LimitSpent);
         }
         Ok(limits.max_amount.map_or(room, |most| room.and(most, Halt::LimitSpent)))
     }

@@ -83,9 +83,9 @@ fn the_room_is_what_the_node_can_send_with_the_fee_limit() {
 #[test]
 fn limits_bound_the_room() {
     let limits = PayingLimits { rolling_24h: Some(sat(900)), ..LIMITS };
-    assert_eq!(room(&standing(), &limits), Ok((900, Halt::LimitSpent)));
+    assert_eq!(room(&standing(), &limits), Ok((891, Halt::LimitSpent)));
     let spent = Standing { spent_24h: Msat::new(600_500).unwrap(), ..standing() };
-    assert_eq!(room(&spent, &limits), Ok((299, Halt::LimitSpent)));
+    assert_eq!(room(&spent, &limits), Ok((296, Halt::LimitSpent)));
     let overspent = Standing { spent_24h: sat(1000).to_msat(), ..standing() };
     assert_eq!(room(&overspent, &limits), Ok((0, Halt::LimitSpent)));
     let limits = PayingLimits { max_amount: Some(sat(7)), ..limits };

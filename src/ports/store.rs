@@ -267,6 +267,15 @@ pub trait Instance: Send + Sync {
         spent_since: Option<Timestamp>,
     ) -> Result<Standing, StoreError>;
 
+    /// The same for an operator, who does not queue behind wallets.
+    async fn standing_for_operators(
+        &self,
+        clock_skew: Millis,
+        spent_since: Option<Timestamp>,
+    ) -> Result<Standing, StoreError> {
+        self.standing(clock_skew, spent_since).await
+    }
+
     /// Writes what the node said, unless it is not the one that pays.
     async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError>;
 
@@ -278,7 +287,8 @@ pub trait Instance: Send + Sync {
     ) -> Result<(), StoreError>;
 
     /// Turns the instance's switches; when this returns, no claim and no send is committed that the
-    /// turn forbids. False if it stood like that already.
+    /// turn forbids. False if it stood like that already. Within a second under any load of claims, or
+    /// [`StoreError::Unavailable`].
     async fn turn(&self, turn: &Turn) -> Result<bool, StoreError>;
 }
 
@@ -334,6 +344,13 @@ pub trait Integrity: Send + Sync {
     /// When the instance first started (now, if it never did), when an operator last acknowledged a
     /// restore, and when the newest attempt was accepted.
     async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError>;
+
+    /// When the newest attempt was committed, or earlier: an id's time is that of a process whose clock may
+    /// have been ahead, and what was lost after the commit must not look older than it.
+    async fn newest_committed(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let [_, _, newest] = self.known_from(now).await?;
+        Ok(newest.map(|newest| newest.min(now)))
+    }
 
     /// Whether an attempt of this payment hash is there.
     async fn knows(&self, hash: PaymentHash) -> Result<bool, StoreError>;

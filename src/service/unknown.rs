@@ -56,7 +56,7 @@ async fn since(
     commit_delay: Millis,
     now: Timestamp,
 ) -> Result<Timestamp, StoreError> {
-    let [started, acknowledged, newest] = store.known_from(now).await?;
-    let newest = newest.map(|at| at.minus(commit_delay));
+    let [started, acknowledged, _] = store.known_from(now).await?;
+    let newest = store.newest_committed(now).await?.map(|at| at.minus(commit_delay));
     Ok(started.max(acknowledged).max(newest).unwrap_or(now))
 }

@@ -135,8 +135,10 @@ pub struct Dialect {
     pub hold_withdraw: Sql,
     /// Reads the instance's switches, and keeps them so until the transaction ends.
     pub hold_instance: Sql,
-    /// The same, for one transaction at a time.
-    pub lock_instance: Sql,
+    /// Reads the newest attempt, and what bounds the time of its id, which a process's clock has made.
+    pub newest_written: Sql,
+    /// Waits for whoever counts what a limit leaves, until the transaction ends.
+    pub pass_limit: Sql,
 }
 
 /// A database.
@@ -152,6 +154,15 @@ pub trait Driver: Send + Sync + 'static {
 
     /// Begins a transaction that writes.
     async fn begin(&self) -> Result<Self::Tx, Fault>;
+
+    /// Begins an operator's transaction, with the instance for itself: whoever has read the switches has
+    /// ended by then, and whoever comes later waits. It does not queue behind claims, and within a second
+    /// it has begun or fails with [`StoreError::Unavailable`].
+    async fn begin_turn(&self) -> Result<Self::Tx, Fault>;
+
+    /// Reads outside of a transaction, for an operator: does not queue behind claims.
+    async fn fetch_first(&self, sql: Sql, values: Vec<Value>)
+    -> Result<Vec<Self::Row>, StoreError>;
 
     /// Reads outside of a transaction.
     async fn fetch(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<Self::Row>, StoreError>;

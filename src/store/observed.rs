@@ -53,8 +53,17 @@ impl<D: Driver> Driver for Observed<D> {
         Ok(ObservedTx { inner, system: self.system })
     }
 
+    async fn begin_turn(&self) -> Result<Self::Tx, Fault> {
+        let inner = watched(self.system, "begin_turn", kind, self.inner.begin_turn()).await?;
+        Ok(ObservedTx { inner, system: self.system })
+    }
+
     async fn fetch(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<D::Row>, StoreError> {
         watched(self.system, sql.name(), kind_of_error, self.inner.fetch(sql, values)).await
+    }
+
+    async fn fetch_first(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<D::Row>, StoreError> {
+        watched(self.system, sql.name(), kind_of_error, self.inner.fetch_first(sql, values)).await
     }
 
     async fn now(&self) -> Result<Timestamp, StoreError> {

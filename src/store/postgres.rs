@@ -1,7 +1,8 @@
 //! Postgres: connecting with durability that was checked, and its spelling of what differs.
 //!
 //! Nothing here needs more than a Postgres-compatible database offers: no LISTEN, no function of one's
-//! own, nothing that outlives a transaction; so a pooler may stand in between (see [`session`]).
+//! own, nothing that outlives a transaction; so a pooler may stand in between (see [`session`]). Operators'
+//! commands take a table lock, see [`turn`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,6 +28,7 @@ use crate::{
 mod connect;
 mod place;
 mod session;
+mod turn;
 
 use connect::Connected;
 use place::Place;
@@ -81,6 +83,8 @@ pub type PostgresStore = SqlStore<Observed<PostgresDriver>>;
 #[derive(Debug)]
 pub struct PostgresDriver {
     pool: PgPool,
+    /// Of operators' commands, which find a free connection whatever wallets do.
+    operators: PgPool,
     session: Session,
     place: Place,
     /// What begins a transaction on a session that is shared.
@@ -93,10 +97,11 @@ impl PostgresStore {
     /// Connects, checks durability, and brings the schema up to date (or checks that it is).
     pub async fn open(options: PostgresOptions) -> Result<Self, StoreError> {
         // Connecting keeps large futures alive: not on the stack of everybody who opens a store.
-        let Connected { pool, session, place } = Box::pin(connect::open(&options)).await?;
+        let Connected { pool, operators, session, place } =
+            Box::pin(connect::open(&options)).await?;
         let patience = options.statement_timeout + SILENCE;
         let begin = session::begin(&options);
-        let driver = PostgresDriver { pool, session, place, begin, patience };
+        let driver = PostgresDriver { pool, operators, session, place, begin, patience };
         Ok(Self::over(Observed::new(driver, "postgresql")))
     }
 }
@@ -147,9 +152,16 @@ static DIALECT: Dialect = Dialect {
         doing: "read whether the instance is halted",
         text: read_switches!("instance.hold", "for share"),
     },
-    lock_instance: Sql {
-        doing: "lock the instance",
-        text: read_switches!("instance.lock", "for update"),
+    newest_written: Sql {
+        doing: "read when the newest payment was written",
+        text: "-- payment.newest_written
+               select p.id as newest_id, p.written_at_ms as written_at_ms
+                 from payments p where p.state <> 'PAID' or p.node_id is not null
+                order by p.id desc limit 1",
+    },
+    pass_limit: Sql {
+        doing: "count what a limit leaves",
+        text: "-- limit.pass\nselect only_row from limit_gate for update",
     },
 };
 
@@ -163,28 +175,19 @@ impl Driver for PostgresDriver {
     }
 
     async fn begin(&self) -> Result<PostgresTx, Fault> {
-        let begun = async {
-            match self.session {
-                Session::Own => self.pool.begin().await,
-                Session::Shared => {
-                    self.pool.begin_with(AssertSqlSafe(Arc::clone(&self.begin))).await
-                }
-            }
-        };
-        let tx = in_time(self.patience, "begin", Box::pin(begun)).await;
-        let tx = tx.map_err(|fault| fault.map(|error| self.place.of_error(error)))?;
-        Ok(PostgresTx { tx, session: self.session, patience: self.patience })
+        self.begin_on(&self.pool).await
+    }
+
+    async fn begin_turn(&self) -> Result<PostgresTx, Fault> {
+        turn::begin(self).await
     }
 
     async fn fetch(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<PgRow>, StoreError> {
-        if self.session == Session::Shared {
-            // Dropped, it is rolled back: it has only read.
-            let mut tx = self.begin().await.map_err(Fault::into_error)?;
-            return tx.fetch(sql, values).await.map_err(Fault::into_error);
-        }
-        let rows = bound(sql, values, Session::Own).fetch_all(&self.pool);
-        let rows = in_time(self.patience, sql.doing, rows).await;
-        rows.map_err(|fault| self.place.of_error(fault.into_error()))
+        self.fetch_on(&self.pool, sql, values).await
+    }
+
+    async fn fetch_first(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<PgRow>, StoreError> {
+        self.fetch_on(&self.operators, sql, values).await
     }
 
     fn schema(&self) -> i64 {
@@ -209,13 +212,47 @@ impl Driver for PostgresDriver {
     }
 
     fn connections(&self) -> Connections {
-        let pool = &self.pool;
-        Connections::of(pool.size(), pool.num_idle(), pool.options().get_max_connections())
+        connections(&self.pool).and(connections(&self.operators))
     }
 
     async fn close(&self) {
         self.pool.close().await;
+        self.operators.close().await;
     }
+}
+
+impl PostgresDriver {
+    async fn begin_on(&self, pool: &PgPool) -> Result<PostgresTx, Fault> {
+        let begun = async {
+            match self.session {
+                Session::Own => pool.begin().await,
+                Session::Shared => pool.begin_with(AssertSqlSafe(Arc::clone(&self.begin))).await,
+            }
+        };
+        let tx = in_time(self.patience, "begin", Box::pin(begun)).await;
+        let tx = tx.map_err(|fault| fault.map(|error| self.place.of_error(error)))?;
+        Ok(PostgresTx { tx, session: self.session, patience: self.patience })
+    }
+
+    async fn fetch_on(
+        &self,
+        pool: &PgPool,
+        sql: Sql,
+        values: Vec<Value>,
+    ) -> Result<Vec<PgRow>, StoreError> {
+        if self.session == Session::Shared {
+            // Dropped, it is rolled back: it has only read.
+            let mut tx = self.begin_on(pool).await.map_err(Fault::into_error)?;
+            return tx.fetch(sql, values).await.map_err(Fault::into_error);
+        }
+        let rows = bound(sql, values, Session::Own).fetch_all(pool);
+        let rows = in_time(self.patience, sql.doing, rows).await;
+        rows.map_err(|fault| self.place.of_error(fault.into_error()))
+    }
+}
+
+fn connections(pool: &PgPool) -> Connections {
+    Connections::of(pool.size(), pool.num_idle(), pool.options().get_max_connections())
 }
 
 /// A transaction on Postgres.
@@ -287,16 +324,20 @@ fn is_contended(error: &sqlx::Error) -> bool {
     matches!(code(error).as_deref(), Some("40001" | "40P01"))
 }
 
+/// Errors about the server's state, not about what it was asked, after which nothing is written: a lost
+/// connection (08), no resources (53), a time-out, a cancel or a shutdown (57, with 57014 for the first
+/// two), a lock that was not given in time (55P03), a transaction that idled or took too long (25P03,
+/// 25P04), read-only after a failover (25006).
+fn is_for_now(code: &str) -> bool {
+    let class = code.get(..2).unwrap_or_default();
+    matches!(class, "08" | "53" | "57") || matches!(code, "55P03" | "25P03" | "25P04" | "25006")
+}
+
 /// Tells "not reachable now" from "went wrong", and both from "somebody was in the way".
 fn fault(doing: &'static str, error: sqlx::Error) -> Fault {
     let contended = is_contended(&error);
     let unavailable = match code(&error).as_deref() {
-        // Shutting down, starting up, too many connections, read-only after a failover; what a pooler
-        // says when it has no connection to give (class 08).
-        Some(code) => {
-            matches!(code, "57P01" | "57P02" | "57P03" | "53300" | "25006")
-                || code.starts_with("08")
-        }
+        Some(code) => is_for_now(code),
         None => matches!(
             error,
             sqlx::Error::Io(_)

@@ -22,6 +22,7 @@ use sqlx::{
         SqliteSynchronous,
     },
 };
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::{
@@ -39,6 +40,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
 
 /// How long to wait for a connection of the pool: the writer's turn comes in order.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an operator's command waits for it: another program may have opened the file.
+const TURN_TIMEOUT: Duration = Duration::from_millis(900);
 
 /// How to open the file.
 #[derive(Clone, Debug)]
@@ -59,7 +62,12 @@ pub type SqliteStore = SqlStore<Observed<SqliteDriver>>;
 /// The driver of [`SqliteStore`].
 pub struct SqliteDriver {
     writer: SqlitePool,
+    /// Whoever writes waits here for the writer, and operators' commands wait for the writer alone: at most
+    /// one transaction that waits already comes before them.
+    entrance: Mutex<()>,
     readers: SqlitePool,
+    /// Of operators' commands.
+    first_reader: SqlitePool,
     clock: Arc<dyn Clock>,
     /// Held until the last connection is closed; the system frees it if the process dies.
     _lock: File,
@@ -87,8 +95,10 @@ impl SqliteStore {
         check_durable(&writer).await?;
         schema(&writer, options.migrate).await?;
         void_leases(&writer, clock.now()).await?;
-        let readers = pool(connect, options.max_readers).await?;
-        let driver = SqliteDriver { writer, readers, clock, _lock: lock };
+        let readers = pool(connect.clone(), options.max_readers).await?;
+        let first_reader = pool(connect, 1).await?;
+        let entrance = Mutex::default();
+        let driver = SqliteDriver { writer, entrance, readers, first_reader, clock, _lock: lock };
         Ok(Self::over(Observed::new(driver, "sqlite")))
     }
 }
@@ -215,12 +225,20 @@ static DIALECT: Dialect = Dialect {
                       1 as server
                  from instance",
     },
-    lock_instance: Sql {
-        doing: "lock the instance",
-        text: "-- instance.lock
-               select paused_at_ms, fenced_at_ms,
-                      1 as server
-                 from instance",
+    newest_written: Sql {
+        doing: "read when the newest payment was written",
+        // It has no clock of its own, but an order: what is lost was written after the last send that is
+        // there. Only that one can be of a clock that was ahead.
+        text: "-- payment.newest_written
+               select p.id as newest_id,
+                      (select s.sent_at_ms from sends s order by s.rowid desc limit 1) as written_at_ms
+                 from payments p where p.state <> 'PAID' or p.node_id is not null
+                order by p.id desc limit 1",
+    },
+    pass_limit: Sql {
+        doing: "count what a limit leaves",
+        // The one writer has the whole database.
+        text: "-- limit.pass\nselect only_row from instance",
     },
 };
 
@@ -234,13 +252,31 @@ impl Driver for SqliteDriver {
     }
 
     async fn begin(&self) -> Result<SqliteTx, Fault> {
-        // A deferred transaction that turns into a writer can fail halfway.
-        let tx = self.writer.begin_with("BEGIN IMMEDIATE").await;
-        tx.map(SqliteTx).map_err(|error| fault("begin", error))
+        let Ok(_entrance) = tokio::time::timeout(ACQUIRE_TIMEOUT, self.entrance.lock()).await
+        else {
+            return Err(fault("begin", sqlx::Error::PoolTimedOut));
+        };
+        write(&self.writer).await
+    }
+
+    async fn begin_turn(&self) -> Result<SqliteTx, Fault> {
+        let Ok(begun) = tokio::time::timeout(TURN_TIMEOUT, write(&self.writer)).await else {
+            return Err(fault("begin", sqlx::Error::PoolTimedOut));
+        };
+        begun
     }
 
     async fn fetch(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<SqliteRow>, StoreError> {
         let rows = bound(sql, values).fetch_all(&self.readers).await;
+        rows.map_err(|error| fault(sql.doing, error).into_error())
+    }
+
+    async fn fetch_first(
+        &self,
+        sql: Sql,
+        values: Vec<Value>,
+    ) -> Result<Vec<SqliteRow>, StoreError> {
+        let rows = bound(sql, values).fetch_all(&self.first_reader).await;
         rows.map_err(|error| fault(sql.doing, error).into_error())
     }
 
@@ -258,13 +294,21 @@ impl Driver for SqliteDriver {
     }
 
     fn connections(&self) -> Connections {
-        connections(&self.writer).and(connections(&self.readers))
+        let readers = connections(&self.readers).and(connections(&self.first_reader));
+        connections(&self.writer).and(readers)
     }
 
     async fn close(&self) {
         self.readers.close().await;
+        self.first_reader.close().await;
         self.writer.close().await;
     }
+}
+
+async fn write(writer: &SqlitePool) -> Result<SqliteTx, Fault> {
+    // A deferred transaction that turns into a writer can fail halfway.
+    let tx = writer.begin_with("BEGIN IMMEDIATE").await;
+    tx.map(SqliteTx).map_err(|error| fault("begin", error))
 }
 
 fn connections(pool: &SqlitePool) -> Connections {

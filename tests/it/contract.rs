@@ -85,9 +85,9 @@ fn forbidden(kind: Kind) -> Vec<Forbidden> {
         let proof = if more.is_empty() { "" } else { ", state_at_ms, preimage, fee_msat, node_id" };
         format!(
             "insert into payments (id, version, withdraw_id, invoice, payment_hash, amount_msat,
-               fee_limit_msat, {columns}, state{proof})
+               fee_limit_msat, {columns}, state, tallied{proof})
              select {id}, 1, withdraw_id, invoice, {hash}, amount_msat, fee_limit_msat, {columns},
-               '{state}'{more} from payments where {which}"
+               '{state}', 1{more} from payments where {which}"
         )
     };
     let set = |what: &str, which: &str| format!("update payments set {what} where {which}");
@@ -253,9 +253,18 @@ pub async fn fill(hand: &mut Hand, kind: Kind) {
     hand.run(&insert).await.unwrap();
     let attempts = "insert into payments (id, version, withdraw_id, invoice, payment_hash,
            amount_msat, fee_limit_msat, invoice_expires_at_ms, send_until_ms, state, state_at_ms,
-           failure_reason)
-         select id, 1, id, '', secret_sha256, 1, 1, 1, 1, 'FAILED', 1, 'NO_ROUTE' from withdraws";
+           failure_reason, tallied)
+         select id, 1, id, '', secret_sha256, 1, 1, 1, 1, 'FAILED', 1, 'NO_ROUTE', 1
+           from withdraws";
     hand.run(attempts).await.unwrap();
+    // A busy day, and what went out in the last minutes.
+    for kind in ["OPEN", "OUT", "SPENT"] {
+        let tallies = format!(
+            "{numbers} insert into tallies (kind, slot, lane, msat, payments)
+             select '{kind}', i / 16, i % 16, 1, 0 from n where i < 16 or '{kind}' <> 'OPEN'"
+        );
+        hand.run(&tallies).await.unwrap();
+    }
     hand.run("analyze").await.unwrap();
 }
 

@@ -12,6 +12,7 @@ use crate::{
     faults::Lost,
     http,
     node::Fate,
+    tallies,
 };
 
 /// What a wallet and the payer do, as far as the process lives. Gives up at the crash.
@@ -92,6 +93,7 @@ async fn crash_once(bench: &mut Bench, fate: Fate, call: usize, after: bool) {
         Status::Unspecified | Status::Deactivated => panic!("{point}: {found:?}"),
     }
     assert!(bench.node.sends().len() - asked <= 3, "{point}: sent too often");
+    tallies::assert_true(bench).await;
 }
 
 #[tokio::test]

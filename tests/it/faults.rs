@@ -290,6 +290,14 @@ impl Instance for FaultyStore {
         self.faults.gate(self.inner.report_trouble(trouble, at)).await
     }
 
+    async fn standing_for_operators(
+        &self,
+        clock_skew: Millis,
+        spent_since: Option<Timestamp>,
+    ) -> Result<Standing, StoreError> {
+        self.inner.standing_for_operators(clock_skew, spent_since).await
+    }
+
     async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError> {
         self.inner.beat(beat).await
     }
@@ -335,6 +343,10 @@ impl Integrity for FaultyStore {
 
     async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError> {
         self.inner.known_from(now).await
+    }
+
+    async fn newest_committed(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        self.inner.newest_committed(now).await
     }
 
     async fn knows(&self, hash: PaymentHash) -> Result<bool, StoreError> {

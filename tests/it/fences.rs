@@ -21,6 +21,7 @@ use crate::{
     binary::until,
     invoices::hash_of,
     node::Fate,
+    tallies,
 };
 
 const CANNOT_PAY: &str = "cannot pay at the moment, please try again later";
@@ -114,6 +115,7 @@ async fn a_restored_backup_pays_nothing_twice() {
     assert_eq!(unknown[0].state(), node_payment::State::Succeeded);
 
     let done = acknowledge(&bench, vec![pair(&paid, &invoice)]).await;
+    tallies::assert_true(&bench).await;
     assert_eq!((done.unknown.len(), done.withheld), (0, 1));
     assert_eq!(done.instance.unwrap().halt(), Halt::Unspecified);
     let found = bench.get(&paid.id).await;

@@ -150,7 +150,9 @@ async fn a_loss_that_is_found_during_a_fence_holds_what_was_created_during_it() 
 async fn die_without_the_last_commit(bench: &mut Bench) {
     bench.die();
     bench.sql("delete from sends").await;
-    bench.sql("update payments set state = 'RESERVED', version = 1, due_at_ms = 0").await;
+    bench
+        .sql("update payments set state = 'RESERVED', version = 1, tallied = 1, due_at_ms = 0")
+        .await;
     // The payer of the new life would use what is left of the time to send.
     bench.clock.advance(Millis::from_secs(2));
     bench.start().await;

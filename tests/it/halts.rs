@@ -277,7 +277,8 @@ async fn an_offer_is_no_larger_than_what_the_node_can_send() {
 #[tokio::test]
 async fn what_may_be_paid_in_24_hours_is_checked_by_the_database() {
     for kind in kinds() {
-        let bench = Bench::with(kind, &[("limits.rolling_24h_sat", "1000")]).await;
+        // With the least fee limit of 10 sat for what is open.
+        let bench = Bench::with(kind, &[("limits.rolling_24h_sat", "1011")]).await;
         let [first, failing, second, third] = [
             bench.create(600, 600).await,
             bench.create(400, 400).await,
@@ -297,9 +298,9 @@ async fn what_may_be_paid_in_24_hours_is_checked_by_the_database() {
         bench.claim_ok(&second, &bench.invoice(400)).await;
         bench.work().await;
         refused(&bench, &third, 1).await;
-        assert_eq!(instance(&bench).await.spent_24h_msat, 1_000_000);
+        assert_eq!(instance(&bench).await.spent_24h_msat, 1_000_002);
 
-        bench.clock.advance(Millis::from_secs(24 * 3600 + 1));
+        bench.clock.advance(Millis::from_secs(24 * 3600 + 900));
         let tomorrow = bench.create(1000, 1000).await;
         bench.claim_ok(&tomorrow, &bench.invoice(1000)).await;
     }
@@ -317,13 +318,13 @@ async fn a_late_success_is_spent() {
         bench.work().await;
         bench.claim_ok(&twice, &bench.invoice(400)).await;
         bench.work().await;
-        assert_eq!(instance(&bench).await.spent_24h_msat, 400_000);
+        assert_eq!(instance(&bench).await.spent_24h_msat, 400_001);
         let fee = Msat::new(1).unwrap();
         let paid = RecordState::Succeeded { preimage: proof_of(&late), fee };
         bench.node.foreign_payment(&late, paid);
         bench.pass(Millis::from_secs(3601)).await;
         bench.pass(Millis::from_secs(1)).await;
-        assert_eq!(instance(&bench).await.spent_24h_msat, 1_000_000);
+        assert_eq!(instance(&bench).await.spent_24h_msat, 1_000_002);
         let other = bench.create(1, 1).await;
         refused(&bench, &other, 1).await;
     }
@@ -333,7 +334,12 @@ async fn a_late_success_is_spent() {
 #[tokio::test]
 async fn claims_at_once_do_not_spend_the_same_room() {
     for kind in kinds() {
-        let bench = Bench::with(kind, &[("limits.rolling_24h_sat", "75")]).await;
+        let settings = [
+            ("limits.rolling_24h_sat", "75"),
+            ("payments.fee_floor_msat", "0"),
+            ("payments.fee_ppm", "0"),
+        ];
+        let bench = Bench::with(kind, &settings).await;
         let mut withdraws = Vec::new();
         for _ in 0..20 {
             withdraws.push((bench.create(10, 10).await, bench.invoice(10)));

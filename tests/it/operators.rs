@@ -63,7 +63,7 @@ impl Doubt {
         Self::of(bench, Fate::Hold, OperatorReason::Vanished).await
     }
 
-    fn as_failed(&self, node_unreachable: bool, payee_unpaid: bool) -> ResolvePaymentRequest {
+    pub fn as_failed(&self, node_unreachable: bool, payee_unpaid: bool) -> ResolvePaymentRequest {
         ResolvePaymentRequest {
             id: self.payment.clone(),
             operator: "alice".into(),

@@ -60,7 +60,7 @@ async fn attempt(bench: &Bench, withdraw: &Withdraw, fate: Fate) -> (String, Str
 }
 
 /// One payment of each kind.
-struct Shelf {
+pub struct Shelf {
     twice: Withdraw,
     late: String,
     late_invoice: String,
@@ -73,7 +73,7 @@ struct Shelf {
 }
 
 impl Shelf {
-    async fn of(bench: &Bench) -> Self {
+    pub async fn of(bench: &Bench) -> Self {
         let fail = Fate::Fail(FailureReason::NoRoute);
         let twice = bench.create(10, 10).await;
         let (late, late_invoice) = attempt(bench, &twice, fail).await;
@@ -350,7 +350,8 @@ async fn plan_of_the_newest(hand: &mut Hand, name: &str, text: &str) -> String {
     let newest = "'ffffffff-ffff-ffff-ffff-fffffffffff0'";
     let values = match name {
         "-- instance.standing" => "(5000)".to_owned(),
-        "-- payment.spent_since" => format!("({newest})"),
+        "-- tally.spent_since" => "(1200)".to_owned(),
+        "-- tally.any_old_out" => "(10)".to_owned(),
         "-- instance.known_from" | "-- payment.open_by_state" => String::new(),
         "-- payment.knows_hash" => r"('\xab')".to_owned(),
         "-- withdraw.to_withhold" => format!("({newest}, 500)"),

@@ -292,7 +292,7 @@ async fn a_pooler_that_appears_later_is_refused() {
     let config = withdrawd::config::Config::defaults(&[
         ("store.database_url", behind),
         ("store.acquire_timeout_ms", "1000".to_owned()),
-        ("store.max_connections", "2".to_owned()),
+        ("store.max_connections", "4".to_owned()),
     ])
     .unwrap();
     let options = config.postgres(true).unwrap().unwrap();

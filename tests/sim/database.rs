@@ -16,7 +16,7 @@ use withdrawd::{
 };
 
 /// Children before parents.
-const EMPTY: &str = "delete from events; delete from sends; delete from payments; \
+const EMPTY: &str = "delete from events; delete from sends; delete from payments; delete from tallies; \
                      delete from withdraws; delete from nodes; delete from operator_actions; \
                      update instance set paused_at_ms = null, paused_by = null, \
                      pause_reason = null, fenced_at_ms = null, fence_reason = null, \

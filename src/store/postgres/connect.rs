@@ -16,6 +16,9 @@ use super::{
 };
 use crate::ports::StoreError;
 
+/// Of a process's connections, for operators' commands: one that works, and one that looks who is in its way.
+const OPERATORS: u32 = 2;
+
 pub static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/postgres");
 
 /// Taken by whoever migrates, until the transaction ends: "withdrawd", cut to eight bytes.
@@ -50,9 +53,11 @@ struct Recipe {
     name: String,
 }
 
-/// A pool whose connections were all checked, over a schema that fits.
+/// Pools whose connections were all checked, over a schema that fits.
 pub struct Connected {
     pub pool: PgPool,
+    /// The few connections of operators' commands.
+    pub operators: PgPool,
     pub session: Session,
     pub place: Place,
 }
@@ -78,13 +83,29 @@ pub async fn open(options: &PostgresOptions) -> Result<Connected, StoreError> {
     let failed = |error| place.of_connecting(fault("connect", error).into_error());
     connection.close().await.map_err(failed)?;
 
-    let pool = PgPoolOptions::new()
-        .max_connections(options.max_connections)
-        .acquire_timeout(options.acquire_timeout);
     let recipe = Arc::new(recipe);
-    let connect = recipe.connect.clone();
+    let most = options.max_connections.saturating_sub(OPERATORS).max(1);
+    let pool = PgPoolOptions::new().max_connections(most);
+    let pool = connected(&recipe, session, pool).await.map_err(failed)?;
+    // One is there before it is needed: under a flood the server may have none to spare, and connecting
+    // takes time.
+    let few = PgPoolOptions::new().max_connections(OPERATORS).min_connections(1);
+    let operators = connected(&recipe, session, few.idle_timeout(None)).await.map_err(failed)?;
+    if session == Session::Shared {
+        tracing::info!("{place} is reached through a pooler: no statement is prepared");
+    }
+    Ok(Connected { pool, operators, session, place })
+}
+
+async fn connected(
+    recipe: &Arc<Recipe>,
+    session: Session,
+    pool: PgPoolOptions,
+) -> Result<PgPool, sqlx::Error> {
+    let (checked, connect) = (Arc::clone(recipe), recipe.connect.clone());
+    let pool = pool.acquire_timeout(recipe.options.acquire_timeout);
     let pool = pool.after_connect(move |connection, _| {
-        let recipe = Arc::clone(&recipe);
+        let recipe = Arc::clone(&checked);
         Box::pin(async move {
             let found = prepare(connection, &recipe).await?;
             // One that has a session of its own is none the worse for not relying on it.
@@ -94,11 +115,7 @@ pub async fn open(options: &PostgresOptions) -> Result<Connected, StoreError> {
             Ok(())
         })
     });
-    let pool = pool.connect_with(connect).await.map_err(failed)?;
-    if session == Session::Shared {
-        tracing::info!("{place} is reached through a pooler: no statement is prepared");
-    }
-    Ok(Connected { pool, session, place })
+    pool.connect_with(connect).await
 }
 
 async fn first_connection(recipe: &Recipe) -> Result<(PgConnection, Session), StoreError> {

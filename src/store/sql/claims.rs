@@ -2,9 +2,11 @@
 
 use async_trait::async_trait;
 
-use super::{SqlStore, bytes, int, retry::retrying, rows, statements, text, uuid, withdraws};
+use super::{
+    SqlStore, bytes, int, retry::retrying, rows, statements, tallies, text, uuid, withdraws,
+};
 use crate::{
-    domain::{Claim, Payment, Timestamp},
+    domain::{Claim, Halt, Payment, Timestamp},
     ports::{ClaimOutcome, Claims, StoreError},
     store::driver::{Driver, Fault, Tx, Value},
 };
@@ -18,8 +20,12 @@ impl<D: Driver> Claims for SqlStore<D> {
 
 impl<D: Driver> SqlStore<D> {
     async fn claim_once(&self, claim: &Claim) -> Result<ClaimOutcome, Fault> {
+        if let Some(version) = self.version_if_used(claim).await? {
+            let read = version == claim.change.next.version - 1;
+            return Ok(if read { ClaimOutcome::HashUsed } else { ClaimOutcome::Stale });
+        }
         let mut tx = self.driver().begin().await?;
-        if let Some(halt) = self.refused(&mut tx, claim).await? {
+        if let Some(halt) = self.halted(&mut tx).await? {
             return Ok(ClaimOutcome::Halted(halt));
         }
         // The request's row first: whoever comes second waits here and then finds it moved.
@@ -31,8 +37,21 @@ impl<D: Driver> SqlStore<D> {
         if tx.execute(statements::RESERVE, reserved(&claim.payment, accepted_at)).await? != 1 {
             return Ok(ClaimOutcome::HashUsed);
         }
+        // Last, since others wait for it.
+        if !tallies::claimed(self, &mut tx, claim).await? {
+            return Ok(ClaimOutcome::Halted(Halt::LimitSpent));
+        }
         tx.commit().await?;
         Ok(ClaimOutcome::Accepted)
+    }
+
+    /// The request's version, if the payment hash was claimed with before: whoever repeats a used invoice
+    /// takes no lock. The unique constraint still decides.
+    async fn version_if_used(&self, claim: &Claim) -> Result<Option<i64>, StoreError> {
+        let Claim { change, payment, .. } = claim;
+        let values = vec![uuid(change.next.id.as_uuid()), bytes(payment.payment_hash.as_bytes())];
+        let found = self.driver().fetch(statements::HASH_USED, values).await?;
+        found.first().map(|row| rows::one_int(row, "version")).transpose()
     }
 }
 

@@ -6,11 +6,11 @@ use super::{
     SqlStore, int,
     retry::retrying,
     rows::instance as rows,
-    statements::{instance as statements, payment_lists},
-    text, uuid,
+    statements::{instance as statements, payment_lists, tallies as spent},
+    tallies, text,
 };
 use crate::{
-    domain::{Claim, Halt, Heartbeat, Millis, NodeTrouble, PaymentId, Standing, Timestamp, Turn},
+    domain::{Halt, Heartbeat, Millis, NodeTrouble, Standing, Timestamp, Turn},
     ports::{Instance, StoreError},
     store::driver::{Driver, Fault, Sql, Tx, Value},
 };
@@ -26,14 +26,34 @@ impl<D: Driver> Instance for SqlStore<D> {
         let found = self.driver().fetch(statements::STANDING, skew).await?;
         let spent = match spent_since {
             None => None,
-            Some(at) => self.driver().fetch(statements::SPENT_SINCE, since(at)).await?.pop(),
+            Some(at) => self.driver().fetch(spent::SPENT_SINCE, since(at)).await?.pop(),
+        };
+        let seen = (self.memory.is_verified(), self.memory.is_writable());
+        rows::standing(found.first(), spent.as_ref(), seen)
+    }
+
+    async fn standing_for_operators(
+        &self,
+        clock_skew: Millis,
+        spent_since: Option<Timestamp>,
+    ) -> Result<Standing, StoreError> {
+        let skew = vec![int(clock_skew.as_ms())];
+        let found = self.driver().fetch_first(statements::STANDING, skew).await?;
+        let spent = match spent_since {
+            None => None,
+            Some(at) => self.driver().fetch_first(spent::SPENT_SINCE, since(at)).await?.pop(),
         };
         let seen = (self.memory.is_verified(), self.memory.is_writable());
         rows::standing(found.first(), spent.as_ref(), seen)
     }
 
     async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError> {
-        retrying(|| self.write(statements::BEAT, beaten(beat))).await.map(drop)
+        retrying(|| self.write(statements::BEAT, beaten(beat))).await?;
+        let old = tallies::old_out(beat.at);
+        if self.driver().fetch(spent::ANY_OLD_OUT, old.clone()).await?.is_empty() {
+            return Ok(());
+        }
+        retrying(|| self.write(spent::DROP_OLD_OUT, old.clone())).await.map(drop)
     }
 
     async fn report_trouble(
@@ -58,9 +78,8 @@ impl<D: Driver> Instance for SqlStore<D> {
 
 impl<D: Driver> SqlStore<D> {
     async fn turn_once(&self, turn: &Turn) -> Result<bool, Fault> {
-        let mut tx = self.driver().begin().await?;
-        // Waits for every claim and send that has read the switches as they were.
-        tx.fetch(self.driver().dialect().lock_instance, Vec::new()).await?;
+        // Every claim and send that has read the switches as they were has ended.
+        let mut tx = self.driver().begin_turn().await?;
         let (statement, values) = turned(turn);
         if tx.execute(statement, values).await? == 0 {
             return Ok(false);
@@ -91,33 +110,14 @@ impl<D: Driver> SqlStore<D> {
         let trusted = self.memory.trusts(server);
         Ok(halt.or((!trusted).then_some(Halt::Unverified)))
     }
-
-    /// For a transaction that claims: none if it may. While there is a limit on what is accepted, one
-    /// claim at a time, or two would find the same room.
-    pub(super) async fn refused(
-        &self,
-        tx: &mut D::Tx,
-        claim: &Claim,
-    ) -> Result<Option<Halt>, Fault> {
-        let Some(allowance) = claim.allowance else {
-            return self.halted(tx).await;
-        };
-        let found = tx.fetch(self.driver().dialect().lock_instance, Vec::new()).await?;
-        if let Some(halt) = self.halt_of(found.first())? {
-            return Ok(Some(halt));
-        }
-        let spent = tx.fetch(statements::SPENT_SINCE, since(allowance.since)).await?;
-        let spent = rows::spent(spent.first())?.get();
-        let fits = spent.saturating_add(claim.payment.amount.get()) <= allowance.most.get();
-        Ok((!fits).then_some(Halt::LimitSpent))
-    }
 }
 
 /// The texts of what is read of the instance, for those who want to see how a database plans them.
-pub const fn instance_statements() -> [&'static str; 7] {
+pub const fn instance_statements() -> [&'static str; 8] {
     [
         statements::STANDING.text,
-        statements::SPENT_SINCE.text,
+        spent::SPENT_SINCE.text,
+        spent::ANY_OLD_OUT.text,
         statements::KNOWN_FROM.text,
         statements::HASH_EXISTS.text,
         statements::TO_WITHHOLD.text,
@@ -127,7 +127,7 @@ pub const fn instance_statements() -> [&'static str; 7] {
 }
 
 fn since(at: Timestamp) -> Vec<Value> {
-    vec![uuid(PaymentId::first_at(at).as_uuid())]
+    vec![int(tallies::spent_slot(at))]
 }
 
 fn turned(turn: &Turn) -> (Sql, Vec<Value>) {

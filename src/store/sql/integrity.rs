@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 
 use super::{
-    SqlStore, bytes, int, opt_bytes, retry::retrying, rows, statements, text, uuid, withdraws,
+    SqlStore, bytes, int, opt_bytes, retry::retrying, rows, statements, tallies, text, uuid,
+    withdraws,
 };
 use crate::{
     domain::{PaymentHash, Restored, Timestamp, Withdraw, WithdrawId},
@@ -66,6 +67,13 @@ impl<D: Driver> Integrity for SqlStore<D> {
         rows::instance::known_from(found.first())
     }
 
+    async fn newest_committed(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let newest = self.driver().dialect().newest_written;
+        let found = self.driver().fetch(newest, Vec::new()).await?;
+        let newest = found.first().map(rows::instance::newest_written).transpose()?;
+        Ok(newest.map(|newest| newest.min(now)))
+    }
+
     async fn knows(&self, hash: PaymentHash) -> Result<bool, StoreError> {
         let hash = vec![bytes(hash.as_bytes())];
         Ok(!self.driver().fetch(statements::instance::HASH_EXISTS, hash).await?.is_empty())
@@ -103,6 +111,7 @@ impl<D: Driver> SqlStore<D> {
         if tx.execute(statements::instance::RESTORE, paid(restored)).await? != 1 {
             return Err(StoreError::Stale.into());
         }
+        tallies::restored(&mut tx, restored).await?;
         tx.commit().await
     }
 }

@@ -12,6 +12,7 @@ mod payments;
 mod retry;
 mod rows;
 pub(super) mod statements;
+mod tallies;
 mod upkeep;
 mod withdraws;
 mod witnesses;

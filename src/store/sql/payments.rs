@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{
-    SqlStore, int, memory::Kept, payment_lists, retry::retrying, rows, statements, text, uuid,
-    withdraws,
+    SqlStore, int, memory::Kept, payment_lists, retry::retrying, rows, statements, tallies, text,
+    uuid, withdraws,
 };
 use crate::{
     domain::{
@@ -149,15 +149,18 @@ impl<D: Driver> SqlStore<D> {
         if advance.closes() && advance.decided_on != Some(self.server_of(&mut tx).await?) {
             return Err(StoreError::Halted(Halt::Unverified).into());
         }
+        // The switches before any other lock: whoever turns them waits for this transaction.
+        if advance.send_on_version.is_some()
+            && let Some(halt) = self.halted(&mut tx).await?
+        {
+            return Err(StoreError::Halted(halt).into());
+        }
         if let Some(change) = &advance.change
             && !withdraws::write_change(&mut tx, change).await?
         {
             return Err(StoreError::Stale.into());
         }
         if let Some(version) = advance.send_on_version {
-            if let Some(halt) = self.halted(&mut tx).await? {
-                return Err(StoreError::Halted(halt).into());
-            }
             // A send goes out only while the request is as it was when it was decided.
             let request = vec![uuid(payment.withdraw.as_uuid()), int(version)];
             let hold = self.driver().dialect().hold_withdraw;
@@ -165,6 +168,7 @@ impl<D: Driver> SqlStore<D> {
                 return Err(StoreError::Stale.into());
             }
         }
+        tallies::stepped(&mut tx, advance).await?;
         let mut values = rows::payment_standing(payment);
         values.extend([
             Value::Bool(advance.no_witness),

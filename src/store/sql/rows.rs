@@ -334,6 +334,11 @@ pub fn one_uuid(row: &impl Cells, column: &'static str) -> Parsed<Uuid> {
     Reader(row).uuid(column)
 }
 
+/// A number.
+pub fn one_int(row: &impl Cells, column: &'static str) -> Parsed<i64> {
+    Reader(row).int(column)
+}
+
 /// A 32-byte column.
 pub fn one_bytes32(row: &impl Cells, column: &'static str) -> Parsed<[u8; 32]> {
     Reader(row).bytes32(column)

@@ -42,6 +42,7 @@ macro_rules! payment_columns {
 
 pub mod instance;
 pub mod payment_lists;
+pub mod tallies;
 pub mod witnesses;
 
 pub use witnesses::LAST_SEND;
@@ -176,13 +177,21 @@ pub const DUE_TO_REOPEN: Sql = sql(
     ),
 );
 
+/// Both in one snapshot: a claim that has used the hash has also moved its request.
+pub const HASH_USED: Sql = sql(
+    "look for a used invoice",
+    "-- payment.hash_used
+     select w.version from withdraws w
+      where w.id = $1 and exists (select 1 from payments p where p.payment_hash = $2)",
+);
+
 pub const RESERVE: Sql = sql(
     "reserve a payment",
     "-- payment.reserve
      insert into payments
          (id, version, withdraw_id, invoice, payment_hash, amount_msat, fee_limit_msat,
-          invoice_expires_at_ms, send_until_ms, state, due_at_ms, trace_parent)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'RESERVED', $10, $11)
+          invoice_expires_at_ms, send_until_ms, state, due_at_ms, trace_parent, tallied)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'RESERVED', $10, $11, $2)
      on conflict (payment_hash) do nothing",
 );
 
@@ -268,7 +277,7 @@ pub const ADVANCE: Sql = sql(
             failure_reason = $6, operator_reason = $7, late_preimage = $8, late_fee_msat = $9,
             late_at_ms = $10, node_id = $11,
             known_at_ms = case when $12 then null else coalesce(known_at_ms, $13) end,
-            due_at_ms = $14, looks = $15, version = version + 1
+            due_at_ms = $14, looks = $15, version = version + 1, tallied = version + 1
       where id = $16 and version = $17",
 );
 

@@ -9,7 +9,7 @@ use crate::{
     store::driver::Cells,
 };
 
-/// The instance's standing, from `instance.standing`, from `payment.spent_since` if that was asked, and from
+/// The instance's standing, from `instance.standing`, from `tally.spent_since` if that was asked, and from
 /// what this process has seen of its database.
 pub fn standing<R: Cells>(
     row: Option<&R>,
@@ -36,7 +36,9 @@ pub fn standing<R: Cells>(
         None => None,
         Some(kind) => Some(NodeTrouble { kind, subject: row.text("trouble_subject")? }),
     };
-    let unseen = row.int("not_out_msat")?.saturating_add(row.int("just_out_msat")?);
+    let (not_out, just_out) = (row.int("not_out_msat")?, row.int("just_out_msat")?);
+    // What went out and failed, after a clock that was ahead had let it be forgotten, is less than nothing.
+    let unseen = not_out.saturating_add(just_out).max(0);
     Ok(Standing {
         paused,
         fenced,
@@ -66,10 +68,10 @@ fn heartbeat(row: &Reader<'_, impl Cells>, node: NodeId, at: Timestamp) -> Parse
     })
 }
 
-/// What `payment.spent_since` added up; nothing if it was not asked.
+/// What `tally.spent_since` added up; nothing if it was not asked.
 pub fn spent<R: Cells>(row: Option<&R>) -> Parsed<Msat> {
     let spent = row.map_or(Ok(0), |row| Reader(row).int("spent_msat"))?;
-    Ok(Msat::new(spent).unwrap_or(Msat::MAX))
+    Ok(Msat::new(spent.max(0)).unwrap_or(Msat::MAX))
 }
 
 /// Why nothing is accepted or sent, from the instance's switches, and the server that says so.
@@ -86,4 +88,11 @@ pub fn known_from<R: Cells>(row: Option<&R>) -> Parsed<[Option<Timestamp>; 3]> {
     let row = Reader(known("only_row", row)?);
     let newest = row.opt_uuid("newest_id")?.map(|id| PaymentId::from_uuid(id).created());
     Ok([row.opt_time("first_started_at_ms")?, row.opt_time("acknowledged_at_ms")?, newest])
+}
+
+/// When the newest attempt was committed, or earlier: by its id, or by what else is known of it.
+pub fn newest_written<R: Cells>(row: &R) -> Parsed<Timestamp> {
+    let row = Reader(row);
+    let claimed = PaymentId::from_uuid(row.uuid("newest_id")?).created();
+    Ok(row.opt_time("written_at_ms")?.map_or(claimed, |written| claimed.min(written)))
 }

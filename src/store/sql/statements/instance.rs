@@ -2,7 +2,7 @@
 
 use crate::store::{driver::Sql, sql::sql};
 
-/// The sums are of few rows: those that the heartbeat cannot have counted. A payment was out by the
+/// The sums are of kept values, a few rows each, however many payments are open. A payment was out by the
 /// time that it was known to be in flight, so one known before the heartbeat was counted by it.
 ///
 /// They name nothing of the outer rows: Postgres would guess hundreds of those (it knows nothing of
@@ -15,23 +15,15 @@ pub const STANDING: Sql = sql(
             n.can_send_msat, n.active_channels, n.busiest_channel_htlcs,
             (select t.kind from node_trouble t) as trouble,
             (select t.subject from node_trouble t) as trouble_subject,
-            cast((select coalesce(sum(p.amount_msat + p.fee_limit_msat), 0) from payments p
-                   where p.state in ('RESERVED', 'SENDING')) as bigint) as not_out_msat,
-            cast((select coalesce(sum(p.amount_msat + p.fee_limit_msat), 0) from payments p
-                   where p.known_at_ms is not null and p.state <> 'FAILED' and p.state <> 'SENDING'
-                     and p.node_id = (select c.node_id from nodes c where c.is_current)
-                     and p.known_at_ms >= (select c.heartbeat_at_ms from nodes c
-                                            where c.is_current) - $1) as bigint) as just_out_msat,
-            (select count(*) from payments p where p.state = 'IN_FLIGHT') as in_flight
+            cast((select coalesce(sum(t.msat), 0) from tallies t
+                   where t.kind = 'OPEN') as bigint) as not_out_msat,
+            cast((select coalesce(sum(t.msat), 0) from tallies t
+                   where t.kind = 'OUT'
+                     and t.slot >= ((select c.heartbeat_at_ms from nodes c
+                                      where c.is_current) - $1) / 1000) as bigint) as just_out_msat,
+            cast((select coalesce(sum(t.payments), 0) from tallies t
+                   where t.kind = 'OPEN') as bigint) as in_flight
        from instance i left join nodes n on n.is_current",
-);
-
-/// What was closed as failed and paid all the same was spent.
-pub const SPENT_SINCE: Sql = sql(
-    "add up what was accepted",
-    "-- payment.spent_since
-     select cast(coalesce(sum(amount_msat), 0) as bigint) as spent_msat from payments
-      where id >= $1 and (state <> 'FAILED' or late_at_ms is not null)",
 );
 
 pub const BEAT: Sql = sql(
@@ -119,8 +111,8 @@ pub const RESTORE: Sql = sql(
     "-- payment.restore
      insert into payments
          (id, version, withdraw_id, invoice, payment_hash, amount_msat, fee_limit_msat,
-          invoice_expires_at_ms, send_until_ms, state, state_at_ms, preimage, fee_msat)
-     values ($1, 1, $2, $3, $4, $5, $6, $7, $8, 'PAID', $9, $10, $11)
+          invoice_expires_at_ms, send_until_ms, state, state_at_ms, preimage, fee_msat, tallied)
+     values ($1, 1, $2, $3, $4, $5, $6, $7, $8, 'PAID', $9, $10, $11, 1)
      on conflict (payment_hash) do nothing",
 );
 

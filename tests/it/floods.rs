@@ -1,0 +1,394 @@
+//! Operators' commands under a flood: within a second each, and nothing is accepted once they have
+//! returned.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use sqlx::{Connection, PgConnection};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::Mutex,
+    task::JoinHandle,
+};
+use withdrawd::{
+    pb::{
+        AcknowledgeRestoreRequest, BatchCreateWithdrawsRequest, CreateWithdrawRequest,
+        FenceRequest, GetInstanceRequest, Halt, PauseRequest, ResumeRequest, Withdraw,
+    },
+    runtime::{Clock, SystemClock},
+};
+
+use crate::{
+    bench::{Bench, Kind, kinds, new_postgres_database},
+    binary::Home,
+    contract::Hand,
+    http,
+    invoices::Wanted,
+};
+
+/// What is promised.
+const BOUND: Duration = Duration::from_secs(1);
+const CONNECTIONS: usize = 8;
+
+/// Each floods the machine by itself.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+/// Keep-alive connections that ask on and on.
+struct Flood {
+    stop: Arc<AtomicBool>,
+    answered: Arc<AtomicUsize>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Flood {
+    /// Each connection repeats its own targets.
+    async fn of(lnurl: SocketAddr, targets: Vec<Vec<String>>) -> Self {
+        let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::default());
+        let mut tasks = Vec::new();
+        for targets in targets {
+            let stream = TcpStream::connect(lnurl).await.unwrap();
+            let (stop, answered) = (Arc::clone(&stop), Arc::clone(&answered));
+            tasks.push(tokio::spawn(ask(stream, targets, stop, answered)));
+        }
+        let flood = Self { stop, answered, tasks };
+        flood.rises().await;
+        flood
+    }
+
+    /// Until every connection has been answered a few times more.
+    async fn rises(&self) {
+        let so_far = self.answered.load(Ordering::SeqCst);
+        let patience = Instant::now() + Duration::from_secs(20);
+        while self.answered.load(Ordering::SeqCst) < so_far + 4 * CONNECTIONS {
+            assert!(Instant::now() < patience, "the flood is not answered");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    async fn ebb(self) {
+        self.stop.store(true, Ordering::SeqCst);
+        for task in self.tasks {
+            task.await.unwrap();
+        }
+    }
+}
+
+async fn ask(
+    mut stream: TcpStream,
+    targets: Vec<String>,
+    stop: Arc<AtomicBool>,
+    answered: Arc<AtomicUsize>,
+) {
+    for target in targets.iter().cycle() {
+        if stop.load(Ordering::SeqCst) {
+            return;
+        }
+        let request = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !is_whole(&answer) {
+            let mut bytes = [0; 4096];
+            let read = stream.read(&mut bytes).await.unwrap();
+            assert!(read > 0, "hung up on");
+            answer.extend_from_slice(&bytes[..read]);
+        }
+        answered.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn is_whole(answer: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(answer);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().unwrap())
+    });
+    body.len() >= length.unwrap_or_else(|| panic!("no length: {head}"))
+}
+
+fn callback(withdraw: &Withdraw, invoice: &str) -> String {
+    format!("/cb?k1={}&pr={invoice}", withdraw.ott)
+}
+
+async fn create(bench: &Bench, number: usize) -> Vec<Withdraw> {
+    let request =
+        CreateWithdrawRequest { max_amount: "10".into(), ..CreateWithdrawRequest::default() };
+    let requests = vec![request; number];
+    let batch = BatchCreateWithdrawsRequest { requests };
+    bench.client().batch_create_withdraws(batch).await.unwrap().into_inner().withdraws
+}
+
+/// An invoice that another request was claimed with, at links that can be claimed.
+async fn used_invoices(bench: &Bench) -> Vec<Vec<String>> {
+    let used = bench.invoice(10);
+    bench.claim_ok(&bench.create(10, 10).await, &used).await;
+    let links = create(bench, CONNECTIONS).await;
+    links.iter().map(|withdraw| vec![callback(withdraw, &used)]).collect()
+}
+
+/// Claims that are accepted, one after the other.
+async fn good_claims(bench: &Bench) -> Vec<Vec<String>> {
+    let links = create(bench, CONNECTIONS * 100).await;
+    let target = |withdraw: &Withdraw| callback(withdraw, &bench.invoice(10));
+    links.chunks(100).map(|links| links.iter().map(target).collect()).collect()
+}
+
+async fn unknown_secrets(bench: &Bench) -> Vec<Vec<String>> {
+    let invoice = bench.invoice(10);
+    let targets = (0..CONNECTIONS).map(|n| {
+        let k1 = format!("{n:064x}");
+        vec![format!("/w/{k1}"), format!("/cb?k1={k1}&pr={invoice}")]
+    });
+    targets.collect()
+}
+
+/// What is accepted and sent, by rows.
+async fn rows(bench: &Bench) -> (String, String) {
+    let mut hand = Hand::on(bench).await;
+    let mut count = async |table: &str| {
+        hand.lines(&format!("select cast(count(*) as text) from {table}"), 0).await
+    };
+    (count("payments").await, count("sends").await)
+}
+
+const COMMANDS: [&str; 4] = ["pause", "resume", "fence", "acknowledge"];
+
+async fn command(bench: &Bench, name: &str) -> Result<Halt, tonic::Status> {
+    let mut client = bench.operations();
+    let (operator, reason) = ("ann".to_owned(), "a flood".to_owned());
+    let instance = match name {
+        "pause" => client.pause(PauseRequest { operator, reason }).await?,
+        "resume" => client.resume(ResumeRequest { operator, reason }).await?,
+        "fence" => client.fence(FenceRequest { operator, reason }).await?,
+        "acknowledge" => {
+            let request = AcknowledgeRestoreRequest { operator, reason, paid: Vec::new() };
+            client.acknowledge_restore(request).await?;
+            client.get_instance(GetInstanceRequest {}).await?
+        }
+        other => panic!("{other}"),
+    };
+    Ok(instance.into_inner().halt())
+}
+
+/// Runs a command, and holds it to its bound.
+async fn in_time(bench: &Bench, name: &str) -> Halt {
+    let began = Instant::now();
+    let halt = command(bench, name).await;
+    let took = began.elapsed();
+    eprintln!("  {name}: {} ms", took.as_millis());
+    let halt = halt.unwrap_or_else(|status| panic!("{name}: {status:?}"));
+    assert!(took < BOUND, "{name} took {took:?}");
+    halt
+}
+
+async fn holds_against(targets: impl AsyncFn(&Bench) -> Vec<Vec<String>>) {
+    for kind in kinds() {
+        eprintln!("on {kind:?}:");
+        let bench = Bench::new(kind).await;
+        let targets = targets(&bench).await;
+        let is_small = targets.iter().flatten().count() < 100;
+        let flood = Flood::of(bench.lnurl(), targets).await;
+        for (name, halt) in COMMANDS.into_iter().zip([
+            Halt::Paused,
+            Halt::Unspecified,
+            Halt::Fenced,
+            Halt::Unspecified,
+        ]) {
+            flood.rises().await;
+            let halted = if name == "acknowledge" && !is_small {
+                // Its own work is to withhold a thousand requests.
+                command(&bench, name).await.unwrap()
+            } else {
+                in_time(&bench, name).await
+            };
+            assert_eq!(halted, halt, "{name}");
+            if halt != Halt::Unspecified {
+                let before = rows(&bench).await;
+                flood.rises().await;
+                assert_eq!(rows(&bench).await, before, "after {name}");
+            }
+        }
+        flood.ebb().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_return_in_time_under_a_flood_of_used_invoices() {
+    let _alone = ALONE.lock().await;
+    holds_against(used_invoices).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_return_in_time_under_a_flood_of_good_claims() {
+    let _alone = ALONE.lock().await;
+    holds_against(good_claims).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_return_in_time_under_a_flood_of_unknown_secrets() {
+    let _alone = ALONE.lock().await;
+    holds_against(unknown_secrets).await;
+}
+
+/// With a limit to check, claims do more under a lock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_return_in_time_under_a_flood_of_claims_with_a_limit() {
+    let _alone = ALONE.lock().await;
+    for kind in kinds() {
+        let bench = Bench::with(kind, &[("limits.rolling_24h_sat", "1000000")]).await;
+        let flood = Flood::of(bench.lnurl(), good_claims(&bench).await).await;
+        assert_eq!(in_time(&bench, "pause").await, Halt::Paused);
+        let before = rows(&bench).await;
+        flood.rises().await;
+        assert_eq!(rows(&bench).await, before);
+        flood.ebb().await;
+    }
+}
+
+/// The query of claims and sends.
+const HOLD: &str = "select paused_at_ms from instance for share";
+
+pub async fn idle(url: &str, statements: &[&'static str]) -> PgConnection {
+    let mut session = PgConnection::connect(url).await.unwrap();
+    sqlx::query("begin").execute(&mut session).await.unwrap();
+    for statement in statements {
+        sqlx::query(*statement).execute(&mut session).await.unwrap();
+    }
+    session
+}
+
+pub async fn on_postgres() -> Option<(Bench, String)> {
+    if !kinds().contains(&Kind::Postgres) {
+        return None;
+    }
+    let bench = Bench::new(Kind::Postgres).await;
+    let url = bench.config.store.database_url.clone();
+    Some((bench, url))
+}
+
+/// As a hundred stopped replicas leave them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_return_in_time_beside_100_sessions_that_idle_in_a_transaction() {
+    let _alone = ALONE.lock().await;
+    let Some((bench, url)) = on_postgres().await else { return };
+    for name in COMMANDS {
+        let mut sessions = Vec::new();
+        for _ in 0..100 {
+            sessions.push(idle(&url, &[HOLD]).await);
+        }
+        in_time(&bench, name).await;
+        for mut session in sessions {
+            // It has been rolled back: what it does next fails.
+            assert!(sqlx::query("commit").execute(&mut session).await.is_err());
+        }
+    }
+}
+
+/// Transactions of other replicas that overlap without an end: each is short, and there is always one. A
+/// lock of the row would be passed by newcomers for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_return_in_time_beside_claims_that_overlap_for_ever() {
+    let _alone = ALONE.lock().await;
+    let Some((bench, url)) = on_postgres().await else { return };
+    let stop = Arc::new(AtomicBool::new(false));
+    let claims = (0..16).map(|_| {
+        let (url, stop) = (url.clone(), Arc::clone(&stop));
+        tokio::spawn(async move {
+            let mut session = PgConnection::connect(&url).await.unwrap();
+            while !stop.load(Ordering::SeqCst) {
+                for statement in ["begin", HOLD, "select pg_sleep(0.02)", "commit"] {
+                    sqlx::query(statement).execute(&mut session).await.unwrap();
+                }
+            }
+        })
+    });
+    let claims: Vec<_> = claims.collect();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    for name in COMMANDS {
+        in_time(&bench, name).await;
+    }
+    stop.store(true, Ordering::SeqCst);
+    for claim in claims {
+        claim.await.unwrap();
+    }
+}
+
+/// A stopped replica holds a request, and a claim that has read the switches waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_idles_behind_a_claim_is_ended_too() {
+    let _alone = ALONE.lock().await;
+    let Some((bench, url)) = on_postgres().await else { return };
+    let withdraw = bench.create(10, 10).await;
+    let _holds = idle(&url, &["select id from withdraws for update"]).await;
+    let invoice = bench.invoice(10);
+    let (claim, halt) = tokio::join!(bench.claim(&withdraw, &invoice), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        in_time(&bench, "pause").await
+    });
+    // It came first.
+    assert_eq!((claim["status"].as_str(), halt), (Some("OK"), Halt::Paused));
+}
+
+/// Nobody else's session is ended: the command says in time that it could not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_of_another_role_is_not_ended() {
+    let _alone = ALONE.lock().await;
+    let Some((bench, url)) = on_postgres().await else { return };
+    let name = format!("dba_{}", std::process::id());
+    let mut hand = Hand::on(&bench).await;
+    hand.run(&format!("create role {name} login")).await.unwrap();
+    hand.run(&format!("grant select, update on instance to {name}")).await.unwrap();
+    let dba = url.replacen("postgres@", &format!("{name}@"), 1);
+    let mut session = idle(&dba, &[HOLD]).await;
+    let began = Instant::now();
+    let status = command(&bench, "pause").await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::Unavailable, "{status:?}");
+    assert!(began.elapsed() < 2 * BOUND, "{:?}", began.elapsed());
+    assert!(sqlx::query("commit").execute(&mut session).await.is_ok());
+    session.close().await.unwrap();
+    assert_eq!(in_time(&bench, "pause").await, Halt::Paused);
+    hand.run(&format!("drop owned by {name}")).await.unwrap();
+    hand.run(&format!("drop role {name}")).await.unwrap();
+}
+
+/// The real binary, asked by its own command line.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_line_pauses_a_flooded_service() {
+    let _alone = ALONE.lock().await;
+    for kind in kinds() {
+        let home = Home::new();
+        let url = match kind {
+            Kind::Sqlite => String::new(),
+            Kind::Postgres => new_postgres_database().await,
+        };
+        let service = home.serve_with(&[], &[("WITHDRAWD__STORE__DATABASE_URL", url.as_str())]);
+        let invoice = Wanted::new(10_000, SystemClock::new().now()).build();
+        let link =
+            |withdraw: &Value| format!("/cb?k1={}&pr={invoice}", withdraw["ott"].as_str().unwrap());
+        let first = service.create("10");
+        let claimed = http::get(service.lnurl, &link(&first)).await;
+        assert_eq!(claimed.json()["status"], "OK");
+        service.paid(&first["id"]);
+        let links: Vec<_> = (0..CONNECTIONS).map(|_| vec![link(&service.create("10"))]).collect();
+        let flood = Flood::of(service.lnurl, links).await;
+        for [command, halt] in [["pause", "PAUSED"], ["resume", ""], ["fence", "FENCED"]] {
+            let began = Instant::now();
+            let args = [command, "--operator", "ann", "--reason", "a flood"];
+            let said = tokio::task::block_in_place(|| service.json(&args));
+            let took = began.elapsed();
+            eprintln!("  {command} on {kind:?}: {} ms", took.as_millis());
+            assert_eq!(said["halt"].as_str().unwrap_or_default(), halt, "{said}");
+            // The command line itself starts and connects.
+            assert!(took < 2 * BOUND, "{command} took {took:?}");
+        }
+        flood.ebb().await;
+    }
+}
