@@ -74,7 +74,6 @@ fn faults(offers: &[Offer], books: &Books) -> Vec<String> {
 /// the node stores.
 pub fn is_write_witness(payment: &Value) -> bool {
     payment["status"] == "FAILED"
-        && payment["failure_reason"] == "FAILURE_REASON_NO_ROUTE"
         && payment["payment_request"] == ""
         && payment["value_sat"] == "1"
         && payment["htlcs"] == Value::Array(Vec::new())

@@ -102,7 +102,6 @@ fn sound_books_say_nothing_against_the_service() {
 fn write_witness() -> Value {
     json!({
         "status": "FAILED",
-        "failure_reason": "FAILURE_REASON_NO_ROUTE",
         "payment_request": "",
         "value_sat": "1",
         "htlcs": [],
