@@ -53,10 +53,12 @@
 //! 11. Nothing is claimed or sent after a pause or a fence was committed, by any replica: claims and
 //!     sends read the switches under a lock in their own transactions, before any other lock, and a pause
 //!     takes its turn among them within a second, whatever the load. What is in flight is followed.
-//! 12. Nothing is claimed or sent over a database server that this process has not made sure of: every
-//!     send that it was told is durable is there, and the node knows no payment that the database does
-//!     not. If one of these fails, all replicas are fenced until an operator has looked; a request
-//!     older than the fence is then withheld until an operator releases it.
+//! 12. Every commit that a caller is told of is there, or the instance is fenced. Such a commit moves a
+//!     mark of its process in the same transaction, and no process makes one on a server on which it has
+//!     not found its marks. Nothing is claimed or sent over a server that the database itself does not
+//!     call verified: every process that was there lately has found its marks, and the node knows no
+//!     payment that the database does not. If one of these fails, all replicas are fenced until an
+//!     operator has looked; a request older than the fence is then withheld until an operator releases it.
 //! 13. Nothing is claimed beyond what the node has said that it can send, by a heartbeat that is not
 //!     stale, nor beyond the limit of 24 hours, fees included, which the database counts one claim at a
 //!     time. What is counted is kept by each step in its own transaction.

@@ -51,7 +51,7 @@ impl Act {
 /// Why the instance has fenced itself: the database may have lost commits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum FenceReason {
-    /// A commit that a process had been told was durable is gone.
+    /// A commit that a caller had been told of is gone.
     MarkLost,
     /// The node knows payments that the database does not.
     UnknownPayments,
@@ -120,7 +120,7 @@ pub struct Standing {
     pub paused: Option<Act>,
     /// The same, because the database may have lost commits.
     pub fenced: Option<(Timestamp, FenceReason)>,
-    /// This process has made sure that the database server which answers now has lost nothing.
+    /// The database calls the server that answers now verified, and this process misses nothing there.
     pub verified: bool,
     /// The database took the last write by which this process tried it.
     pub writable: bool,

@@ -8,12 +8,12 @@ use async_trait::async_trait;
 
 use crate::domain::{
     Change, Claim, Event, Halt, Heartbeat, ListQuery, Millis, NodeId, NodeTrouble, Payment,
-    PaymentHash, PaymentId, Restored, SecretHash, Standing, Timestamp, Turn, Withdraw, WithdrawId,
+    PaymentHash, PaymentId, SecretHash, Standing, Timestamp, Turn, Withdraw, WithdrawId,
     WithdrawView,
     payment::{Advance, PaymentEntry, PaymentQuery, StateKind, Unanswered},
 };
 
-use super::{Introduction, Upkeep};
+use super::{Integrity, Introduction, Upkeep};
 
 /// What a driver said. It reaches the log and never the wire.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
@@ -290,81 +290,6 @@ pub trait Instance: Send + Sync {
     /// turn forbids. False if it stood like that already. Within a second under any load of claims, or
     /// [`StoreError::Unavailable`].
     async fn turn(&self, turn: &Turn) -> Result<bool, StoreError>;
-}
-
-/// One life of a database server: another number after its restart, a failover or a restore, a dump put
-/// into the running server included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Server(pub i64);
-
-/// The attempts that a server came with. Beside the sends that it knows, another server may have known
-/// more, made by processes that died with it: the node may still receive one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Inherited {
-    /// When the newest of them was accepted.
-    pub newest: Timestamp,
-    /// After this the time of such a send has passed; like any that was never answered, it is over once a
-    /// write witness was seen.
-    pub over_at: Timestamp,
-    /// The last send that the server knew when it was met.
-    pub sequence: i64,
-}
-
-/// Whether the database still holds what this process was told it holds, and putting back what it lost.
-#[async_trait]
-pub trait Integrity: Send + Sync {
-    /// The server that answers now. While it is not the trusted one, no claim and no send is committed;
-    /// while it was not met, no attempt is closed.
-    async fn server(&self) -> Result<Server, StoreError>;
-
-    /// Whether a send that this process was told is durable is not there. One from before an operator's
-    /// last acknowledgement is not asked about: it was looked at.
-    async fn has_lost_a_send(&self) -> Result<bool, StoreError>;
-
-    /// Whether claims and sends are accepted by this server.
-    fn trusts(&self, server: Server) -> bool;
-
-    /// From here on claims and sends are accepted by this server.
-    fn trust(&self, server: Server);
-
-    /// Whether this is the server that was met last.
-    fn has_met(&self, server: Server) -> bool;
-
-    /// From here on attempts are closed on this server: those that it came with only when no lost send
-    /// can start them anew. It takes no word of a node: an operator must be able to end what a node that
-    /// is gone has left.
-    fn meet(&self, server: Server, inherited: Option<Inherited>);
-
-    /// The server that was met last, and what it came with.
-    fn met(&self) -> Option<(Server, Option<Inherited>)>;
-
-    /// The last send in the store's order; 0 for none.
-    async fn last_send(&self) -> Result<i64, StoreError>;
-
-    /// When the instance first started (now, if it never did), when an operator last acknowledged a
-    /// restore, and when the newest attempt was accepted.
-    async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError>;
-
-    /// When the newest attempt was committed, or earlier: an id's time is that of a process whose clock may
-    /// have been ahead, and what was lost after the commit must not look older than it.
-    async fn newest_committed(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        let [_, _, newest] = self.known_from(now).await?;
-        Ok(newest.map(|newest| newest.min(now)))
-    }
-
-    /// Whether an attempt of this payment hash is there.
-    async fn knows(&self, hash: PaymentHash) -> Result<bool, StoreError>;
-
-    /// Writes a payment that was lost, and its request as PAID; fails with [`StoreError::Stale`] if
-    /// the request has moved or the hash is known.
-    async fn restore(&self, restored: &Restored) -> Result<(), StoreError>;
-
-    /// ACTIVE requests made before `before` that are not withheld yet, newest first.
-    async fn to_withhold(&self, before: Timestamp, limit: i64)
-    -> Result<Vec<Withdraw>, StoreError>;
-
-    /// Requests that are withheld, oldest first.
-    async fn withheld(&self, limit: i64) -> Result<Vec<Withdraw>, StoreError>;
 }
 
 /// The nodes that were seen.

@@ -1,24 +1,38 @@
 //! The fence: a database that was restored from a backup, or failed over without its last commits, no
 //! longer knows payments that were made, and would pay them again.
 //!
-//! So nothing is claimed or sent until this process has made sure, when it starts and each time that
-//! another life of a database server answers, that (a) every send that it was told is durable is
-//! there, and (b) the node knows no payment since the store's last one that the store does not. If
-//! either fails the instance is fenced for all replicas, until an operator has looked.
+//! So nothing is claimed or sent over a server that the database itself does not call verified. It is
+//! verified once (a) every process that was here lately has found its marks there: each commit that a
+//! caller is told of moves one; and (b) the node knows no payment since the store's last one that the
+//! store does not. If either fails the instance is fenced for all replicas, until an operator has looked.
+//!
+//! A process reads its own marks back when it starts, when another server answers, when a connection was
+//! made anew, and every minute: a machine that was put back to a snapshot says that it is the server of
+//! before.
 //!
 //! A process that died with the database may have left a send behind that nobody was told of. So the
 //! attempts that the server came with are closed only when such a send would be over.
 //!
-//! Two primaries at once cannot be seen from here.
+//! Two primaries at once cannot be seen from here, nor what was told by a process that is gone.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Distrust, NodeTrust, unknown::unknown_payments};
 use crate::{
     domain::{Act, FenceReason, Millis, Turn},
-    ports::{Inherited, LightningNode, NodeError, Store, StoreError},
+    ports::{
+        Inherited, LightningNode, LostCommits, NodeError, SeenServer, Server, Store, StoreError,
+    },
     runtime::Runtime,
 };
+
+/// How often the marks are read back from a server that did not change, as far as it says.
+const MARKS_EVERY: Millis = Millis::from_secs(60);
+/// A process that has found its marks within this time is alive, and is waited for when another server
+/// answers: more than twice as long as it may take to look again.
+const LATELY: Millis = Millis::from_secs(150);
+/// How long it is waited for.
+const PATIENCE: Millis = Millis::from_secs(5);
 
 /// How the guard looks.
 #[derive(Clone, Copy, Debug)]
@@ -38,12 +52,21 @@ pub struct Guard {
     trust: Arc<NodeTrust>,
     runtime: Runtime,
     options: GuardOptions,
+    /// One pass at a time: what one has found missing, another one may have fenced.
+    passes: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
 
+/// On the monotonic clock.
 #[derive(Clone, Copy, Debug, Default)]
 struct State {
-    /// On the monotonic clock.
+    /// When the marks are read again, though nothing asks for it.
+    marks_at: Option<Millis>,
+    /// The server that is not verified yet, and since when.
+    unverified: Option<(Server, Millis)>,
+    /// This process has compared the database with the node.
+    compared: bool,
+    /// When it does so again.
     again_at: Option<Millis>,
     told_of_permission: bool,
 }
@@ -63,36 +86,84 @@ impl Guard {
         runtime: Runtime,
         options: GuardOptions,
     ) -> Self {
-        Self { store, node, trust, runtime, options, state: Mutex::default() }
+        let (passes, state) = (tokio::sync::Mutex::default(), Mutex::default());
+        Self { store, node, trust, runtime, options, passes, state }
     }
 
-    /// One pass: nothing to do as long as the same server answers.
+    /// One pass: nothing to do as long as the same server answers, but for a look each minute.
     pub async fn run_once(&self) -> Result<(), Distrust> {
-        let server = self.store.server().await?;
+        let _only = self.passes.lock().await;
+        let SeenServer { server, verified } = self.store.server().await?;
         if !self.store.has_met(server) {
             let inherited = self.inherited().await?;
             self.store.meet(server, inherited);
         }
-        let state = self.locked(|state| *state);
         let now = self.runtime.clock.monotonic();
-        let known = self.store.trusts(server);
-        if known && state.again_at.is_none_or(|at| now < at) {
+        let lost = self.read_marks(server, verified, now).await?;
+        if !verified && self.waits_for_others(server, now).await? {
+            return Ok(());
+        }
+        let state = self.locked(|state| *state);
+        if verified && state.compared && state.again_at.is_none_or(|at| now < at) {
             return Ok(());
         }
         // The second look is for what the node shows late. A fence that stands is enough for that: a later
         // one would withhold what was created meanwhile.
-        let fenced = known && self.store.standing(Millis::ZERO, None).await?.fenced.is_some();
-        if !fenced && let Some(reason) = self.loss().await? {
-            self.fence(reason).await?;
+        let fenced =
+            lost || verified && self.store.standing(Millis::ZERO, None).await?.fenced.is_some();
+        if !fenced && self.node_knows_more().await? {
+            self.fence(FenceReason::UnknownPayments).await?;
         }
-        if !known {
-            self.store.trust(server);
+        if !verified && !self.store.verify(server, self.runtime.clock.now()).await? {
+            // Yet another one answers.
+            return Ok(());
         }
         self.locked(|state| {
+            let first = !verified || !state.compared;
+            state.unverified = None;
+            state.compared = true;
             // What was sent just before the server was lost may not have shown yet.
-            state.again_at = (!known).then(|| now.plus(self.options.hold));
+            state.again_at = first.then(|| now.plus(self.options.hold));
         });
         Ok(())
+    }
+
+    /// Looks for what callers of this process were told, and fences if some of it is not there.
+    async fn read_marks(
+        &self,
+        server: Server,
+        verified: bool,
+        now: Millis,
+    ) -> Result<bool, StoreError> {
+        let due = self.locked(|state| state.marks_at.is_none_or(|at| at <= now));
+        if verified && !due && !self.store.must_read_marks(server) {
+            return Ok(false);
+        }
+        let lost = self.store.lost_commits().await?;
+        if let Some(lost) = &lost {
+            tell(lost);
+            self.fence(FenceReason::MarkLost).await?;
+            // For the others to see that this one has looked.
+            self.store.lost_commits().await?;
+        }
+        self.locked(|state| state.marks_at = Some(now.plus(MARKS_EVERY)));
+        Ok(lost.is_some())
+    }
+
+    /// Whether another process, which may miss something, has not looked at the new server yet. One that
+    /// is silent for long is taken for dead.
+    async fn waits_for_others(&self, server: Server, now: Millis) -> Result<bool, StoreError> {
+        let since = self.locked(|state| match state.unverified {
+            Some((seen, since)) if seen == server => since,
+            Some(_) | None => {
+                state.unverified = Some((server, now));
+                now
+            }
+        });
+        if self.store.yet_to_read_marks(server, LATELY).await? == 0 {
+            return Ok(false);
+        }
+        Ok(now < since.plus(PATIENCE))
     }
 
     /// The attempts that another server may have known more about.
@@ -104,16 +175,13 @@ impl Guard {
         Ok(newest.map(|newest| Inherited { newest, over_at, sequence }))
     }
 
-    /// What the database has lost, if anything shows that it has.
-    async fn loss(&self) -> Result<Option<FenceReason>, Distrust> {
-        if self.store.has_lost_a_send().await? {
-            return Ok(Some(FenceReason::MarkLost));
-        }
+    /// Whether the node knows payments that the database does not.
+    async fn node_knows_more(&self) -> Result<bool, Distrust> {
         let now = self.runtime.clock.now();
         if self.options.node_is_shared {
             // An operator who fences by hand asks what the node paid since the first start.
             self.store.known_from(now).await?;
-            return Ok(None);
+            return Ok(false);
         }
         let found = unknown_payments(
             &*self.store,
@@ -123,7 +191,7 @@ impl Guard {
             now,
         );
         match found.await {
-            Ok(unknown) => Ok((!unknown.is_empty()).then_some(FenceReason::UnknownPayments)),
+            Ok(unknown) => Ok(!unknown.is_empty()),
             Err(Distrust::Node(NodeError::NotPermitted(call))) => {
                 if !self.locked(|state| std::mem::replace(&mut state.told_of_permission, true)) {
                     tracing::warn!(
@@ -132,7 +200,7 @@ impl Guard {
                          backup is not noticed; permit the call, or set node.shared"
                     );
                 }
-                Ok(None)
+                Ok(false)
             }
             Err(error) => Err(error),
         }
@@ -156,4 +224,15 @@ impl Guard {
     fn locked<T>(&self, with: impl FnOnce(&mut State) -> T) -> T {
         with(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// What was told and is not there: the newest tell where to look in the logs.
+fn tell(lost: &LostCommits) {
+    let kinds: Vec<String> =
+        lost.kinds.iter().map(|(kind, number)| format!("{number} {kind}")).collect();
+    tracing::error!(
+        lost = kinds.join(", "),
+        newest = lost.newest.join(" "),
+        "the database lacks commits that this process has told its callers of"
+    );
 }

@@ -139,6 +139,29 @@ pub struct Dialect {
     pub newest_written: Sql,
     /// Waits for whoever counts what a limit leaves, until the transaction ends.
     pub pass_limit: Sql,
+    /// What writers' marks need.
+    pub marks: MarksDialect,
+}
+
+/// The statements about marks: they name the server that answers, and the database's clock.
+#[derive(Debug)]
+pub struct MarksDialect {
+    /// Moves a lane's mark, unless it is older than it was told to be.
+    pub advance: Sql,
+    /// Moves the mark of a lane that was told nothing yet.
+    pub begin: Sql,
+    /// Reads a writer's marks: one row at least, which names the server.
+    pub read: Sql,
+    /// Makes the writer known.
+    pub introduce: Sql,
+    /// Writes that the writer has found all of its marks on this server.
+    pub found_all: Sql,
+    /// Counts other writers that were here lately and have not looked at this server.
+    pub not_looked: Sql,
+    /// Removes writers that have been silent for long.
+    pub forget: Sql,
+    /// Writes that this server is verified, if it is the one that answers.
+    pub verify: Sql,
 }
 
 /// A database.
@@ -172,6 +195,9 @@ pub trait Driver: Send + Sync + 'static {
 
     /// The database's own clock.
     async fn now(&self) -> Result<Timestamp, StoreError>;
+
+    /// The timeline of the server's log, where the database has one and lets it be read.
+    async fn timeline(&self) -> Option<i64>;
 
     /// Whether an error says that the database takes no writes.
     fn refuses_writes(&self, error: &StoreError) -> bool;

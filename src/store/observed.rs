@@ -70,6 +70,10 @@ impl<D: Driver> Driver for Observed<D> {
         watched(self.system, "clock", kind_of_error, self.inner.now()).await
     }
 
+    async fn timeline(&self) -> Option<i64> {
+        self.inner.timeline().await
+    }
+
     fn refuses_writes(&self, error: &StoreError) -> bool {
         self.inner.refuses_writes(error)
     }

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::{
     driver::{Cells, Dialect, Driver, Fault, Sql, Tx, Value, said},
     observed::Observed,
-    sql::{SqlStore, statements},
+    sql::{Marks, SqlStore, statements, statements::marks_dialect},
 };
 use crate::{
     domain::Timestamp,
@@ -97,26 +97,39 @@ impl PostgresStore {
     /// Connects, checks durability, and brings the schema up to date (or checks that it is).
     pub async fn open(options: PostgresOptions) -> Result<Self, StoreError> {
         // Connecting keeps large futures alive: not on the stack of everybody who opens a store.
+        let marks = Marks::of_a_new_writer();
         let Connected { pool, operators, session, place } =
-            Box::pin(connect::open(&options)).await?;
+            Box::pin(connect::open(&options, &marks)).await?;
         let patience = options.statement_timeout + SILENCE;
         let begin = session::begin(&options);
         let driver = PostgresDriver { pool, operators, session, place, begin, patience };
-        Ok(Self::over(Observed::new(driver, "postgresql")))
+        Ok(Self::over(Observed::new(driver, "postgresql"), marks))
     }
 }
 
-/// The instance's switches, and which life of a server says so: it changes with the server, and with the
-/// table, since a dump that is restored into a server that goes on running makes all tables anew.
+/// Which life of a server answers, read of the instance's row. When the server started tells its lives
+/// apart: it is another instant after a restart, on a standby, and on what was restored from files. The
+/// table's own number tells a dump apart that was restored into a server that goes on running, since that
+/// makes all tables anew. A revert of the whole machine, memory included, keeps both: the marks tell.
+///
+/// The timeline would add nothing, as no server changes it without being another one by its start, or
+/// one that took no writes before; and not every compatible database lets it be read.
+macro_rules! server {
+    () => {
+        "cast(extract(epoch from pg_postmaster_start_time()) * 1000000 as bigint)
+             # (cast(instance.tableoid as bigint) << 20)"
+    };
+}
+
+/// The instance's switches, the server that was verified, and the one that answers.
 macro_rules! read_switches {
     ($name:literal, $lock:literal) => {
         concat!(
             "-- ",
             $name,
-            "\nselect paused_at_ms, fenced_at_ms,
-                    cast(extract(epoch from pg_postmaster_start_time()) * 1000000 as bigint)
-                        # (cast(tableoid as bigint) << 20) as server
-               from instance ",
+            "\nselect paused_at_ms, fenced_at_ms, verified_server, ",
+            server!(),
+            " as server from instance ",
             $lock
         )
     };
@@ -163,6 +176,10 @@ static DIALECT: Dialect = Dialect {
         doing: "count what a limit leaves",
         text: "-- limit.pass\nselect only_row from limit_gate for update",
     },
+    marks: marks_dialect!(
+        server!(),
+        "cast(extract(epoch from clock_timestamp()) * 1000 as bigint)"
+    ),
 };
 
 #[async_trait]
@@ -204,6 +221,15 @@ impl Driver for PostgresDriver {
         now_ms
             .map(Timestamp::from_ms)
             .ok_or_else(|| StoreError::Failed { doing: sql.doing, source: "no answer".into() })
+    }
+
+    async fn timeline(&self) -> Option<i64> {
+        let sql = Sql {
+            doing: "read the server's timeline",
+            text: "-- timeline\nselect timeline_id::bigint as timeline from pg_control_checkpoint()",
+        };
+        let rows = self.fetch(sql, Vec::new()).await.ok()?;
+        rows.first()?.try_get("timeline").ok()
     }
 
     fn refuses_writes(&self, error: &StoreError) -> bool {

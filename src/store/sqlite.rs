@@ -1,15 +1,10 @@
 //! SQLite: one process, one writer, durable before it answers.
 //!
 //! The data directory is locked, so that no second process shares the file; all leases of an
-//! earlier process are void at start. WAL with `synchronous=FULL`, set and read back.
+//! earlier process are void at start, and so are its marks: nobody else remembers them. WAL with
+//! `synchronous=FULL`, set and read back.
 
-use std::{
-    fs::{File, OpenOptions, TryLockError},
-    path::{Path, PathBuf},
-    str::FromStr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs::File, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use rust_decimal::Decimal;
@@ -28,13 +23,17 @@ use uuid::Uuid;
 use super::{
     driver::{Cells, Dialect, Driver, Fault, Sql, Tx, Value, said},
     observed::Observed,
-    sql::{SqlStore, statements},
+    sql::{Marks, SqlStore, statements, statements::marks_dialect},
 };
 use crate::{
     domain::Timestamp,
     ports::{BoxError, Connections, StoreError},
     runtime::Clock,
 };
+
+mod file;
+
+use file::{begin_life, identity, lock, void_leases};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
 
@@ -69,6 +68,9 @@ pub struct SqliteDriver {
     /// Of operators' commands.
     first_reader: SqlitePool,
     clock: Arc<dyn Clock>,
+    path: PathBuf,
+    /// The device and the number of the file that is open.
+    file: (u64, u64),
     /// Held until the last connection is closed; the system frees it if the process dies.
     _lock: File,
 }
@@ -83,9 +85,18 @@ impl SqliteStore {
     /// Opens the file, makes it durable, brings the schema up to date, and voids old leases. The
     /// database has no clock of its own: it is `clock`.
     pub async fn open(options: &SqliteOptions, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let driver = Self::open_driver(options, clock).await?;
+        Ok(Self::over(Observed::new(driver, "sqlite"), Marks::of_a_new_writer()))
+    }
+
+    pub(super) async fn open_driver(
+        options: &SqliteOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Result<SqliteDriver, StoreError> {
         let lock = lock(&options.data_dir)?;
+        let path = options.data_dir.join("withdrawd.sqlite");
         let connect = SqliteConnectOptions::new()
-            .filename(options.data_dir.join("withdrawd.sqlite"))
+            .filename(&path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
@@ -95,31 +106,12 @@ impl SqliteStore {
         check_durable(&writer).await?;
         schema(&writer, options.migrate).await?;
         void_leases(&writer, clock.now()).await?;
+        begin_life(&writer).await?;
         let readers = pool(connect.clone(), options.max_readers).await?;
         let first_reader = pool(connect, 1).await?;
         let entrance = Mutex::default();
-        let driver = SqliteDriver { writer, entrance, readers, first_reader, clock, _lock: lock };
-        Ok(Self::over(Observed::new(driver, "sqlite")))
-    }
-}
-
-/// One process at a time: two would not see each other's leases void.
-fn lock(data_dir: &Path) -> Result<File, StoreError> {
-    let doing = "lock the data directory";
-    let failed = |source: BoxError| StoreError::Failed { doing, source };
-    let path = data_dir.join("withdrawd.lock");
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    let file = file.map_err(|error| failed(error.into()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(failed(
-            format!(
-                "another withdrawd uses {}; stop it, or choose another --data-dir",
-                data_dir.display()
-            )
-            .into(),
-        )),
-        Err(TryLockError::Error(error)) => Err(failed(error.into())),
+        let file = identity(&path)?;
+        Ok(SqliteDriver { writer, entrance, readers, first_reader, clock, path, file, _lock: lock })
     }
 }
 
@@ -181,13 +173,28 @@ async fn schema(writer: &SqlitePool, migrate: bool) -> Result<(), StoreError> {
     Err(failed("its schema is not this program's; run `withdrawd migrate`".into()))
 }
 
-/// No other process can hold a lease: what is open is due now.
-async fn void_leases(writer: &SqlitePool, now: Timestamp) -> Result<(), StoreError> {
-    let text = "-- payment.void_leases
-         update payments set due_at_ms = $1
-          where state in ('RESERVED', 'SENDING', 'IN_FLIGHT') and due_at_ms > $1";
-    let done = sqlx::query(text).bind(now.as_ms()).execute(writer).await;
-    done.map(drop).map_err(|error| fault("void old leases", error).into_error())
+impl SqliteDriver {
+    /// What is written to a file that another one has replaced is gone with the process.
+    fn same_file(&self) -> Result<(), StoreError> {
+        if identity(&self.path)? == self.file {
+            return Ok(());
+        }
+        Err(StoreError::Unavailable {
+            doing: "use the database's file",
+            source: "another file was put in its place while the service runs; restart it".into(),
+        })
+    }
+}
+
+/// The instance's switches, the life that was verified, and the one that this is.
+macro_rules! read_switches {
+    ($name:literal) => {
+        concat!(
+            "-- ",
+            $name,
+            "\nselect paused_at_ms, fenced_at_ms, verified_server, life as server from instance"
+        )
+    };
 }
 
 static DIALECT: Dialect = Dialect {
@@ -220,10 +227,7 @@ static DIALECT: Dialect = Dialect {
     hold_instance: Sql {
         doing: "read whether the instance is halted",
         // The one writer has the whole database.
-        text: "-- instance.hold
-               select paused_at_ms, fenced_at_ms,
-                      1 as server
-                 from instance",
+        text: read_switches!("instance.hold"),
     },
     newest_written: Sql {
         doing: "read when the newest payment was written",
@@ -240,6 +244,7 @@ static DIALECT: Dialect = Dialect {
         // The one writer has the whole database.
         text: "-- limit.pass\nselect only_row from instance",
     },
+    marks: marks_dialect!("instance.life", "cast(unixepoch('subsec') * 1000 as integer)"),
 };
 
 #[async_trait]
@@ -252,6 +257,7 @@ impl Driver for SqliteDriver {
     }
 
     async fn begin(&self) -> Result<SqliteTx, Fault> {
+        self.same_file()?;
         let Ok(_entrance) = tokio::time::timeout(ACQUIRE_TIMEOUT, self.entrance.lock()).await
         else {
             return Err(fault("begin", sqlx::Error::PoolTimedOut));
@@ -260,6 +266,7 @@ impl Driver for SqliteDriver {
     }
 
     async fn begin_turn(&self) -> Result<SqliteTx, Fault> {
+        self.same_file()?;
         let Ok(begun) = tokio::time::timeout(TURN_TIMEOUT, write(&self.writer)).await else {
             return Err(fault("begin", sqlx::Error::PoolTimedOut));
         };
@@ -267,6 +274,7 @@ impl Driver for SqliteDriver {
     }
 
     async fn fetch(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<SqliteRow>, StoreError> {
+        self.same_file()?;
         let rows = bound(sql, values).fetch_all(&self.readers).await;
         rows.map_err(|error| fault(sql.doing, error).into_error())
     }
@@ -276,6 +284,7 @@ impl Driver for SqliteDriver {
         sql: Sql,
         values: Vec<Value>,
     ) -> Result<Vec<SqliteRow>, StoreError> {
+        self.same_file()?;
         let rows = bound(sql, values).fetch_all(&self.first_reader).await;
         rows.map_err(|error| fault(sql.doing, error).into_error())
     }
@@ -286,6 +295,10 @@ impl Driver for SqliteDriver {
 
     async fn now(&self) -> Result<Timestamp, StoreError> {
         Ok(self.clock.now())
+    }
+
+    async fn timeline(&self) -> Option<i64> {
+        None
     }
 
     fn refuses_writes(&self, error: &StoreError) -> bool {

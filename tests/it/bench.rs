@@ -32,7 +32,7 @@ use withdrawd::{
         payment_service_client::PaymentServiceClient,
         withdraw_service_client::WithdrawServiceClient,
     },
-    ports::{LightningNode, Server, Store},
+    ports::{LightningNode, Store},
     runtime::{Clock, Runtime, SystemEntropy, TokioSpawner},
     store::{PostgresStore, SqliteStore},
 };
@@ -309,11 +309,21 @@ impl Bench {
         self.inside(async move { guard.run_once().await.unwrap() }).await;
     }
 
+    /// The same, of a database that may not answer: whether the server is verified now.
+    pub async fn guarded(&self) -> bool {
+        let (guard, store) = (Arc::clone(self.life().running.guard()), self.store());
+        let looked = async move {
+            let looked = guard.run_once().await.is_ok();
+            looked && store.server().await.is_ok_and(|seen| seen.verified)
+        };
+        self.inside(looked).await
+    }
+
     /// As after a restart of the database: a server answers that nobody has looked at.
     pub async fn another_server(&self) {
+        self.sql("update instance set verified_server = -1").await;
         let store = self.store();
-        store.trust(Server(-1));
-        store.server().await.unwrap();
+        assert!(!self.inside(async move { store.server().await.unwrap() }).await.verified);
     }
 
     /// A hand with psql.

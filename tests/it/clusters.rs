@@ -75,7 +75,8 @@ impl Site {
     }
 
     fn place(&self, name: &str) -> PathBuf {
-        let place = self.dir.path().join(name);
+        let names = (0..).map(|number| self.dir.path().join(format!("{name}{number}")));
+        let place = names.into_iter().find(|place| !place.exists()).unwrap();
         fs::create_dir(&place).unwrap();
         lend(&place, self.dir.path());
         place

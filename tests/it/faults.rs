@@ -19,10 +19,10 @@ use withdrawd::{
     },
     ports::{
         ClaimOutcome, Claims, Connections, CreateOutcome, Events, Inherited, Instance, Integrity,
-        Introduction, Lane, Leased, LightningNode, LookUp, NewWitness, NodeError, NodeHealth,
-        NodeTraits, Nodes, OpenPayments, Payments, PaymentsPage, PaymentsQuery, Schema, SendOrder,
-        SendStream, Server, Store, StoreError, Upkeep, Withdraws, WitnessOrder, Witnesses,
-        WriteProof,
+        Introduction, Lane, Leased, LightningNode, LookUp, LostCommits, NewWitness, NodeError,
+        NodeHealth, NodeTraits, Nodes, OpenPayments, Payments, PaymentsPage, PaymentsQuery, Schema,
+        SeenServer, SendOrder, SendStream, Server, Store, StoreError, Upkeep, Withdraws,
+        WitnessOrder, Witnesses, WriteProof,
     },
     runtime::Clock,
 };
@@ -309,20 +309,24 @@ impl Instance for FaultyStore {
 
 #[async_trait]
 impl Integrity for FaultyStore {
-    async fn server(&self) -> Result<Server, StoreError> {
+    async fn server(&self) -> Result<SeenServer, StoreError> {
         self.inner.server().await
     }
 
-    async fn has_lost_a_send(&self) -> Result<bool, StoreError> {
-        self.inner.has_lost_a_send().await
+    fn must_read_marks(&self, server: Server) -> bool {
+        self.inner.must_read_marks(server)
     }
 
-    fn trusts(&self, server: Server) -> bool {
-        self.inner.trusts(server)
+    async fn lost_commits(&self) -> Result<Option<LostCommits>, StoreError> {
+        self.inner.lost_commits().await
     }
 
-    fn trust(&self, server: Server) {
-        self.inner.trust(server);
+    async fn yet_to_read_marks(&self, server: Server, lately: Millis) -> Result<i64, StoreError> {
+        self.inner.yet_to_read_marks(server, lately).await
+    }
+
+    async fn verify(&self, server: Server, at: Timestamp) -> Result<bool, StoreError> {
+        self.inner.verify(server, at).await
     }
 
     fn has_met(&self, server: Server) -> bool {

@@ -1,7 +1,7 @@
 //! The restore fence: a database that lost commits pays nothing a second time.
 //!
-//! SQLite is restored by putting back an older file; a Postgres that lost its last sends is made by
-//! deleting them by hand and letting the process believe that another server answers.
+//! SQLite is restored by putting back an older file; a database that lost its last sends is made by
+//! deleting them by hand, with the marks, and letting the process believe that another server answers.
 
 use withdrawd::{
     domain::Millis,
@@ -213,7 +213,7 @@ async fn a_lost_send_fences_all_replicas() {
         let withdraw = bench.create(10, 10).await;
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
         bench.work().await;
-        bench.sql("delete from sends").await;
+        bench.lose_sends().await;
         bench.another_server().await;
         bench.guard().await;
         let stands = instance(&bench).await;
@@ -228,7 +228,7 @@ async fn a_lost_send_fences_all_replicas() {
         let later = bench.create(10, 10).await;
         bench.claim_ok(&later, &bench.invoice(10)).await;
         bench.work().await;
-        bench.sql("delete from sends").await;
+        bench.lose_sends().await;
         bench.another_server().await;
         bench.guard().await;
         assert_eq!(instance(&bench).await.fence_reason(), FenceReason::MarkLost);

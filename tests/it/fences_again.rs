@@ -62,7 +62,7 @@ async fn a_lost_send_fences_once() {
         let withdraw = bench.create(10, 10).await;
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
         bench.work().await;
-        bench.sql("delete from sends").await;
+        bench.lose_sends().await;
         bench.another_server().await;
         bench.guard().await;
         assert_eq!(halt(&bench).await, Halt::Fenced);
@@ -82,7 +82,7 @@ async fn a_lost_send_fences_once() {
         let fresh = bench.create(10, 10).await;
         bench.claim_ok(&fresh, &bench.invoice(10)).await;
         bench.work().await;
-        bench.sql("delete from sends").await;
+        bench.lose_sends().await;
         bench.another_server().await;
         bench.guard().await;
         assert_eq!(halt(&bench).await, Halt::Fenced);

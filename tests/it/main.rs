@@ -53,6 +53,8 @@ mod lives;
 mod lnd_credentials;
 mod lnd_listing;
 mod lnd_node;
+mod marks;
+mod marks_failover;
 mod master_keys;
 mod metrics;
 mod node;

@@ -211,6 +211,40 @@ async fn a_promoted_standby_without_the_last_commits_fences_the_service() {
     assert_eq!(story.paid_by_node(), [hash, other]);
 }
 
+/// What was answered just before the failover, which the standby lacks.
+async fn a_failover_undoes(what: impl Fn(&Service, &Value)) {
+    let Some(site) = Site::open() else { return };
+    let (mut primary, story) = (site.primary().await, Story::on(&site));
+    let service = story.serve();
+    let withdraw = service.create("10");
+    let standby = site.standby(&primary).await;
+    standby.until("select count(*) from withdraws", 1).await;
+    standby.cut_off().await;
+    what(&service, &withdraw);
+    primary.crash();
+    standby.promote().await;
+    site.lead(&standby);
+    fences_itself(&service, &withdraw, "MARK_LOST").await;
+    assert_eq!(story.paid_by_node(), Vec::<String>::new());
+}
+
+/// The customer was told that the request is over, and got the money in another way.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deactivation_that_a_failover_undoes_fences_before_the_old_lnurl_is_claimed() {
+    a_failover_undoes(|service, withdraw| {
+        service.json(&["deactivate", text(withdraw, "id")]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_that_a_failover_undoes_fences_before_anything_is_claimed() {
+    a_failover_undoes(|service, _| {
+        service.json(&[&["pause"], &WHO[..]].concat());
+    })
+    .await;
+}
+
 /// A failover that lost nothing needs nobody.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_promoted_standby_with_all_commits_takes_over() {

@@ -224,7 +224,7 @@ async fn claims_at_once_over_two_replicas_fill_the_limit_and_do_not_exceed_it() 
     for _ in 0..2 {
         let options = bench.config.postgres(false).unwrap().unwrap();
         let store: Arc<dyn Store> = Arc::new(PostgresStore::open(options).await.unwrap());
-        store.trust(store.server().await.unwrap());
+        assert!(store.server().await.unwrap().verified);
         let runtime = Runtime {
             clock: Arc::clone(&bench.clock) as Arc<dyn Clock>,
             entropy: Arc::new(SystemEntropy),

@@ -10,6 +10,7 @@ use sqlx::{
 use tempfile::TempDir;
 use withdrawd::{
     config::Config,
+    domain::Timestamp,
     ports::Store,
     runtime::Runtime,
     store::{PostgresStore, SqliteStore},
@@ -60,15 +61,15 @@ impl Database {
         Self::trusted(Arc::new(store), raw, tokio, None)
     }
 
-    /// Trusted by itself: whether a process trusts it is that process's wrapper's.
+    /// Verified by itself: whether a process trusts it is that process's wrapper's.
     fn trusted(
         store: Arc<dyn Store>,
         raw: Raw,
         tokio: tokio::runtime::Runtime,
         dir: Option<TempDir>,
     ) -> Arc<Self> {
-        let server = tokio.block_on(store.server()).unwrap();
-        store.trust(server);
+        let server = tokio.block_on(store.server()).unwrap().server;
+        tokio.block_on(store.verify(server, Timestamp::from_ms(0))).unwrap();
         store.meet(server, None);
         Arc::new(Self { store, raw: Mutex::new(raw), tokio, _dir: dir })
     }

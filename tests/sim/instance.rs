@@ -11,7 +11,7 @@ use withdrawd::{
         Heartbeat, Millis, NodeTrouble, PaymentHash, Restored, Standing, Timestamp, Turn, Withdraw,
         payment::Advance,
     },
-    ports::{Inherited, Instance, Integrity, Server, StoreError},
+    ports::{Inherited, Instance, Integrity, LostCommits, SeenServer, Server, StoreError},
 };
 
 use super::store::GatedStore;
@@ -92,27 +92,35 @@ impl Instance for GatedStore {
 
 #[async_trait]
 impl Integrity for GatedStore {
-    async fn server(&self) -> Result<Server, StoreError> {
-        self.read("server", self.inner().server()).await
+    async fn server(&self) -> Result<SeenServer, StoreError> {
+        let seen = self.read("server", self.inner().server()).await?;
+        let verified = self.memory.locked(|memory| memory.trusted == Some(seen.server));
+        Ok(SeenServer { verified, ..seen })
     }
 
-    async fn has_lost_a_send(&self) -> Result<bool, StoreError> {
+    fn must_read_marks(&self, _server: Server) -> bool {
+        false
+    }
+
+    async fn lost_commits(&self) -> Result<Option<LostCommits>, StoreError> {
         let kept = self.memory.locked(|memory| memory.kept.clone());
         for (payment, number, epoch) in kept {
             let exists = self.inner().send_exists(payment, number, epoch);
-            if !self.read("has_lost_a_send", exists).await? {
-                return Ok(true);
+            if !self.read("lost_commits", exists).await? {
+                self.memory.locked(|memory| memory.kept.clear());
+                return Ok(Some(LostCommits::default()));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
-    fn trusts(&self, server: Server) -> bool {
-        self.memory.locked(|memory| memory.trusted == Some(server))
+    async fn yet_to_read_marks(&self, _server: Server, _lately: Millis) -> Result<i64, StoreError> {
+        Ok(0)
     }
 
-    fn trust(&self, server: Server) {
+    async fn verify(&self, server: Server, _at: Timestamp) -> Result<bool, StoreError> {
         self.memory.locked(|memory| memory.trusted = Some(server));
+        Ok(true)
     }
 
     fn has_met(&self, server: Server) -> bool {

@@ -10,11 +10,11 @@ use sqlx::{
 };
 
 use super::{
-    PostgresOptions, fault,
+    DIALECT, PostgresOptions, fault,
     place::Place,
     session::{self, Session},
 };
-use crate::ports::StoreError;
+use crate::{ports::StoreError, store::sql::Marks};
 
 /// Of a process's connections, for operators' commands: one that works, and one that looks who is in its way.
 const OPERATORS: u32 = 2;
@@ -64,7 +64,7 @@ pub struct Connected {
 
 /// Fails at once if the first connection cannot be made: the pool would try again until its time is up,
 /// and tell nothing but that it is.
-pub async fn open(options: &PostgresOptions) -> Result<Connected, StoreError> {
+pub async fn open(options: &PostgresOptions, marks: &Arc<Marks>) -> Result<Connected, StoreError> {
     let place = Place::of(&options.connect);
     let name = session::name();
     let connect = options.connect.clone().application_name(&name);
@@ -86,11 +86,12 @@ pub async fn open(options: &PostgresOptions) -> Result<Connected, StoreError> {
     let recipe = Arc::new(recipe);
     let most = options.max_connections.saturating_sub(OPERATORS).max(1);
     let pool = PgPoolOptions::new().max_connections(most);
-    let pool = connected(&recipe, session, pool).await.map_err(failed)?;
+    let pool = connected(&recipe, session, marks, pool).await.map_err(failed)?;
     // One is there before it is needed: under a flood the server may have none to spare, and connecting
     // takes time.
     let few = PgPoolOptions::new().max_connections(OPERATORS).min_connections(1);
-    let operators = connected(&recipe, session, few.idle_timeout(None)).await.map_err(failed)?;
+    let operators =
+        connected(&recipe, session, marks, few.idle_timeout(None)).await.map_err(failed)?;
     if session == Session::Shared {
         tracing::info!("{place} is reached through a pooler: no statement is prepared");
     }
@@ -100,19 +101,21 @@ pub async fn open(options: &PostgresOptions) -> Result<Connected, StoreError> {
 async fn connected(
     recipe: &Arc<Recipe>,
     session: Session,
+    marks: &Arc<Marks>,
     pool: PgPoolOptions,
 ) -> Result<PgPool, sqlx::Error> {
     let (checked, connect) = (Arc::clone(recipe), recipe.connect.clone());
+    let told = Arc::clone(marks);
     let pool = pool.acquire_timeout(recipe.options.acquire_timeout);
     let pool = pool.after_connect(move |connection, _| {
-        let recipe = Arc::clone(&checked);
+        let (recipe, told) = (Arc::clone(&checked), Arc::clone(&told));
         Box::pin(async move {
             let found = prepare(connection, &recipe).await?;
             // One that has a session of its own is none the worse for not relying on it.
             if (session, found) == (Session::Own, Session::Shared) {
                 return Err(sqlx::Error::Configuration(Box::new(NowShared)));
             }
-            Ok(())
+            read_marks(connection, found, &told).await
         })
     });
     pool.connect_with(connect).await
@@ -142,6 +145,28 @@ async fn prepare(connection: &mut PgConnection, recipe: &Recipe) -> Result<Sessi
         session::set_up(connection, options).await?;
     }
     Ok(seen.session)
+}
+
+/// What answers a new connection may have lost commits, though it says that it is the server of before.
+async fn read_marks(
+    connection: &mut PgConnection,
+    session: Session,
+    marks: &Marks,
+) -> Result<(), sqlx::Error> {
+    let told = marks.acknowledged();
+    if told.is_nothing() {
+        return Ok(());
+    }
+    let read = sqlx::query(DIALECT.marks.read.text).persistent(session == Session::Own);
+    let rows = read.bind(marks.writer()).fetch_all(connection);
+    let mut found = Vec::new();
+    for row in rows.await? {
+        if let Some(lane) = row.try_get::<Option<i64>, _>("lane")? {
+            found.push((lane, row.try_get("value")?));
+        }
+    }
+    marks.doubt_if_older(&told, &found.into_iter().collect());
+    Ok(())
 }
 
 /// Runs the migrations, or checks that they have run. All in one transaction, and under a lock that ends

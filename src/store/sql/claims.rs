@@ -3,10 +3,11 @@
 use async_trait::async_trait;
 
 use super::{
-    SqlStore, bytes, int, retry::retrying, rows, statements, tallies, text, uuid, withdraws,
+    SqlStore, bytes, int, marks::Told, retry::retrying, rows, statements, tallies, text, uuid,
+    withdraws,
 };
 use crate::{
-    domain::{Claim, Halt, Payment, Timestamp},
+    domain::{Claim, EventKind, Halt, Payment, Timestamp},
     ports::{ClaimOutcome, Claims, StoreError},
     store::driver::{Driver, Fault, Tx, Value},
 };
@@ -14,7 +15,10 @@ use crate::{
 #[async_trait]
 impl<D: Driver> Claims for SqlStore<D> {
     async fn claim(&self, claim: &Claim) -> Result<ClaimOutcome, StoreError> {
-        retrying(|| self.claim_once(claim)).await
+        match retrying(|| self.claim_once(claim)).await {
+            Err(StoreError::Halted(halt)) => Ok(ClaimOutcome::Halted(halt)),
+            outcome => outcome,
+        }
     }
 }
 
@@ -41,7 +45,7 @@ impl<D: Driver> SqlStore<D> {
         if !tallies::claimed(self, &mut tx, claim).await? {
             return Ok(ClaimOutcome::Halted(Halt::LimitSpent));
         }
-        tx.commit().await?;
+        self.commit(tx, Told::of_payment(EventKind::Claimed.name(), claim.payment.id)).await?;
         Ok(ClaimOutcome::Accepted)
     }
 

@@ -13,6 +13,7 @@ use crate::{
 impl<D: Driver> Events for SqlStore<D> {
     async fn events_of(&self, id: WithdrawId) -> Result<Vec<Event>, StoreError> {
         let rows = self.driver().fetch(statements::EVENTS_OF, vec![uuid(id.as_uuid())]).await?;
+        self.settle_lost_answers().await?;
         rows.iter().map(rows::event).collect()
     }
 }

@@ -3,14 +3,17 @@
 use async_trait::async_trait;
 
 use super::{
-    SqlStore, int,
+    SqlStore,
+    durable::OnLoss,
+    int,
+    marks::Told,
     retry::retrying,
     rows::instance as rows,
     statements::{instance as statements, payment_lists, tallies as spent},
     tallies, text,
 };
 use crate::{
-    domain::{Halt, Heartbeat, Millis, NodeTrouble, Standing, Timestamp, Turn},
+    domain::{FenceReason, Halt, Heartbeat, Millis, NodeTrouble, Standing, Timestamp, Turn},
     ports::{Instance, StoreError},
     store::driver::{Driver, Fault, Sql, Tx, Value},
 };
@@ -28,8 +31,8 @@ impl<D: Driver> Instance for SqlStore<D> {
             None => None,
             Some(at) => self.driver().fetch(spent::SPENT_SINCE, since(at)).await?.pop(),
         };
-        let seen = (self.memory.is_verified(), self.memory.is_writable());
-        rows::standing(found.first(), spent.as_ref(), seen)
+        self.settle_lost_answers().await?;
+        rows::standing(found.first(), spent.as_ref(), self.seen())
     }
 
     async fn standing_for_operators(
@@ -43,8 +46,8 @@ impl<D: Driver> Instance for SqlStore<D> {
             None => None,
             Some(at) => self.driver().fetch_first(spent::SPENT_SINCE, since(at)).await?.pop(),
         };
-        let seen = (self.memory.is_verified(), self.memory.is_writable());
-        rows::standing(found.first(), spent.as_ref(), seen)
+        self.settle_lost_answers().await?;
+        rows::standing(found.first(), spent.as_ref(), self.seen())
     }
 
     async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError> {
@@ -77,25 +80,50 @@ impl<D: Driver> Instance for SqlStore<D> {
 }
 
 impl<D: Driver> SqlStore<D> {
+    /// What this process has seen of its database: whether it is verified, and takes writes.
+    fn seen(&self) -> (bool, bool) {
+        let verified = self.memory.is_verified() && !self.marks.is_in_doubt();
+        (verified, self.memory.is_writable())
+    }
+
     async fn turn_once(&self, turn: &Turn) -> Result<bool, Fault> {
         // Every claim and send that has read the switches as they were has ended.
         let mut tx = self.driver().begin_turn().await?;
+        let lost = match turn {
+            Turn::Fence(FenceReason::MarkLost, _) => {
+                let told = self.marks.acknowledged();
+                Some((told, self.marks_in(&mut tx).await?.1))
+            }
+            Turn::Fence(..) | Turn::Pause(_) | Turn::Resume(_) | Turn::Acknowledge(..) => None,
+        };
         let (statement, values) = turned(turn);
-        if tx.execute(statement, values).await? == 0 {
-            return Ok(false);
+        let done = tx.execute(statement, values).await? != 0;
+        if done {
+            self.note_turn(tx, turn).await?;
         }
+        // Else a later fence stands.
+        if let Some((told, found)) = lost {
+            self.marks.begin_anew(&told, &found);
+        }
+        Ok(done)
+    }
+
+    async fn note_turn(&self, mut tx: D::Tx, turn: &Turn) -> Result<(), Fault> {
         let act = turn.act();
         let done =
             vec![int(act.at.as_ms()), text(turn.name()), text(&act.operator), text(&act.reason)];
         tx.execute(statements::NEW_ACTION, done).await?;
-        tx.commit().await?;
-        Ok(true)
+        let on_loss = match turn {
+            Turn::Pause(_) | Turn::Fence(..) => OnLoss::Write,
+            Turn::Resume(_) | Turn::Acknowledge(..) => OnLoss::Refuse,
+        };
+        self.commit_or(tx, Told::of_instance(turn.name()), on_loss).await
     }
 
     /// For a transaction that sends: none if it may.
     pub(super) async fn halted(&self, tx: &mut D::Tx) -> Result<Option<Halt>, Fault> {
         let found = tx.fetch(self.driver().dialect().hold_instance, Vec::new()).await?;
-        Ok(self.halt_of(found.first())?)
+        self.halt_of(tx, found.first()).await
     }
 
     /// The server that this transaction writes to.
@@ -105,10 +133,12 @@ impl<D: Driver> SqlStore<D> {
         Ok(server)
     }
 
-    fn halt_of(&self, row: Option<&D::Row>) -> Result<Option<Halt>, StoreError> {
+    async fn halt_of(&self, tx: &mut D::Tx, row: Option<&D::Row>) -> Result<Option<Halt>, Fault> {
         let (halt, server) = rows::halt(row)?;
-        let trusted = self.memory.trusts(server);
-        Ok(halt.or((!trusted).then_some(Halt::Unverified)))
+        let verified = rows::verified(row)?;
+        self.memory.hear(verified);
+        let may = verified && self.has_all_marks(tx, server).await?;
+        Ok(halt.or((!may).then_some(Halt::Unverified)))
     }
 }
 

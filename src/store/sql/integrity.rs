@@ -3,44 +3,64 @@
 use async_trait::async_trait;
 
 use super::{
-    SqlStore, bytes, int, opt_bytes, retry::retrying, rows, statements, tallies, text, uuid,
-    withdraws,
+    SqlStore, bytes, int, marks::Told, opt_bytes, retry::retrying, rows, statements, tallies, text,
+    uuid, withdraws,
 };
 use crate::{
-    domain::{PaymentHash, Restored, Timestamp, Withdraw, WithdrawId},
-    ports::{Inherited, Integrity, Server, StoreError},
+    domain::{Millis, PaymentHash, Restored, Timestamp, Withdraw, WithdrawId},
+    ports::{Inherited, Integrity, LostCommits, SeenServer, Server, StoreError},
     store::driver::{Driver, Fault, Tx, Value},
 };
 
+/// How long a writer may be silent before its marks go. One that comes back later than that finds them
+/// missing, and fences.
+const FORGOTTEN_AFTER: Millis = Millis::from_secs(7 * 24 * 3600);
+/// The rest goes with the next look.
+const FORGOTTEN_AT_ONCE: i64 = 500;
+
 #[async_trait]
 impl<D: Driver> Integrity for SqlStore<D> {
-    async fn server(&self) -> Result<Server, StoreError> {
+    async fn server(&self) -> Result<SeenServer, StoreError> {
         let switches = self.driver().dialect().hold_instance;
         let found = self.driver().fetch(switches, Vec::new()).await?;
         let (_, server) = rows::instance::halt(found.first())?;
+        let verified = rows::instance::verified(found.first())?;
         // So that offers hear of a change, too.
-        self.memory.trusts(server);
-        Ok(Server(server))
+        self.memory.hear(verified);
+        Ok(SeenServer { server: Server(server), verified })
     }
 
-    async fn has_lost_a_send(&self) -> Result<bool, StoreError> {
-        let found = self.driver().fetch(statements::instance::KNOWN_FROM, Vec::new()).await?;
-        let [_, acknowledged, _] = rows::instance::known_from(found.first())?;
-        for kept in self.memory.kept_since(acknowledged) {
-            let send = vec![uuid(kept.payment.as_uuid()), int(kept.number), int(kept.epoch)];
-            if self.driver().fetch(statements::SEND_EXISTS, send).await?.is_empty() {
-                return Ok(true);
-            }
+    fn must_read_marks(&self, server: Server) -> bool {
+        !self.marks.has_checked(server.0)
+    }
+
+    async fn lost_commits(&self) -> Result<Option<LostCommits>, StoreError> {
+        let told = self.marks.acknowledged();
+        let marks = &self.driver().dialect().marks;
+        let found = self.driver().fetch(marks.read, self.itself()).await?;
+        let (server, found) = rows::marks::found(&found)?;
+        if !self.marks.check(server, &told, &found) {
+            return Ok(Some(self.marks.lost(&found)));
         }
-        Ok(false)
+        retrying(|| self.found_all(server)).await?;
+        Ok(None)
     }
 
-    fn trusts(&self, server: Server) -> bool {
-        self.memory.trusts(server.0)
+    async fn yet_to_read_marks(&self, server: Server, lately: Millis) -> Result<i64, StoreError> {
+        let mut values = self.itself();
+        values.extend([int(server.0), int(lately.as_ms())]);
+        let found = self.driver().fetch(self.driver().dialect().marks.not_looked, values).await?;
+        rows::marks::writers(found.first())
     }
 
-    fn trust(&self, server: Server) {
-        self.memory.trust(server.0);
+    async fn verify(&self, server: Server, at: Timestamp) -> Result<bool, StoreError> {
+        let timeline = self.driver().timeline().await;
+        let by = uuid(self.marks.writer());
+        let values = [int(server.0), by, int(at.as_ms()), Value::Int(timeline)];
+        let verify = self.driver().dialect().marks.verify;
+        let written = retrying(|| self.write(verify, values.to_vec())).await? == 1;
+        self.memory.hear(written);
+        Ok(written)
     }
 
     fn has_met(&self, server: Server) -> bool {
@@ -112,6 +132,20 @@ impl<D: Driver> SqlStore<D> {
             return Err(StoreError::Stale.into());
         }
         tallies::restored(&mut tx, restored).await?;
+        let told = Told::of_payment("put back", restored.id);
+        self.commit(tx, told).await
+    }
+
+    /// For the others to see; and what nobody needs any more goes.
+    async fn found_all(&self, server: i64) -> Result<(), Fault> {
+        let marks = &self.driver().dialect().marks;
+        let mut tx = self.driver().begin().await?;
+        let mut values = self.itself();
+        values.push(int(server));
+        tx.execute(marks.found_all, values).await?;
+        let mut values = self.itself();
+        values.extend([int(FORGOTTEN_AFTER.as_ms()), int(FORGOTTEN_AT_ONCE)]);
+        tx.execute(marks.forget, values).await?;
         tx.commit().await
     }
 }

@@ -1,10 +1,12 @@
 //! The store, written once for both databases: one file per noun, every decision the domain's.
 
 mod claims;
+mod durable;
 mod events;
 mod instance;
 mod integrity;
 mod lists;
+mod marks;
 mod memory;
 mod nodes;
 mod payment_lists;
@@ -17,9 +19,13 @@ mod upkeep;
 mod withdraws;
 mod witnesses;
 
+use std::sync::Arc;
+
 use super::driver::{Driver, Sql, Value};
 
 use memory::Memory;
+
+pub(super) use marks::Marks;
 
 pub use instance::instance_statements;
 pub use lists::list_statements;
@@ -29,12 +35,13 @@ pub use payment_lists::payment_list_statements;
 #[derive(Debug)]
 pub struct SqlStore<D> {
     driver: D,
+    marks: Arc<Marks>,
     memory: Memory,
 }
 
 impl<D: Driver> SqlStore<D> {
-    pub(super) fn over(driver: D) -> Self {
-        Self { driver, memory: Memory::default() }
+    pub(super) fn over(driver: D, marks: Arc<Marks>) -> Self {
+        Self { driver, marks, memory: Memory::default() }
     }
 
     pub(super) const fn driver(&self) -> &D {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{
-    SqlStore, int, memory::Kept, payment_lists, retry::retrying, rows, statements, tallies, text,
+    SqlStore, int, marks::Told, payment_lists, retry::retrying, rows, statements, tallies, text,
     uuid, withdraws,
 };
 use crate::{
@@ -49,6 +49,7 @@ impl<D: Driver> Payments for SqlStore<D> {
             return Ok(None);
         };
         let sends = self.driver().fetch(statements::SENDS_OF, of(id)).await?;
+        self.settle_lost_answers().await?;
         leased(row, &sends).map(Some)
     }
 
@@ -73,12 +74,8 @@ impl<D: Driver> Payments for SqlStore<D> {
     ) -> Result<bool, StoreError> {
         let values = vec![uuid(id.as_uuid()), int(number), int(epoch)];
         let found = self.driver().fetch(statements::SEND_EXISTS, values).await?;
-        let Some(row) = found.first() else {
-            return Ok(false);
-        };
-        let sent_at = rows::sent_at(row)?;
-        self.memory.keep(Kept { payment: id, number, epoch, sent_at });
-        Ok(true)
+        self.settle_lost_answers().await?;
+        Ok(!found.is_empty())
     }
 
     async fn postpone(
@@ -188,12 +185,7 @@ impl<D: Driver> SqlStore<D> {
             tx.execute(statements::ANSWER_SEND, answered(payment.id, number, epoch, answer))
                 .await?;
         }
-        tx.commit().await?;
-        if let Some(send) = &advance.new_send {
-            let Send { number, epoch, sent_at, .. } = *send;
-            self.memory.keep(Kept { payment: payment.id, number, epoch, sent_at });
-        }
-        Ok(())
+        self.commit(tx, Told::of_payment(told_as(advance), payment.id)).await
     }
 
     /// One statement in a transaction of its own.
@@ -202,6 +194,15 @@ impl<D: Driver> SqlStore<D> {
         let written = tx.execute(statement, values).await?;
         tx.commit().await?;
         Ok(written)
+    }
+}
+
+/// What the log calls a step, should it be lost.
+fn told_as(advance: &Advance) -> &'static str {
+    match (&advance.new_send, &advance.change) {
+        (Some(_), _) => "sent",
+        (None, Some(change)) => change.event.kind.name(),
+        (None, None) => "followed",
     }
 }
 

@@ -1,6 +1,7 @@
 //! Rows become values of the domain here, once; inside, types hold.
 
 pub mod instance;
+pub mod marks;
 mod values;
 
 use uuid::Uuid;
@@ -292,11 +293,6 @@ pub fn in_vain_since<R: Cells>(row: &R) -> Parsed<Timestamp> {
 /// How many, from a row that counts.
 pub fn counted<R: Cells>(row: Option<&R>) -> Parsed<i64> {
     Reader(known("counted", row)?).int("counted")
-}
-
-/// When a send was committed.
-pub fn sent_at<R: Cells>(row: &R) -> Parsed<Timestamp> {
-    Reader(row).time("sent_at_ms")
 }
 
 /// An event of this request. Its detail is one of the reasons' names.

@@ -41,11 +41,14 @@ macro_rules! payment_columns {
 }
 
 pub mod instance;
+mod marks;
 pub mod payment_lists;
 pub mod tallies;
 pub mod witnesses;
 
 pub use witnesses::LAST_SEND;
+
+pub(in crate::store) use marks::marks_dialect;
 
 /// `select` of requests with their open or last attempts.
 macro_rules! select_views {
@@ -323,7 +326,7 @@ pub const ANSWER_SEND: Sql = sql(
 pub const SEND_EXISTS: Sql = sql(
     "read back a send",
     "-- send.exists
-     select sent_at_ms from sends where payment_id = $1 and number = $2 and epoch = $3",
+     select payment_id from sends where payment_id = $1 and number = $2 and epoch = $3",
 );
 
 /// Not the one that is asked about, and none that failed: those may be deleted at the node.

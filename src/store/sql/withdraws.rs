@@ -2,9 +2,11 @@
 
 use async_trait::async_trait;
 
-use super::{SqlStore, events, int, lists, retry::retrying, rows, statements, uuid};
+use super::{SqlStore, events, int, lists, marks::Told, retry::retrying, rows, statements, uuid};
 use crate::{
-    domain::{Change, ListQuery, SecretHash, Timestamp, Withdraw, WithdrawId, WithdrawView},
+    domain::{
+        Change, EventKind, ListQuery, SecretHash, Timestamp, Withdraw, WithdrawId, WithdrawView,
+    },
     ports::{CreateOutcome, StoreError, Withdraws},
     store::driver::{Cells, Driver, Fault, Tx, Value},
 };
@@ -55,6 +57,7 @@ impl<D: Driver> SqlStore<D> {
         key: Value,
     ) -> Result<Option<WithdrawView>, StoreError> {
         let rows = self.driver().fetch(statement, vec![key]).await?;
+        self.settle_lost_answers().await?;
         rows.first().map(rows::view).transpose()
     }
 
@@ -69,8 +72,13 @@ impl<D: Driver> SqlStore<D> {
             outcomes[index] = create_one(&mut tx, &withdraws[index]).await?;
         }
         // Dropping the transaction takes the others back: all or nothing.
-        if !outcomes.contains(&CreateOutcome::Conflict) {
-            tx.commit().await?;
+        let created = || order.iter().filter(|index| outcomes[**index] == CreateOutcome::Created);
+        if let Some(&last) = created().next_back()
+            && !outcomes.contains(&CreateOutcome::Conflict)
+        {
+            let id = withdraws[last].id;
+            let told = Told::of_withdraws(EventKind::Created.name(), id, created().count());
+            self.commit(tx, told).await?;
         }
         Ok(outcomes)
     }
@@ -81,7 +89,12 @@ impl<D: Driver> SqlStore<D> {
         for &index in order {
             written[index] = write_change(&mut tx, &changes[index]).await?;
         }
-        tx.commit().await?;
+        if let Some(&last) = order.iter().rfind(|index| written[**index]) {
+            let Change { next, event } = &changes[last];
+            let number = written.iter().filter(|written| **written).count();
+            let told = Told::of_withdraws(event.kind.name(), next.id, number);
+            self.commit(tx, told).await?;
+        }
         Ok(written)
     }
 }

@@ -82,6 +82,12 @@ pub fn halt<R: Cells>(row: Option<&R>) -> Parsed<(Option<Halt>, i64)> {
     Ok((Halt::by_switches(paused, fenced), row.int("server")?))
 }
 
+/// Whether the server that answers is the one that was verified, from the same row.
+pub fn verified<R: Cells>(row: Option<&R>) -> Parsed<bool> {
+    let row = Reader(known("only_row", row)?);
+    Ok(row.opt_int("verified_server")? == Some(row.int("server")?))
+}
+
 /// Since when the instance knows the node's payments: first start, last acknowledgement, newest
 /// attempt.
 pub fn known_from<R: Cells>(row: Option<&R>) -> Parsed<[Option<Timestamp>; 3]> {

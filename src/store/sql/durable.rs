@@ -1,0 +1,122 @@
+//! Commits that callers are told of: each moves a mark of this process, on a server that has all of them.
+
+use super::{
+    SqlStore, int,
+    marks::{Found, Move, Told},
+    rows, uuid,
+};
+use crate::{
+    domain::Halt,
+    ports::StoreError,
+    store::driver::{Driver, Fault, Tx},
+};
+
+/// What becomes of a commit on a database that lacks one of before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnLoss {
+    /// It is refused: nothing is served there until the loss is fenced.
+    Refuse,
+    /// It is written all the same: it halts the instance, or is the fence itself.
+    Write,
+}
+
+impl<D: Driver> SqlStore<D> {
+    /// Commits what a caller is told of.
+    pub(super) async fn commit(&self, tx: D::Tx, told: Told) -> Result<(), Fault> {
+        self.commit_or(tx, told, OnLoss::Refuse).await
+    }
+
+    pub(super) async fn commit_or(
+        &self,
+        mut tx: D::Tx,
+        told: Told,
+        on_loss: OnLoss,
+    ) -> Result<(), Fault> {
+        let mut mark = self.marks.next(told, false);
+        if !self.moves(&mut tx, &mark).await? {
+            if on_loss == OnLoss::Refuse {
+                // No more than this is known here; the guard says what is missing.
+                return Err(StoreError::Halted(Halt::Unverified).into());
+            }
+            mark = self.marks.next(told, true);
+            self.move_mark(&mut tx, &mark).await?;
+        }
+        mark.asked();
+        match tx.commit().await {
+            Ok(()) => {
+                mark.acknowledged();
+                Ok(())
+            }
+            Err(fault) => {
+                if !matches!(fault, Fault::Final(StoreError::Unknown(_))) {
+                    mark.taken_back();
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    /// Moves a mark; false if this database lacks a commit that was told.
+    async fn moves(&self, tx: &mut D::Tx, mark: &Move) -> Result<bool, Fault> {
+        let Some(server) = self.move_mark(tx, mark).await? else {
+            self.marks.doubt();
+            return Ok(false);
+        };
+        self.has_all_marks(tx, server).await
+    }
+
+    /// The server that answers; none if the mark was older than it was told to be.
+    async fn move_mark(&self, tx: &mut D::Tx, mark: &Move) -> Result<Option<i64>, Fault> {
+        let marks = &self.driver().dialect().marks;
+        let writer = || uuid(self.marks.writer());
+        let to = || vec![writer(), int(mark.lane()), int(mark.value())];
+        let moved = if mark.least() == 0 {
+            tx.execute(marks.introduce, vec![writer()]).await?;
+            tx.fetch(marks.begin, to()).await?
+        } else {
+            let mut values = to();
+            values.push(int(mark.least()));
+            tx.fetch(marks.advance, values).await?
+        };
+        Ok(moved.first().map(rows::marks::server).transpose()?)
+    }
+
+    /// Whether the server that answers in this transaction has all that was told. Asked once for each.
+    pub(super) async fn has_all_marks(&self, tx: &mut D::Tx, server: i64) -> Result<bool, Fault> {
+        if self.marks.is_in_doubt() {
+            return Ok(false);
+        }
+        if self.marks.has_checked(server) {
+            return Ok(true);
+        }
+        let told = self.marks.acknowledged();
+        let (server, found) = self.marks_in(tx).await?;
+        Ok(self.marks.check(server, &told, &found))
+    }
+
+    /// The server that answers, and the marks of this process on it.
+    pub(super) async fn marks_in(&self, tx: &mut D::Tx) -> Result<(i64, Found), Fault> {
+        let found = tx.fetch(self.driver().dialect().marks.read, self.itself()).await?;
+        Ok(rows::marks::found(&found)?)
+    }
+
+    /// For what is read back after a COMMIT that was not answered: whoever hears of it is told.
+    pub(super) async fn settle_lost_answers(&self) -> Result<(), StoreError> {
+        if !self.marks.has_lost_answers() {
+            return Ok(());
+        }
+        let told = self.marks.acknowledged();
+        let found = self.driver().fetch(self.driver().dialect().marks.read, self.itself()).await?;
+        let (_, found) = rows::marks::found(&found)?;
+        self.marks.settle(&told, &found);
+        Ok(())
+    }
+
+    pub(super) fn itself(&self) -> Vec<super::Value> {
+        vec![uuid(self.marks.writer())]
+    }
+}
+
+#[cfg(test)]
+#[path = "durable_test.rs"]
+mod tests;

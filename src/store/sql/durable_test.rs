@@ -1,0 +1,223 @@
+//! The store over a database that loses its answers to COMMIT, and over one that loses commits.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    domain::{Act, FenceReason, Millis, Timestamp, Turn},
+    ports::{Connections, Instance as _, Integrity as _},
+    runtime::Runtime,
+    store::{
+        driver::{Dialect, Sql, Value},
+        sqlite::{SqliteDriver, SqliteOptions, SqliteStore},
+    },
+};
+
+/// What happens to the next COMMIT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    LostBefore,
+    LostAfter,
+}
+
+/// A driver whose answers may be lost.
+struct Lossy {
+    inner: SqliteDriver,
+    next: Mutex<Option<Answer>>,
+}
+
+struct LossyTx {
+    inner: <SqliteDriver as Driver>::Tx,
+    answer: Option<Answer>,
+}
+
+#[async_trait]
+impl Driver for Lossy {
+    type Row = <SqliteDriver as Driver>::Row;
+    type Tx = LossyTx;
+
+    fn dialect(&self) -> &'static Dialect {
+        self.inner.dialect()
+    }
+
+    async fn begin(&self) -> Result<LossyTx, Fault> {
+        let answer = self.next.lock().unwrap().take();
+        Ok(LossyTx { inner: self.inner.begin().await?, answer })
+    }
+
+    async fn fetch(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<Self::Row>, StoreError> {
+        self.inner.fetch(sql, values).await
+    }
+
+    async fn begin_turn(&self) -> Result<LossyTx, Fault> {
+        let answer = self.next.lock().unwrap().take();
+        Ok(LossyTx { inner: self.inner.begin_turn().await?, answer })
+    }
+
+    async fn fetch_first(
+        &self,
+        sql: Sql,
+        values: Vec<Value>,
+    ) -> Result<Vec<Self::Row>, StoreError> {
+        self.inner.fetch_first(sql, values).await
+    }
+
+    fn refuses_writes(&self, error: &StoreError) -> bool {
+        self.inner.refuses_writes(error)
+    }
+
+    fn schema(&self) -> i64 {
+        self.inner.schema()
+    }
+
+    async fn now(&self) -> Result<Timestamp, StoreError> {
+        self.inner.now().await
+    }
+
+    async fn timeline(&self) -> Option<i64> {
+        None
+    }
+
+    fn connections(&self) -> Connections {
+        self.inner.connections()
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}
+
+#[async_trait]
+impl Tx for LossyTx {
+    type Row = <SqliteDriver as Driver>::Row;
+
+    async fn execute(&mut self, sql: Sql, values: Vec<Value>) -> Result<u64, Fault> {
+        self.inner.execute(sql, values).await
+    }
+
+    async fn fetch(&mut self, sql: Sql, values: Vec<Value>) -> Result<Vec<Self::Row>, Fault> {
+        self.inner.fetch(sql, values).await
+    }
+
+    async fn commit(self) -> Result<(), Fault> {
+        let lost = || Err(Fault::Final(StoreError::Unknown("lost on purpose".into())));
+        match self.answer {
+            None => self.inner.commit().await,
+            Some(Answer::LostBefore) => lost(),
+            Some(Answer::LostAfter) => {
+                self.inner.commit().await?;
+                lost()
+            }
+        }
+    }
+}
+
+struct Bench {
+    store: SqlStore<Lossy>,
+    _dir: TempDir,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let options = SqliteOptions {
+            data_dir: dir.path().to_owned(),
+            max_readers: 2,
+            busy_timeout: std::time::Duration::from_secs(1),
+            migrate: true,
+        };
+        let inner = SqliteStore::open_driver(&options, Runtime::system().clock).await.unwrap();
+        let driver = Lossy { inner, next: Mutex::default() };
+        let store = SqlStore::over(driver, crate::store::sql::Marks::of_a_new_writer());
+        Self { store, _dir: dir }
+    }
+
+    /// Any commit that a caller is told of.
+    async fn turn(&self, pause: bool) -> Result<bool, StoreError> {
+        let act = Act {
+            operator: "ann".into(),
+            reason: "odd".into(),
+            at: Timestamp::from_ms(1_800_000_000_000),
+        };
+        let turn = if pause { Turn::Pause(act) } else { Turn::Resume(act) };
+        self.store.turn(&turn).await
+    }
+
+    fn lose(&self, answer: Answer) {
+        *self.store.driver().next.lock().unwrap() = Some(answer);
+    }
+
+    async fn hand(&self, text: &'static str) {
+        self.store.write(Sql { doing: "meddle", text }, Vec::new()).await.unwrap();
+    }
+
+    async fn lost(&self) -> Option<Vec<&'static str>> {
+        let lost = self.store.lost_commits().await.unwrap();
+        lost.map(|lost| lost.kinds.into_keys().collect())
+    }
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_is_no_loss_written_or_not() {
+    for answer in [Answer::LostBefore, Answer::LostAfter] {
+        let bench = Bench::new().await;
+        bench.turn(true).await.unwrap();
+        bench.lose(answer);
+        assert!(matches!(bench.turn(false).await, Err(StoreError::Unknown(_))));
+        assert_eq!(bench.lost().await, None, "{answer:?}");
+        bench.turn(answer == Answer::LostAfter).await.unwrap();
+        assert_eq!(bench.lost().await, None, "{answer:?}");
+    }
+}
+
+/// An operator asks how it stands, sees it done, and relies on it.
+#[tokio::test]
+async fn a_commit_that_was_read_back_is_told() {
+    for read in [false, true] {
+        let bench = Bench::new().await;
+        bench.turn(true).await.unwrap();
+        bench.lose(Answer::LostAfter);
+        assert!(matches!(bench.turn(false).await, Err(StoreError::Unknown(_))));
+        if read {
+            assert!(bench.store.standing(Millis::ZERO, None).await.unwrap().paused.is_none());
+        }
+        bench.hand("update marks set value = 1").await;
+        assert_eq!(bench.lost().await, read.then(|| vec!["RESUME"]));
+    }
+}
+
+/// A loss is found by the commit that meets it; what halts is written all the same, and a fence begins anew.
+#[tokio::test]
+async fn a_commit_over_an_older_mark_is_refused_until_the_loss_is_fenced() {
+    let bench = Bench::new().await;
+    bench.turn(true).await.unwrap();
+    bench.turn(false).await.unwrap();
+    bench.hand("update marks set value = 1").await;
+    bench.turn(true).await.unwrap();
+    assert!(matches!(bench.turn(false).await, Err(StoreError::Halted(Halt::Unverified))));
+    assert_eq!(bench.lost().await, Some(vec!["RESUME"]));
+    let act = Act {
+        operator: "withdrawd".into(),
+        reason: "MARK_LOST".into(),
+        at: Timestamp::from_ms(1_800_000_000_001),
+    };
+    assert!(bench.store.turn(&Turn::Fence(FenceReason::MarkLost, act)).await.unwrap());
+    assert_eq!(bench.lost().await, None);
+    bench.turn(false).await.unwrap();
+}
+
+/// A verification is of one life of one database.
+#[tokio::test]
+async fn only_the_server_that_answers_is_verified() {
+    let bench = Bench::new().await;
+    let seen = bench.store.server().await.unwrap();
+    assert!(!seen.verified);
+    let other = crate::ports::Server(seen.server.0 ^ 1);
+    assert!(!bench.store.verify(other, Timestamp::from_ms(1)).await.unwrap());
+    assert!(!bench.store.server().await.unwrap().verified);
+    assert!(bench.store.verify(seen.server, Timestamp::from_ms(1)).await.unwrap());
+    assert!(bench.store.server().await.unwrap().verified);
+}

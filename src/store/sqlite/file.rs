@@ -1,0 +1,65 @@
+//! The file: one process has it, and each begins anew with what it finds there.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    os::unix::fs::MetadataExt,
+    path::Path,
+};
+
+use sqlx::SqlitePool;
+
+use super::fault;
+use crate::{
+    domain::Timestamp,
+    ports::{BoxError, StoreError},
+};
+
+/// One process at a time: two would not see each other's leases void.
+pub fn lock(data_dir: &Path) -> Result<File, StoreError> {
+    let doing = "lock the data directory";
+    let failed = |source: BoxError| StoreError::Failed { doing, source };
+    let path = data_dir.join("withdrawd.lock");
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|error| failed(error.into()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(failed(
+            format!(
+                "another withdrawd uses {}; stop it, or choose another --data-dir",
+                data_dir.display()
+            )
+            .into(),
+        )),
+        Err(TryLockError::Error(error)) => Err(failed(error.into())),
+    }
+}
+
+/// No other process can hold a lease: what is open is due now.
+pub async fn void_leases(writer: &SqlitePool, now: Timestamp) -> Result<(), StoreError> {
+    let text = "-- payment.void_leases
+         update payments set due_at_ms = $1
+          where state in ('RESERVED', 'SENDING', 'IN_FLIGHT') and due_at_ms > $1";
+    let done = sqlx::query(text).bind(now.as_ms()).execute(writer).await;
+    done.map(drop).map_err(|error| fault("void old leases", error).into_error())
+}
+
+/// The file may be another one than the last process had: it is verified anew. What that one was told,
+/// nobody remembers.
+pub async fn begin_life(writer: &SqlitePool) -> Result<(), StoreError> {
+    for text in [
+        "-- instance.begin_life\nupdate instance set life = random()",
+        "-- writer.forget_all\ndelete from writers",
+    ] {
+        let done = sqlx::query(text).execute(writer).await;
+        done.map_err(|error| fault("begin a life of the database", error).into_error())?;
+    }
+    Ok(())
+}
+
+/// Which file has this name now.
+pub fn identity(path: &Path) -> Result<(u64, u64), StoreError> {
+    let doing = "find the database's file";
+    let found = std::fs::metadata(path);
+    let found = found.map_err(|error| StoreError::Unavailable { doing, source: error.into() })?;
+    Ok((found.dev(), found.ino()))
+}
