@@ -12,8 +12,9 @@ use withdrawd::{
 };
 
 use super::{
+    loss::Loss,
     step::ActorId,
-    world::{Fault, Inner},
+    world::{Fault, Inner, Life},
 };
 
 /// What a wallet was told.
@@ -43,7 +44,14 @@ pub struct Books {
     halted: (bool, bool),
     /// How often the node was asked to pay each hash.
     asked: BTreeMap<PaymentHash, usize>,
+    /// What was committed since a standby of the database has stopped to follow it, and by whom.
+    pub(super) since: Option<Vec<(Life, &'static str)>>,
+    /// The database has lost that.
+    pub loss: Option<Loss>,
 }
+
+/// A request is paid once, whatever the database has lost, as long as somebody lives who was told.
+pub const SETTLES_ONCE: &str = "at most one payment of a request settles";
 
 impl Inner {
     /// The running actor cannot know what stands in the store.
@@ -52,8 +60,9 @@ impl Inner {
         self.books.shaken.extend(actor);
     }
 
-    pub fn claimed(&mut self, claim: &Claim) {
+    pub fn claimed(&mut self, by: Life, claim: &Claim) {
         self.check_open_to("claimed");
+        self.check_owing(by, "claimed");
         let hash = claim.payment.payment_hash;
         if self.books.claims.iter().any(|claimed| claimed.hash == hash) {
             self.broke("a payment hash is claimed with once", &format!("{hash:?}"));
@@ -70,6 +79,9 @@ impl Inner {
             Turn::Fence(..) => halted.1 = true,
             Turn::Acknowledge(..) => halted.1 = false,
         }
+        if let (Turn::Fence(..), Some(loss)) = (turn, &mut self.books.loss) {
+            loss.fenced = true;
+        }
         if let Turn::Fence(reason, _) = turn
             && !self.faults.contains(&Fault::Foreign)
         {
@@ -78,9 +90,10 @@ impl Inner {
     }
 
     /// A step was committed.
-    pub fn advanced(&mut self, advance: &Advance) {
+    pub fn advanced(&mut self, by: Life, advance: &Advance) {
         if advance.new_send.is_some() {
             self.check_open_to("sent");
+            self.check_owing(by, "sent");
         }
     }
 
@@ -92,6 +105,9 @@ impl Inner {
 
     /// A commit was made: what stands there now.
     pub fn wrote(&mut self, payment: Option<Payment>, withdraw: &Withdraw) {
+        if self.books.loss.is_some() {
+            return self.wrote_anew(payment, withdraw);
+        }
         let id = withdraw.id;
         let before = self.books.withdraws.insert(id, withdraw.clone());
         if before.is_some_and(|before| before.status == Status::Paid)
@@ -230,8 +246,9 @@ impl Inner {
             .filter(|other| withdraw_of(self, *other) == Some(withdraw))
             .map(|other| self.node.settled(other))
             .sum();
-        if settled > 1 {
-            self.broke("at most one payment of a request settles", &withdraw.to_string());
+        // What nobody knows of is found only by the comparison with the node.
+        if settled > 1 && !self.books.loss.as_ref().is_some_and(|loss| loss.unknown) {
+            self.broke(SETTLES_ONCE, &withdraw.to_string());
         }
         let status = self.books.withdraws.get(&withdraw).map(|withdraw| withdraw.status);
         if status == Some(Status::Deactivated) && self.node.settled(invoice) > 0 {

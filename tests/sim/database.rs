@@ -1,16 +1,22 @@
 //! The real store under the simulation: one database for many histories, and a connection of our own
 //! beside it that empties the tables in between.
 
-use std::{future::Future, str::FromStr, sync::Arc, sync::Mutex};
+use std::{
+    future::Future,
+    str::FromStr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
 use sqlx::{
-    ConnectOptions, Executor, PgConnection, SqliteConnection, postgres::PgConnectOptions,
-    sqlite::SqliteConnectOptions,
+    AssertSqlSafe, ConnectOptions, Executor, PgConnection, SqliteConnection,
+    postgres::PgConnectOptions, sqlite::SqliteConnectOptions,
 };
 use tempfile::TempDir;
 use withdrawd::{
     config::Config,
-    domain::Timestamp,
     ports::Store,
     runtime::Runtime,
     store::{PostgresStore, SqliteStore},
@@ -19,9 +25,25 @@ use withdrawd::{
 /// Children before parents.
 const EMPTY: &str = "delete from events; delete from sends; delete from payments; delete from tallies; \
                      delete from withdraws; delete from nodes; delete from operator_actions; \
+                     delete from marks; delete from writers; \
                      update instance set paused_at_ms = null, paused_by = null, \
                      pause_reason = null, fenced_at_ms = null, fence_reason = null, \
-                     first_started_at_ms = null, acknowledged_at_ms = null";
+                     first_started_at_ms = null, acknowledged_at_ms = null, \
+                     verified_server = null, verified_by = null, verified_at_ms = null, \
+                     verified_timeline = null";
+
+/// Parents before children. What else there is no history writes.
+const TABLES: [&str; 9] = [
+    "withdraws",
+    "payments",
+    "sends",
+    "events",
+    "tallies",
+    "nodes",
+    "operator_actions",
+    "writers",
+    "marks",
+];
 
 enum Raw {
     Sqlite(SqliteConnection),
@@ -30,7 +52,11 @@ enum Raw {
 
 /// A database, and the little runtime that its driver needs.
 pub struct Database {
+    /// A hand that reads and writes by itself: a process that nobody hears of.
     pub store: Arc<dyn Store>,
+    process: Box<dyn Fn() -> Arc<dyn Store> + Send + Sync>,
+    /// Which life of the database this is, where it can begin another one.
+    life: AtomicI64,
     raw: Mutex<Raw>,
     tokio: tokio::runtime::Runtime,
     _dir: Option<TempDir>,
@@ -45,9 +71,12 @@ impl Database {
         let config = Config::defaults(&[("data_dir", data_dir)]).unwrap();
         let clock = Runtime::system().clock;
         let store = tokio.block_on(SqliteStore::open(&config.sqlite(true), clock)).unwrap();
+        let process = move || Arc::new(store.of_another_process()) as Arc<dyn Store>;
         let options = SqliteConnectOptions::new().filename(dir.path().join("withdrawd.sqlite"));
         let raw = Raw::Sqlite(tokio.block_on(options.connect()).unwrap());
-        Self::trusted(Arc::new(store), raw, tokio, Some(dir))
+        let this = Self::over(process, raw, tokio, Some(dir));
+        this.execute("attach database ':memory:' as kept");
+        this
     }
 
     /// An empty database of its own at this URL.
@@ -56,22 +85,26 @@ impl Database {
         let config = Config::defaults(&[("store.database_url", url.to_owned())]).unwrap();
         let options = config.postgres(true).unwrap().unwrap();
         let store = tokio.block_on(PostgresStore::open(options)).unwrap();
+        let process = move || Arc::new(store.of_another_process()) as Arc<dyn Store>;
         let options = PgConnectOptions::from_str(url).unwrap();
         let raw = Raw::Postgres(Box::new(tokio.block_on(options.connect()).unwrap()));
-        Self::trusted(Arc::new(store), raw, tokio, None)
+        Self::over(process, raw, tokio, None)
     }
 
-    /// Verified by itself: whether a process trusts it is that process's wrapper's.
-    fn trusted(
-        store: Arc<dyn Store>,
+    fn over(
+        process: impl Fn() -> Arc<dyn Store> + Send + Sync + 'static,
         raw: Raw,
         tokio: tokio::runtime::Runtime,
         dir: Option<TempDir>,
     ) -> Arc<Self> {
-        let server = tokio.block_on(store.server()).unwrap().server;
-        tokio.block_on(store.verify(server, Timestamp::from_ms(0))).unwrap();
-        store.meet(server, None);
-        Arc::new(Self { store, raw: Mutex::new(raw), tokio, _dir: dir })
+        let (store, process) = (process(), Box::new(process));
+        let (life, raw) = (AtomicI64::new(1), Mutex::new(raw));
+        Arc::new(Self { store, process, life, raw, tokio, _dir: dir })
+    }
+
+    /// The store as a process has it that starts now.
+    pub fn process(&self) -> Arc<dyn Store> {
+        (self.process)()
     }
 
     /// Runs one effect to its end before anything else is chosen.
@@ -82,13 +115,53 @@ impl Database {
     /// Takes everything out: no history meets the rows of another.
     pub fn empty(&self) {
         self.execute(EMPTY);
+        self.begin_life(1);
+    }
+
+    /// Keeps what there is, as a standby that gets no further. False where that is not built.
+    pub fn keep(&self) -> bool {
+        if !self.is_sqlite() {
+            return false;
+        }
+        for table in TABLES.into_iter().chain(["instance"]) {
+            self.run_sql(format!("drop table if exists kept.{table}"));
+            self.run_sql(format!("create table kept.{table} as select * from main.{table}"));
+        }
+        true
+    }
+
+    /// The standby is promoted: what was committed since is gone, and another server answers.
+    pub fn fail_over(&self) {
+        for table in TABLES.into_iter().rev().chain(["instance"]) {
+            self.run_sql(format!("delete from main.{table}"));
+        }
+        for table in TABLES.into_iter().chain(["instance"]) {
+            self.run_sql(format!("insert into main.{table} select * from kept.{table}"));
+        }
+        self.begin_life(self.life.load(Ordering::SeqCst) + 1);
+    }
+
+    fn begin_life(&self, life: i64) {
+        self.life.store(life, Ordering::SeqCst);
+        if self.is_sqlite() {
+            self.run_sql(format!("update instance set life = {life}"));
+        }
+    }
+
+    fn is_sqlite(&self) -> bool {
+        matches!(*self.raw.lock().unwrap(), Raw::Sqlite(_))
     }
 
     pub fn execute(&self, sql: &'static str) {
+        self.run_sql(sql.to_owned());
+    }
+
+    fn run_sql(&self, sql: String) {
+        let sql = sqlx::raw_sql(AssertSqlSafe(sql));
         let mut raw = self.raw.lock().unwrap();
         let done = match &mut *raw {
-            Raw::Sqlite(raw) => self.run(raw.execute(sqlx::raw_sql(sql))).map(drop),
-            Raw::Postgres(raw) => self.run(raw.execute(sqlx::raw_sql(sql))).map(drop),
+            Raw::Sqlite(raw) => self.run(raw.execute(sql)).map(drop),
+            Raw::Postgres(raw) => self.run(raw.execute(sql)).map(drop),
         };
         done.unwrap();
     }

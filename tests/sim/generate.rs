@@ -43,6 +43,8 @@ pub struct Profile {
     halts: bool,
     pauses: bool,
     wrong_clock: Wrong,
+    /// A standby that lags is promoted: from which step on, and after how many more.
+    loses_commits: Option<(usize, usize)>,
 }
 
 impl Profile {
@@ -75,6 +77,7 @@ impl Profile {
                 1 => Wrong::Database,
                 _ => Wrong::Nobody,
             },
+            loses_commits: rng.chance(20).then(|| (rng.below(60), 1 + rng.below(30))),
         }
     }
 }
@@ -100,9 +103,16 @@ pub fn run(history: &mut History, rng: &mut Rng) {
         history.apply(Step::Advance { ms: 12_000 });
         history.apply(Step::Tap { replica: 0, withdraw: 0, invoice: 0 });
     }
-    for _ in 0..profile.steps {
+    for number in 0..profile.steps {
         if history.is_broken() {
             return;
+        }
+        if let Some((from, more)) = profile.loses_commits {
+            match number {
+                _ if number == from => history.apply(Step::KeepDatabase),
+                _ if number == from + more => history.apply(Step::FailOver),
+                _ => {}
+            }
         }
         let step = draw(history, &profile, rng);
         history.apply(step);

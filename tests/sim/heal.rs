@@ -87,7 +87,7 @@ impl History {
     }
 
     /// Requests arrive, payments end, and everybody hears of it.
-    fn let_all_arrive(&mut self, rng: &mut Rng) {
+    pub(super) fn let_all_arrive(&mut self, rng: &mut Rng) {
         self.apply(Step::Drain);
         let (requests, invoices) = {
             let inner = self.world.lock();

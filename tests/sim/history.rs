@@ -118,6 +118,8 @@ impl History {
                 self.armed.push((call, how));
                 true
             }
+            Step::KeepDatabase => self.keep_database(),
+            Step::FailOver => self.fail_over(),
             Step::Crash { replica } => self.crash(replica),
             Step::Start { replica } => self.start(replica),
             Step::Jump { replica, ms } => {
@@ -243,6 +245,7 @@ impl History {
 
     fn crash(&mut self, replica: usize) -> bool {
         let lived = self.replicas[replica].take().is_some();
+        self.world.lock().die(replica);
         self.actors.kill(&self.world, replica);
         lived
     }
@@ -269,6 +272,28 @@ impl History {
             }
         };
         self.begin(replica, Box::pin(task))
+    }
+
+    fn keep_database(&mut self) -> bool {
+        let keeps = !self.has_lost() && self.database.keep();
+        if keeps {
+            self.world.lock().books.begin_to_lag();
+        }
+        keeps
+    }
+
+    fn fail_over(&mut self) -> bool {
+        let can = !self.has_lost() && self.world.lock().books.lags();
+        if can {
+            self.database.fail_over();
+            self.world.lock().lose();
+        }
+        can
+    }
+
+    /// Whether the database has lost commits.
+    pub fn has_lost(&self) -> bool {
+        self.world.lock().books.loss.is_some()
     }
 
     /// Lets one actor go on: its call is made, its late answer arrives, or it wakes.

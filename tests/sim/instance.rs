@@ -1,59 +1,14 @@
-//! The ports that are about the whole instance, gated; and what one process remembers.
-//!
-//! A store remembers for its process which server it trusts and what it was told is durable. Here two
-//! processes share one store, so each wrapper remembers by itself.
-
-use std::sync::{Mutex, PoisonError};
+//! The ports that are about the whole instance, gated.
 
 use async_trait::async_trait;
 use withdrawd::{
     domain::{
         Heartbeat, Millis, NodeTrouble, PaymentHash, Restored, Standing, Timestamp, Turn, Withdraw,
-        payment::Advance,
     },
     ports::{Inherited, Instance, Integrity, LostCommits, SeenServer, Server, StoreError},
 };
 
 use super::store::GatedStore;
-
-/// What a process remembers of its database.
-#[derive(Default)]
-pub struct Memory(Mutex<Remembered>);
-
-#[derive(Default)]
-struct Remembered {
-    trusted: Option<Server>,
-    met: Option<(Server, Option<Inherited>)>,
-    kept: Vec<(withdrawd::domain::PaymentId, i64, i64)>,
-}
-
-impl Memory {
-    /// Whether it has made sure of its database.
-    pub fn is_verified(&self) -> bool {
-        self.locked(|memory| memory.trusted.is_some())
-    }
-
-    /// Whether an attempt may not be closed yet.
-    pub fn forbids(&self, advance: &Advance) -> bool {
-        advance.closes()
-            && self.locked(|memory| {
-                let met = memory.met.map(|(server, _)| server.0);
-                met.is_none() || met != advance.decided_on
-            })
-    }
-
-    /// A commit was told to be durable.
-    pub fn keep(&self, advance: &Advance) {
-        if let Some(send) = &advance.new_send {
-            let send = (advance.payment.id, send.number, send.epoch);
-            self.locked(|memory| memory.kept.push(send));
-        }
-    }
-
-    fn locked<T>(&self, with: impl FnOnce(&mut Remembered) -> T) -> T {
-        with(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
 
 #[async_trait]
 impl Instance for GatedStore {
@@ -62,8 +17,7 @@ impl Instance for GatedStore {
         clock_skew: Millis,
         spent_since: Option<Timestamp>,
     ) -> Result<Standing, StoreError> {
-        let standing = self.read("standing", self.inner().standing(clock_skew, spent_since)).await;
-        standing.map(|standing| Standing { verified: self.memory.is_verified(), ..standing })
+        self.read("standing", self.inner().standing(clock_skew, spent_since)).await
     }
 
     /// No step of a history: nothing that is paid follows from it.
@@ -82,6 +36,9 @@ impl Instance for GatedStore {
     async fn turn(&self, turn: &Turn) -> Result<bool, StoreError> {
         // A fence that stands is none that ends.
         let told = |done: &bool| {
+            if *done {
+                self.told(turn.name());
+            }
             if *done || !matches!(turn, Turn::Acknowledge(..)) {
                 self.world.lock().turned(turn);
             }
@@ -93,46 +50,35 @@ impl Instance for GatedStore {
 #[async_trait]
 impl Integrity for GatedStore {
     async fn server(&self) -> Result<SeenServer, StoreError> {
-        let seen = self.read("server", self.inner().server()).await?;
-        let verified = self.memory.locked(|memory| memory.trusted == Some(seen.server));
-        Ok(SeenServer { verified, ..seen })
+        self.read("server", self.inner().server()).await
     }
 
-    fn must_read_marks(&self, _server: Server) -> bool {
-        false
+    fn must_read_marks(&self, server: Server) -> bool {
+        self.inner().must_read_marks(server)
     }
 
     async fn lost_commits(&self) -> Result<Option<LostCommits>, StoreError> {
-        let kept = self.memory.locked(|memory| memory.kept.clone());
-        for (payment, number, epoch) in kept {
-            let exists = self.inner().send_exists(payment, number, epoch);
-            if !self.read("lost_commits", exists).await? {
-                self.memory.locked(|memory| memory.kept.clear());
-                return Ok(Some(LostCommits::default()));
-            }
-        }
-        Ok(None)
+        self.write("lost_commits", self.inner().lost_commits(), |_| {}).await
     }
 
-    async fn yet_to_read_marks(&self, _server: Server, _lately: Millis) -> Result<i64, StoreError> {
-        Ok(0)
+    async fn yet_to_read_marks(&self, server: Server, lately: Millis) -> Result<i64, StoreError> {
+        self.read("yet_to_read_marks", self.inner().yet_to_read_marks(server, lately)).await
     }
 
-    async fn verify(&self, server: Server, _at: Timestamp) -> Result<bool, StoreError> {
-        self.memory.locked(|memory| memory.trusted = Some(server));
-        Ok(true)
+    async fn verify(&self, server: Server, at: Timestamp) -> Result<bool, StoreError> {
+        self.write("verify", self.inner().verify(server, at), |_| {}).await
     }
 
     fn has_met(&self, server: Server) -> bool {
-        self.memory.locked(|memory| memory.met.is_some_and(|(met, _)| met == server))
+        self.inner().has_met(server)
     }
 
     fn meet(&self, server: Server, inherited: Option<Inherited>) {
-        self.memory.locked(|memory| memory.met = Some((server, inherited)));
+        self.inner().meet(server, inherited);
     }
 
     fn met(&self) -> Option<(Server, Option<Inherited>)> {
-        self.memory.locked(|memory| memory.met)
+        self.inner().met()
     }
 
     async fn last_send(&self) -> Result<i64, StoreError> {
@@ -148,7 +94,7 @@ impl Integrity for GatedStore {
     }
 
     async fn restore(&self, restored: &Restored) -> Result<(), StoreError> {
-        self.write("restore", self.inner().restore(restored), |()| {}).await
+        self.write("restore", self.inner().restore(restored), |()| self.told("restored")).await
     }
 
     async fn to_withhold(

@@ -14,7 +14,7 @@
 //! * [`generate`]: draws steps; [`stories`]: enumerates crashes; [`run`], [`many`]: run, shorten,
 //!   report.
 //! * [`node`]: the truth; [`node_port`], [`store`]: the gates before it and before the store.
-//! * [`books`]: the invariants; [`mutation`]: what they must catch.
+//! * [`books`], [`loss`]: the invariants; [`mutation`]: what they must catch.
 
 mod actors;
 mod books;
@@ -25,6 +25,7 @@ mod generate;
 mod heal;
 mod history;
 mod instance;
+mod loss;
 pub mod many;
 pub mod mutation;
 mod node;

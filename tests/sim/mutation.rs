@@ -37,10 +37,12 @@ pub enum Mutation {
     ClockEndsAll,
     /// A failure whose HTLC's result was lost is a failure like any other.
     LostResultIsFailure,
+    /// After a loss nobody remembers what its callers were told.
+    MarksForgotten,
 }
 
 impl Mutation {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::ReopenOnTimeout,
         Self::SendBeforeCommit,
         Self::NoLookUp,
@@ -52,6 +54,7 @@ impl Mutation {
         Self::DoubtDoesNotHold,
         Self::ClockEndsAll,
         Self::LostResultIsFailure,
+        Self::MarksForgotten,
     ];
 
     pub fn parse(name: &str) -> Option<Self> {

@@ -14,7 +14,6 @@ use withdrawd::{
 use super::{
     clock,
     database::Database,
-    instance::Memory,
     mutation::Mutation,
     node_port::GatedNode,
     store::{Deferred, GatedStore},
@@ -46,6 +45,7 @@ impl Replica {
         replica: usize,
     ) -> Self {
         let runtime = clock::runtime(world, replica);
+        let life = world.lock().be_born(replica);
         let deferred =
             Deferred { database: Arc::clone(database), late: Arc::new(Mutex::default()) };
         let store: Arc<dyn Store> = Arc::new(GatedStore {
@@ -53,7 +53,9 @@ impl Replica {
             database: Arc::clone(database),
             mutation,
             deferred: deferred.clone(),
-            memory: Memory::default(),
+            store: database.process(),
+            forgetful: database.process(),
+            life,
         });
         let node: Arc<dyn LightningNode> =
             Arc::new(GatedNode { world: Arc::clone(world), mutation, deferred });

@@ -77,7 +77,9 @@ pub fn play(
         steps(&mut history);
         made = history.steps.len();
         calls_of_steps = history.world.lock().calls;
-        if !history.is_broken() {
+        if history.has_lost() {
+            history.end_of_a_loss();
+        } else if !history.is_broken() {
             history.heal(&mut Rng::new(seed ^ 0x4ea1));
         }
     });

@@ -195,6 +195,10 @@ pub enum Step {
     Forget {
         invoice: usize,
     },
+    /// A standby of the database gets no further than here.
+    KeepDatabase,
+    /// It is promoted: what was committed since is gone, and nothing repairs the history any more.
+    FailOver,
     /// From here on things may happen that the contract excludes.
     LeaveContract,
     /// Other software pays an invoice from the same node.

@@ -9,23 +9,22 @@ use std::{
 use async_trait::async_trait;
 use withdrawd::{
     domain::{
-        Change, Claim, Event, Halt, KeyId, ListQuery, NodeId, PaymentHash, PaymentId, SecretHash,
+        Change, Claim, Event, KeyId, ListQuery, NodeId, PaymentHash, PaymentId, SecretHash,
         Timestamp, Withdraw, WithdrawId, WithdrawView,
         payment::{Advance, PaymentEntry, PaymentQuery, Unanswered},
     },
     ports::{
         ClaimOutcome, Claims, Connections, CreateOutcome, Events, Introduction, Lane, Leased,
-        NewWitness, Nodes, OpenPayments, Payments, Schema, StoreError, Upkeep, Withdraws,
+        NewWitness, Nodes, OpenPayments, Payments, Schema, Store, StoreError, Upkeep, Withdraws,
         Witnesses, WriteProof,
     },
 };
 
 use super::{
     database::Database,
-    instance::Memory,
     mutation::Mutation,
     step::{Call, How, Kind},
-    world::World,
+    world::{Life, World},
 };
 
 /// The store's ports in one process.
@@ -34,7 +33,11 @@ pub struct GatedStore {
     pub database: Arc<Database>,
     pub mutation: Option<Mutation>,
     pub deferred: Deferred,
-    pub memory: Memory,
+    /// The real one, with the marks and the memory of this process.
+    pub store: Arc<dyn Store>,
+    /// What a mutant uses after a loss: it remembers nothing.
+    pub forgetful: Arc<dyn Store>,
+    pub life: Life,
 }
 
 /// Commits that a mutant makes only after the node was asked.
@@ -125,15 +128,25 @@ impl GatedStore {
         done
     }
 
-    pub(super) fn inner(&self) -> &dyn withdrawd::ports::Store {
-        &*self.database.store
+    pub(super) fn inner(&self) -> &dyn Store {
+        let forgets = self.mutation == Some(Mutation::MarksForgotten)
+            && self.world.lock().books.loss.is_some();
+        if forgets { &*self.forgetful } else { &*self.store }
+    }
+
+    /// A commit whose caller this process may tell of it.
+    pub(super) fn told(&self, what: &'static str) {
+        self.world.lock().told(self.life, what);
     }
 }
 
 #[async_trait]
 impl Withdraws for GatedStore {
     async fn create(&self, withdraws: &[Withdraw]) -> Result<Vec<CreateOutcome>, StoreError> {
-        let told = |_: &Vec<CreateOutcome>| {
+        let told = |outcomes: &Vec<CreateOutcome>| {
+            if outcomes.contains(&CreateOutcome::Created) {
+                self.told("created");
+            }
             for withdraw in withdraws {
                 read_withdraw(&self.world, &self.database, withdraw.id);
             }
@@ -154,7 +167,10 @@ impl Withdraws for GatedStore {
     }
 
     async fn change(&self, changes: &[Change]) -> Result<Vec<bool>, StoreError> {
-        let told = |_: &Vec<bool>| {
+        let told = |written: &Vec<bool>| {
+            if written.contains(&true) {
+                self.told("changed");
+            }
             for change in changes {
                 read_withdraw(&self.world, &self.database, change.next.id);
             }
@@ -170,12 +186,10 @@ impl Withdraws for GatedStore {
 #[async_trait]
 impl Claims for GatedStore {
     async fn claim(&self, claim: &Claim) -> Result<ClaimOutcome, StoreError> {
-        if !self.memory.is_verified() {
-            return Ok(ClaimOutcome::Halted(Halt::Unverified));
-        }
         let told = |outcome: &ClaimOutcome| {
             if *outcome == ClaimOutcome::Accepted {
-                self.world.lock().claimed(claim);
+                self.world.lock().claimed(self.life, claim);
+                self.told("claimed");
                 read_payment(&self.world, &self.database, claim.payment.id);
             }
         };
@@ -206,19 +220,12 @@ impl Payments for GatedStore {
             self.deferred.late.lock().unwrap().push(advance);
             return Ok(());
         }
-        let unverified = advance.new_send.is_some() && !self.memory.is_verified();
-        if unverified || self.memory.forbids(&advance) {
-            return Err(StoreError::Halted(Halt::Unverified));
-        }
         let told = |(): &()| {
-            self.world.lock().advanced(&advance);
+            self.world.lock().advanced(self.life, &advance);
+            self.told("advanced");
             read_payment(&self.world, &self.database, advance.payment.id);
         };
-        let done = self.write("advance", self.inner().advance(&advance), told).await;
-        if done.is_ok() {
-            self.memory.keep(&advance);
-        }
-        done
+        self.write("advance", self.inner().advance(&advance), told).await
     }
 
     async fn list_payments(&self, query: &PaymentQuery) -> Result<Vec<PaymentEntry>, StoreError> {
@@ -284,9 +291,6 @@ impl Witnesses for GatedStore {
     }
 
     async fn begin_witness(&self, witness: &NewWitness) -> Result<Option<i64>, StoreError> {
-        if !self.memory.is_verified() {
-            return Ok(None);
-        }
         self.write("begin_witness", self.inner().begin_witness(witness), |_| {}).await
     }
 

@@ -18,6 +18,7 @@ use withdrawd::{
 
 use super::{
     books::Books,
+    loss::AFTER_A_LOSS,
     node::Node,
     rng::Rng,
     step::{ActorId, Call, How},
@@ -44,6 +45,13 @@ pub enum Fault {
     ResultLost,
 }
 
+/// One life of a process: which replica it is, and how often that one was started before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Life {
+    pub replica: usize,
+    pub number: u64,
+}
+
 /// A process's clocks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Clocks {
@@ -66,6 +74,10 @@ pub struct Inner {
     /// True time since [`BEGIN`].
     pub now_ms: i64,
     pub clocks: [Clocks; REPLICAS],
+    /// The life that each replica is in, while it runs.
+    pub lives: [Option<Life>; REPLICAS],
+    /// How many there have been.
+    pub born: u64,
     pub database_offset_ms: i64,
     /// Time that passes at the next reading of a clock.
     pub pause_ms: Option<i64>,
@@ -99,6 +111,8 @@ impl World {
         Arc::new(Self(Mutex::new(Inner {
             now_ms: 0,
             clocks: [Clocks::default(); REPLICAS],
+            lives: [None; REPLICAS],
+            born: 0,
             database_offset_ms: 0,
             pause_ms: None,
             current: None,
@@ -178,6 +192,14 @@ impl Inner {
         }
     }
 
+    /// A process starts.
+    pub fn be_born(&mut self, replica: usize) -> Life {
+        self.born += 1;
+        let life = Life { replica, number: self.born };
+        self.lives[replica] = Some(life);
+        life
+    }
+
     pub fn note(&mut self, text: impl FnOnce() -> String) {
         if let Some(log) = &mut self.log {
             log.push(text());
@@ -186,7 +208,9 @@ impl Inner {
 
     /// Remembers the first invariant that broke.
     pub fn broke(&mut self, invariant: &str, detail: &str) {
-        if self.broken.is_none() {
+        // The books are of what was before the loss, on purpose: only some invariants hold over it.
+        let counts = self.books.loss.is_none() || AFTER_A_LOSS.contains(&invariant);
+        if counts && self.broken.is_none() {
             let at = self.now_ms;
             self.note(|| format!("!!!!! {invariant} ({detail})"));
             self.broken = Some(format!("{invariant} ({detail}, at {at} ms)"));

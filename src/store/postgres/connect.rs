@@ -165,7 +165,7 @@ async fn read_marks(
             found.push((lane, row.try_get("value")?));
         }
     }
-    marks.doubt_if_older(&told, &found.into_iter().collect());
+    marks.suspect_if_older(&told, &found.into_iter().collect());
     Ok(())
 }
 

@@ -59,7 +59,7 @@ impl<D: Driver> SqlStore<D> {
     /// Moves a mark; false if this database lacks a commit that was told.
     async fn moves(&self, tx: &mut D::Tx, mark: &Move) -> Result<bool, Fault> {
         let Some(server) = self.move_mark(tx, mark).await? else {
-            self.marks.doubt();
+            self.marks.suspect();
             return Ok(false);
         };
         self.has_all_marks(tx, server).await
@@ -83,7 +83,7 @@ impl<D: Driver> SqlStore<D> {
 
     /// Whether the server that answers in this transaction has all that was told. Asked once for each.
     pub(super) async fn has_all_marks(&self, tx: &mut D::Tx, server: i64) -> Result<bool, Fault> {
-        if self.marks.is_in_doubt() {
+        if self.marks.is_suspect() {
             return Ok(false);
         }
         if self.marks.has_checked(server) {

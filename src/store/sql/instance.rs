@@ -82,7 +82,7 @@ impl<D: Driver> Instance for SqlStore<D> {
 impl<D: Driver> SqlStore<D> {
     /// What this process has seen of its database: whether it is verified, and takes writes.
     fn seen(&self) -> (bool, bool) {
-        let verified = self.memory.is_verified() && !self.marks.is_in_doubt();
+        let verified = self.memory.is_verified() && !self.marks.is_suspect();
         (verified, self.memory.is_writable())
     }
 

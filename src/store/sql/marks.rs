@@ -183,7 +183,7 @@ impl Marks {
         let has_all = told.is_in(found);
         self.locked(|book| {
             if !has_all {
-                return book.doubt();
+                return book.suspect();
             }
             // What was seen to be missing since these were read is missing.
             if book.doubts == told.doubts {
@@ -196,19 +196,19 @@ impl Marks {
     }
 
     /// The same for one connection, which says less: it only ever raises a doubt.
-    pub fn doubt_if_older(&self, told: &Acknowledged, found: &Found) {
+    pub fn suspect_if_older(&self, told: &Acknowledged, found: &Found) {
         if !told.is_in(found) {
-            self.doubt();
+            self.suspect();
         }
     }
 
     /// A mark was older than it was told to be: nothing is served until the guard has looked.
-    pub fn doubt(&self) {
-        self.locked(Book::doubt);
+    pub fn suspect(&self) {
+        self.locked(Book::suspect);
     }
 
     /// Whether something was seen to be missing.
-    pub fn is_in_doubt(&self) -> bool {
+    pub fn is_suspect(&self) -> bool {
         self.locked(|book| book.older)
     }
 
@@ -227,7 +227,7 @@ impl Marks {
         if told.is_in(found) {
             self.locked(|book| book.settle(found));
         } else {
-            self.doubt();
+            self.suspect();
         }
     }
 
@@ -269,7 +269,7 @@ impl Marks {
 }
 
 impl Book {
-    fn doubt(&mut self) {
+    fn suspect(&mut self) {
         self.older = true;
         self.doubts += 1;
     }

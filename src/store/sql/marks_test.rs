@@ -53,12 +53,12 @@ fn an_older_mark_and_a_missing_one_are_losses() {
 
     for lacks in [standby.clone(), Found::new()] {
         assert!(!Database(lacks).has_all(&marks));
-        assert!(marks.is_in_doubt() && !marks.has_checked(SERVER));
+        assert!(marks.is_suspect() && !marks.has_checked(SERVER));
     }
     let lost = marks.lost(&standby);
     assert_eq!(lost.kinds.into_iter().collect::<Vec<_>>(), [("deactivated", 1)]);
     // The right one is put in its place.
-    assert!(database.has_all(&marks) && !marks.is_in_doubt());
+    assert!(database.has_all(&marks) && !marks.is_suspect());
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn what_is_lost_and_fenced_is_no_loss_again_and_what_is_told_later_is() {
     database.write(&mut fence);
     fence.acknowledged();
     marks.begin_anew(&told_before, &found);
-    assert!(!marks.is_in_doubt() && database.has_all(&marks));
+    assert!(!marks.is_suspect() && database.has_all(&marks));
     // It is lost with the fence.
     assert!(!Database(found.clone()).has_all(&marks));
     assert_eq!(marks.lost(&found).kinds.keys().copied().collect::<Vec<_>>(), ["FENCE"]);
@@ -123,8 +123,8 @@ fn a_look_from_before_ends_no_doubt() {
     let mut database = Database::default();
     database.commit(&marks, "created");
     let read_before = marks.acknowledged();
-    marks.doubt_if_older(&marks.acknowledged(), &Found::new());
+    marks.suspect_if_older(&marks.acknowledged(), &Found::new());
     assert!(marks.check(SERVER, &read_before, &database.0));
-    assert!(marks.is_in_doubt());
-    assert!(database.has_all(&marks) && !marks.is_in_doubt());
+    assert!(marks.is_suspect());
+    assert!(database.has_all(&marks) && !marks.is_suspect());
 }

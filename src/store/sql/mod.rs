@@ -34,17 +34,25 @@ pub use payment_lists::payment_list_statements;
 /// The store over one of the databases.
 #[derive(Debug)]
 pub struct SqlStore<D> {
-    driver: D,
+    driver: Arc<D>,
     marks: Arc<Marks>,
     memory: Memory,
 }
 
 impl<D: Driver> SqlStore<D> {
     pub(super) fn over(driver: D, marks: Arc<Marks>) -> Self {
+        Self { driver: Arc::new(driver), marks, memory: Memory::default() }
+    }
+
+    /// The same database as another process has it: with marks and a memory of its own. For those who
+    /// simulate several processes over the connections of one.
+    #[must_use]
+    pub fn of_another_process(&self) -> Self {
+        let (driver, marks) = (Arc::clone(&self.driver), Marks::of_a_new_writer());
         Self { driver, marks, memory: Memory::default() }
     }
 
-    pub(super) const fn driver(&self) -> &D {
+    pub(super) fn driver(&self) -> &D {
         &self.driver
     }
 }

@@ -1,0 +1,141 @@
+//! A database that has lost its last commits: a standby that lagged behind was promoted.
+//!
+//! The books go on from what was before, since that is what callers were told. Whoever made a commit that
+//! is gone, and lives, knows of it by its marks: it neither claims nor sends before the instance was fenced.
+//! Nobody else does before that one has looked, for as long as it is waited for.
+
+use withdrawd::domain::{Payment, Withdraw};
+
+use super::{
+    books::{Books, SETTLES_ONCE},
+    history::History,
+    step::Step,
+    world::{Inner, Life, REPLICAS},
+};
+
+const FENCED: &str = "what a caller was told stays true, or the instance is fenced";
+const NOT_FENCED: &str = "what has lost nothing is not fenced";
+const OWING: &str = "nothing is claimed or sent over a loss that somebody knows of";
+/// What is checked over a loss.
+pub const AFTER_A_LOSS: [&str; 5] =
+    [FENCED, NOT_FENCED, OWING, SETTLES_ONCE, "everything comes to rest"];
+
+/// For so long the others are waited for.
+const PATIENCE_MS: i64 = 5000;
+
+/// What is gone.
+#[derive(Clone, Debug)]
+pub struct Loss {
+    at_ms: i64,
+    /// Who made it, and what.
+    commits: Vec<(Life, &'static str)>,
+    /// The instance was fenced since.
+    pub fenced: bool,
+    /// Some of it was made by a process that died before it could find out. Nobody is left who knows.
+    pub unknown: bool,
+}
+
+impl Books {
+    /// From here on commits are lost if the standby is promoted.
+    pub fn begin_to_lag(&mut self) {
+        self.since = Some(Vec::new());
+    }
+
+    pub fn lags(&self) -> bool {
+        self.since.is_some()
+    }
+}
+
+impl Inner {
+    /// A commit was made that its caller may be told of.
+    pub fn told(&mut self, by: Life, what: &'static str) {
+        if let Some(since) = &mut self.books.since {
+            since.push((by, what));
+        }
+    }
+
+    /// The standby is promoted.
+    pub fn lose(&mut self) {
+        let commits = self.books.since.take().unwrap_or_default();
+        self.note(|| format!("      lost: {commits:?}"));
+        let unknown = commits.iter().any(|(life, _)| !self.lives(*life));
+        self.books.loss = Some(Loss { at_ms: self.now_ms, commits, fenced: false, unknown });
+    }
+
+    /// A process dies.
+    pub fn die(&mut self, replica: usize) {
+        let Some(life) = self.lives[replica].take() else { return };
+        if let Some(loss) = &mut self.books.loss
+            && !loss.fenced
+            && loss.commits.iter().any(|(other, _)| *other == life)
+        {
+            loss.unknown = true;
+        }
+    }
+
+    fn lives(&self, life: Life) -> bool {
+        self.lives[life.replica] == Some(life)
+    }
+
+    /// A process has claimed, or sends.
+    pub fn check_owing(&mut self, by: Life, what: &str) {
+        let Some(loss) = &self.books.loss else { return };
+        let waited_for = self.now_ms < loss.at_ms + PATIENCE_MS;
+        let known = |(life, _): &(Life, _)| *life == by || (waited_for && self.lives(*life));
+        let owes = loss.commits.iter().find(|commit| known(commit));
+        if !loss.fenced
+            && let Some((life, gone)) = owes
+        {
+            let detail = format!("{what} by {by:?}, and {life:?} has {gone}");
+            self.broke(OWING, &detail);
+        }
+    }
+
+    /// A commit over a loss: what is new is added to the books, what was before stays.
+    pub fn wrote_anew(&mut self, payment: Option<Payment>, withdraw: &Withdraw) {
+        self.books.withdraws.entry(withdraw.id).or_insert_with(|| withdraw.clone());
+        if let Some(payment) = payment {
+            self.books.payments.entry(payment.id).or_insert(payment);
+        }
+    }
+
+    fn check_end_of_a_loss(&mut self) {
+        let Some(loss) = &self.books.loss else { return };
+        let known = loss.commits.iter().find(|(life, _)| self.lives(*life)).copied();
+        let (lost_nothing, fenced) = (loss.commits.is_empty(), loss.fenced);
+        if let Some((life, gone)) = known
+            && !fenced
+        {
+            self.broke(FENCED, &format!("{life:?} has {gone}"));
+        }
+        if lost_nothing && fenced && self.faults.is_empty() {
+            self.broke(NOT_FENCED, "a fence");
+        }
+    }
+}
+
+impl History {
+    /// The end of a history whose database has lost commits: everybody who lives has looked.
+    pub fn end_of_a_loss(&mut self) {
+        self.armed.clear();
+        self.world.lock().heal_node();
+        self.apply(Step::Drain);
+        for _ in 0..3 {
+            for replica in 0..REPLICAS {
+                self.apply(Step::Guard { replica });
+                self.apply(Step::Drain);
+            }
+            self.apply(Step::Advance { ms: PATIENCE_MS + 1000 });
+        }
+        if !self.is_broken() {
+            self.world.lock().check_end_of_a_loss();
+        }
+        // What was on its way before is paid now, beside what was claimed since.
+        for replica in 0..REPLICAS {
+            self.apply(Step::Start { replica });
+            self.apply(Step::Pass { replica });
+            self.apply(Step::Drain);
+        }
+        self.let_all_arrive(&mut super::rng::Rng::new(self.seed ^ 0x1055));
+    }
+}
