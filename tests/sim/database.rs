@@ -156,7 +156,7 @@ impl Database {
         self.run_sql(sql.to_owned());
     }
 
-    fn run_sql(&self, sql: String) {
+    pub fn run_sql(&self, sql: String) {
         let sql = sqlx::raw_sql(AssertSqlSafe(sql));
         let mut raw = self.raw.lock().unwrap();
         let done = match &mut *raw {

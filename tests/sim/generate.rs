@@ -54,7 +54,7 @@ impl Profile {
         Self {
             replicas: 1 + rng.below(REPLICAS),
             withdraws: 1 + rng.below(3),
-            steps: 30 + rng.below(90),
+            steps: 40 + rng.below(110),
             hurry: rng.pick(&[5, 20, 40]),
             crashes: rng.chance(often),
             store_faults: rng.chance(often),
@@ -77,7 +77,7 @@ impl Profile {
                 1 => Wrong::Database,
                 _ => Wrong::Nobody,
             },
-            loses_commits: rng.chance(20).then(|| (rng.below(60), 1 + rng.below(30))),
+            loses_commits: rng.chance(10).then(|| (rng.below(60), 1 + rng.below(30))),
         }
     }
 }

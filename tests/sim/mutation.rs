@@ -64,18 +64,21 @@ impl Mutation {
     /// What it does to an SQLite database of its own.
     pub fn prepare(self, database: &Database) {
         match self {
-            Self::HashNotUnique => database.execute(
-                "create trigger if not exists hash_not_unique before insert on payments
-                 begin
-                     update payments set payment_hash = randomblob(32)
-                      where payment_hash = new.payment_hash;
-                 end",
-            ),
             Self::DoubtDoesNotHold => {
                 database.execute("drop index if exists payments_one_open");
                 database.execute("drop index if exists payments_one_paid");
             }
             _ => {}
+        }
+    }
+
+    /// A claim is about to be written.
+    pub fn claims(mutation: Option<Self>, hash: PaymentHash, database: &Database) {
+        if mutation == Some(Self::HashNotUnique) {
+            let hash = hex::encode(hash.as_bytes());
+            database.run_sql(format!(
+                "update payments set payment_hash = randomblob(32) where payment_hash = x'{hash}'"
+            ));
         }
     }
 

@@ -186,6 +186,7 @@ impl Withdraws for GatedStore {
 #[async_trait]
 impl Claims for GatedStore {
     async fn claim(&self, claim: &Claim) -> Result<ClaimOutcome, StoreError> {
+        Mutation::claims(self.mutation, claim.payment.payment_hash, &self.database);
         let told = |outcome: &ClaimOutcome| {
             if *outcome == ClaimOutcome::Accepted {
                 self.world.lock().claimed(self.life, claim);
