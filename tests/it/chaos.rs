@@ -9,6 +9,7 @@
 
 mod books;
 mod ending;
+mod frozen;
 mod grounds;
 mod offers;
 mod plan;
@@ -72,6 +73,8 @@ async fn chaos() {
         }
     }
     eprintln!("{:.1?}: {tally}", began.elapsed());
+    // Last, since the payer's data go with it.
+    frozen::a_frozen_disk_is_not_paid_around(&grounds).await;
     if first == USUAL_SEED && rounds >= USUAL_ROUNDS {
         tally.assert_worth_it();
     }

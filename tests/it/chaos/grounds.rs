@@ -113,6 +113,16 @@ impl Grounds {
         .await
     }
 
+    /// The same, once the nodes are up.
+    pub async fn marks_once_up(self: &Arc<Self>) -> Marks {
+        eventually("the payer is up", async || {
+            let up = |grounds: &Self| grounds.lab.try_ask("payer", &["getinfo"]).is_ok();
+            self.blocking(up).await.then_some(())
+        })
+        .await;
+        self.marks().await
+    }
+
     /// The payee's invoices since the marks; None while it is down.
     pub fn payees_book(&self, since: &Marks) -> Option<Vec<Value>> {
         let offset = format!("--index_offset={}", since.invoices);
