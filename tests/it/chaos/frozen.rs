@@ -15,13 +15,14 @@ use withdrawd::pb::{CreateWithdrawRequest, Withdraw, payment::State};
 use super::{
     grounds::Grounds,
     plan::Stage,
-    service::{Replica, replicas},
+    service::{Replica, replicas_with},
     wallets::{Told, tap},
 };
 use crate::lab::{eventually, let_pass};
 
-/// Several times as long as three sends of a round take to be over.
+/// Several times as long as anything is sent, or a send takes to be over.
 const FROZEN: Duration = Duration::from_secs(30);
+const SEND_FOR_S: &str = "8";
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// A file system in a file, with the payer's data.
@@ -109,7 +110,9 @@ pub async fn a_frozen_disk_is_not_paid_around(grounds: &Arc<Grounds>) {
     let Some(disk) = Disk::under_the_payer(grounds).await else { return };
     let marks = grounds.marks_once_up().await;
     grounds.heal(&marks).await;
-    let (replicas, _) = replicas(grounds, Stage::OneOnSqlite).await;
+    // By its own clock alone the service would close the payment within the frozen time.
+    let soon = [("payments.send_for_s", SEND_FOR_S)];
+    let (replicas, _) = replicas_with(grounds, Stage::OneOnSqlite, &soon).await;
     let replica = &replicas[0];
     replica.start().await;
     let (first, second) = grounds

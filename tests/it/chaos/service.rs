@@ -39,6 +39,15 @@ pub struct Replica {
 
 /// Its replicas on a fresh store; empty is SQLite's URL.
 pub async fn replicas(grounds: &Arc<Grounds>, stage: Stage) -> (Vec<Replica>, String) {
+    replicas_with(grounds, stage, &[]).await
+}
+
+/// The same, with these settings.
+pub async fn replicas_with(
+    grounds: &Arc<Grounds>,
+    stage: Stage,
+    settings: &[(&str, &str)],
+) -> (Vec<Replica>, String) {
     let database_url = match stage {
         Stage::OneOnSqlite => String::new(),
         Stage::TwoOnPostgres => new_database_at(&grounds.postgres_url()).await,
@@ -56,7 +65,7 @@ pub async fn replicas(grounds: &Arc<Grounds>, stage: Stage) -> (Vec<Replica>, St
         ("payments.node_slack_ms", "3000"),
         ("log.level", "info,withdrawd=debug"),
     ]);
-    let mut homes = vec![home];
+    let mut homes = vec![home.with(settings)];
     while homes.len() < stage.replicas() {
         homes.push(homes[0].replica());
     }
