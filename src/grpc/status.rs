@@ -62,8 +62,8 @@ pub fn from_error(error: &ServiceError) -> Status {
         ServiceError::Halted => plain(
             Code::Unavailable,
             "HALTED",
-            "the instance is halted, or has not made sure of its database for long enough; please try \
-             again in two minutes",
+            "the instance is halted, or its database is not verified yet; please try again in two \
+             minutes",
         ),
         ServiceError::Unavailable(_) => plain(
             Code::Unavailable,

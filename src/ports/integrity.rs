@@ -62,7 +62,7 @@ pub trait Integrity: Send + Sync {
     fn must_read_marks(&self, server: Server) -> bool;
 
     /// Reads the marks of this process back. None if all are there, which is then written for other
-    /// processes to see; else what was told since. A [`Turn::Fence`] with `MARK_LOST` makes what is there
+    /// processes to see; else what was told since. A [`crate::domain::Turn::Fence`] with `MARK_LOST` makes what is there
     /// the new beginning.
     async fn lost_commits(&self) -> Result<Option<LostCommits>, StoreError>;
 
@@ -94,10 +94,7 @@ pub trait Integrity: Send + Sync {
 
     /// When the newest attempt was committed, or earlier: an id's time is that of a process whose clock may
     /// have been ahead, and what was lost after the commit must not look older than it.
-    async fn newest_committed(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        let [_, _, newest] = self.known_from(now).await?;
-        Ok(newest.map(|newest| newest.min(now)))
-    }
+    async fn newest_committed(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError>;
 
     /// Whether an attempt of this payment hash is there.
     async fn knows(&self, hash: PaymentHash) -> Result<bool, StoreError>;

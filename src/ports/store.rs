@@ -24,13 +24,15 @@ pub enum StoreError {
     /// The row has moved since it was read. Nothing was written.
     #[error("the row has changed since it was read")]
     Stale,
-    /// The instance is paused or fenced: nothing is sent. Nothing was written.
+    /// The instance is paused, fenced, or over a database that is not verified or has lost a commit. Nothing
+    /// was written. Of `advance`, `create`, `change`, `restore` and `turn`.
     #[error("the instance is halted: {}", .0.name())]
     Halted(Halt),
     /// The answer to COMMIT was lost: it may or may not have been written. Read it back.
     #[error("it is not known whether the change was committed")]
     Unknown(#[source] BoxError),
-    /// The database cannot be reached, or has no connection to spare. Nothing was written.
+    /// The database cannot be reached, has no connection to spare, or could not serve this now (statement or
+    /// lock time-out, cancelled, shutting down, out of resources, read-only). Nothing was written.
     #[error("the database is unavailable: could not {doing}")]
     Unavailable {
         /// What was tried.
@@ -223,7 +225,7 @@ pub trait Witnesses: Send + Sync {
     ) -> Result<i64, StoreError>;
 
     /// Takes the turn to make a witness at the node that pays, if it is due. Tells the last send that
-    /// came before it. None: it is not due, or the process has not made sure of its database.
+    /// came before it. None: it is not due, or the database is not verified.
     async fn begin_witness(&self, witness: &NewWitness) -> Result<Option<i64>, StoreError>;
 
     /// Keeps the turn that ends at `ends_at` until `witness.next_at`. False if it was lost.
@@ -268,13 +270,11 @@ pub trait Instance: Send + Sync {
     ) -> Result<Standing, StoreError>;
 
     /// The same for an operator, who does not queue behind wallets.
-    async fn standing_for_operators(
+    async fn standing_for_operator(
         &self,
         clock_skew: Millis,
         spent_since: Option<Timestamp>,
-    ) -> Result<Standing, StoreError> {
-        self.standing(clock_skew, spent_since).await
-    }
+    ) -> Result<Standing, StoreError>;
 
     /// Writes what the node said, unless it is not the one that pays.
     async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError>;
@@ -288,7 +288,8 @@ pub trait Instance: Send + Sync {
 
     /// Turns the instance's switches; when this returns, no claim and no send is committed that the
     /// turn forbids. False if it stood like that already. Within a second under any load of claims, or
-    /// [`StoreError::Unavailable`].
+    /// [`StoreError::Unavailable`]. [`StoreError::Halted`] for a resume or an acknowledgement over a loss that
+    /// is not fenced yet.
     async fn turn(&self, turn: &Turn) -> Result<bool, StoreError>;
 }
 

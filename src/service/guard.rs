@@ -28,13 +28,12 @@ use crate::{
 
 /// How often the marks are read back from a server that did not change, as far as it says.
 const MARKS_EVERY: Millis = Millis::from_secs(60);
-/// A process that has found its marks within this time is alive, and is waited for when another server
-/// answers: more than twice as long as it may take to look again.
+/// A process that read its marks within this time counts as alive: more than twice [`MARKS_EVERY`].
 const LATELY: Millis = Millis::from_secs(150);
-/// How long it is waited for.
-const PATIENCE: Millis = Millis::from_secs(5);
+/// How long a new server stays unverified while such a process has not read its marks there.
+pub const PATIENCE: Millis = Millis::from_secs(5);
 
-/// How the guard looks.
+/// What the guard needs to know of the node and of timing.
 #[derive(Clone, Copy, Debug)]
 pub struct GuardOptions {
     /// Other software pays from the node too: its payments prove nothing.
@@ -128,7 +127,7 @@ impl Guard {
         Ok(())
     }
 
-    /// Looks for what callers of this process were told, and fences if some of it is not there.
+    /// Reads this process's marks. Fences, and returns true, if an acknowledged commit is missing.
     async fn read_marks(
         &self,
         server: Server,
@@ -141,7 +140,7 @@ impl Guard {
         }
         let lost = self.store.lost_commits().await?;
         if let Some(lost) = &lost {
-            tell(lost);
+            log_lost(lost);
             self.fence(FenceReason::MarkLost).await?;
             // For the others to see that this one has looked.
             self.store.lost_commits().await?;
@@ -227,7 +226,7 @@ impl Guard {
 }
 
 /// What was told and is not there: the newest tell where to look in the logs.
-fn tell(lost: &LostCommits) {
+fn log_lost(lost: &LostCommits) {
     let kinds: Vec<String> =
         lost.kinds.iter().map(|(kind, number)| format!("{number} {kind}")).collect();
     tracing::error!(

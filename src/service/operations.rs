@@ -76,7 +76,7 @@ impl OperationsService {
     pub async fn instance(&self) -> Result<InstanceView, ServiceError> {
         let now = self.runtime.clock.now();
         let (paying, since) = (&self.rules.paying, self.rules.allowance_since(now));
-        let standing = self.store.standing_for_operators(paying.clock_skew, since).await?;
+        let standing = self.store.standing_for_operator(paying.clock_skew, since).await?;
         let room = standing.room(paying, &self.rules.fees, now);
         Ok(InstanceView { standing, room })
     }

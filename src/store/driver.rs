@@ -157,7 +157,7 @@ pub struct MarksDialect {
     /// Writes that the writer has found all of its marks on this server.
     pub found_all: Sql,
     /// Counts other writers that were here lately and have not looked at this server.
-    pub not_looked: Sql,
+    pub yet_to_read: Sql,
     /// Removes writers that have been silent for long.
     pub forget: Sql,
     /// Writes that this server is verified, if it is the one that answers.
@@ -181,11 +181,14 @@ pub trait Driver: Send + Sync + 'static {
     /// Begins an operator's transaction, with the instance for itself: whoever has read the switches has
     /// ended by then, and whoever comes later waits. It does not queue behind claims, and within a second
     /// it has begun or fails with [`StoreError::Unavailable`].
-    async fn begin_turn(&self) -> Result<Self::Tx, Fault>;
+    async fn begin_for_operator(&self) -> Result<Self::Tx, Fault>;
 
     /// Reads outside of a transaction, for an operator: does not queue behind claims.
-    async fn fetch_first(&self, sql: Sql, values: Vec<Value>)
-    -> Result<Vec<Self::Row>, StoreError>;
+    async fn fetch_for_operator(
+        &self,
+        sql: Sql,
+        values: Vec<Value>,
+    ) -> Result<Vec<Self::Row>, StoreError>;
 
     /// Reads outside of a transaction.
     async fn fetch(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<Self::Row>, StoreError>;

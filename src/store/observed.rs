@@ -53,8 +53,10 @@ impl<D: Driver> Driver for Observed<D> {
         Ok(ObservedTx { inner, system: self.system })
     }
 
-    async fn begin_turn(&self) -> Result<Self::Tx, Fault> {
-        let inner = watched(self.system, "begin_turn", kind, self.inner.begin_turn()).await?;
+    async fn begin_for_operator(&self) -> Result<Self::Tx, Fault> {
+        let inner =
+            watched(self.system, "begin_for_operator", kind, self.inner.begin_for_operator())
+                .await?;
         Ok(ObservedTx { inner, system: self.system })
     }
 
@@ -62,8 +64,13 @@ impl<D: Driver> Driver for Observed<D> {
         watched(self.system, sql.name(), kind_of_error, self.inner.fetch(sql, values)).await
     }
 
-    async fn fetch_first(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<D::Row>, StoreError> {
-        watched(self.system, sql.name(), kind_of_error, self.inner.fetch_first(sql, values)).await
+    async fn fetch_for_operator(
+        &self,
+        sql: Sql,
+        values: Vec<Value>,
+    ) -> Result<Vec<D::Row>, StoreError> {
+        watched(self.system, sql.name(), kind_of_error, self.inner.fetch_for_operator(sql, values))
+            .await
     }
 
     async fn now(&self) -> Result<Timestamp, StoreError> {

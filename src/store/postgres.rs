@@ -42,7 +42,7 @@ const SILENCE: Duration = Duration::from_secs(2);
 pub struct PostgresOptions {
     /// `postgres://…`; the password in it is never logged.
     pub connect: PgConnectOptions,
-    /// The most connections of this process.
+    /// The most connections of this process, of which two are reserved for operators' commands.
     pub max_connections: u32,
     /// How long to wait for a free connection.
     pub acquire_timeout: Duration,
@@ -83,7 +83,7 @@ pub type PostgresStore = SqlStore<Observed<PostgresDriver>>;
 #[derive(Debug)]
 pub struct PostgresDriver {
     pool: PgPool,
-    /// Of operators' commands, which find a free connection whatever wallets do.
+    /// Reserved for operators' commands, so that claims cannot exhaust them.
     operators: PgPool,
     session: Session,
     place: Place,
@@ -107,10 +107,10 @@ impl PostgresStore {
     }
 }
 
-/// Which life of a server answers, read of the instance's row. When the server started tells its lives
-/// apart: it is another instant after a restart, on a standby, and on what was restored from files. The
-/// table's own number tells a dump apart that was restored into a server that goes on running, since that
-/// makes all tables anew. A revert of the whole machine, memory included, keeps both: the marks tell.
+/// Identifies one run of the server, read with the instance's row: its start time (another one after a
+/// restart, on a standby, on restored files), mixed with the table's OID (another one after a dump was
+/// restored into the running server). A revert of a whole machine to a snapshot keeps both; the marks
+/// detect that.
 ///
 /// The timeline would add nothing, as no server changes it without being another one by its start, or
 /// one that took no writes before; and not every compatible database lets it be read.
@@ -195,7 +195,7 @@ impl Driver for PostgresDriver {
         self.begin_on(&self.pool).await
     }
 
-    async fn begin_turn(&self) -> Result<PostgresTx, Fault> {
+    async fn begin_for_operator(&self) -> Result<PostgresTx, Fault> {
         turn::begin(self).await
     }
 
@@ -203,7 +203,11 @@ impl Driver for PostgresDriver {
         self.fetch_on(&self.pool, sql, values).await
     }
 
-    async fn fetch_first(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<PgRow>, StoreError> {
+    async fn fetch_for_operator(
+        &self,
+        sql: Sql,
+        values: Vec<Value>,
+    ) -> Result<Vec<PgRow>, StoreError> {
         self.fetch_on(&self.operators, sql, values).await
     }
 
@@ -238,7 +242,8 @@ impl Driver for PostgresDriver {
     }
 
     fn connections(&self) -> Connections {
-        connections(&self.pool).and(connections(&self.operators))
+        let pool = &self.pool;
+        Connections::of(pool.size(), pool.num_idle(), pool.options().get_max_connections())
     }
 
     async fn close(&self) {
@@ -275,10 +280,6 @@ impl PostgresDriver {
         let rows = in_time(self.patience, sql.doing, rows).await;
         rows.map_err(|fault| self.place.of_error(fault.into_error()))
     }
-}
-
-fn connections(pool: &PgPool) -> Connections {
-    Connections::of(pool.size(), pool.num_idle(), pool.options().get_max_connections())
 }
 
 /// A transaction on Postgres.
@@ -351,15 +352,15 @@ fn is_contended(error: &sqlx::Error) -> bool {
 }
 
 /// Errors about the server's state, not about what it was asked, after which nothing is written: a lost
-/// connection (08), no resources (53), a time-out, a cancel or a shutdown (57, with 57014 for the first
-/// two), a lock that was not given in time (55P03), a transaction that idled or took too long (25P03,
+/// connection (08), insufficient resources (53), operator intervention (57: shutdown; 57014: time-out or
+/// cancel), a lock that was not given in time (55P03), a transaction that idled or took too long (25P03,
 /// 25P04), read-only after a failover (25006).
 fn is_for_now(code: &str) -> bool {
     let class = code.get(..2).unwrap_or_default();
     matches!(class, "08" | "53" | "57") || matches!(code, "55P03" | "25P03" | "25P04" | "25006")
 }
 
-/// Tells "not reachable now" from "went wrong", and both from "somebody was in the way".
+/// Classifies a driver's error: contention (try again), unavailable for now, or failed.
 fn fault(doing: &'static str, error: sqlx::Error) -> Fault {
     let contended = is_contended(&error);
     let unavailable = match code(&error).as_deref() {

@@ -47,7 +47,7 @@ const TURN_TIMEOUT: Duration = Duration::from_millis(900);
 pub struct SqliteOptions {
     /// The directory that holds the file and its lock. It must exist.
     pub data_dir: PathBuf,
-    /// The most connections that read.
+    /// The most reading connections; one more is reserved for operators.
     pub max_readers: u32,
     /// How long to wait for the writer.
     pub busy_timeout: Duration,
@@ -61,12 +61,12 @@ pub type SqliteStore = SqlStore<Observed<SqliteDriver>>;
 /// The driver of [`SqliteStore`].
 pub struct SqliteDriver {
     writer: SqlitePool,
-    /// Whoever writes waits here for the writer, and operators' commands wait for the writer alone: at most
-    /// one transaction that waits already comes before them.
+    /// Claims queue here for the writer; operators' commands queue for the writer alone, so at most one
+    /// waiting claim is ahead of them.
     entrance: Mutex<()>,
     readers: SqlitePool,
     /// Of operators' commands.
-    first_reader: SqlitePool,
+    operator_reader: SqlitePool,
     clock: Arc<dyn Clock>,
     path: PathBuf,
     /// The device and the number of the file that is open.
@@ -108,10 +108,19 @@ impl SqliteStore {
         void_leases(&writer, clock.now()).await?;
         begin_life(&writer).await?;
         let readers = pool(connect.clone(), options.max_readers).await?;
-        let first_reader = pool(connect, 1).await?;
+        let operator_reader = pool(connect, 1).await?;
         let entrance = Mutex::default();
         let file = identity(&path)?;
-        Ok(SqliteDriver { writer, entrance, readers, first_reader, clock, path, file, _lock: lock })
+        Ok(SqliteDriver {
+            writer,
+            entrance,
+            readers,
+            operator_reader,
+            clock,
+            path,
+            file,
+            _lock: lock,
+        })
     }
 }
 
@@ -265,10 +274,11 @@ impl Driver for SqliteDriver {
         write(&self.writer).await
     }
 
-    async fn begin_turn(&self) -> Result<SqliteTx, Fault> {
+    async fn begin_for_operator(&self) -> Result<SqliteTx, Fault> {
         self.same_file()?;
         let Ok(begun) = tokio::time::timeout(TURN_TIMEOUT, write(&self.writer)).await else {
-            return Err(fault("begin", sqlx::Error::PoolTimedOut));
+            let source = "another transaction holds the database".into();
+            return Err(StoreError::Unavailable { doing: "lock the instance", source }.into());
         };
         begun
     }
@@ -279,13 +289,13 @@ impl Driver for SqliteDriver {
         rows.map_err(|error| fault(sql.doing, error).into_error())
     }
 
-    async fn fetch_first(
+    async fn fetch_for_operator(
         &self,
         sql: Sql,
         values: Vec<Value>,
     ) -> Result<Vec<SqliteRow>, StoreError> {
         self.same_file()?;
-        let rows = bound(sql, values).fetch_all(&self.first_reader).await;
+        let rows = bound(sql, values).fetch_all(&self.operator_reader).await;
         rows.map_err(|error| fault(sql.doing, error).into_error())
     }
 
@@ -307,13 +317,12 @@ impl Driver for SqliteDriver {
     }
 
     fn connections(&self) -> Connections {
-        let readers = connections(&self.readers).and(connections(&self.first_reader));
-        connections(&self.writer).and(readers)
+        connections(&self.writer).and(connections(&self.readers))
     }
 
     async fn close(&self) {
         self.readers.close().await;
-        self.first_reader.close().await;
+        self.operator_reader.close().await;
         self.writer.close().await;
     }
 }

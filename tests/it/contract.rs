@@ -260,7 +260,7 @@ pub async fn fill(hand: &mut Hand, kind: Kind) {
     // A busy day, and what went out in the last minutes.
     for kind in ["OPEN", "OUT", "SPENT"] {
         let tallies = format!(
-            "{numbers} insert into tallies (kind, slot, lane, msat, payments)
+            "{numbers} insert into tallies (kind, slot, shard, msat, payments)
              select '{kind}', i / 16, i % 16, 1, 0 from n where i < 16 or '{kind}' <> 'OPEN'"
         );
         hand.run(&tallies).await.unwrap();

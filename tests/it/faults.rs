@@ -290,12 +290,12 @@ impl Instance for FaultyStore {
         self.faults.gate(self.inner.report_trouble(trouble, at)).await
     }
 
-    async fn standing_for_operators(
+    async fn standing_for_operator(
         &self,
         clock_skew: Millis,
         spent_since: Option<Timestamp>,
     ) -> Result<Standing, StoreError> {
-        self.inner.standing_for_operators(clock_skew, spent_since).await
+        self.inner.standing_for_operator(clock_skew, spent_since).await
     }
 
     async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError> {

@@ -194,7 +194,7 @@ async fn holds_against(targets: impl AsyncFn(&Bench) -> Vec<Vec<String>>) {
         eprintln!("on {kind:?}:");
         let bench = Bench::new(kind).await;
         let targets = targets(&bench).await;
-        let is_small = targets.iter().flatten().count() < 100;
+        let of_claims = targets.iter().flatten().count() >= 100;
         let flood = Flood::of(bench.lnurl(), targets).await;
         for (name, halt) in COMMANDS.into_iter().zip([
             Halt::Paused,
@@ -203,7 +203,13 @@ async fn holds_against(targets: impl AsyncFn(&Bench) -> Vec<Vec<String>>) {
             Halt::Unspecified,
         ]) {
             flood.rises().await;
-            let halted = if name == "acknowledge" && !is_small {
+            if of_claims && halt != Halt::Unspecified {
+                // Else a halt would prove nothing.
+                let before = rows(&bench).await;
+                flood.rises().await;
+                assert_ne!(rows(&bench).await, before, "nothing was accepted before {name}");
+            }
+            let halted = if name == "acknowledge" && of_claims {
                 // Its own work is to withhold a thousand requests.
                 command(&bench, name).await.unwrap()
             } else {
@@ -351,7 +357,7 @@ async fn a_session_of_another_role_is_not_ended() {
     let began = Instant::now();
     let status = command(&bench, "pause").await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::Unavailable, "{status:?}");
-    assert!(began.elapsed() < 2 * BOUND, "{:?}", began.elapsed());
+    assert!(began.elapsed() < BOUND, "{:?}", began.elapsed());
     assert!(sqlx::query("commit").execute(&mut session).await.is_ok());
     session.close().await.unwrap();
     assert_eq!(in_time(&bench, "pause").await, Halt::Paused);
@@ -387,7 +393,7 @@ async fn the_command_line_pauses_a_flooded_service() {
             eprintln!("  {command} on {kind:?}: {} ms", took.as_millis());
             assert_eq!(said["halt"].as_str().unwrap_or_default(), halt, "{said}");
             // The command line itself starts and connects.
-            assert!(took < 2 * BOUND, "{command} took {took:?}");
+            assert!(took < BOUND + BOUND / 2, "{command} took {took:?}");
         }
         flood.ebb().await;
     }

@@ -1,7 +1,7 @@
 //! What a caller was told stays true, or the instance is fenced: on both stores, with the transaction of one
 //! answered commit taken back by hand, its mark included. `marks_failover` does it in earnest.
 
-use std::{str::FromStr, sync::atomic::Ordering::SeqCst};
+use std::str::FromStr;
 
 use sqlx::{
     Connection, PgConnection, SqliteConnection, postgres::PgConnectOptions,
@@ -20,7 +20,7 @@ use withdrawd::{
 };
 
 use crate::{
-    bench::{Bench, Kind, on_every_store, reason},
+    bench::{Bench, Kind, kinds, on_every_store, reason},
     faults::Lost,
     node::Fate,
     requests::reason_of,
@@ -228,8 +228,8 @@ async fn a_lost_fence_fences_again() {
     .await;
 }
 
-/// Answers to COMMIT that are lost, whether it was written or not; a crash between commit and answer; new
-/// lives; another server that has it all: nobody is fenced.
+/// Answers that callers did not get, whether it was written or not; a crash between commit and answer; new
+/// lives; another server that has it all: nobody is fenced. (Lost answers to COMMIT: `store/sql/durable_test.rs`.)
 #[tokio::test]
 async fn nothing_that_was_kept_fences() {
     on_every_store(async |mut bench| {
@@ -272,6 +272,34 @@ async fn nothing_that_was_kept_fences() {
     .await;
 }
 
+/// A machine is put back to a snapshot: the server says that it is the one of before. Before any pass of the
+/// guard a connection that is made anew shows it.
+#[tokio::test]
+async fn a_new_connection_shows_what_an_unchanged_server_has_lost() {
+    if !kinds().contains(&Kind::Postgres) {
+        return;
+    }
+    let bench = Bench::new(Kind::Postgres).await;
+    let withdraw = bench.create(10, 10).await;
+    bench.keep_marks().await;
+    bench.deactivate(&bench.create(10, 10).await.id).await.unwrap();
+    bench.put_marks_back().await;
+    bench
+        .sql(
+            "select pg_terminate_backend(pid) from pg_stat_activity
+              where datname = current_database() and pid <> pg_backend_pid()",
+        )
+        .await;
+    assert_eq!(reason(&bench.claim(&withdraw, &bench.invoice(10)).await), CANNOT_PAY);
+    let stands = instance(&bench).await;
+    assert_eq!(
+        (stands.halt(), stands.fence_reason()),
+        (Halt::Unverified, FenceReason::Unspecified)
+    );
+    bench.guard().await;
+    is_fenced_for_a_mark(&bench).await;
+}
+
 /// What a process was told dies with it, and its marks go in the end: they take no room for ever.
 #[tokio::test]
 async fn marks_of_processes_that_are_gone_are_removed() {
@@ -295,7 +323,6 @@ async fn marks_of_processes_that_are_gone_are_removed() {
 #[tokio::test]
 async fn a_server_is_not_verified_before_the_others_have_looked_for_their_marks() {
     on_every_store(async |bench| {
-        bench.node.unreachable.store(false, SeqCst);
         let withdraw = bench.create(10, 10).await;
         let other = match bench.kind {
             Kind::Sqlite => "insert into writers select randomblob(16), seen_at_ms, 5 from writers",

@@ -85,7 +85,7 @@ async fn resolve(bench: &Bench, doubt: &Doubt) {
 
 /// Each kind of commit, lost by itself.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_promoted_standby_that_lacks_any_answered_commit_is_fenced_before_it_serves() {
+async fn a_promoted_standby_that_lacks_an_answered_commit_is_fenced_before_it_serves() {
     let Some(site) = Site::open() else { return };
     let mut primary = site.primary().await;
     let bench = on(&site).await;
@@ -108,7 +108,8 @@ async fn a_promoted_standby_that_lacks_any_answered_commit_is_fenced_before_it_s
                 let by_hand = FenceRequest { operator: "ann".into(), reason: "odd".into() };
                 drop(bench.operations().fence(by_hand).await.unwrap());
             }
-            _ => resolve(&bench, &doubt).await,
+            "resolve" => resolve(&bench, &doubt).await,
+            other => panic!("{other}"),
         }
         fail_over(&site, &mut primary, standby).await;
         fences(&bench, &withdraw, what).await;

@@ -24,7 +24,7 @@ use crate::{
 /// Lists each tally that is not what the rows say, and by how much. Of what went out, only what the last
 /// heartbeat may still ask for: the rest may be dropped.
 pub fn differences(kind: Kind) -> String {
-    let (lane, ms) = match kind {
+    let (shard, ms) = match kind {
         Kind::Sqlite => {
             let digit = |at: u32| format!("instr('123456789ABCDEF', substr(hex(id), {at}, 1))");
             let time: Vec<_> =
@@ -38,28 +38,28 @@ pub fn differences(kind: Kind) -> String {
         ),
     };
     format!(
-        "with found (kind, slot, lane, msat, payments) as (
-             select 'OPEN', 0, {lane},
+        "with found (kind, slot, shard, msat, payments) as (
+             select 'OPEN', 0, {shard},
                     case when state = 'IN_FLIGHT' then 0 else amount_msat + fee_limit_msat end,
                     case when state = 'IN_FLIGHT' then 1 else 0 end
                from payments where state in ('RESERVED', 'SENDING', 'IN_FLIGHT')
              union all
-             select 'OUT', known_at_ms / 1000, {lane}, amount_msat + fee_limit_msat, 0
+             select 'OUT', known_at_ms / 1000, {shard}, amount_msat + fee_limit_msat, 0
                from payments where known_at_ms is not null and state not in ('SENDING', 'FAILED')
              union all
-             select 'SPENT', {ms} / 900000, {lane},
+             select 'SPENT', {ms} / 900000, {shard},
                     amount_msat + case when state = 'PAID' then fee_msat
                                        when state = 'FAILED' then coalesce(late_fee_msat, 0)
                                        else fee_limit_msat end, 0
                from payments where state <> 'FAILED' or late_at_ms is not null
              union all
-             select kind, slot, lane, - msat, - payments from tallies)
-         select cast(kind || ' ' || slot || '/' || lane || ': ' || sum(msat) || ' msat, '
+             select kind, slot, shard, - msat, - payments from tallies)
+         select cast(kind || ' ' || slot || '/' || shard || ': ' || sum(msat) || ' msat, '
                      || sum(payments) as text)
            from found
           where kind <> 'OUT' or slot >= coalesce((select max(heartbeat_at_ms) - 3600000
                                                      from nodes where is_current), 0) / 1000
-          group by kind, slot, lane having sum(msat) <> 0 or sum(payments) <> 0"
+          group by kind, slot, shard having sum(msat) <> 0 or sum(payments) <> 0"
     )
 }
 
@@ -141,6 +141,35 @@ async fn a_step_that_is_not_counted_is_not_written() {
         assert!(error.to_string().contains("payments_tallied"), "{error}");
     })
     .await;
+}
+
+/// Nor does one accept a claim: on Postgres, where it may run beside this one for a while.
+#[tokio::test]
+async fn a_claim_that_is_not_counted_is_not_written() {
+    if !kinds().contains(&Kind::Postgres) {
+        return;
+    }
+    let bench = Bench::new(Kind::Postgres).await;
+    let withdraw = bench.create(10, 10).await;
+    bench.claim_ok(&withdraw, &bench.invoice(10)).await;
+    bench.work().await;
+    let mut hand = Hand::on(&bench).await;
+    let columns = hand
+        .lines(
+            "select string_agg(column_name, ', ') from information_schema.columns
+              where table_name = 'payments'
+                and column_name not in ('id', 'payment_hash', 'tallied')",
+            0,
+        )
+        .await;
+    let copy = |tallied: &str, value: &str| {
+        format!(
+            "insert into payments (id, payment_hash{tallied}, {columns})
+             select gen_random_uuid(), sha256(payment_hash){value}, {columns} from payments"
+        )
+    };
+    let error = hand.run(&copy("", "")).await.unwrap_err();
+    assert!(error.to_string().contains("tallied"), "{error}");
 }
 
 /// A withdrawal of 1 sat may cost 11: its payee can take the fee by a route of its own.

@@ -25,21 +25,22 @@ use withdrawd::{
 /// Children before parents.
 const EMPTY: &str = "delete from events; delete from sends; delete from payments; delete from tallies; \
                      delete from withdraws; delete from nodes; delete from operator_actions; \
-                     delete from marks; delete from writers; \
+                     delete from marks; delete from writers; delete from node_trouble; \
                      update instance set paused_at_ms = null, paused_by = null, \
                      pause_reason = null, fenced_at_ms = null, fence_reason = null, \
                      first_started_at_ms = null, acknowledged_at_ms = null, \
                      verified_server = null, verified_by = null, verified_at_ms = null, \
                      verified_timeline = null";
 
-/// Parents before children. What else there is no history writes.
-const TABLES: [&str; 9] = [
+/// Parents before children. Histories write no other table.
+const TABLES: [&str; 10] = [
     "withdraws",
     "payments",
     "sends",
     "events",
     "tallies",
     "nodes",
+    "node_trouble",
     "operator_actions",
     "writers",
     "marks",

@@ -20,6 +20,15 @@ impl Instance for GatedStore {
         self.read("standing", self.inner().standing(clock_skew, spent_since)).await
     }
 
+    async fn standing_for_operator(
+        &self,
+        clock_skew: Millis,
+        spent_since: Option<Timestamp>,
+    ) -> Result<Standing, StoreError> {
+        let standing = self.inner().standing_for_operator(clock_skew, spent_since);
+        self.read("standing_for_operator", standing).await
+    }
+
     /// No step of a history: nothing that is paid follows from it.
     async fn report_trouble(
         &self,
@@ -87,6 +96,10 @@ impl Integrity for GatedStore {
 
     async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError> {
         self.write("known_from", self.inner().known_from(now), |_| {}).await
+    }
+
+    async fn newest_committed(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        self.read("newest_committed", self.inner().newest_committed(now)).await
     }
 
     async fn knows(&self, hash: PaymentHash) -> Result<bool, StoreError> {

@@ -21,7 +21,7 @@ pub const AFTER_A_LOSS: [&str; 5] =
     [FENCED, NOT_FENCED, OWING, SETTLES_ONCE, "everything comes to rest"];
 
 /// For so long the others are waited for.
-const PATIENCE_MS: i64 = 5000;
+const PATIENCE_MS: i64 = withdrawd::service::GUARD_PATIENCE.as_ms();
 
 /// What is gone.
 #[derive(Clone, Debug)]

@@ -337,7 +337,9 @@ impl Inner {
             let foreign = owner == Owner::Foreign;
             self.node.settled.push(Settled { invoice, foreign });
             self.check_settled(invoice);
-        } else {
+        }
+        // By the node's word, whatever the payee has: it would start anew.
+        if end != End::Settled {
             self.node.failed.insert(invoice);
         }
         if let Owner::Ours { stream } = owner {

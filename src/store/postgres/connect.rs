@@ -14,9 +14,13 @@ use super::{
     place::Place,
     session::{self, Session},
 };
-use crate::{ports::StoreError, store::sql::Marks};
+use crate::{
+    ports::StoreError,
+    store::sql::{Marks, marks_found},
+};
 
-/// Of a process's connections, for operators' commands: one that works, and one that looks who is in its way.
+/// Connections of each process reserved for operators' commands: one runs the command, one ends sessions
+/// that block it. There are four in all, at least.
 const OPERATORS: u32 = 2;
 
 pub static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/postgres");
@@ -84,7 +88,7 @@ pub async fn open(options: &PostgresOptions, marks: &Arc<Marks>) -> Result<Conne
     connection.close().await.map_err(failed)?;
 
     let recipe = Arc::new(recipe);
-    let most = options.max_connections.saturating_sub(OPERATORS).max(1);
+    let most = options.max_connections - OPERATORS;
     let pool = PgPoolOptions::new().max_connections(most);
     let pool = connected(&recipe, session, marks, pool).await.map_err(failed)?;
     // One is there before it is needed: under a flood the server may have none to spare, and connecting
@@ -105,17 +109,17 @@ async fn connected(
     pool: PgPoolOptions,
 ) -> Result<PgPool, sqlx::Error> {
     let (checked, connect) = (Arc::clone(recipe), recipe.connect.clone());
-    let told = Arc::clone(marks);
+    let marks = Arc::clone(marks);
     let pool = pool.acquire_timeout(recipe.options.acquire_timeout);
     let pool = pool.after_connect(move |connection, _| {
-        let (recipe, told) = (Arc::clone(&checked), Arc::clone(&told));
+        let (recipe, marks) = (Arc::clone(&checked), Arc::clone(&marks));
         Box::pin(async move {
             let found = prepare(connection, &recipe).await?;
             // One that has a session of its own is none the worse for not relying on it.
             if (session, found) == (Session::Own, Session::Shared) {
                 return Err(sqlx::Error::Configuration(Box::new(NowShared)));
             }
-            read_marks(connection, found, &told).await
+            read_marks(connection, found, &marks).await
         })
     });
     pool.connect_with(connect).await
@@ -147,7 +151,8 @@ async fn prepare(connection: &mut PgConnection, recipe: &Recipe) -> Result<Sessi
     Ok(seen.session)
 }
 
-/// What answers a new connection may have lost commits, though it says that it is the server of before.
+/// A new connection may reach a server that lost commits though it identifies itself as the same one: a
+/// snapshot was reverted.
 async fn read_marks(
     connection: &mut PgConnection,
     session: Session,
@@ -158,14 +163,9 @@ async fn read_marks(
         return Ok(());
     }
     let read = sqlx::query(DIALECT.marks.read.text).persistent(session == Session::Own);
-    let rows = read.bind(marks.writer()).fetch_all(connection);
-    let mut found = Vec::new();
-    for row in rows.await? {
-        if let Some(lane) = row.try_get::<Option<i64>, _>("lane")? {
-            found.push((lane, row.try_get("value")?));
-        }
-    }
-    marks.suspect_if_older(&told, &found.into_iter().collect());
+    let rows = read.bind(marks.writer()).fetch_all(connection).await?;
+    let (_, found) = marks_found(&rows).map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+    marks.suspect_if_older(&told, &found);
     Ok(())
 }
 

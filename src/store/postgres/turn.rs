@@ -1,10 +1,9 @@
-//! An operator's command takes the whole instance, under any load.
+//! Runs an operator's command exclusively, under any load.
 //!
 //! Claims and sends read the switches with `for share`, which takes a ROW SHARE lock on the table. A row
-//! lock would let newcomers pass whoever waits for it alone; table locks are given in order, so an
-//! EXCLUSIVE one is waited for only as long as the transactions last that are there already. Readers are
-//! in nobody's way. Since newcomers wait behind it, whoever reads the switches does so before it takes any
-//! other lock.
+//! lock could starve: newcomers share it and overtake whoever waits. Table locks queue in order, so an
+//! EXCLUSIVE one waits only for the transactions that already hold the table. Plain reads are not blocked.
+//! Because later claims queue behind it, they must take this lock before any other.
 //!
 //! A session that idles in its transaction (of a process that was stopped, say) would hold its lock until
 //! `idle_in_transaction_session_timeout`. It has committed nothing, so the command ends it:
@@ -22,11 +21,11 @@ use crate::{
     store::driver::{Driver, Fault, Sql, Tx},
 };
 
-/// Until then the instance is had, or the command fails: an operator is answered within a second.
+/// The command has the lock by then, or fails: an operator is answered within a second.
 const BOUND: Duration = Duration::from_millis(900);
 
-/// How often it is looked who is in the way.
-const LOOK_EVERY: Duration = Duration::from_millis(150);
+/// How often blocking idle sessions are looked for.
+const POLL_INTERVAL: Duration = Duration::from_millis(150);
 
 /// Less than [`BOUND`], so that the server itself gives up waiting. Only within this transaction, so that a
 /// pooler in between does not carry it to another one.
@@ -40,7 +39,7 @@ const LOCK: Sql = Sql {
     text: "-- instance.lock\nlock table instance in exclusive mode",
 };
 
-/// Ends those who idle and hold the instance, or hold up somebody who does.
+/// Ends sessions that have idled for longer than this and hold the instance, or hold up one that does.
 const END_IDLE: Sql = Sql {
     doing: "end sessions that idle in a transaction",
     text: "-- instance.end_idle
@@ -59,7 +58,8 @@ const END_IDLE: Sql = Sql {
               and a.state_change < clock_timestamp() - interval '150 milliseconds'",
 };
 
-/// Begins a transaction that has the instance for itself.
+/// Begins a transaction that holds the instance exclusively. Fails with [`StoreError::Unavailable`] within
+/// [`BOUND`].
 pub async fn begin(driver: &PostgresDriver) -> Result<PostgresTx, Fault> {
     let had = tokio::time::timeout(BOUND, async {
         tokio::select! {
@@ -70,11 +70,18 @@ pub async fn begin(driver: &PostgresDriver) -> Result<PostgresTx, Fault> {
     match had.await {
         Ok(Ok(tx)) => Ok(tx),
         Ok(Err(fault)) if !is_lock_timeout(&fault) => Err(fault),
-        Ok(Err(_)) | Err(_) => {
-            let source = "other sessions hold the table instance (pg_locks says which)".into();
-            Err(StoreError::Unavailable { doing: LOCK.doing, source }.into())
+        Ok(Err(_)) => {
+            Err(unavailable("other sessions hold the table instance (pg_locks says which)"))
         }
+        Err(_) => Err(unavailable(
+            "no connection and no lock within 900 ms: the database does not answer, or other sessions \
+             hold the table instance",
+        )),
     }
+}
+
+fn unavailable(why: &str) -> Fault {
+    StoreError::Unavailable { doing: LOCK.doing, source: why.into() }.into()
 }
 
 async fn locked(driver: &PostgresDriver) -> Result<PostgresTx, Fault> {
@@ -89,18 +96,18 @@ fn is_lock_timeout(fault: &Fault) -> bool {
     said(error).and_then(code).as_deref() == Some("55P03")
 }
 
-/// Best effort: whether the lock is had says whether it was enough.
+/// Best effort: only the lock itself tells whether it sufficed.
 async fn end_idle_ones(driver: &PostgresDriver) -> Infallible {
     loop {
-        tokio::time::sleep(LOOK_EVERY).await;
-        match driver.fetch_first(END_IDLE, Vec::new()).await {
-            Ok(sessions) => told(sessions.iter().filter_map(|row| row.try_get("ended").ok())),
-            Err(error) => tracing::debug!(%error, "idle sessions stay"),
+        tokio::time::sleep(POLL_INTERVAL).await;
+        match driver.fetch_for_operator(END_IDLE, Vec::new()).await {
+            Ok(sessions) => log_ended(sessions.iter().filter_map(|row| row.try_get("ended").ok())),
+            Err(error) => tracing::debug!(%error, "could not end idle sessions"),
         }
     }
 }
 
-fn told(ended: impl Iterator<Item = bool>) {
+fn log_ended(ended: impl Iterator<Item = bool>) {
     let ended = ended.filter(|ended| *ended).count();
     if ended > 0 {
         tracing::warn!(

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use super::{
-    SqlStore, bytes, int, marks::Told, retry::retrying, rows, statements, tallies, text, uuid,
-    withdraws,
+    SqlStore, bytes, int, marks::CommitLabel, retry::retrying, rows, statements, tallies, text,
+    uuid, withdraws,
 };
 use crate::{
     domain::{Claim, EventKind, Halt, Payment, Timestamp},
@@ -45,7 +45,8 @@ impl<D: Driver> SqlStore<D> {
         if !tallies::claimed(self, &mut tx, claim).await? {
             return Ok(ClaimOutcome::Halted(Halt::LimitSpent));
         }
-        self.commit(tx, Told::of_payment(EventKind::Claimed.name(), claim.payment.id)).await?;
+        self.commit(tx, CommitLabel::of_payment(EventKind::Claimed.name(), claim.payment.id))
+            .await?;
         Ok(ClaimOutcome::Accepted)
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     SqlStore, int,
-    marks::{Found, Move, Told},
+    marks::{CommitLabel, Found, Move},
     rows, uuid,
 };
 use crate::{
@@ -22,23 +22,23 @@ pub enum OnLoss {
 
 impl<D: Driver> SqlStore<D> {
     /// Commits what a caller is told of.
-    pub(super) async fn commit(&self, tx: D::Tx, told: Told) -> Result<(), Fault> {
-        self.commit_or(tx, told, OnLoss::Refuse).await
+    pub(super) async fn commit(&self, tx: D::Tx, label: CommitLabel) -> Result<(), Fault> {
+        self.commit_or(tx, label, OnLoss::Refuse).await
     }
 
     pub(super) async fn commit_or(
         &self,
         mut tx: D::Tx,
-        told: Told,
+        label: CommitLabel,
         on_loss: OnLoss,
     ) -> Result<(), Fault> {
-        let mut mark = self.marks.next(told, false);
-        if !self.moves(&mut tx, &mark).await? {
+        let mut mark = self.marks.next(label);
+        if !self.move_if_complete(&mut tx, &mark).await? {
             if on_loss == OnLoss::Refuse {
                 // No more than this is known here; the guard says what is missing.
                 return Err(StoreError::Halted(Halt::Unverified).into());
             }
-            mark = self.marks.next(told, true);
+            mark = self.marks.next_on_a_new_lane(label);
             self.move_mark(&mut tx, &mark).await?;
         }
         mark.asked();
@@ -57,7 +57,7 @@ impl<D: Driver> SqlStore<D> {
     }
 
     /// Moves a mark; false if this database lacks a commit that was told.
-    async fn moves(&self, tx: &mut D::Tx, mark: &Move) -> Result<bool, Fault> {
+    async fn move_if_complete(&self, tx: &mut D::Tx, mark: &Move) -> Result<bool, Fault> {
         let Some(server) = self.move_mark(tx, mark).await? else {
             self.marks.suspect();
             return Ok(false);
@@ -70,12 +70,12 @@ impl<D: Driver> SqlStore<D> {
         let marks = &self.driver().dialect().marks;
         let writer = || uuid(self.marks.writer());
         let to = || vec![writer(), int(mark.lane()), int(mark.value())];
-        let moved = if mark.least() == 0 {
+        let moved = if mark.required() == 0 {
             tx.execute(marks.introduce, vec![writer()]).await?;
             tx.fetch(marks.begin, to()).await?
         } else {
             let mut values = to();
-            values.push(int(mark.least()));
+            values.push(int(mark.required()));
             tx.fetch(marks.advance, values).await?
         };
         Ok(moved.first().map(rows::marks::server).transpose()?)
@@ -96,7 +96,7 @@ impl<D: Driver> SqlStore<D> {
 
     /// The server that answers, and the marks of this process on it.
     pub(super) async fn marks_in(&self, tx: &mut D::Tx) -> Result<(i64, Found), Fault> {
-        let found = tx.fetch(self.driver().dialect().marks.read, self.itself()).await?;
+        let found = tx.fetch(self.driver().dialect().marks.read, self.writer_id()).await?;
         Ok(rows::marks::found(&found)?)
     }
 
@@ -106,13 +106,14 @@ impl<D: Driver> SqlStore<D> {
             return Ok(());
         }
         let told = self.marks.acknowledged();
-        let found = self.driver().fetch(self.driver().dialect().marks.read, self.itself()).await?;
+        let found =
+            self.driver().fetch(self.driver().dialect().marks.read, self.writer_id()).await?;
         let (_, found) = rows::marks::found(&found)?;
         self.marks.settle(&told, &found);
         Ok(())
     }
 
-    pub(super) fn itself(&self) -> Vec<super::Value> {
+    pub(super) fn writer_id(&self) -> Vec<super::Value> {
         vec![uuid(self.marks.writer())]
     }
 }

@@ -7,8 +7,14 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    domain::{Act, FenceReason, Millis, Timestamp, Turn},
-    ports::{Connections, Instance as _, Integrity as _},
+    domain::{
+        Act, Amount, FenceReason, Filter, ListQuery, MasterKey, Millis, Sat, SecretHash, Terms,
+        Timestamp, Turn, Withdraw, WithdrawId,
+        payment::{PaymentFilter, PaymentQuery},
+    },
+    ports::{
+        Connections, CreateOutcome, Instance as _, Integrity as _, Payments as _, Withdraws as _,
+    },
     runtime::Runtime,
     store::{
         driver::{Dialect, Sql, Value},
@@ -52,17 +58,17 @@ impl Driver for Lossy {
         self.inner.fetch(sql, values).await
     }
 
-    async fn begin_turn(&self) -> Result<LossyTx, Fault> {
+    async fn begin_for_operator(&self) -> Result<LossyTx, Fault> {
         let answer = self.next.lock().unwrap().take();
-        Ok(LossyTx { inner: self.inner.begin_turn().await?, answer })
+        Ok(LossyTx { inner: self.inner.begin_for_operator().await?, answer })
     }
 
-    async fn fetch_first(
+    async fn fetch_for_operator(
         &self,
         sql: Sql,
         values: Vec<Value>,
     ) -> Result<Vec<Self::Row>, StoreError> {
-        self.inner.fetch_first(sql, values).await
+        self.inner.fetch_for_operator(sql, values).await
     }
 
     fn refuses_writes(&self, error: &StoreError) -> bool {
@@ -115,6 +121,8 @@ impl Tx for LossyTx {
     }
 }
 
+const NOW: Timestamp = Timestamp::from_ms(1_800_000_000_000);
+
 struct Bench {
     store: SqlStore<Lossy>,
     _dir: TempDir,
@@ -146,12 +154,39 @@ impl Bench {
         self.store.turn(&turn).await
     }
 
+    /// A request with a request id, the same each time.
+    fn request(&self) -> Withdraw {
+        let terms = Terms {
+            min_amount: Amount::ONE,
+            max_amount: Amount::ONE,
+            currency: "SATS".to_owned(),
+            target_currency: "SATS".to_owned(),
+            exchange_rate: Amount::ONE,
+            ttl_s: 3600,
+            target_min: Sat::new(1).unwrap(),
+            target_max: Sat::new(1).unwrap(),
+            memo: String::new(),
+            statement_descriptor: None,
+            pass_thru: None,
+        };
+        let id = WithdrawId::new(NOW, &[1; 10]);
+        let key = MasterKey::from_bytes([1; 32]).id();
+        let secret = SecretHash::from_bytes([2; 32]);
+        Withdraw::new(id, Some("twice".into()), terms, key, secret)
+    }
+
     fn lose(&self, answer: Answer) {
         *self.store.driver().next.lock().unwrap() = Some(answer);
     }
 
     async fn hand(&self, text: &'static str) {
         self.store.write(Sql { doing: "meddle", text }, Vec::new()).await.unwrap();
+    }
+
+    /// How many rows there are.
+    async fn ask(&self, text: &'static str) -> usize {
+        let asked = Sql { doing: "ask", text };
+        self.store.driver().fetch(asked, Vec::new()).await.unwrap().len()
     }
 
     async fn lost(&self) -> Option<Vec<&'static str>> {
@@ -173,19 +208,35 @@ async fn a_commit_whose_answer_is_lost_is_no_loss_written_or_not() {
     }
 }
 
-/// An operator asks how it stands, sees it done, and relies on it.
+/// Whoever reads it back sees it done, and relies on it: by whatever he asks.
 #[tokio::test]
 async fn a_commit_that_was_read_back_is_told() {
-    for read in [false, true] {
+    for read in ["nothing", "standing", "list", "list_payments", "replayed"] {
         let bench = Bench::new().await;
+        bench.store.create(&[bench.request()]).await.unwrap();
         bench.turn(true).await.unwrap();
         bench.lose(Answer::LostAfter);
         assert!(matches!(bench.turn(false).await, Err(StoreError::Unknown(_))));
-        if read {
-            assert!(bench.store.standing(Millis::ZERO, None).await.unwrap().paused.is_none());
+        match read {
+            "standing" => drop(bench.store.standing(Millis::ZERO, None).await.unwrap()),
+            "list" => {
+                let all = ListQuery { filter: Filter::default(), after: None, limit: 9, now: NOW };
+                bench.store.list(&all).await.unwrap();
+            }
+            "list_payments" => {
+                let filter = PaymentFilter::default();
+                let all = PaymentQuery { filter, after: None, limit: 9, now: NOW };
+                bench.store.list_payments(&all).await.unwrap();
+            }
+            "replayed" => {
+                let again = bench.store.create(&[bench.request()]).await.unwrap();
+                assert!(matches!(again[..], [CreateOutcome::Replayed(_)]), "{again:?}");
+            }
+            _ => {}
         }
-        bench.hand("update marks set value = 1").await;
-        assert_eq!(bench.lost().await, read.then(|| vec!["RESUME"]));
+        bench.hand("update marks set value = 2").await;
+        let told = (read != "nothing").then(|| vec!["RESUME"]);
+        assert_eq!(bench.lost().await, told, "{read}");
     }
 }
 
@@ -220,4 +271,6 @@ async fn only_the_server_that_answers_is_verified() {
     assert!(!bench.store.server().await.unwrap().verified);
     assert!(bench.store.verify(seen.server, Timestamp::from_ms(1)).await.unwrap());
     assert!(bench.store.server().await.unwrap().verified);
+    let by = "select 1 from instance where verified_by is not null and verified_at_ms = 1";
+    assert_eq!(bench.ask(by).await, 1);
 }

@@ -6,7 +6,7 @@ use super::{
     SqlStore,
     durable::OnLoss,
     int,
-    marks::Told,
+    marks::CommitLabel,
     retry::retrying,
     rows::instance as rows,
     statements::{instance as statements, payment_lists, tallies as spent},
@@ -25,29 +25,27 @@ impl<D: Driver> Instance for SqlStore<D> {
         clock_skew: Millis,
         spent_since: Option<Timestamp>,
     ) -> Result<Standing, StoreError> {
-        let skew = vec![int(clock_skew.as_ms())];
-        let found = self.driver().fetch(statements::STANDING, skew).await?;
+        let asked =
+            self.driver().fetch(statements::STANDING, vec![int(clock_skew.as_ms())]).await?;
         let spent = match spent_since {
             None => None,
             Some(at) => self.driver().fetch(spent::SPENT_SINCE, since(at)).await?.pop(),
         };
-        self.settle_lost_answers().await?;
-        rows::standing(found.first(), spent.as_ref(), self.seen())
+        self.shown(&asked, spent.as_ref()).await
     }
 
-    async fn standing_for_operators(
+    async fn standing_for_operator(
         &self,
         clock_skew: Millis,
         spent_since: Option<Timestamp>,
     ) -> Result<Standing, StoreError> {
-        let skew = vec![int(clock_skew.as_ms())];
-        let found = self.driver().fetch_first(statements::STANDING, skew).await?;
+        let fetch = |sql, values| self.driver().fetch_for_operator(sql, values);
+        let asked = fetch(statements::STANDING, vec![int(clock_skew.as_ms())]).await?;
         let spent = match spent_since {
             None => None,
-            Some(at) => self.driver().fetch_first(spent::SPENT_SINCE, since(at)).await?.pop(),
+            Some(at) => fetch(spent::SPENT_SINCE, since(at)).await?.pop(),
         };
-        self.settle_lost_answers().await?;
-        rows::standing(found.first(), spent.as_ref(), self.seen())
+        self.shown(&asked, spent.as_ref()).await
     }
 
     async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError> {
@@ -80,15 +78,21 @@ impl<D: Driver> Instance for SqlStore<D> {
 }
 
 impl<D: Driver> SqlStore<D> {
-    /// What this process has seen of its database: whether it is verified, and takes writes.
-    fn seen(&self) -> (bool, bool) {
+    /// The standing, with what this process has seen of its database: whether it is verified, and takes
+    /// writes.
+    async fn shown(
+        &self,
+        asked: &[D::Row],
+        spent: Option<&D::Row>,
+    ) -> Result<Standing, StoreError> {
+        self.settle_lost_answers().await?;
         let verified = self.memory.is_verified() && !self.marks.is_suspect();
-        (verified, self.memory.is_writable())
+        rows::standing(asked.first(), spent, (verified, self.memory.is_writable()))
     }
 
     async fn turn_once(&self, turn: &Turn) -> Result<bool, Fault> {
         // Every claim and send that has read the switches as they were has ended.
-        let mut tx = self.driver().begin_turn().await?;
+        let mut tx = self.driver().begin_for_operator().await?;
         let lost = match turn {
             Turn::Fence(FenceReason::MarkLost, _) => {
                 let told = self.marks.acknowledged();
@@ -117,7 +121,7 @@ impl<D: Driver> SqlStore<D> {
             Turn::Pause(_) | Turn::Fence(..) => OnLoss::Write,
             Turn::Resume(_) | Turn::Acknowledge(..) => OnLoss::Refuse,
         };
-        self.commit_or(tx, Told::of_instance(turn.name()), on_loss).await
+        self.commit_or(tx, CommitLabel::of_instance(turn.name()), on_loss).await
     }
 
     /// For a transaction that sends: none if it may.
@@ -136,7 +140,7 @@ impl<D: Driver> SqlStore<D> {
     async fn halt_of(&self, tx: &mut D::Tx, row: Option<&D::Row>) -> Result<Option<Halt>, Fault> {
         let (halt, server) = rows::halt(row)?;
         let verified = rows::verified(row)?;
-        self.memory.hear(verified);
+        self.memory.set_verified(verified);
         let may = verified && self.has_all_marks(tx, server).await?;
         Ok(halt.or((!may).then_some(Halt::Unverified)))
     }

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use super::{
-    SqlStore, bytes, int, marks::Told, opt_bytes, retry::retrying, rows, statements, tallies, text,
-    uuid, withdraws,
+    SqlStore, bytes, int, marks::CommitLabel, opt_bytes, retry::retrying, rows, statements,
+    tallies, text, uuid, withdraws,
 };
 use crate::{
     domain::{Millis, PaymentHash, Restored, Timestamp, Withdraw, WithdrawId},
@@ -12,8 +12,8 @@ use crate::{
     store::driver::{Driver, Fault, Tx, Value},
 };
 
-/// How long a writer may be silent before its marks go. One that comes back later than that finds them
-/// missing, and fences.
+/// Marks of writers silent for longer are deleted. A process that comes back later finds its own missing, and
+/// fences.
 const FORGOTTEN_AFTER: Millis = Millis::from_secs(7 * 24 * 3600);
 /// The rest goes with the next look.
 const FORGOTTEN_AT_ONCE: i64 = 500;
@@ -26,7 +26,7 @@ impl<D: Driver> Integrity for SqlStore<D> {
         let (_, server) = rows::instance::halt(found.first())?;
         let verified = rows::instance::verified(found.first())?;
         // So that offers hear of a change, too.
-        self.memory.hear(verified);
+        self.memory.set_verified(verified);
         Ok(SeenServer { server: Server(server), verified })
     }
 
@@ -37,7 +37,7 @@ impl<D: Driver> Integrity for SqlStore<D> {
     async fn lost_commits(&self) -> Result<Option<LostCommits>, StoreError> {
         let told = self.marks.acknowledged();
         let marks = &self.driver().dialect().marks;
-        let found = self.driver().fetch(marks.read, self.itself()).await?;
+        let found = self.driver().fetch(marks.read, self.writer_id()).await?;
         let (server, found) = rows::marks::found(&found)?;
         if !self.marks.check(server, &told, &found) {
             return Ok(Some(self.marks.lost(&found)));
@@ -47,9 +47,9 @@ impl<D: Driver> Integrity for SqlStore<D> {
     }
 
     async fn yet_to_read_marks(&self, server: Server, lately: Millis) -> Result<i64, StoreError> {
-        let mut values = self.itself();
+        let mut values = self.writer_id();
         values.extend([int(server.0), int(lately.as_ms())]);
-        let found = self.driver().fetch(self.driver().dialect().marks.not_looked, values).await?;
+        let found = self.driver().fetch(self.driver().dialect().marks.yet_to_read, values).await?;
         rows::marks::writers(found.first())
     }
 
@@ -59,7 +59,11 @@ impl<D: Driver> Integrity for SqlStore<D> {
         let values = [int(server.0), by, int(at.as_ms()), Value::Int(timeline)];
         let verify = self.driver().dialect().marks.verify;
         let written = retrying(|| self.write(verify, values.to_vec())).await? == 1;
-        self.memory.hear(written);
+        if written {
+            let writer = self.marks.writer();
+            tracing::info!(%writer, server = server.0, "the database server is verified");
+        }
+        self.memory.set_verified(written);
         Ok(written)
     }
 
@@ -132,7 +136,7 @@ impl<D: Driver> SqlStore<D> {
             return Err(StoreError::Stale.into());
         }
         tallies::restored(&mut tx, restored).await?;
-        let told = Told::of_payment("put back", restored.id);
+        let told = CommitLabel::of_payment("put back", restored.id);
         self.commit(tx, told).await
     }
 
@@ -140,10 +144,10 @@ impl<D: Driver> SqlStore<D> {
     async fn found_all(&self, server: i64) -> Result<(), Fault> {
         let marks = &self.driver().dialect().marks;
         let mut tx = self.driver().begin().await?;
-        let mut values = self.itself();
+        let mut values = self.writer_id();
         values.push(int(server));
         tx.execute(marks.found_all, values).await?;
-        let mut values = self.itself();
+        let mut values = self.writer_id();
         values.extend([int(FORGOTTEN_AFTER.as_ms()), int(FORGOTTEN_AT_ONCE)]);
         tx.execute(marks.forget, values).await?;
         tx.commit().await

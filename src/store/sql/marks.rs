@@ -1,12 +1,11 @@
-//! What this process was told is durable: its marks.
+//! The marks of this process: how far its acknowledged commits have come.
 //!
-//! A process is a *writer*, with a random number. Each commit that a caller is told of moves one of its
-//! marks in the same transaction; here stands how far each mark was told to have come. A database whose
-//! mark is older, or has none, has lost that commit. One that is newer is no loss: the answer to its
-//! COMMIT was lost, and nobody was told.
+//! A process is a *writer* with a random id. Each commit that a caller hears of advances one of its marks in
+//! the same transaction. If the database's mark is behind the acknowledged one, or missing, that commit was
+//! lost. If it is ahead, only the answer to COMMIT was lost, and nobody was told.
 //!
-//! A transaction has a lane of its own while it lasts: two never wait for one row. Commits are lost from
-//! the end of the log, so what a lane has lost comes after all that its mark still shows.
+//! Each running transaction has a lane (a row) of its own, so none waits for another's. Commits are lost
+//! from the end of the log, so what a lane has lost comes after all that its mark still shows.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -26,9 +25,9 @@ const REMEMBERED: usize = 1024;
 /// How many ids it names at most.
 const NAMED: usize = 20;
 
-/// A commit that a caller is told of.
+/// What the log calls a commit that a caller is told of, should it be lost.
 #[derive(Clone, Copy, Debug)]
-pub struct Told {
+pub struct CommitLabel {
     /// What was done, as the log calls it.
     pub kind: &'static str,
     /// To what; of a batch, the last one.
@@ -48,7 +47,7 @@ pub enum Subject {
     Instance,
 }
 
-impl Told {
+impl CommitLabel {
     pub const fn of_payment(kind: &'static str, id: PaymentId) -> Self {
         Self { kind, subject: Subject::Payment(id), number: 1 }
     }
@@ -78,7 +77,7 @@ pub type Found = BTreeMap<i64, i64>;
 pub struct Acknowledged {
     lanes: Vec<i64>,
     /// How often something was seen to be missing.
-    doubts: u64,
+    suspicions: u64,
 }
 
 impl Acknowledged {
@@ -113,12 +112,12 @@ struct Book {
     /// Moves whose COMMIT was not answered.
     in_doubt: Vec<Commit>,
     /// The last commits that were told.
-    told: VecDeque<Commit>,
+    recent: VecDeque<Commit>,
     /// The server on which all marks were found last.
     checked: Option<i64>,
     /// Some were not, and nobody has looked since.
-    older: bool,
-    doubts: u64,
+    suspect: bool,
+    suspicions: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -132,7 +131,7 @@ struct Lane {
 struct Commit {
     lane: usize,
     value: i64,
-    told: Told,
+    label: CommitLabel,
 }
 
 impl Marks {
@@ -148,32 +147,35 @@ impl Marks {
         self.writer
     }
 
-    /// The next move, on a lane that no other transaction has. With `fresh` on one that was told nothing:
-    /// it can be moved on any database.
-    pub fn next(self: &Arc<Self>, told: Told, fresh: bool) -> Move {
+    /// The next move, on a lane that no other transaction has.
+    pub fn next(self: &Arc<Self>, label: CommitLabel) -> Move {
         self.locked(|book| {
-            let free = if fresh { None } else { book.free.pop_back() };
-            let lane = free.unwrap_or_else(|| {
-                book.lanes.push(Lane::default());
-                book.lanes.len() - 1
-            });
-            let its = &mut book.lanes[lane];
-            its.moved_to += 1;
-            let (value, least) = (its.moved_to, its.acknowledged);
-            Move {
-                marks: Arc::clone(self),
-                commit: Commit { lane, value, told },
-                least,
-                stage: Stage::Open,
-            }
+            let lane = book.free.pop_back().unwrap_or_else(|| book.new_lane());
+            self.next_on(book, lane, label)
         })
+    }
+
+    /// The next move, on a lane that was told nothing: it can be moved on any database.
+    pub fn next_on_a_new_lane(self: &Arc<Self>, label: CommitLabel) -> Move {
+        self.locked(|book| {
+            let lane = book.new_lane();
+            self.next_on(book, lane, label)
+        })
+    }
+
+    fn next_on(self: &Arc<Self>, book: &mut Book, lane: usize, label: CommitLabel) -> Move {
+        let its = &mut book.lanes[lane];
+        its.moved_to += 1;
+        let (value, required) = (its.moved_to, its.acknowledged);
+        let commit = Commit { lane, value, label };
+        Move { marks: Arc::clone(self), commit, required, stage: Stage::Open }
     }
 
     /// To be read before the database's marks are: what is told in between is not missed there.
     pub fn acknowledged(&self) -> Acknowledged {
         self.locked(|book| Acknowledged {
             lanes: book.lanes.iter().map(|lane| lane.acknowledged).collect(),
-            doubts: book.doubts,
+            suspicions: book.suspicions,
         })
     }
 
@@ -186,8 +188,8 @@ impl Marks {
                 return book.suspect();
             }
             // What was seen to be missing since these were read is missing.
-            if book.doubts == told.doubts {
-                book.older = false;
+            if book.suspicions == told.suspicions {
+                book.suspect = false;
             }
             book.checked = Some(server);
             book.settle(found);
@@ -195,7 +197,7 @@ impl Marks {
         has_all
     }
 
-    /// The same for one connection, which says less: it only ever raises a doubt.
+    /// The same for one connection, which says less: it only ever raises a suspicion.
     pub fn suspect_if_older(&self, told: &Acknowledged, found: &Found) {
         if !told.is_in(found) {
             self.suspect();
@@ -209,12 +211,12 @@ impl Marks {
 
     /// Whether something was seen to be missing.
     pub fn is_suspect(&self) -> bool {
-        self.locked(|book| book.older)
+        self.locked(|book| book.suspect)
     }
 
     /// Whether all marks were found on this server, as far as was heard, and nothing was missing since.
     pub fn has_checked(&self, server: i64) -> bool {
-        self.locked(|book| !book.older && book.checked == Some(server))
+        self.locked(|book| !book.suspect && book.checked == Some(server))
     }
 
     /// Whether the answer to a COMMIT was lost, and its mark not read since.
@@ -236,18 +238,18 @@ impl Marks {
         self.locked(|book| {
             let is_lost = |commit: &&Commit| at(found, commit.lane) < commit.value;
             let mut lost = LostCommits::default();
-            for commit in book.told.iter().rev().filter(is_lost) {
-                *lost.kinds.entry(commit.told.kind).or_default() += commit.told.number;
+            for commit in book.recent.iter().rev().filter(is_lost) {
+                *lost.kinds.entry(commit.label.kind).or_default() += commit.label.number;
                 if lost.newest.len() < NAMED {
-                    lost.newest.extend(commit.told.name());
+                    lost.newest.extend(commit.label.name());
                 }
             }
             lost
         })
     }
 
-    /// The instance is fenced for what is lost: from here on what is there is what was told. What was told
-    /// since the marks were read stays.
+    /// Accepts the database's marks as the new baseline, after the loss was fenced. What was acknowledged
+    /// after `told` was read is kept.
     pub fn begin_anew(&self, told: &Acknowledged, found: &Found) {
         self.locked(|book| {
             for (lane, was) in told.lanes.iter().enumerate() {
@@ -256,10 +258,10 @@ impl Marks {
                     *its = at(found, lane);
                 }
             }
-            let Book { lanes, told: commits, .. } = book;
-            commits.retain(|commit| lanes[commit.lane].acknowledged >= commit.value);
+            let Book { lanes, recent, .. } = book;
+            recent.retain(|commit| lanes[commit.lane].acknowledged >= commit.value);
             book.in_doubt.clear();
-            book.older = false;
+            book.suspect = false;
         });
     }
 
@@ -270,17 +272,22 @@ impl Marks {
 
 impl Book {
     fn suspect(&mut self) {
-        self.older = true;
-        self.doubts += 1;
+        self.suspect = true;
+        self.suspicions += 1;
+    }
+
+    fn new_lane(&mut self) -> usize {
+        self.lanes.push(Lane::default());
+        self.lanes.len() - 1
     }
 
     fn acknowledge(&mut self, commit: Commit) {
         let its = &mut self.lanes[commit.lane].acknowledged;
         *its = commit.value.max(*its);
-        if self.told.len() == REMEMBERED {
-            self.told.pop_front();
+        if self.recent.len() == REMEMBERED {
+            self.recent.pop_front();
         }
-        self.told.push_back(commit);
+        self.recent.push_back(commit);
     }
 
     /// What has been written is as good as told: somebody may have read it.
@@ -310,7 +317,7 @@ fn number(lane: usize) -> i64 {
 pub struct Move {
     marks: Arc<Marks>,
     commit: Commit,
-    least: i64,
+    required: i64,
     stage: Stage,
 }
 
@@ -334,8 +341,8 @@ impl Move {
     }
 
     /// How far the lane's mark must have come: zero if nobody was told anything of it.
-    pub const fn least(&self) -> i64 {
-        self.least
+    pub const fn required(&self) -> i64 {
+        self.required
     }
 
     /// COMMIT is asked for now.

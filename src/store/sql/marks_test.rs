@@ -2,8 +2,8 @@ use super::*;
 
 const SERVER: i64 = 7;
 
-fn told(kind: &'static str) -> Told {
-    Told::of_instance(kind)
+fn told(kind: &'static str) -> CommitLabel {
+    CommitLabel::of_instance(kind)
 }
 
 /// A database that takes every move.
@@ -12,13 +12,13 @@ struct Database(Found);
 
 impl Database {
     fn write(&mut self, mark: &mut Move) {
-        assert!(mark.least() == 0 || at(&self.0, mark.commit.lane) >= mark.least());
+        assert!(mark.required() == 0 || at(&self.0, mark.commit.lane) >= mark.required());
         self.0.insert(mark.lane(), mark.value());
         mark.asked();
     }
 
     fn commit(&mut self, marks: &Arc<Marks>, kind: &'static str) {
-        let mut mark = marks.next(told(kind), false);
+        let mut mark = marks.next(told(kind));
         self.write(&mut mark);
         mark.acknowledged();
     }
@@ -31,11 +31,11 @@ impl Database {
 #[test]
 fn transactions_at_once_have_lanes_of_their_own_and_later_ones_take_them_again() {
     let marks = Marks::of_a_new_writer();
-    let (one, two) = (marks.next(told("a"), false), marks.next(told("b"), false));
+    let (one, two) = (marks.next(told("a")), marks.next(told("b")));
     assert_ne!(one.lane(), two.lane());
     let given_back = two.lane();
     drop(two);
-    let three = marks.next(told("c"), false);
+    let three = marks.next(told("c"));
     assert_eq!((three.lane(), three.value()), (given_back, 2));
     drop((one, three));
     assert!(marks.acknowledged().is_nothing(), "none was told");
@@ -67,7 +67,7 @@ fn a_lost_answer_is_no_loss_whether_it_was_written_or_not() {
     let mut database = Database::default();
     database.commit(&marks, "created");
     let before = database.0.clone();
-    let mut mark = marks.next(told("deactivated"), false);
+    let mut mark = marks.next(told("deactivated"));
     database.write(&mut mark);
     drop(mark);
     assert!(marks.has_lost_answers());
@@ -84,7 +84,7 @@ fn a_lost_answer_that_was_read_back_counts_as_told() {
     let mut database = Database::default();
     database.commit(&marks, "created");
     let before = database.0.clone();
-    let mut mark = marks.next(told("deactivated"), false);
+    let mut mark = marks.next(told("deactivated"));
     database.write(&mut mark);
     drop(mark);
     marks.settle(&marks.acknowledged(), &database.0);
@@ -105,8 +105,8 @@ fn what_is_lost_and_fenced_is_no_loss_again_and_what_is_told_later_is() {
     let told_before = marks.acknowledged();
     let found = database.0.clone();
     // The fence: on a lane that was told nothing.
-    let mut fence = marks.next(told("FENCE"), true);
-    assert_eq!(fence.least(), 0);
+    let mut fence = marks.next_on_a_new_lane(told("FENCE"));
+    assert_eq!(fence.required(), 0);
     database.write(&mut fence);
     fence.acknowledged();
     marks.begin_anew(&told_before, &found);

@@ -20,7 +20,7 @@ pub struct Memory {
 
 impl Memory {
     /// Whether the server that answers now is verified. For offers: claims and sends ask for themselves.
-    pub fn hear(&self, verified: bool) {
+    pub fn set_verified(&self, verified: bool) {
         self.verified.store(verified, Ordering::SeqCst);
     }
 
@@ -35,8 +35,8 @@ impl Memory {
     }
 
     /// Whether the database takes writes, as was just seen.
-    pub fn takes_writes(&self, it_does: bool) {
-        self.read_only.store(!it_does, Ordering::SeqCst);
+    pub fn set_writable(&self, writable: bool) {
+        self.read_only.store(!writable, Ordering::SeqCst);
     }
 
     /// Whether it does, as far as was seen.
@@ -44,7 +44,7 @@ impl Memory {
         !self.read_only.load(Ordering::SeqCst)
     }
 
-    /// From here on this server may close.
+    /// From here on this process may close attempts on this server.
     pub fn meet(&self, server: i64, inherited: Option<Inherited>) {
         *locked(&self.met) = Some((server, inherited));
     }

@@ -26,6 +26,7 @@ use super::driver::{Driver, Sql, Value};
 use memory::Memory;
 
 pub(super) use marks::Marks;
+pub(super) use rows::marks::found as marks_found;
 
 pub use instance::instance_statements;
 pub use lists::list_statements;

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{
-    SqlStore, int, marks::Told, payment_lists, retry::retrying, rows, statements, tallies, text,
-    uuid, withdraws,
+    SqlStore, int, marks::CommitLabel, payment_lists, retry::retrying, rows, statements, tallies,
+    text, uuid, withdraws,
 };
 use crate::{
     domain::{
@@ -54,7 +54,9 @@ impl<D: Driver> Payments for SqlStore<D> {
     }
 
     async fn list_payments(&self, query: &PaymentQuery) -> Result<Vec<PaymentEntry>, StoreError> {
-        payment_lists::list(self.driver(), query).await
+        let entries = payment_lists::list(self.driver(), query).await?;
+        self.settle_lost_answers().await?;
+        Ok(entries)
     }
 
     async fn open_payments(&self) -> Result<Vec<OpenPayments>, StoreError> {
@@ -132,7 +134,7 @@ impl<D: Driver> SqlStore<D> {
         let leases = found.iter().filter_map(|row| {
             let id = rows::one_uuid(row, "p_id").ok()?;
             let its_sends = sends.remove(&id).unwrap_or_default();
-            leased(row, &its_sends).map_err(|error| told_unreadable(id, &error)).ok()
+            leased(row, &its_sends).map_err(|error| log_unreadable(id, &error)).ok()
         });
         let leases = leases.collect();
         // Also what cannot be read is leased: it shall not come first in every pass.
@@ -185,7 +187,7 @@ impl<D: Driver> SqlStore<D> {
             tx.execute(statements::ANSWER_SEND, answered(payment.id, number, epoch, answer))
                 .await?;
         }
-        self.commit(tx, Told::of_payment(told_as(advance), payment.id)).await
+        self.commit(tx, CommitLabel::of_payment(label_of(advance), payment.id)).await
     }
 
     /// One statement in a transaction of its own.
@@ -198,7 +200,7 @@ impl<D: Driver> SqlStore<D> {
 }
 
 /// What the log calls a step, should it be lost.
-fn told_as(advance: &Advance) -> &'static str {
+fn label_of(advance: &Advance) -> &'static str {
     match (&advance.new_send, &advance.change) {
         (Some(_), _) => "sent",
         (None, Some(change)) => change.event.kind.name(),
@@ -217,7 +219,7 @@ fn json_array(ids: &[Uuid]) -> String {
 }
 
 /// A row that a hand or a newer version wrote. The others are worked on without it.
-fn told_unreadable(payment: Uuid, error: &StoreError) {
+fn log_unreadable(payment: Uuid, error: &StoreError) {
     tracing::error!(
         %payment,
         error = error as &dyn std::error::Error,

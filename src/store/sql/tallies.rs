@@ -15,20 +15,20 @@ use crate::{
     store::driver::{Driver, Fault, Tx, Value},
 };
 
-/// What is counted together towards the limit of 24 hours. A slot that ends within them counts as a whole,
-/// so that an amount counts for up to so much longer, and never for less.
-const SPENT_SLOT: Millis = Millis::from_secs(15 * 60);
+/// The width of a slot of the 24-hour limit. A slot counts whole until it has left the window, so an amount
+/// counts for up to this much longer, never for less.
+const SPENT_SLOT_LENGTH: Millis = Millis::from_secs(15 * 60);
 
-/// What went out before is in every heartbeat that can count.
-const OUT_FOR: Millis = Millis::from_secs(3600);
+/// Every heartbeat still in use already reflects what was sent before that.
+const OUT_RETENTION: Millis = Millis::from_secs(3600);
 
 /// The slot of what was accepted at this instant.
 pub const fn spent_slot(at: Timestamp) -> i64 {
-    at.as_ms().div_euclid(SPENT_SLOT.as_ms())
+    at.as_ms().div_euclid(SPENT_SLOT_LENGTH.as_ms())
 }
 
 /// Sixteen, by the last bits of the id, which are random: so many steps are written at the same moment.
-fn lane(payment: PaymentId) -> i64 {
+fn shard(payment: PaymentId) -> i64 {
     i64::from(payment.as_uuid().as_bytes()[15] & 0x0f)
 }
 
@@ -41,7 +41,7 @@ pub async fn claimed<D: Driver>(
     let payment = &claim.payment;
     let price = payment.amount.get().saturating_add(payment.fee_limit.get());
     let slot = spent_slot(payment.id.created());
-    tx.execute(statements::CLAIMED, vec![int(lane(payment.id)), int(price), int(slot)]).await?;
+    tx.execute(statements::CLAIMED, vec![int(shard(payment.id)), int(price), int(slot)]).await?;
     match claim.allowance {
         None => Ok(true),
         Some(allowance) => fits(store, tx, allowance).await,
@@ -85,7 +85,7 @@ pub async fn stepped<T: Tx>(tx: &mut T, advance: &Advance) -> Result<(), Fault> 
         Value::Bool(advance.no_witness),
         Value::Int(advance.known_at.map(Timestamp::as_ms)),
         int(spent_slot(payment.id.created())),
-        int(lane(payment.id)),
+        int(shard(payment.id)),
     ];
     tx.execute(statements::STEPPED, values).await?;
     Ok(())
@@ -95,12 +95,12 @@ pub async fn stepped<T: Tx>(tx: &mut T, advance: &Advance) -> Result<(), Fault> 
 pub async fn restored<T: Tx>(tx: &mut T, restored: &Restored) -> Result<(), Fault> {
     let price = restored.amount.get().saturating_add(restored.fee.get());
     let slot = spent_slot(restored.id.created());
-    let values = vec![int(slot), int(lane(restored.id)), int(price)];
+    let values = vec![int(slot), int(shard(restored.id)), int(price)];
     tx.execute(statements::RESTORED, values).await?;
     Ok(())
 }
 
 /// The slots before which nothing of OUT is asked for any more, at this heartbeat.
 pub fn old_out(beat: Timestamp) -> Vec<Value> {
-    vec![int(beat.minus(OUT_FOR).as_ms().div_euclid(1000))]
+    vec![int(beat.minus(OUT_RETENTION).as_ms().div_euclid(1000))]
 }

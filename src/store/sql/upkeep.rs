@@ -62,7 +62,7 @@ impl<D: Driver> Upkeep for SqlStore<D> {
             Err(error) if self.driver().refuses_writes(&error) => WriteProof::Refused(error),
             Err(error) => return Err(error),
         };
-        self.memory.takes_writes(matches!(proof, WriteProof::Written));
+        self.memory.set_writable(matches!(proof, WriteProof::Written));
         Ok(proof)
     }
 

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 
-use super::{SqlStore, events, int, lists, marks::Told, retry::retrying, rows, statements, uuid};
+use super::{
+    SqlStore, events, int, lists, marks::CommitLabel, retry::retrying, rows, statements, uuid,
+};
 use crate::{
     domain::{
         Change, EventKind, ListQuery, SecretHash, Timestamp, Withdraw, WithdrawId, WithdrawView,
@@ -17,7 +19,11 @@ impl<D: Driver> Withdraws for SqlStore<D> {
         // Two batches with the same request ids wait for each other in the same order.
         let mut order: Vec<usize> = (0..withdraws.len()).collect();
         order.sort_by_key(|&index| &withdraws[index].request_id);
-        retrying(|| self.create_once(withdraws, &order)).await
+        let outcomes = retrying(|| self.create_once(withdraws, &order)).await?;
+        if outcomes.iter().any(|outcome| *outcome != CreateOutcome::Created) {
+            self.settle_lost_answers().await?;
+        }
+        Ok(outcomes)
     }
 
     async fn withdraw(&self, id: WithdrawId) -> Result<Option<WithdrawView>, StoreError> {
@@ -29,7 +35,9 @@ impl<D: Driver> Withdraws for SqlStore<D> {
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Vec<WithdrawView>, StoreError> {
-        lists::list(self.driver(), query).await
+        let views = lists::list(self.driver(), query).await?;
+        self.settle_lost_answers().await?;
+        Ok(views)
     }
 
     async fn change(&self, changes: &[Change]) -> Result<Vec<bool>, StoreError> {
@@ -77,7 +85,7 @@ impl<D: Driver> SqlStore<D> {
             && !outcomes.contains(&CreateOutcome::Conflict)
         {
             let id = withdraws[last].id;
-            let told = Told::of_withdraws(EventKind::Created.name(), id, created().count());
+            let told = CommitLabel::of_withdraws(EventKind::Created.name(), id, created().count());
             self.commit(tx, told).await?;
         }
         Ok(outcomes)
@@ -92,7 +100,7 @@ impl<D: Driver> SqlStore<D> {
         if let Some(&last) = order.iter().rfind(|index| written[**index]) {
             let Change { next, event } = &changes[last];
             let number = written.iter().filter(|written| **written).count();
-            let told = Told::of_withdraws(event.kind.name(), next.id, number);
+            let told = CommitLabel::of_withdraws(event.kind.name(), next.id, number);
             self.commit(tx, told).await?;
         }
         Ok(written)

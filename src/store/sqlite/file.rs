@@ -43,8 +43,8 @@ pub async fn void_leases(writer: &SqlitePool, now: Timestamp) -> Result<(), Stor
     done.map(drop).map_err(|error| fault("void old leases", error).into_error())
 }
 
-/// The file may be another one than the last process had: it is verified anew. What that one was told,
-/// nobody remembers.
+/// Begins a new life of the database: the file may not be the one that the last process had, so it must be
+/// verified again. The marks of that process are deleted; nobody remembers them.
 pub async fn begin_life(writer: &SqlitePool) -> Result<(), StoreError> {
     for text in [
         "-- instance.begin_life\nupdate instance set life = random()",

@@ -6,15 +6,16 @@ create table tallies (
     -- OPEN: amounts and fee limits of what is RESERVED or SENDING, and how many are IN_FLIGHT.
     -- OUT: amounts and fee limits of what went out within the second of the slot.
     -- SPENT: what was accepted within the quarter of an hour of the slot and did not fail: amount and fee
-    -- limit while it is open, amount and fee once it is paid.
+    -- limit while it is open, amount and fee once it is paid. These rows stay, since a late success still finds
+    -- its slot: at most 1,536 a day, and reads are bounded by the slot.
     kind     text   not null check (kind in ('OPEN', 'OUT', 'SPENT')),
     -- Time since the epoch, in seconds (OUT) or quarters of an hour (SPENT). 0 for OPEN.
     slot     bigint not null,
     -- The last hexadecimal digit of the payment's id: so many can be written at the same moment.
-    lane     bigint not null check (lane between 0 and 15),
+    shard    bigint not null check (shard between 0 and 15),
     msat     bigint not null,
     payments bigint not null,
-    primary key (kind, slot, lane)
+    primary key (kind, slot, shard)
 ) with (fillfactor = 50);
 
 -- Held by a claim that has counted what a limit leaves, until it is committed: one at a time.
@@ -36,14 +37,14 @@ alter table payments add column written_at_ms bigint;
 alter table payments alter column written_at_ms
     set default cast(extract(epoch from clock_timestamp()) * 1000 as bigint);
 
-insert into tallies (kind, slot, lane, msat, payments)
+insert into tallies (kind, slot, shard, msat, payments)
 select 'OPEN', 0, ('x' || right(cast(id as text), 1))::bit(4)::int,
        sum(case when state <> 'IN_FLIGHT' then amount_msat + fee_limit_msat else 0 end),
        sum(case when state = 'IN_FLIGHT' then 1 else 0 end)
   from payments where state in ('RESERVED', 'SENDING', 'IN_FLIGHT') group by 1, 2, 3;
 
--- What the next heartbeat has counted is no matter.
-insert into tallies (kind, slot, lane, msat, payments)
+-- Older ones are reflected in the next heartbeat.
+insert into tallies (kind, slot, shard, msat, payments)
 select 'OUT', known_at_ms / 1000, ('x' || right(cast(id as text), 1))::bit(4)::int,
        sum(amount_msat + fee_limit_msat), 0
   from payments
@@ -51,7 +52,7 @@ select 'OUT', known_at_ms / 1000, ('x' || right(cast(id as text), 1))::bit(4)::i
    and state not in ('SENDING', 'FAILED')
  group by 1, 2, 3;
 
-insert into tallies (kind, slot, lane, msat, payments)
+insert into tallies (kind, slot, shard, msat, payments)
 select 'SPENT',
        ('x0000' || substr(replace(cast(id as text), '-', ''), 1, 12))::bit(64)::bigint / 900000,
        ('x' || right(cast(id as text), 1))::bit(4)::int,

@@ -29,6 +29,7 @@ create table marks (
 alter table instance
     add column verified_server      bigint,
     add column verified_by          uuid,
+    -- By the clock of that process.
     add column verified_at_ms       bigint,
     -- For people: it adds nothing to what is compared, and not every server tells it.
     add column verified_timeline    bigint,

@@ -6,30 +6,32 @@ create table tallies (
     -- OPEN: amounts and fee limits of what is RESERVED or SENDING, and how many are IN_FLIGHT.
     -- OUT: amounts and fee limits of what went out within the second of the slot.
     -- SPENT: what was accepted within the quarter of an hour of the slot and did not fail: amount and fee
-    -- limit while it is open, amount and fee once it is paid.
+    -- limit while it is open, amount and fee once it is paid. These rows stay, since a late success still finds
+    -- its slot: at most 1,536 a day, and reads are bounded by the slot.
     kind     text    not null check (kind in ('OPEN', 'OUT', 'SPENT')),
     -- Time since the epoch, in seconds (OUT) or quarters of an hour (SPENT). 0 for OPEN.
     slot     integer not null,
     -- The last hexadecimal digit of the payment's id.
-    lane     integer not null check (lane between 0 and 15),
+    shard    integer not null check (shard between 0 and 15),
     msat     integer not null,
     payments integer not null,
-    primary key (kind, slot, lane)
+    primary key (kind, slot, shard)
 ) strict, without rowid;
 
--- The version of the payment that the tallies have seen. (Postgres refuses a step without it.)
+-- The version of the payment that the tallies have counted. Nullable: SQLite adds no NOT NULL column without a
+-- default, and only one program can have the file open.
 alter table payments add column tallied integer
     constraint payments_tallied check (tallied = version);
 update payments set tallied = version;
 
-insert into tallies (kind, slot, lane, msat, payments)
+insert into tallies (kind, slot, shard, msat, payments)
 select 'OPEN', 0, instr('123456789ABCDEF', substr(hex(id), 32, 1)),
        sum(case when state <> 'IN_FLIGHT' then amount_msat + fee_limit_msat else 0 end),
        sum(case when state = 'IN_FLIGHT' then 1 else 0 end)
   from payments where state in ('RESERVED', 'SENDING', 'IN_FLIGHT') group by 1, 2, 3;
 
--- What the next heartbeat has counted is no matter.
-insert into tallies (kind, slot, lane, msat, payments)
+-- Older ones are reflected in the next heartbeat.
+insert into tallies (kind, slot, shard, msat, payments)
 select 'OUT', known_at_ms / 1000, instr('123456789ABCDEF', substr(hex(id), 32, 1)),
        sum(amount_msat + fee_limit_msat), 0
   from payments
@@ -38,7 +40,7 @@ select 'OUT', known_at_ms / 1000, instr('123456789ABCDEF', substr(hex(id), 32, 1
  group by 1, 2, 3;
 
 -- The first 48 bits of the id are its time.
-insert into tallies (kind, slot, lane, msat, payments)
+insert into tallies (kind, slot, shard, msat, payments)
 select 'SPENT',
        (((instr('123456789ABCDEF', substr(hex(id), 1, 1))) << 44)
         + ((instr('123456789ABCDEF', substr(hex(id), 2, 1))) << 40)

@@ -28,6 +28,7 @@ create table marks (
 -- one that they are in. A backup carries both, but the next process that opens it begins another life.
 alter table instance add column verified_server integer;
 alter table instance add column verified_by blob;
+-- By the clock of that process.
 alter table instance add column verified_at_ms integer;
 -- For people, where the database tells it.
 alter table instance add column verified_timeline integer;

@@ -66,10 +66,10 @@ macro_rules! marks_dialect {
                        set seen_at_ms = excluded.seen_at_ms, server = excluded.server"
                 ),
             },
-            not_looked: $crate::store::driver::Sql {
+            yet_to_read: $crate::store::driver::Sql {
                 doing: "count the processes that have yet to look for their marks",
                 text: concat!(
-                    "-- writer.not_looked
+                    "-- writer.yet_to_read
                      select count(*) as writers from writers
                       where writer <> $1 and server <> $2 and seen_at_ms >= ",
                     $now_ms,

@@ -5,33 +5,33 @@
 
 use crate::store::{driver::Sql, sql::sql};
 
-/// A claim: open, not out, and its whole price counts. It names the payment's lane.
+/// A claim: open, not out, and its whole price counts. It names the payment's shard.
 pub const CLAIMED: Sql = sql(
     "count a claim",
     "-- tally.claimed
-     insert into tallies (kind, slot, lane, msat, payments)
+     insert into tallies (kind, slot, shard, msat, payments)
      values ('OPEN', 0, $1, $2, 0), ('SPENT', $3, $1, $2, 0)
-     on conflict (kind, slot, lane) do update set msat = tallies.msat + excluded.msat",
+     on conflict (kind, slot, shard) do update set msat = tallies.msat + excluded.msat",
 );
 
 /// A payment that was put back: nothing of it is open.
 pub const RESTORED: Sql = sql(
     "count a restored payment",
     "-- tally.restored
-     insert into tallies (kind, slot, lane, msat, payments) values ('SPENT', $1, $2, $3, 0)
-     on conflict (kind, slot, lane) do update set msat = tallies.msat + excluded.msat",
+     insert into tallies (kind, slot, shard, msat, payments) values ('SPENT', $1, $2, $3, 0)
+     on conflict (kind, slot, shard) do update set msat = tallies.msat + excluded.msat",
 );
 
 /// A step: the difference between the row as it stands, of version `$2`, and what is written over it next:
 /// state `$3`, fee `$4` (of a late success, too), no witness `$5`, known at `$6`. `$7` is the slot of its
-/// acceptance, `$8` its lane.
+/// acceptance, `$8` its shard.
 ///
 /// What is open costs its amount and its fee limit, what was paid its amount and its fee, also late.
 /// Whatever is known to the node, and neither failed nor sending, is out.
 pub const STEPPED: Sql = sql(
     "count a step",
     "-- tally.stepped
-     insert into tallies (kind, slot, lane, msat, payments)
+     insert into tallies (kind, slot, shard, msat, payments)
      select d.kind, d.slot, $8, d.msat, d.payments
        from (select 'OPEN' as kind, 0 as slot,
                     (p.amount_msat + p.fee_limit_msat)
@@ -63,11 +63,11 @@ pub const STEPPED: Sql = sql(
                from payments p where p.id = $1 and p.version = $2) as d
       where d.msat <> 0 or d.payments <> 0
       order by d.kind
-     on conflict (kind, slot, lane) do update
+     on conflict (kind, slot, shard) do update
         set msat = tallies.msat + excluded.msat, payments = tallies.payments + excluded.payments",
 );
 
-/// Slots, not payments: they do not grow with the day.
+/// Reads slots, not payments: at most 97 × 16 rows, however many payments there were.
 pub const SPENT_SINCE: Sql = sql(
     "read what was accepted",
     "-- tally.spent_since
