@@ -50,7 +50,7 @@
 //!    lease saves work, and no more.
 //! 9. Every change writes its event in the same transaction. No event, row or log holds a secret.
 //! 10. PAID never changes.
-//! 11. Nothing is claimed or sent after a pause or a fence was committed, by any replica: claims and
+//! 11. No claim is accepted and no send committed after a pause or a fence, by any replica: claims and
 //!     sends read the switches under a lock in their own transactions, before any other lock, and a pause
 //!     takes its turn among them within a second, whatever the load. What is in flight is followed.
 //! 12. Every commit that a caller is told of is there, or the instance is fenced. Such a commit moves a

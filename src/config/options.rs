@@ -29,6 +29,10 @@ const COMMIT_DELAY: Millis = Millis::from_secs(120);
 
 type Checked<T> = Result<T, BadOption>;
 
+/// How long a look of the guard takes beside what the database may take: its answer is waited for a little
+/// longer, and the next look comes a moment later.
+const SILENCE: Millis = Millis::from_secs(3);
+
 /// No time here is meant to be longer: what is would overflow sums sooner or later.
 const LONGEST: Millis = Millis::from_secs(366 * 24 * 3600);
 
@@ -93,6 +97,12 @@ impl Config {
         id.map(Some).map_err(|fault| BadOption::new("node.expected_identity", fault))
     }
 
+    /// At least a second: longer than an operator's command waits for its lock.
+    fn statement_timeout(&self) -> Checked<Millis> {
+        let ms = self.store.statement_timeout_ms;
+        within("store.statement_timeout_ms", ms, 1000, LONGEST.as_ms()).map(Millis::from_ms)
+    }
+
     /// Postgres, if it is configured.
     pub fn postgres(&self, migrate: bool) -> Checked<Option<PostgresOptions>> {
         let store = &self.store;
@@ -106,8 +116,7 @@ impl Config {
             max_connections: u32::try_from(most).unwrap_or(u32::MAX),
             acquire_timeout: ms("store.acquire_timeout_ms", store.acquire_timeout_ms)?
                 .as_duration(),
-            statement_timeout: ms("store.statement_timeout_ms", store.statement_timeout_ms)?
-                .as_duration(),
+            statement_timeout: self.statement_timeout()?.as_duration(),
             allow_losing_commits_in_a_crash: store.allow_losing_commits_in_a_crash,
             migrate,
         }))
@@ -252,8 +261,12 @@ impl Config {
     /// For the guard.
     pub fn guard_options(&self) -> Checked<GuardOptions> {
         let PayerOptions { limits, send_life, .. } = self.payer_options()?;
+        let acquire = ms("store.acquire_timeout_ms", self.store.acquire_timeout_ms)?;
+        let look = acquire.plus(self.statement_timeout()?).plus(SILENCE);
         Ok(GuardOptions {
             node_is_shared: self.node.shared,
+            // A look on a connection that turns out to be dead, and another one.
+            patience: look.plus(look),
             commit_delay: COMMIT_DELAY.plus(limits.clock_skew),
             hold: send_life.plus(limits.clock_skew).plus(limits.node_slack),
         })

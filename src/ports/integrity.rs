@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::domain::{Millis, PaymentHash, Restored, Timestamp, Withdraw};
+use crate::domain::{Millis, PaymentHash, Restored, Timestamp, Withdraw, WithdrawId};
 
 /// One life of a database server: another number after its restart, a failover or a restore, a dump put
 /// into the running server included.
@@ -32,6 +32,8 @@ pub struct SeenServer {
     pub server: Server,
     /// The database itself says that this server was verified, by whichever process.
     pub verified: bool,
+    /// When the instance was fenced, if it is.
+    pub fenced_at: Option<Timestamp>,
 }
 
 /// Commits that callers of this process were told of, and that the database does not have: of the last
@@ -65,6 +67,10 @@ pub trait Integrity: Send + Sync {
     /// processes to see; else what was told since. A [`crate::domain::Turn::Fence`] with `MARK_LOST` makes what is there
     /// the new beginning.
     async fn lost_commits(&self) -> Result<Option<LostCommits>, StoreError>;
+
+    /// A caller is about to be told that this request stands as it was read, whoever made it so: from here on
+    /// this process knows, too, should it be lost. Errors: [`StoreError::Halted`] over a loss.
+    async fn vouch(&self, id: WithdrawId) -> Result<(), StoreError>;
 
     /// How many other processes have been here within `lately` and have not read their marks on this
     /// server.

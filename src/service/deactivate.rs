@@ -34,6 +34,7 @@ impl WithdrawService {
         let Some(change) =
             withdraw.clone().deactivate(now).map_err(ServiceError::NotDeactivatable)?
         else {
+            self.store.vouch(withdraw.id).await?;
             return Ok(Some(self.show(WithdrawView { withdraw, payment })));
         };
         match self.store.change(std::slice::from_ref(&change)).await {

@@ -17,9 +17,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Distrust, NodeTrust, unknown::unknown_payments};
+use super::{
+    Distrust, NodeTrust,
+    unknown::{unknown_payments, unknown_since},
+};
 use crate::{
-    domain::{Act, FenceReason, Millis, Turn},
+    domain::{Act, FenceReason, Millis, Timestamp, Turn},
     ports::{
         Inherited, LightningNode, LostCommits, NodeError, SeenServer, Server, Store, StoreError,
     },
@@ -30,8 +33,6 @@ use crate::{
 const MARKS_EVERY: Millis = Millis::from_secs(60);
 /// A process that read its marks within this time counts as alive: more than twice [`MARKS_EVERY`].
 const LATELY: Millis = Millis::from_secs(150);
-/// How long a new server stays unverified while such a process has not read its marks there.
-pub const PATIENCE: Millis = Millis::from_secs(5);
 
 /// What the guard needs to know of the node and of timing.
 #[derive(Clone, Copy, Debug)]
@@ -40,11 +41,14 @@ pub struct GuardOptions {
     pub node_is_shared: bool,
     /// How much later than its id's time an attempt may have been committed.
     pub commit_delay: Millis,
+    /// How long a new server stays unverified while a process that was seen lately has not read its marks
+    /// there: longer than that may need to find the server.
+    pub patience: Millis,
     /// The longest that a send can take to show at the node: then it is looked at once more.
     pub hold: Millis,
 }
 
-/// Makes sure of the database.
+/// Verifies that the database lost no commits, and fences the instance if it did.
 pub struct Guard {
     store: Arc<dyn Store>,
     node: Arc<dyn LightningNode>,
@@ -63,10 +67,13 @@ struct State {
     marks_at: Option<Millis>,
     /// The server that is not verified yet, and since when.
     unverified: Option<(Server, Millis)>,
-    /// This process has compared the database with the node.
-    compared: bool,
+    /// The server that this process has compared with the node, and the time since which: of the first look,
+    /// since what is accepted meanwhile makes a later one too short.
+    compared: Option<(Server, Timestamp)>,
     /// When it does so again.
     again_at: Option<Millis>,
+    /// The fence that it has heard of.
+    fenced_at: Option<Timestamp>,
     told_of_permission: bool,
 }
 
@@ -92,25 +99,26 @@ impl Guard {
     /// One pass: nothing to do as long as the same server answers, but for a look each minute.
     pub async fn run_once(&self) -> Result<(), Distrust> {
         let _only = self.passes.lock().await;
-        let SeenServer { server, verified } = self.store.server().await?;
-        if !self.store.has_met(server) {
-            let inherited = self.inherited().await?;
-            self.store.meet(server, inherited);
-        }
+        let SeenServer { server, verified, fenced_at } = self.store.server().await?;
+        self.meet(server, fenced_at).await?;
         let now = self.runtime.clock.monotonic();
         let lost = self.read_marks(server, verified, now).await?;
         if !verified && self.waits_for_others(server, now).await? {
             return Ok(());
         }
         let state = self.locked(|state| *state);
-        if verified && state.compared && state.again_at.is_none_or(|at| now < at) {
+        let compared = state.compared.filter(|(compared, _)| verified && *compared == server);
+        if compared.is_some() && state.again_at.is_none_or(|at| now < at) {
             return Ok(());
         }
+        let since = match compared {
+            Some((_, since)) => since,
+            None => self.unknown_since().await?,
+        };
         // The second look is for what the node shows late. A fence that stands is enough for that: a later
         // one would withhold what was created meanwhile.
-        let fenced =
-            lost || verified && self.store.standing(Millis::ZERO, None).await?.fenced.is_some();
-        if !fenced && self.node_knows_more().await? {
+        let fenced = lost || verified && fenced_at.is_some();
+        if !fenced && self.node_knows_more(since).await? {
             self.fence(FenceReason::UnknownPayments).await?;
         }
         if !verified && !self.store.verify(server, self.runtime.clock.now()).await? {
@@ -118,12 +126,23 @@ impl Guard {
             return Ok(());
         }
         self.locked(|state| {
-            let first = !verified || !state.compared;
             state.unverified = None;
-            state.compared = true;
+            state.compared = Some((server, since));
             // What was sent just before the server was lost may not have shown yet.
-            state.again_at = first.then(|| now.plus(self.options.hold));
+            state.again_at = compared.is_none().then(|| now.plus(self.options.hold));
         });
+        Ok(())
+    }
+
+    /// Meets a server that is new. The same when the instance was fenced since: one that was put back to a
+    /// snapshot says that it is the one of before.
+    async fn meet(&self, server: Server, fenced_at: Option<Timestamp>) -> Result<(), StoreError> {
+        let heard = self.locked(|state| state.fenced_at);
+        if !self.store.has_met(server) || fenced_at.is_some() && fenced_at != heard {
+            let inherited = self.inherited().await?;
+            self.store.meet(server, inherited);
+        }
+        self.locked(|state| state.fenced_at = fenced_at);
         Ok(())
     }
 
@@ -138,15 +157,20 @@ impl Guard {
         if verified && !due && !self.store.must_read_marks(server) {
             return Ok(false);
         }
-        let lost = self.store.lost_commits().await?;
-        if let Some(lost) = &lost {
-            log_lost(lost);
-            self.fence(FenceReason::MarkLost).await?;
+        let mut fenced = false;
+        if let Some(lost) = self.store.lost_commits().await? {
+            // What is closed from here on is closed on a server that has lost sends.
+            let inherited = self.inherited().await?;
+            self.store.meet(server, inherited);
+            fenced = self.fence(FenceReason::MarkLost).await?;
+            if fenced {
+                log_lost(&lost);
+            }
             // For the others to see that this one has looked.
             self.store.lost_commits().await?;
         }
         self.locked(|state| state.marks_at = Some(now.plus(MARKS_EVERY)));
-        Ok(lost.is_some())
+        Ok(fenced)
     }
 
     /// Whether another process, which may miss something, has not looked at the new server yet. One that
@@ -162,7 +186,7 @@ impl Guard {
         if self.store.yet_to_read_marks(server, LATELY).await? == 0 {
             return Ok(false);
         }
-        Ok(now < since.plus(PATIENCE))
+        Ok(now < since.plus(self.options.patience))
     }
 
     /// The attempts that another server may have known more about.
@@ -174,21 +198,18 @@ impl Guard {
         Ok(newest.map(|newest| Inherited { newest, over_at, sequence }))
     }
 
-    /// Whether the node knows payments that the database does not.
-    async fn node_knows_more(&self) -> Result<bool, Distrust> {
-        let now = self.runtime.clock.now();
+    /// Since when the node may know payments that the database does not. (Also of a shared one: an operator
+    /// who fences by hand asks what it paid since the first start.)
+    async fn unknown_since(&self) -> Result<Timestamp, StoreError> {
+        unknown_since(&*self.store, self.options.commit_delay, self.runtime.clock.now()).await
+    }
+
+    /// Whether it does.
+    async fn node_knows_more(&self, since: Timestamp) -> Result<bool, Distrust> {
         if self.options.node_is_shared {
-            // An operator who fences by hand asks what the node paid since the first start.
-            self.store.known_from(now).await?;
             return Ok(false);
         }
-        let found = unknown_payments(
-            &*self.store,
-            &*self.node,
-            &self.trust,
-            self.options.commit_delay,
-            now,
-        );
+        let found = unknown_payments(&*self.store, &*self.node, &self.trust, since);
         match found.await {
             Ok(unknown) => Ok(!unknown.is_empty()),
             Err(Distrust::Node(NodeError::NotPermitted(call))) => {
@@ -205,19 +226,22 @@ impl Guard {
         }
     }
 
-    async fn fence(&self, reason: FenceReason) -> Result<(), StoreError> {
+    /// False if it is not for that: a later fence stands, or nothing is lost after all.
+    async fn fence(&self, reason: FenceReason) -> Result<bool, StoreError> {
         let act = Act {
             operator: "withdrawd".to_owned(),
             reason: reason.name().to_owned(),
             at: self.runtime.clock.now(),
         };
-        self.store.turn(&Turn::Fence(reason, act)).await?;
+        if !self.store.turn(&Turn::Fence(reason, act)).await? {
+            return Ok(false);
+        }
         tracing::error!(
             reason = reason.name(),
             "FENCED: the database has lost commits; nothing is claimed or sent until an operator \
              has looked (withdrawd acknowledge-restore)"
         );
-        Ok(())
+        Ok(true)
     }
 
     fn locked<T>(&self, with: impl FnOnce(&mut State) -> T) -> T {

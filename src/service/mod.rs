@@ -24,7 +24,7 @@ pub use crate::ports::ListedPayment;
 pub use claim::{ClaimService, Offer};
 pub use clocks::ClockGuard;
 pub use error::ServiceError;
-pub use guard::{Guard, GuardOptions, PATIENCE as GUARD_PATIENCE};
+pub use guard::{Guard, GuardOptions};
 pub use inquiry::Inquiry;
 pub use list::{MAX_PAGE_SIZE, Page, PageRequest};
 pub use operations::{Asked, InstanceView, OperationsService};

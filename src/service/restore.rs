@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use super::{
-    Asked, Inquiry, NodeTrust, ServiceError, WriteWitness, list::read_id, unknown::unknown_payments,
+    Asked, Inquiry, NodeTrust, ServiceError, WriteWitness,
+    list::read_id,
+    unknown::{unknown_payments, unknown_since},
 };
 use crate::{
     domain::{
@@ -98,8 +100,8 @@ impl RestoreService {
     pub async fn unknown(&self) -> Result<Vec<ListedPayment>, ServiceError> {
         let now = self.runtime.clock.now();
         let (store, node) = (&*self.store, &*self.node);
-        let found = unknown_payments(store, node, &self.trust, self.commit_delay, now).await;
-        found.map_err(ServiceError::from)
+        let since = unknown_since(store, self.commit_delay, now).await?;
+        unknown_payments(store, node, &self.trust, since).await.map_err(ServiceError::from)
     }
 
     /// Puts back what operators assign, withholds every ACTIVE request made before the fence, and ends

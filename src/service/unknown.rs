@@ -11,16 +11,14 @@ const PAGE: u32 = 100;
 /// More than these are not told one by one.
 const MOST: usize = 1000;
 
-/// Those that succeeded or are on their way; a payment that failed moved nothing.
+/// Those since `created_from` that succeeded or are on their way; a payment that failed moved nothing.
 pub async fn unknown_payments(
     store: &dyn Store,
     node: &dyn LightningNode,
     trust: &NodeTrust,
-    commit_delay: Millis,
-    now: Timestamp,
+    created_from: Timestamp,
 ) -> Result<Vec<ListedPayment>, Distrust> {
     let paying = trust.paying_node().await?;
-    let created_from = since(store, commit_delay, now).await?;
     let mut unknown = Vec::new();
     let mut after_index = 0;
     loop {
@@ -51,7 +49,7 @@ pub async fn unknown_payments(
 
 /// Attempts that were accepted before are known, or were looked at by an operator. While the database
 /// is not trusted no attempt is accepted, so that the newest one stays where the loss began.
-async fn since(
+pub async fn unknown_since(
     store: &dyn Store,
     commit_delay: Millis,
     now: Timestamp,

@@ -135,6 +135,8 @@ pub struct Dialect {
     pub hold_withdraw: Sql,
     /// Reads the instance's switches, and keeps them so until the transaction ends.
     pub hold_instance: Sql,
+    /// Reads them alone.
+    pub see_instance: Sql,
     /// Reads the newest attempt, and what bounds the time of its id, which a process's clock has made.
     pub newest_written: Sql,
     /// Waits for whoever counts what a limit leaves, until the transaction ends.

@@ -139,7 +139,7 @@ static DIALECT: Dialect = Dialect {
     lease_fresh: Sql {
         doing: "lease reserved payments",
         text: "-- payment.lease_fresh
-               update payments set epoch = epoch + 1, due_at_ms = $1
+               update payments set epoch = greatest(epoch + 1, $2), due_at_ms = $1
                 where id in (select id from payments
                               where state = 'RESERVED' and due_at_ms <= $2
                               order by due_at_ms limit $3 for update skip locked)
@@ -148,7 +148,7 @@ static DIALECT: Dialect = Dialect {
     lease_follow: Sql {
         doing: "lease payments to follow",
         text: "-- payment.lease_follow
-               update payments set epoch = epoch + 1, due_at_ms = $1
+               update payments set epoch = greatest(epoch + 1, $2), due_at_ms = $1
                 where id in (select id from payments
                               where state <> 'RESERVED' and due_at_ms <= $2
                               order by due_at_ms limit $3 for update skip locked)
@@ -164,6 +164,10 @@ static DIALECT: Dialect = Dialect {
     hold_instance: Sql {
         doing: "read whether the instance is halted",
         text: read_switches!("instance.hold", "for share"),
+    },
+    see_instance: Sql {
+        doing: "read which database server answers",
+        text: read_switches!("instance.see", ""),
     },
     newest_written: Sql {
         doing: "read when the newest payment was written",

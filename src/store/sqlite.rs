@@ -33,7 +33,7 @@ use crate::{
 
 mod file;
 
-use file::{begin_life, identity, lock, void_leases};
+use file::{Identity, begin_life, identity, lock, void_leases};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
 
@@ -69,8 +69,8 @@ pub struct SqliteDriver {
     operator_reader: SqlitePool,
     clock: Arc<dyn Clock>,
     path: PathBuf,
-    /// The device and the number of the file that is open.
-    file: (u64, u64),
+    /// The files that are open.
+    files: Identity,
     /// Held until the last connection is closed; the system frees it if the process dies.
     _lock: File,
 }
@@ -110,7 +110,7 @@ impl SqliteStore {
         let readers = pool(connect.clone(), options.max_readers).await?;
         let operator_reader = pool(connect, 1).await?;
         let entrance = Mutex::default();
-        let file = identity(&path)?;
+        let files = identity(&path)?;
         Ok(SqliteDriver {
             writer,
             entrance,
@@ -118,7 +118,7 @@ impl SqliteStore {
             operator_reader,
             clock,
             path,
-            file,
+            files,
             _lock: lock,
         })
     }
@@ -184,13 +184,15 @@ async fn schema(writer: &SqlitePool, migrate: bool) -> Result<(), StoreError> {
 
 impl SqliteDriver {
     /// What is written to a file that another one has replaced is gone with the process.
-    fn same_file(&self) -> Result<(), StoreError> {
-        if identity(&self.path)? == self.file {
+    fn same_files(&self) -> Result<(), StoreError> {
+        if identity(&self.path)? == self.files {
             return Ok(());
         }
         Err(StoreError::Unavailable {
             doing: "use the database's file",
-            source: "another file was put in its place while the service runs; restart it".into(),
+            source:
+                "another one was put in its place, or its WAL, while the service runs; restart it"
+                    .into(),
         })
     }
 }
@@ -210,7 +212,7 @@ static DIALECT: Dialect = Dialect {
     lease_fresh: Sql {
         doing: "lease reserved payments",
         text: "-- payment.lease_fresh
-               update payments set epoch = epoch + 1, due_at_ms = $1
+               update payments set epoch = max(epoch + 1, $2), due_at_ms = $1
                 where id in (select id from payments
                               where state = 'RESERVED' and due_at_ms <= $2
                               order by due_at_ms limit $3)
@@ -219,7 +221,7 @@ static DIALECT: Dialect = Dialect {
     lease_follow: Sql {
         doing: "lease payments to follow",
         text: "-- payment.lease_follow
-               update payments set epoch = epoch + 1, due_at_ms = $1
+               update payments set epoch = max(epoch + 1, $2), due_at_ms = $1
                 where id in (select id from payments
                               where state <> 'RESERVED' and due_at_ms <= $2
                               order by due_at_ms limit $3)
@@ -237,6 +239,10 @@ static DIALECT: Dialect = Dialect {
         doing: "read whether the instance is halted",
         // The one writer has the whole database.
         text: read_switches!("instance.hold"),
+    },
+    see_instance: Sql {
+        doing: "read which database server answers",
+        text: read_switches!("instance.see"),
     },
     newest_written: Sql {
         doing: "read when the newest payment was written",
@@ -266,7 +272,7 @@ impl Driver for SqliteDriver {
     }
 
     async fn begin(&self) -> Result<SqliteTx, Fault> {
-        self.same_file()?;
+        self.same_files()?;
         let Ok(_entrance) = tokio::time::timeout(ACQUIRE_TIMEOUT, self.entrance.lock()).await
         else {
             return Err(fault("begin", sqlx::Error::PoolTimedOut));
@@ -275,7 +281,7 @@ impl Driver for SqliteDriver {
     }
 
     async fn begin_for_operator(&self) -> Result<SqliteTx, Fault> {
-        self.same_file()?;
+        self.same_files()?;
         let Ok(begun) = tokio::time::timeout(TURN_TIMEOUT, write(&self.writer)).await else {
             let source = "another transaction holds the database".into();
             return Err(StoreError::Unavailable { doing: "lock the instance", source }.into());
@@ -284,7 +290,7 @@ impl Driver for SqliteDriver {
     }
 
     async fn fetch(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<SqliteRow>, StoreError> {
-        self.same_file()?;
+        self.same_files()?;
         let rows = bound(sql, values).fetch_all(&self.readers).await;
         rows.map_err(|error| fault(sql.doing, error).into_error())
     }
@@ -294,7 +300,7 @@ impl Driver for SqliteDriver {
         sql: Sql,
         values: Vec<Value>,
     ) -> Result<Vec<SqliteRow>, StoreError> {
-        self.same_file()?;
+        self.same_files()?;
         let rows = bound(sql, values).fetch_all(&self.operator_reader).await;
         rows.map_err(|error| fault(sql.doing, error).into_error())
     }

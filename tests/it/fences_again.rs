@@ -8,6 +8,7 @@ use withdrawd::{
         AcknowledgeRestoreRequest, AcknowledgeRestoreResponse, FenceRequest, GetInstanceRequest,
         Halt, ReleaseWithdrawsRequest, ResolvePaymentRequest, Withdraw,
         acknowledge_restore_request::Pair,
+        instance::FenceReason,
         payment::State,
         resolve_payment_request::{self, Failed},
         withdraw::{Status, UnclaimableReason},
@@ -16,9 +17,10 @@ use withdrawd::{
 };
 
 use crate::{
-    bench::{Bench, Kind, on_every_store, reason},
+    bench::{Bench, Kind, kinds, on_every_store, reason},
     fences::{back_up, restore},
     invoices::{Wanted, hash_of},
+    marks::instance,
     node::Fate,
 };
 
@@ -86,6 +88,55 @@ async fn a_lost_send_fences_once() {
         bench.another_server().await;
         bench.guard().await;
         assert_eq!(halt(&bench).await, Halt::Fenced);
+    })
+    .await;
+}
+
+/// A lost payment shows at the node only later; what was accepted meanwhile, since the server was verified,
+/// does not hide it.
+#[tokio::test]
+async fn the_second_look_asks_for_as_much_as_the_first() {
+    for kind in kinds() {
+        let slack = [("payments.node_slack_ms", "300000")];
+        let bench = Bench::with(kind, &slack).await;
+        let early = bench.create(10, 10).await;
+        bench.claim_ok(&early, &bench.invoice(10)).await;
+        bench.work().await;
+        bench.another_server().await;
+        bench.guard().await;
+        assert_eq!(halt(&bench).await, Halt::Unspecified);
+        bench.clock.advance(Millis::from_secs(20));
+        bench.node.foreign_payment(&bench.invoice(10), RecordState::InFlight);
+        bench.clock.advance(Millis::from_secs(280));
+        let late = bench.create(10, 10).await;
+        bench.claim_ok(&late, &bench.invoice(10)).await;
+        bench.work().await;
+        bench.clock.advance(Millis::from_secs(60));
+        bench.guard().await;
+        assert_eq!(instance(&bench).await.fence_reason(), FenceReason::UnknownPayments);
+    }
+}
+
+/// A machine that was put back to a snapshot is no new server by its name. Whoever hears of the fence takes
+/// what the database has for what it came with.
+#[tokio::test]
+async fn a_fence_makes_every_process_meet_its_server_anew() {
+    on_every_store(async |bench| {
+        bench.claim_ok(&bench.create(10, 10).await, &bench.invoice(10)).await;
+        bench.work().await;
+        bench.guard().await;
+        let over_at = |bench: &Bench| bench.store().met().unwrap().1.map(|it| it.over_at);
+        let before = over_at(&bench);
+        bench.clock.advance(Millis::from_secs(60));
+        bench.guard().await;
+        assert_eq!(over_at(&bench), before);
+        fence(&bench).await;
+        bench.guard().await;
+        assert!(over_at(&bench) > before, "{before:?}");
+        let then = over_at(&bench);
+        bench.clock.advance(Millis::from_secs(60));
+        bench.guard().await;
+        assert_eq!(over_at(&bench), then, "once");
     })
     .await;
 }

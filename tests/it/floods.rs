@@ -259,6 +259,33 @@ async fn commands_return_in_time_under_a_flood_of_claims_with_a_limit() {
     }
 }
 
+/// Many claims wait for the limit's gate, and each that has it waits for a slow disk.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_return_in_time_while_claims_queue_for_a_limit() {
+    const MANY: usize = 60;
+    let _alone = ALONE.lock().await;
+    if !kinds().contains(&Kind::Postgres) {
+        return;
+    }
+    let settings = [("limits.rolling_24h_sat", "100000000"), ("store.max_connections", "62")];
+    let bench = Bench::with(Kind::Postgres, &settings).await;
+    let links = create(&bench, MANY * 10).await;
+    let target = |withdraw: &Withdraw| callback(withdraw, &bench.invoice(10));
+    let targets = links.chunks(10).map(|links| links.iter().map(target).collect()).collect();
+    let mut hand = Hand::on(&bench).await;
+    // As if each COMMIT took so long, from the next connection on.
+    let name = hand.lines("select current_database()::text", 0).await;
+    for setting in ["commit_delay = 20000", "commit_siblings = 0"] {
+        hand.run(&format!("alter database {name} set {setting}")).await.unwrap();
+    }
+    let flood = Flood::of(bench.lnurl(), targets).await;
+    assert_eq!(in_time(&bench, "pause").await, Halt::Paused);
+    let before = rows(&bench).await;
+    flood.rises().await;
+    assert_eq!(rows(&bench).await, before);
+    flood.ebb().await;
+}
+
 /// The query of claims and sends.
 const HOLD: &str = "select paused_at_ms from instance for share";
 

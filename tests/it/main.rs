@@ -85,3 +85,4 @@ mod tallies;
 mod telling;
 mod timeouts;
 mod traces;
+mod upgrades;

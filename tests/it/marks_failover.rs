@@ -125,6 +125,25 @@ async fn a_promoted_standby_that_lacks_an_answered_commit_is_fenced_before_it_se
     }
 }
 
+/// It answers, and may lack the last commits: no process works with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_is_not_taken_for_the_database() {
+    let Some(site) = Site::open() else { return };
+    let primary = site.primary().await;
+    drop(on(&site).await);
+    let standby = site.standby(&primary).await;
+    standby.until(CAUGHT_UP, 1).await;
+    site.lead(&standby);
+    let settings = [("store.database_url", site.url())];
+    let config = withdrawd::config::Config::defaults(&settings).unwrap();
+    for migrate in [false, true] {
+        let options = config.postgres(migrate).unwrap().unwrap();
+        let refused = withdrawd::store::PostgresStore::open(options).await.map(drop).unwrap_err();
+        let text = withdrawd::report::chain(&refused);
+        assert!(text.contains("is a standby"), "{text}");
+    }
+}
+
 /// A mix of them, none lost: a failover, a restart and a crash of the server need nobody.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_promoted_standby_that_has_all_answered_commits_is_not_fenced() {

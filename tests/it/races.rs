@@ -206,6 +206,14 @@ async fn leases_are_given_once() {
         ids.sort();
         ids.dedup();
         assert_eq!((ids.len(), taken), (30, 30));
+        // A lease that was lost with a database is not given again under the same number.
+        bench.sql("update payments set epoch = 1, due_at_ms = 0").await;
+        let later = now.plus(Millis::from_ms(1));
+        let store = bench.store();
+        let again = async move { store.lease(Lane::Fresh, later, until, 50).await.unwrap() };
+        let again = bench.inside(again).await;
+        assert!(again.iter().all(|leased| leased.epoch >= later.as_ms()), "{again:?}");
+        assert_eq!(again.len(), 30);
         let withdraw = bench.create(1, 1).await;
         assert_eq!(bench.get(&withdraw.id).await.payment.map(|p| p.state()), None::<State>);
     })

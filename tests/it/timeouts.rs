@@ -46,7 +46,7 @@ async fn a_statement_that_takes_too_long_is_unavailable() {
     if !kinds().contains(&Kind::Postgres) {
         return;
     }
-    let bench = Bench::with(Kind::Postgres, &[("store.statement_timeout_ms", "300")]).await;
+    let bench = Bench::with(Kind::Postgres, &[("store.statement_timeout_ms", "1000")]).await;
     let withdraw = bench.create(10, 10).await;
     let url = &bench.config.store.database_url;
     let _holds = idle(url, &["select id from withdraws for update"]).await;

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use withdrawd::{
     domain::{
         Heartbeat, Millis, NodeTrouble, PaymentHash, Restored, Standing, Timestamp, Turn, Withdraw,
+        WithdrawId,
     },
     ports::{Inherited, Instance, Integrity, LostCommits, SeenServer, Server, StoreError},
 };
@@ -68,6 +69,10 @@ impl Integrity for GatedStore {
 
     async fn lost_commits(&self) -> Result<Option<LostCommits>, StoreError> {
         self.write("lost_commits", self.inner().lost_commits(), |_| {}).await
+    }
+
+    async fn vouch(&self, id: WithdrawId) -> Result<(), StoreError> {
+        self.write("vouch", self.inner().vouch(id), |()| self.told("shown again")).await
     }
 
     async fn yet_to_read_marks(&self, server: Server, lately: Millis) -> Result<i64, StoreError> {

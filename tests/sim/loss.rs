@@ -9,6 +9,7 @@ use withdrawd::domain::{Payment, Withdraw};
 use super::{
     books::{Books, SETTLES_ONCE},
     history::History,
+    replica,
     step::Step,
     world::{Inner, Life, REPLICAS},
 };
@@ -19,9 +20,6 @@ const OWING: &str = "nothing is claimed or sent over a loss that somebody knows 
 /// What is checked over a loss.
 pub const AFTER_A_LOSS: [&str; 5] =
     [FENCED, NOT_FENCED, OWING, SETTLES_ONCE, "everything comes to rest"];
-
-/// For so long the others are waited for.
-const PATIENCE_MS: i64 = withdrawd::service::GUARD_PATIENCE.as_ms();
 
 /// What is gone.
 #[derive(Clone, Debug)]
@@ -80,7 +78,7 @@ impl Inner {
     /// A process has claimed, or sends.
     pub fn check_owing(&mut self, by: Life, what: &str) {
         let Some(loss) = &self.books.loss else { return };
-        let waited_for = self.now_ms < loss.at_ms + PATIENCE_MS;
+        let waited_for = self.now_ms < loss.at_ms + replica::patience_ms();
         let known = |(life, _): &(Life, _)| *life == by || (waited_for && self.lives(*life));
         let owes = loss.commits.iter().find(|commit| known(commit));
         if !loss.fenced
@@ -125,7 +123,7 @@ impl History {
                 self.apply(Step::Guard { replica });
                 self.apply(Step::Drain);
             }
-            self.apply(Step::Advance { ms: PATIENCE_MS + 1000 });
+            self.apply(Step::Advance { ms: replica::patience_ms() + 1000 });
         }
         if !self.is_broken() {
             self.world.lock().check_end_of_a_loss();

@@ -25,6 +25,11 @@ static CONFIG: LazyLock<Config> = LazyLock::new(|| {
     Config::defaults(&[("node.heartbeat_stale_ms", "100000000".to_owned())]).unwrap()
 });
 
+/// How long a guard waits for another process.
+pub fn patience_ms() -> i64 {
+    CONFIG.guard_options().unwrap().patience.as_ms()
+}
+
 /// The use cases and passes of one life of a process.
 pub struct Replica {
     pub withdraws: WithdrawService,

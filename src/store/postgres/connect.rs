@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use sqlx::{
     AssertSqlSafe, Connection, PgConnection, PgPool, Row,
-    migrate::Migrator,
+    migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
 use super::{
-    DIALECT, PostgresOptions, fault,
+    DIALECT, PostgresOptions, code, fault,
     place::Place,
     session::{self, Session},
 };
@@ -27,6 +27,9 @@ pub static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/postgres"
 
 /// Taken by whoever migrates, until the transaction ends: "withdrawd", cut to eight bytes.
 const MIGRATION_LOCK: i64 = i64::from_be_bytes(*b"withdraw");
+
+/// How often a migration is begun anew that met another transaction.
+const MIGRATION_TRIES: u32 = 5;
 
 /// Why a connection cannot be used for money.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +50,14 @@ struct NotDurable {
      withdrawd, so that it goes without prepared statements"
 )]
 struct NowShared;
+
+/// Why a connection leads to the wrong server.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the Postgres that answers is a standby (it is in recovery): it takes no writes, and may lack the last \
+     commits"
+)]
+struct Standby;
 
 /// What connections are made by.
 #[derive(Clone)]
@@ -135,6 +146,9 @@ async fn first_connection(recipe: &Recipe) -> Result<(PgConnection, Session), St
 async fn prepare(connection: &mut PgConnection, recipe: &Recipe) -> Result<Session, sqlx::Error> {
     let Recipe { options, name, .. } = recipe;
     let seen = session::look(connection, name).await?;
+    if seen.in_recovery {
+        return Err(sqlx::Error::Configuration(Box::new(Standby)));
+    }
     let commits_last = match seen.session {
         Session::Own => seen.synchronous_commit != "off",
         // Each transaction sets it.
@@ -178,25 +192,72 @@ async fn schema(
     if !options.migrate {
         return check_schema(connection).await;
     }
-    let migrated = async {
-        let mut tx = connection.begin_with(AssertSqlSafe(session::begin(options))).await?;
-        // sqlx prepares what it asks by names, which another client may have left on the session.
-        // That a table is there already is no news.
-        let lock = format!(
-            "deallocate all; set local client_min_messages = warning;
-             select pg_advisory_xact_lock({MIGRATION_LOCK})"
-        );
-        sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut *tx).await?;
-        let mut migrator = Migrator::with_migrations(MIGRATIONS.migrations.to_vec());
-        migrator.set_locking(false);
-        migrator.run_direct(None, &mut *tx, false).await?;
-        sqlx::raw_sql("deallocate all").execute(&mut *tx).await?;
-        tx.commit().await?;
-        Ok::<_, sqlx::migrate::MigrateError>(())
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match migrate(connection, options).await {
+            Ok(()) => return Ok(()),
+            Err(error) if tries < MIGRATION_TRIES && met_another(&error) => {
+                tracing::warn!(%error, "the migration met another transaction and begins anew");
+                // Their names were given up.
+                let _ = connection.clear_cached_statements().await;
+            }
+            Err(error) => {
+                let source = error.into();
+                return Err(StoreError::Failed { doing: "migrate the database", source });
+            }
+        }
+    }
+}
+
+async fn migrate(
+    connection: &mut PgConnection,
+    options: &PostgresOptions,
+) -> Result<(), MigrateError> {
+    let mut tx = connection.begin_with(AssertSqlSafe(session::begin(options))).await?;
+    // What rewrites a large table takes as long as it takes, and so does whoever comes second. sqlx
+    // prepares what it asks by names, which another client may have left on the session. That a table is
+    // there already is no news.
+    let lock = format!(
+        "set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0;
+         deallocate all; set local client_min_messages = warning;
+         select pg_advisory_xact_lock({MIGRATION_LOCK})"
+    );
+    sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut *tx).await?;
+    lock_tables(&mut tx).await?;
+    let mut migrator = Migrator::with_migrations(MIGRATIONS.migrations.to_vec());
+    migrator.set_locking(false);
+    migrator.run_direct(None, &mut *tx, false).await?;
+    sqlx::raw_sql("deallocate all").execute(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Processes of an earlier version may still run. What is to be altered is locked first, in the order of
+/// claims and sends, so that none of them and this wait for each other in a circle.
+async fn lock_tables(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let there = "-- schema.there\nselect to_regclass('instance') is not null as there";
+    let there = sqlx::raw_sql(there).fetch_one(&mut *connection).await?;
+    if !there.try_get::<bool, _>("there")? {
+        return Ok(());
+    }
+    let done = "-- schema.done\nselect count(*) as done from _sqlx_migrations where success";
+    let done: i64 = sqlx::raw_sql(done).fetch_one(&mut *connection).await?.try_get("done")?;
+    if usize::try_from(done).is_ok_and(|done| done >= MIGRATIONS.iter().count()) {
+        return Ok(());
+    }
+    let lock = "lock table instance, withdraws, payments, sends, events, nodes
+                  in access exclusive mode";
+    sqlx::raw_sql(lock).execute(connection).await.map(drop)
+}
+
+/// A deadlock with another transaction, or a lock that was not given.
+fn met_another(error: &MigrateError) -> bool {
+    let error = match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error,
+        _ => return false,
     };
-    migrated
-        .await
-        .map_err(|error| StoreError::Failed { doing: "migrate the database", source: error.into() })
+    matches!(code(error).as_deref(), Some("40P01" | "55P03"))
 }
 
 async fn check_schema(connection: &mut PgConnection) -> Result<(), StoreError> {

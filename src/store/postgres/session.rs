@@ -39,6 +39,8 @@ pub struct Seen {
     pub session: Session,
     pub fsync: String,
     pub synchronous_commit: String,
+    /// It is a standby.
+    pub in_recovery: bool,
 }
 
 /// An `application_name` that no other process uses.
@@ -55,6 +57,7 @@ pub async fn look(connection: &mut PgConnection, name: &str) -> Result<Seen, sql
         "-- session
          select current_setting('fsync') as fsync,
                 current_setting('synchronous_commit') as synchronous_commit,
+                pg_is_in_recovery() as in_recovery,
                 (select source || ' ' || reset_val from pg_settings
                   where name = 'application_name') as started_as",
     )
@@ -66,6 +69,7 @@ pub async fn look(connection: &mut PgConnection, name: &str) -> Result<Seen, sql
         session: if own { Session::Own } else { Session::Shared },
         fsync: row.try_get("fsync")?,
         synchronous_commit: row.try_get("synchronous_commit")?,
+        in_recovery: row.try_get("in_recovery")?,
     })
 }
 

@@ -3,7 +3,8 @@
 //! Claims and sends read the switches with `for share`, which takes a ROW SHARE lock on the table. A row
 //! lock could starve: newcomers share it and overtake whoever waits. Table locks queue in order, so an
 //! EXCLUSIVE one waits only for the transactions that already hold the table. Plain reads are not blocked.
-//! Because later claims queue behind it, they must take this lock before any other.
+//! Because later claims queue behind it, they must take this lock before any other, but for the gate of a
+//! limit, which no command takes.
 //!
 //! A session that idles in its transaction (of a process that was stopped, say) would hold its lock until
 //! `idle_in_transaction_session_timeout`. It has committed nothing, so the command ends it:

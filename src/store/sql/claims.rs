@@ -29,6 +29,10 @@ impl<D: Driver> SqlStore<D> {
             return Ok(if read { ClaimOutcome::HashUsed } else { ClaimOutcome::Stale });
         }
         let mut tx = self.driver().begin().await?;
+        // Whoever waits at the gate holds nothing that an operator's command waits for.
+        if claim.allowance.is_some() {
+            tallies::pass_gate(self, &mut tx).await?;
+        }
         if let Some(halt) = self.halted(&mut tx).await? {
             return Ok(ClaimOutcome::Halted(halt));
         }
@@ -41,8 +45,7 @@ impl<D: Driver> SqlStore<D> {
         if tx.execute(statements::RESERVE, reserved(&claim.payment, accepted_at)).await? != 1 {
             return Ok(ClaimOutcome::HashUsed);
         }
-        // Last, since others wait for it.
-        if !tallies::claimed(self, &mut tx, claim).await? {
+        if !tallies::claimed(&mut tx, claim).await? {
             return Ok(ClaimOutcome::Halted(Halt::LimitSpent));
         }
         self.commit(tx, CommitLabel::of_payment(EventKind::Claimed.name(), claim.payment.id))

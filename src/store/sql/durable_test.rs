@@ -211,7 +211,7 @@ async fn a_commit_whose_answer_is_lost_is_no_loss_written_or_not() {
 /// Whoever reads it back sees it done, and relies on it: by whatever he asks.
 #[tokio::test]
 async fn a_commit_that_was_read_back_is_told() {
-    for read in ["nothing", "standing", "list", "list_payments", "replayed"] {
+    for read in ["nothing", "standing", "list", "list_payments"] {
         let bench = Bench::new().await;
         bench.store.create(&[bench.request()]).await.unwrap();
         bench.turn(true).await.unwrap();
@@ -227,10 +227,6 @@ async fn a_commit_that_was_read_back_is_told() {
                 let filter = PaymentFilter::default();
                 let all = PaymentQuery { filter, after: None, limit: 9, now: NOW };
                 bench.store.list_payments(&all).await.unwrap();
-            }
-            "replayed" => {
-                let again = bench.store.create(&[bench.request()]).await.unwrap();
-                assert!(matches!(again[..], [CreateOutcome::Replayed(_)]), "{again:?}");
             }
             _ => {}
         }
@@ -258,6 +254,41 @@ async fn a_commit_over_an_older_mark_is_refused_until_the_loss_is_fenced() {
     assert!(bench.store.turn(&Turn::Fence(FenceReason::MarkLost, act)).await.unwrap());
     assert_eq!(bench.lost().await, None);
     bench.turn(false).await.unwrap();
+}
+
+/// A standby that lags behind answered the guard, and the server that takes writes has it all.
+#[tokio::test]
+async fn a_fence_for_marks_that_are_there_is_none() {
+    let bench = Bench::new().await;
+    bench.turn(true).await.unwrap();
+    let act = Act { operator: "withdrawd".into(), reason: "MARK_LOST".into(), at: NOW };
+    let fence = Turn::Fence(FenceReason::MarkLost, act);
+    assert!(!bench.store.turn(&fence).await.unwrap());
+    assert!(bench.store.standing(Millis::ZERO, None).await.unwrap().fenced.is_none());
+    assert_eq!(bench.lost().await, None);
+}
+
+/// Another process made it so, and dies with the database; this one has told its callers the same.
+#[tokio::test]
+async fn what_stands_already_is_told_with_a_mark_as_well() {
+    for what in ["replayed", "paused", "vouched"] {
+        let bench = Bench::new().await;
+        let other = bench.store.of_another_process();
+        other.create(&[bench.request()]).await.unwrap();
+        let pause = Turn::Pause(Act { operator: "ann".into(), reason: "odd".into(), at: NOW });
+        assert!(other.turn(&pause).await.unwrap());
+        match what {
+            "replayed" => {
+                let again = bench.store.create(&[bench.request()]).await.unwrap();
+                assert!(matches!(again[..], [CreateOutcome::Replayed(_)]), "{again:?}");
+            }
+            "paused" => assert!(!bench.store.turn(&pause).await.unwrap()),
+            _ => bench.store.vouch(bench.request().id).await.unwrap(),
+        }
+        bench.hand("delete from marks").await;
+        let told = if what == "paused" { "PAUSE" } else { "shown again" };
+        assert_eq!(bench.lost().await, Some(vec![told]), "{what}");
+    }
 }
 
 /// A verification is of one life of one database.

@@ -96,32 +96,33 @@ impl<D: Driver> SqlStore<D> {
         let lost = match turn {
             Turn::Fence(FenceReason::MarkLost, _) => {
                 let told = self.marks.acknowledged();
-                Some((told, self.marks_in(&mut tx).await?.1))
+                let (server, found) = self.marks_in(&mut tx).await?;
+                if self.marks.check(server, &told, &found) {
+                    // What said otherwise was another server: a standby that lagged behind, say.
+                    return Ok(false);
+                }
+                Some((told, found))
             }
             Turn::Fence(..) | Turn::Pause(_) | Turn::Resume(_) | Turn::Acknowledge(..) => None,
         };
         let (statement, values) = turned(turn);
         let done = tx.execute(statement, values).await? != 0;
         if done {
-            self.note_turn(tx, turn).await?;
+            let act = turn.act();
+            let action = [act.at.as_ms()].map(int).into_iter();
+            let action = action.chain([turn.name(), &act.operator, &act.reason].map(text));
+            tx.execute(statements::NEW_ACTION, action.collect()).await?;
         }
-        // Else a later fence stands.
-        if let Some((told, found)) = lost {
-            self.marks.begin_anew(&told, &found);
-        }
-        Ok(done)
-    }
-
-    async fn note_turn(&self, mut tx: D::Tx, turn: &Turn) -> Result<(), Fault> {
-        let act = turn.act();
-        let done =
-            vec![int(act.at.as_ms()), text(turn.name()), text(&act.operator), text(&act.reason)];
-        tx.execute(statements::NEW_ACTION, done).await?;
+        // Also when it stood like that already (or a later fence stands): who asked is told so.
         let on_loss = match turn {
             Turn::Pause(_) | Turn::Fence(..) => OnLoss::Write,
             Turn::Resume(_) | Turn::Acknowledge(..) => OnLoss::Refuse,
         };
-        self.commit_or(tx, CommitLabel::of_instance(turn.name()), on_loss).await
+        self.commit_or(tx, CommitLabel::of_instance(turn.name()), on_loss).await?;
+        if let Some((told, found)) = lost {
+            self.marks.begin_anew(&told, &found);
+        }
+        Ok(done)
     }
 
     /// For a transaction that sends: none if it may.

@@ -21,13 +21,14 @@ const FORGOTTEN_AT_ONCE: i64 = 500;
 #[async_trait]
 impl<D: Driver> Integrity for SqlStore<D> {
     async fn server(&self) -> Result<SeenServer, StoreError> {
-        let switches = self.driver().dialect().hold_instance;
+        let switches = self.driver().dialect().see_instance;
         let found = self.driver().fetch(switches, Vec::new()).await?;
         let (_, server) = rows::instance::halt(found.first())?;
         let verified = rows::instance::verified(found.first())?;
         // So that offers hear of a change, too.
         self.memory.set_verified(verified);
-        Ok(SeenServer { server: Server(server), verified })
+        let fenced_at = rows::instance::fenced_at(found.first())?;
+        Ok(SeenServer { server: Server(server), verified, fenced_at })
     }
 
     fn must_read_marks(&self, server: Server) -> bool {
@@ -42,8 +43,17 @@ impl<D: Driver> Integrity for SqlStore<D> {
         if !self.marks.check(server, &told, &found) {
             return Ok(Some(self.marks.lost(&found)));
         }
+        self.marks.give_up_unwritten();
         retrying(|| self.found_all(server)).await?;
         Ok(None)
+    }
+
+    async fn vouch(&self, id: WithdrawId) -> Result<(), StoreError> {
+        retrying(|| async {
+            let tx = self.driver().begin().await?;
+            self.commit(tx, CommitLabel::of_withdraws("shown again", id, 1)).await
+        })
+        .await
     }
 
     async fn yet_to_read_marks(&self, server: Server, lately: Millis) -> Result<i64, StoreError> {
@@ -145,11 +155,11 @@ impl<D: Driver> SqlStore<D> {
         let marks = &self.driver().dialect().marks;
         let mut tx = self.driver().begin().await?;
         let mut values = self.writer_id();
-        values.push(int(server));
-        tx.execute(marks.found_all, values).await?;
-        let mut values = self.writer_id();
         values.extend([int(FORGOTTEN_AFTER.as_ms()), int(FORGOTTEN_AT_ONCE)]);
         tx.execute(marks.forget, values).await?;
+        let mut values = self.writer_id();
+        values.push(int(server));
+        tx.execute(marks.found_all, values).await?;
         tx.commit().await
     }
 }

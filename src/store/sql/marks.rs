@@ -111,6 +111,8 @@ struct Book {
     free: VecDeque<usize>,
     /// Moves whose COMMIT was not answered.
     in_doubt: Vec<Commit>,
+    /// Of them, those that were not written when the guard looked last, by lane and value.
+    unwritten: Vec<(usize, i64)>,
     /// The last commits that were told.
     recent: VecDeque<Commit>,
     /// The server on which all marks were found last.
@@ -222,6 +224,17 @@ impl Marks {
     /// Whether the answer to a COMMIT was lost, and its mark not read since.
     pub fn has_lost_answers(&self) -> bool {
         self.locked(|book| !book.in_doubt.is_empty())
+    }
+
+    /// Forgets the moves whose COMMIT was never answered and that were not written by the last time that this
+    /// was called either: none takes so long.
+    pub fn give_up_unwritten(&self) {
+        self.locked(|book| {
+            let seen = std::mem::take(&mut book.unwritten);
+            let key = |commit: &Commit| (commit.lane, commit.value);
+            book.in_doubt.retain(|commit| !seen.contains(&key(commit)));
+            book.unwritten = book.in_doubt.iter().map(key).collect();
+        });
     }
 
     /// A lost answer is found in what a server has that has all the rest.

@@ -77,6 +77,23 @@ fn a_lost_answer_is_no_loss_whether_it_was_written_or_not() {
     assert!(!marks.has_lost_answers());
 }
 
+/// One whose COMMIT never came is not asked about for ever.
+#[test]
+fn a_move_that_is_not_written_for_long_is_given_up() {
+    let marks = Marks::of_a_new_writer();
+    let mut database = Database::default();
+    database.commit(&marks, "created");
+    let before = Database(database.0.clone());
+    let mut mark = marks.next(told("deactivated"));
+    database.write(&mut mark);
+    drop(mark);
+    assert!(before.has_all(&marks));
+    marks.give_up_unwritten();
+    assert!(marks.has_lost_answers(), "it may still be written");
+    marks.give_up_unwritten();
+    assert!(!marks.has_lost_answers());
+}
+
 /// Somebody has read what it wrote.
 #[test]
 fn a_lost_answer_that_was_read_back_counts_as_told() {

@@ -404,6 +404,9 @@ pub const DERIVE_FROM: Sql = sql(
      update deriving set key_id = $1 where coalesce(key_id, '') = $2",
 );
 
+pub const FORGET_WRITER: Sql =
+    sql("forget this process", "-- writer.leave\ndelete from writers where writer = $1");
+
 pub const PROVE_WRITE: Sql = sql(
     "prove that the database takes writes",
     "-- write.prove\nupdate write_proof set proven_ms = $1",

@@ -33,32 +33,29 @@ fn shard(payment: PaymentId) -> i64 {
 }
 
 /// Counts a claim. Refuses one that goes beyond what may be accepted: false.
-pub async fn claimed<D: Driver>(
-    store: &SqlStore<D>,
-    tx: &mut D::Tx,
-    claim: &Claim,
-) -> Result<bool, Fault> {
+pub async fn claimed<T: Tx>(tx: &mut T, claim: &Claim) -> Result<bool, Fault> {
     let payment = &claim.payment;
     let price = payment.amount.get().saturating_add(payment.fee_limit.get());
     let slot = spent_slot(payment.id.created());
     tx.execute(statements::CLAIMED, vec![int(shard(payment.id)), int(price), int(slot)]).await?;
     match claim.allowance {
         None => Ok(true),
-        Some(allowance) => fits(store, tx, allowance).await,
+        Some(allowance) => fits(tx, allowance).await,
     }
 }
 
-/// Whoever comes next counts this claim too: the gate is held until the claim is committed.
-async fn fits<D: Driver>(
-    store: &SqlStore<D>,
-    tx: &mut D::Tx,
-    allowance: Allowance,
-) -> Result<bool, Fault> {
+/// Waits for whoever claims within a limit, until the transaction ends: whoever comes next counts this claim
+/// too.
+pub async fn pass_gate<D: Driver>(store: &SqlStore<D>, tx: &mut D::Tx) -> Result<(), Fault> {
     let gate = store.driver().dialect().pass_limit;
     if tx.fetch(gate, Vec::new()).await?.is_empty() {
         let source = "the table limit_gate has lost its row".into();
         return Err(StoreError::Failed { doing: gate.doing, source }.into());
     }
+    Ok(())
+}
+
+async fn fits<T: Tx>(tx: &mut T, allowance: Allowance) -> Result<bool, Fault> {
     let since = vec![int(spent_slot(allowance.since))];
     let spent = tx.fetch(statements::SPENT_SINCE, since).await?;
     let spent: Msat = super::rows::instance::spent(spent.first())?;

@@ -71,6 +71,10 @@ impl<D: Driver> Upkeep for SqlStore<D> {
     }
 
     async fn close(&self) {
+        // What this process was told ends with it: nobody has to wait for it on another server.
+        if let Err(fault) = self.write(statements::FORGET_WRITER, self.writer_id()).await {
+            tracing::debug!(error = %fault.into_error(), "this process stays known to the database");
+        }
         self.driver().close().await;
     }
 }

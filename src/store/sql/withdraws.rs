@@ -19,11 +19,7 @@ impl<D: Driver> Withdraws for SqlStore<D> {
         // Two batches with the same request ids wait for each other in the same order.
         let mut order: Vec<usize> = (0..withdraws.len()).collect();
         order.sort_by_key(|&index| &withdraws[index].request_id);
-        let outcomes = retrying(|| self.create_once(withdraws, &order)).await?;
-        if outcomes.iter().any(|outcome| *outcome != CreateOutcome::Created) {
-            self.settle_lost_answers().await?;
-        }
-        Ok(outcomes)
+        retrying(|| self.create_once(withdraws, &order)).await
     }
 
     async fn withdraw(&self, id: WithdrawId) -> Result<Option<WithdrawView>, StoreError> {
@@ -80,14 +76,17 @@ impl<D: Driver> SqlStore<D> {
             outcomes[index] = create_one(&mut tx, &withdraws[index]).await?;
         }
         // Dropping the transaction takes the others back: all or nothing.
-        let created = || order.iter().filter(|index| outcomes[**index] == CreateOutcome::Created);
-        if let Some(&last) = created().next_back()
-            && !outcomes.contains(&CreateOutcome::Conflict)
-        {
-            let id = withdraws[last].id;
-            let told = CommitLabel::of_withdraws(EventKind::Created.name(), id, created().count());
-            self.commit(tx, told).await?;
+        if outcomes.contains(&CreateOutcome::Conflict) {
+            return Ok(outcomes);
         }
+        // One that is replayed is told as well, though another process may have made it.
+        let created = || order.iter().filter(|index| outcomes[**index] == CreateOutcome::Created);
+        let (name, last) = match created().next_back() {
+            Some(last) => (EventKind::Created.name(), last),
+            None => ("shown again", order.last().unwrap_or(&0)),
+        };
+        let (id, number) = (withdraws[*last].id, created().count().max(1));
+        self.commit(tx, CommitLabel::of_withdraws(name, id, number)).await?;
         Ok(outcomes)
     }
 

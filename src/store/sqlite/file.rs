@@ -56,10 +56,21 @@ pub async fn begin_life(writer: &SqlitePool) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Which file has this name now.
-pub fn identity(path: &Path) -> Result<(u64, u64), StoreError> {
-    let doing = "find the database's file";
-    let found = std::fs::metadata(path);
-    let found = found.map_err(|error| StoreError::Unavailable { doing, source: error.into() })?;
-    Ok((found.dev(), found.ino()))
+/// The database's files, by device and number: the main one, the WAL, and the WAL's index.
+pub type Identity = [(u64, u64); 3];
+
+/// Which files have these names now. As long as a connection is open SQLite neither removes nor renames one
+/// of them: what is written to one that lost its name is gone with the process.
+pub fn identity(path: &Path) -> Result<Identity, StoreError> {
+    let mut found = Identity::default();
+    for (suffix, found) in ["", "-wal", "-shm"].into_iter().zip(&mut found) {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        let metadata = std::fs::metadata(&name).map_err(|error| StoreError::Unavailable {
+            doing: "find the database's files",
+            source: format!("{}: {error}; restart the service", name.display()).into(),
+        })?;
+        *found = (metadata.dev(), metadata.ino());
+    }
+    Ok(found)
 }

@@ -63,6 +63,9 @@ pub async fn replicas_with(
         ("payments.send_life_ms", "1000"),
         // lnd takes milliseconds for this; a stalled machine may take a thousand times longer.
         ("payments.node_slack_ms", "3000"),
+        // So that a process that was killed is waited for only so long on another server.
+        ("store.acquire_timeout_ms", "2000"),
+        ("store.statement_timeout_ms", "2000"),
         ("log.level", "info,withdrawd=debug"),
     ]);
     let mut homes = vec![home.with(settings)];

@@ -18,7 +18,7 @@ create table tallies (
     primary key (kind, slot, shard)
 ) with (fillfactor = 50);
 
--- Held by a claim that has counted what a limit leaves, until it is committed: one at a time.
+-- Held by a claim within a limit until it is committed, and taken before any other lock: one at a time.
 create table limit_gate (
     only_row boolean primary key default true check (only_row)
 );

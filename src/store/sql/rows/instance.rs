@@ -82,6 +82,11 @@ pub fn halt<R: Cells>(row: Option<&R>) -> Parsed<(Option<Halt>, i64)> {
     Ok((Halt::by_switches(paused, fenced), row.int("server")?))
 }
 
+/// When the instance was fenced, from the same row.
+pub fn fenced_at<R: Cells>(row: Option<&R>) -> Parsed<Option<Timestamp>> {
+    Reader(known("only_row", row)?).opt_time("fenced_at_ms")
+}
+
 /// Whether the server that answers is the one that was verified, from the same row.
 pub fn verified<R: Cells>(row: Option<&R>) -> Parsed<bool> {
     let row = Reader(known("only_row", row)?);
