@@ -11,6 +11,7 @@ pub(super) struct Start {
     pub(super) store: String,
     pub(super) limits: String,
     pub(super) config: String,
+    warnings: Vec<&'static str>,
 }
 
 impl Start {
@@ -33,13 +34,17 @@ impl Start {
                 limit("in 24 hours", limits.rolling_24h)
             ),
             config: config.source(),
+            warnings: config.warnings(),
         })
     }
 
     /// One line, once it serves.
     pub(super) fn log(&self) {
-        let Self { network, store, limits, config } = self;
+        let Self { network, store, limits, config, warnings } = self;
         let version = env!("CARGO_PKG_VERSION");
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
         tracing::info!(version, %network, store, limits, config, "started");
     }
 }

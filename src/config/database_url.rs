@@ -37,11 +37,18 @@ const KNOWN: [&str; 18] = [
     "statement-cache-capacity",
 ];
 
-/// What managed databases print, and what changes nothing here: we have a timeout of our own, connect to
-/// one server, whose writes are tried, and bind the channel where the server offers it.
+/// What managed databases print, and what changes nothing here: we have a timeout of our own, and connect to
+/// one server, whose writes are tried. The driver binds no channel: with [`wants_channel_binding`] the start
+/// warns of that.
 const PASSED_OVER: [&str; 3] = ["connect_timeout", "target_session_attrs", "channel_binding"];
 
 const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+
+/// Whether the URL asks for what is not done: SCRAM bound to the TLS channel.
+pub fn wants_channel_binding(url: &str) -> bool {
+    let (_, query) = url.split_once('?').unwrap_or((url, ""));
+    query.split('&').any(|pair| pair == "channel_binding=require")
+}
 
 /// Reads a URL, or says what is wrong with it.
 pub fn parse(url: &str) -> Result<PgConnectOptions, String> {

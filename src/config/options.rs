@@ -103,6 +103,14 @@ impl Config {
         within("store.statement_timeout_ms", ms, 1000, LONGEST.as_ms()).map(Millis::from_ms)
     }
 
+    /// What is asked for and not done, for the log of the start.
+    pub fn warnings(&self) -> Vec<&'static str> {
+        let binding = database_url::wants_channel_binding(&self.store.database_url);
+        let warning = "store.database_url asks for channel_binding=require, which is not supported: use \
+                       sslmode=verify-full with the server's CA, so that nobody can stand in between";
+        binding.then_some(warning).into_iter().collect()
+    }
+
     /// Postgres, if it is configured.
     pub fn postgres(&self, migrate: bool) -> Checked<Option<PostgresOptions>> {
         let store = &self.store;

@@ -63,7 +63,7 @@ async fn a_start_names_store_limits_and_config_file() {
     let file = file.to_str().unwrap();
     let limits = "1000 sat for one request, 50000 sat in 24 hours";
     let url = if kinds().contains(&Kind::Postgres) {
-        new_postgres_database().await
+        format!("{}&channel_binding=require", new_postgres_database().await)
     } else {
         String::new()
     };
@@ -74,6 +74,7 @@ async fn a_start_names_store_limits_and_config_file() {
         until(text, || service.stderr().contains(text).then_some(()));
     }
     if !url.is_empty() {
+        assert!(service.stderr().contains("channel_binding=require, which is not supported"));
         assert!(!service.log().contains(&url), "it shows the URL");
     }
 }

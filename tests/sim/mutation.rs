@@ -63,12 +63,9 @@ impl Mutation {
 
     /// What it does to an SQLite database of its own.
     pub fn prepare(self, database: &Database) {
-        match self {
-            Self::DoubtDoesNotHold => {
-                database.execute("drop index if exists payments_one_open");
-                database.execute("drop index if exists payments_one_paid");
-            }
-            _ => {}
+        if self == Self::DoubtDoesNotHold {
+            database.execute("drop index if exists payments_one_open");
+            database.execute("drop index if exists payments_one_paid");
         }
     }
 

@@ -253,9 +253,8 @@ async fn lock_tables(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
 
 /// A deadlock with another transaction, or a lock that was not given.
 fn met_another(error: &MigrateError) -> bool {
-    let error = match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error,
-        _ => return false,
+    let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else {
+        return false;
     };
     matches!(code(error).as_deref(), Some("40P01" | "55P03"))
 }

@@ -99,8 +99,11 @@ fn is_lock_timeout(fault: &Fault) -> bool {
 
 /// Best effort: only the lock itself tells whether it sufficed.
 async fn end_idle_ones(driver: &PostgresDriver) -> Infallible {
+    let mut polls = tokio::time::interval(POLL_INTERVAL);
+    // The first comes at once, when nobody has been waited for.
+    polls.tick().await;
     loop {
-        tokio::time::sleep(POLL_INTERVAL).await;
+        polls.tick().await;
         match driver.fetch_for_operator(END_IDLE, Vec::new()).await {
             Ok(sessions) => log_ended(sessions.iter().filter_map(|row| row.try_get("ended").ok())),
             Err(error) => tracing::debug!(%error, "could not end idle sessions"),

@@ -155,7 +155,7 @@ impl Bench {
     }
 
     /// A request with a request id, the same each time.
-    fn request(&self) -> Withdraw {
+    fn request() -> Withdraw {
         let terms = Terms {
             min_amount: Amount::ONE,
             max_amount: Amount::ONE,
@@ -213,7 +213,7 @@ async fn a_commit_whose_answer_is_lost_is_no_loss_written_or_not() {
 async fn a_commit_that_was_read_back_is_told() {
     for read in ["nothing", "standing", "list", "list_payments"] {
         let bench = Bench::new().await;
-        bench.store.create(&[bench.request()]).await.unwrap();
+        bench.store.create(&[Bench::request()]).await.unwrap();
         bench.turn(true).await.unwrap();
         bench.lose(Answer::LostAfter);
         assert!(matches!(bench.turn(false).await, Err(StoreError::Unknown(_))));
@@ -274,16 +274,16 @@ async fn what_stands_already_is_told_with_a_mark_as_well() {
     for what in ["replayed", "paused", "vouched"] {
         let bench = Bench::new().await;
         let other = bench.store.of_another_process();
-        other.create(&[bench.request()]).await.unwrap();
+        other.create(&[Bench::request()]).await.unwrap();
         let pause = Turn::Pause(Act { operator: "ann".into(), reason: "odd".into(), at: NOW });
         assert!(other.turn(&pause).await.unwrap());
         match what {
             "replayed" => {
-                let again = bench.store.create(&[bench.request()]).await.unwrap();
+                let again = bench.store.create(&[Bench::request()]).await.unwrap();
                 assert!(matches!(again[..], [CreateOutcome::Replayed(_)]), "{again:?}");
             }
             "paused" => assert!(!bench.store.turn(&pause).await.unwrap()),
-            _ => bench.store.vouch(bench.request().id).await.unwrap(),
+            _ => bench.store.vouch(Bench::request().id).await.unwrap(),
         }
         bench.hand("delete from marks").await;
         let told = if what == "paused" { "PAUSE" } else { "shown again" };

@@ -80,13 +80,11 @@ macro_rules! marks_dialect {
                 doing: "forget the writers of long ago",
                 // Before `found_all`: by when this process itself looked last, since the clock may have
                 // jumped since.
-                text: concat!(
-                    "-- writer.forget
+                text: "-- writer.forget
                      delete from writers where writer in
                          (select w.writer from writers w join writers own on own.writer = $1
                            where w.writer <> $1 and w.seen_at_ms < own.seen_at_ms - $2
-                           order by w.seen_at_ms limit $3)"
-                ),
+                           order by w.seen_at_ms limit $3)",
             },
             verify: $crate::store::driver::Sql {
                 doing: "write that the database server is verified",
