@@ -15,7 +15,7 @@ use withdrawd::{
 };
 
 use crate::{
-    bench::{Bench, on_every_store, reason},
+    bench::{Bench, Kind, on_every_store, reason},
     invoices::hash_of,
     node::Fate,
     operators::resolve,
@@ -230,6 +230,25 @@ async fn a_node_that_answers_no_sends_gets_no_claims() {
         assert_eq!(bench.node.settled(), 4);
     })
     .await;
+}
+
+/// A stall of hours leaves few calls that hang, and the first of them ends the doubt.
+#[tokio::test]
+async fn witnesses_that_hang_are_few() {
+    let bench = Bench::new(Kind::Sqlite).await;
+    let (withdraw, _) = stalled(&bench).await;
+    let (mut most, mut passes) = (0, 0);
+    while bench.node.witnesses() < 12 {
+        pass(&bench, Millis::from_secs(60)).await;
+        bench.beat().await;
+        most = most.max(bench.node.hanging_witnesses());
+        passes += 1;
+        assert!(passes < 2000, "{} witnesses in {passes} minutes", bench.node.witnesses());
+    }
+    // Eight that hang, and the one that is waited for.
+    assert!((8..=9).contains(&most), "{most}");
+    bench.node.unstall();
+    is_paid(&bench, &withdraw).await;
 }
 
 /// One that waits for its answer keeps no other from being sent.

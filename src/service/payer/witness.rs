@@ -12,6 +12,7 @@ use std::sync::{
 };
 
 use futures_util::StreamExt;
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::PayerOptions;
@@ -32,6 +33,9 @@ const SLOWEST: u32 = 3;
 /// So often the turn of one is renewed that is not answered.
 const RENEWALS: u32 = 30;
 
+/// So many that hang are listened to beside each other. The first ones: what a disk holds up ends together.
+const HANGING: usize = 8;
+
 /// Makes write witnesses.
 pub struct WriteWitness {
     store: Arc<dyn Store>,
@@ -45,6 +49,8 @@ pub struct WriteWitness {
     is_under_way: AtomicBool,
     /// How many in a row brought nothing.
     in_vain: AtomicU32,
+    /// Places of those that hang.
+    hanging: Semaphore,
 }
 
 impl std::fmt::Debug for WriteWitness {
@@ -90,7 +96,19 @@ impl WriteWitness {
         (listening, stop): (TaskTracker, CancellationToken),
     ) -> Self {
         let (is_under_way, in_vain) = (AtomicBool::new(false), AtomicU32::new(0));
-        Self { store, node, runtime, inquiry, options, listening, stop, is_under_way, in_vain }
+        let hanging = Semaphore::new(HANGING);
+        Self {
+            store,
+            node,
+            runtime,
+            inquiry,
+            options,
+            listening,
+            stop,
+            is_under_way,
+            in_vain,
+            hanging,
+        }
     }
 
     /// Makes one, unless one is under way or was made just before, for `payment` if for any. Returns when
@@ -184,12 +202,14 @@ impl WriteWitness {
     /// While it is waited for nobody makes another one: the turn is renewed. One that was waited for long
     /// enough is still listened to, and keeps nobody from trying anew: its call may hang by itself.
     async fn listen_on(&self, mut asked: Asked, mut stream: SendStream, under_way: UnderWay) {
-        let mut under_way = Some(under_way);
+        let (mut under_way, mut place) = (Some(under_way), None);
         for waited in 0.. {
             if waited < RENEWALS {
                 asked = self.renewed(asked).await;
-            } else {
+            } else if place.is_none() {
                 under_way = None;
+                let Ok(free) = self.hanging.try_acquire() else { return };
+                place = Some(free);
             }
             tokio::select! {
                 biased;

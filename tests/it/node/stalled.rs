@@ -62,6 +62,14 @@ impl ModelNode {
         self.book(|book| book.waiting.len())
     }
 
+    /// How many requests for a witness wait for the database, with somebody who listens.
+    pub fn hanging_witnesses(&self) -> usize {
+        let hangs = |waiting: &&Waiting| {
+            matches!(waiting.order, Wanted::Witness(_)) && !waiting.tell.is_closed()
+        };
+        self.book(|book| book.waiting.iter().filter(hangs).count())
+    }
+
     /// How often it was asked for a write witness.
     pub fn witnesses(&self) -> usize {
         self.book(|book| book.witnesses)
