@@ -68,9 +68,10 @@ pub trait Integrity: Send + Sync {
     /// the new beginning.
     async fn lost_commits(&self) -> Result<Option<LostCommits>, StoreError>;
 
-    /// A caller is about to be told that this request stands as it was read, whoever made it so: from here on
-    /// this process knows, too, should it be lost. Errors: [`StoreError::Halted`] over a loss.
-    async fn vouch(&self, id: WithdrawId) -> Result<(), StoreError>;
+    /// A caller is about to be told that this request stands as in this version, whoever made it so: from here
+    /// on this process knows, too, should it be lost. Errors: [`StoreError::Halted`] over a loss;
+    /// [`StoreError::Stale`] if it does not stand so.
+    async fn vouch(&self, id: WithdrawId, version: i64) -> Result<(), StoreError>;
 
     /// How many other processes have been here within `lately` and have not read their marks on this
     /// server.

@@ -289,7 +289,7 @@ pub trait Instance: Send + Sync {
     /// Turns the instance's switches; when this returns, no claim and no send is committed that the
     /// turn forbids. False if it stood like that already. Within a second under any load of claims, or
     /// [`StoreError::Unavailable`]. [`StoreError::Halted`] for a resume or an acknowledgement over a loss that
-    /// is not fenced yet.
+    /// is not fenced yet; [`StoreError::Stale`] for a fence for lost marks that are all there.
     async fn turn(&self, turn: &Turn) -> Result<bool, StoreError>;
 }
 

@@ -34,8 +34,11 @@ impl WithdrawService {
         let Some(change) =
             withdraw.clone().deactivate(now).map_err(ServiceError::NotDeactivatable)?
         else {
-            self.store.vouch(withdraw.id).await?;
-            return Ok(Some(self.show(WithdrawView { withdraw, payment })));
+            return match self.store.vouch(withdraw.id, withdraw.version).await {
+                Ok(()) => Ok(Some(self.show(WithdrawView { withdraw, payment }))),
+                Err(StoreError::Stale | StoreError::Unknown(_)) => Ok(None),
+                Err(error) => Err(error.into()),
+            };
         };
         match self.store.change(std::slice::from_ref(&change)).await {
             Ok(written) if written == [true] => {

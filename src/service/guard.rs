@@ -34,6 +34,9 @@ const MARKS_EVERY: Millis = Millis::from_secs(60);
 /// A process that read its marks within this time counts as alive: more than twice [`MARKS_EVERY`].
 const LATELY: Millis = Millis::from_secs(150);
 
+/// How often they are read while the node is asked.
+const MEANWHILE: Millis = Millis::from_secs(2);
+
 /// What the guard needs to know of the node and of timing.
 #[derive(Clone, Copy, Debug)]
 pub struct GuardOptions {
@@ -112,13 +115,14 @@ impl Guard {
             return Ok(());
         }
         let since = match compared {
-            Some((_, since)) => since,
+            // What an operator has looked at since is not asked about again.
+            Some((_, since)) => self.acknowledged_at().await?.map_or(since, |at| since.max(at)),
             None => self.unknown_since().await?,
         };
         // The second look is for what the node shows late. A fence that stands is enough for that: a later
         // one would withhold what was created meanwhile.
         let fenced = lost || verified && fenced_at.is_some();
-        if !fenced && self.node_knows_more(since).await? {
+        if !fenced && self.compare(since).await? {
             self.fence(FenceReason::UnknownPayments).await?;
         }
         if !verified && !self.store.verify(server, self.runtime.clock.now()).await? {
@@ -157,20 +161,48 @@ impl Guard {
         if verified && !due && !self.store.must_read_marks(server) {
             return Ok(false);
         }
-        let mut fenced = false;
+        let mut is_lost = false;
         if let Some(lost) = self.store.lost_commits().await? {
-            // What is closed from here on is closed on a server that has lost sends.
-            let inherited = self.inherited().await?;
-            self.store.meet(server, inherited);
-            fenced = self.fence(FenceReason::MarkLost).await?;
-            if fenced {
-                log_lost(&lost);
+            match self.fence(FenceReason::MarkLost).await {
+                Ok(()) => {
+                    is_lost = true;
+                    log_lost(&lost);
+                    // What is closed from here on is closed on a server that has lost sends.
+                    let inherited = self.inherited().await?;
+                    self.store.meet(server, inherited);
+                }
+                // What said so was another server: a standby that lagged behind, say.
+                Err(StoreError::Stale) => {}
+                Err(error) => return Err(error),
             }
             // For the others to see that this one has looked.
             self.store.lost_commits().await?;
         }
         self.locked(|state| state.marks_at = Some(now.plus(MARKS_EVERY)));
-        Ok(fenced)
+        Ok(is_lost)
+    }
+
+    /// Whether the node knows payments that the database does not. However long that takes, the marks are
+    /// read meanwhile: another process may wait for it on yet another server.
+    async fn compare(&self, since: Timestamp) -> Result<bool, Distrust> {
+        let mut comparing = std::pin::pin!(self.node_knows_more(since));
+        loop {
+            tokio::select! {
+                biased;
+                knows_more = &mut comparing => return knows_more,
+                () = self.runtime.clock.sleep(MEANWHILE) => {
+                    let SeenServer { server, verified, fenced_at } = self.store.server().await?;
+                    self.meet(server, fenced_at).await?;
+                    let now = self.runtime.clock.monotonic();
+                    self.read_marks(server, verified, now).await?;
+                }
+            }
+        }
+    }
+
+    async fn acknowledged_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        let [_, acknowledged_at, _] = self.store.known_from(self.runtime.clock.now()).await?;
+        Ok(acknowledged_at)
     }
 
     /// Whether another process, which may miss something, has not looked at the new server yet. One that
@@ -226,22 +258,20 @@ impl Guard {
         }
     }
 
-    /// False if it is not for that: a later fence stands, or nothing is lost after all.
-    async fn fence(&self, reason: FenceReason) -> Result<bool, StoreError> {
+    /// Also where a later fence stands. [`StoreError::Stale`] if no mark is lost after all.
+    async fn fence(&self, reason: FenceReason) -> Result<(), StoreError> {
         let act = Act {
             operator: "withdrawd".to_owned(),
             reason: reason.name().to_owned(),
             at: self.runtime.clock.now(),
         };
-        if !self.store.turn(&Turn::Fence(reason, act)).await? {
-            return Ok(false);
-        }
+        self.store.turn(&Turn::Fence(reason, act)).await?;
         tracing::error!(
             reason = reason.name(),
             "FENCED: the database has lost commits; nothing is claimed or sent until an operator \
              has looked (withdrawd acknowledge-restore)"
         );
-        Ok(true)
+        Ok(())
     }
 
     fn locked<T>(&self, with: impl FnOnce(&mut State) -> T) -> T {

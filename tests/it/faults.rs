@@ -321,8 +321,8 @@ impl Integrity for FaultyStore {
         self.inner.lost_commits().await
     }
 
-    async fn vouch(&self, id: WithdrawId) -> Result<(), StoreError> {
-        self.faults.gate(self.inner.vouch(id)).await
+    async fn vouch(&self, id: WithdrawId, version: i64) -> Result<(), StoreError> {
+        self.faults.gate(self.inner.vouch(id, version)).await
     }
 
     async fn yet_to_read_marks(&self, server: Server, lately: Millis) -> Result<i64, StoreError> {

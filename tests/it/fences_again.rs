@@ -117,6 +117,26 @@ async fn the_second_look_asks_for_as_much_as_the_first() {
     }
 }
 
+/// An operator was quick, and left a payment to nobody: the look after that does not ask for it again.
+#[tokio::test]
+async fn what_was_acknowledged_before_the_second_look_does_not_fence_again() {
+    on_every_store(async |bench| {
+        bench.claim_ok(&bench.create(10, 10).await, &bench.invoice(10)).await;
+        bench.work().await;
+        bench.node.foreign_payment(&bench.invoice(10), RecordState::InFlight);
+        bench.another_server().await;
+        bench.guard().await;
+        assert_eq!(instance(&bench).await.fence_reason(), FenceReason::UnknownPayments);
+        bench.clock.advance(Millis::from_secs(5));
+        let done = acknowledge(&bench, Vec::new()).await.unwrap();
+        assert_eq!(done.unknown.len(), 1);
+        bench.clock.advance(Millis::from_secs(300));
+        bench.guard().await;
+        assert_eq!(halt(&bench).await, Halt::Unspecified);
+    })
+    .await;
+}
+
 /// A machine that was put back to a snapshot is no new server by its name. Whoever hears of the fence takes
 /// what the database has for what it came with.
 #[tokio::test]

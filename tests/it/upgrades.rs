@@ -5,10 +5,7 @@ use std::time::Duration;
 use sqlx::{Connection, PgConnection};
 use withdrawd::{config::Config, store::PostgresStore};
 
-use crate::{
-    bench::{new_postgres_database, postgres_url},
-    lab::eventually,
-};
+use crate::bench::{new_postgres_database, postgres_url};
 
 /// A database that the last migrations were not run on.
 async fn of_the_version_before() -> Option<(String, PgConnection)> {
@@ -77,27 +74,42 @@ async fn a_claim_of_the_version_before_and_a_migration_end_both() {
     migrating.await.unwrap();
 }
 
-/// It takes as long as it takes: the limit of a statement is one for requests.
+/// It takes as long as it takes, another process's included: the limit of a statement is one for requests.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_migration_may_take_longer_than_a_statement() {
     let Some((url, mut hand)) = of_the_version_before().await else { return };
-    let mut reader = PgConnection::connect(&url).await.unwrap();
-    for statement in ["begin", "select count(*) from payments"] {
-        sqlx::query(statement).execute(&mut reader).await.unwrap();
-    }
-    let migrating = tokio::spawn({
-        let url = url.clone();
-        async move { migrate(&url).await }
-    });
-    waits(&mut hand, "payments").await;
+    let mut other = PgConnection::connect(&url).await.unwrap();
+    // Of one that migrates.
+    let lock = i64::from_be_bytes(*b"withdraw");
+    sqlx::query("begin").execute(&mut other).await.unwrap();
+    let locked = sqlx::query("select pg_advisory_xact_lock($1)").bind(lock);
+    locked.execute(&mut other).await.unwrap();
+    let migrating = tokio::spawn(async move { migrate(&url).await });
     // More than twice its statement_timeout.
-    sqlx::query("select pg_sleep(2.5)").execute(&mut reader).await.unwrap();
+    sqlx::query("select pg_sleep(2.5)").execute(&mut other).await.unwrap();
     assert!(!migrating.is_finished());
-    sqlx::query("commit").execute(&mut reader).await.unwrap();
+    sqlx::query("commit").execute(&mut other).await.unwrap();
     migrating.await.unwrap();
-    let version: i64 = sqlx::query_scalar("select max(version) from _sqlx_migrations")
-        .fetch_one(&mut hand)
-        .await
-        .unwrap();
-    eventually("it is migrated", async || (version >= 8).then_some(())).await;
+    let done = "select count(*) from _sqlx_migrations where version in (5, 6)";
+    let done: i64 = sqlx::query_scalar(done).fetch_one(&mut hand).await.unwrap();
+    assert_eq!(done, 2);
+}
+
+/// A dump reads a table for long: nobody else waits behind the migration for as long.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_migration_lets_others_go_on_while_it_cannot_have_its_locks() {
+    let Some((url, mut hand)) = of_the_version_before().await else { return };
+    let mut dump = PgConnection::connect(&url).await.unwrap();
+    for statement in ["begin", "select count(*) from payments"] {
+        sqlx::query(statement).execute(&mut dump).await.unwrap();
+    }
+    let migrating = tokio::spawn(async move { migrate(&url).await });
+    waits(&mut hand, "payments").await;
+    // It has given up its locks, once.
+    let limit = std::time::Duration::from_secs(10);
+    let read = sqlx::query("select paused_at_ms from instance for share").execute(&mut hand);
+    tokio::time::timeout(limit, read).await.expect("everybody waits for the dump").unwrap();
+    assert!(!migrating.is_finished());
+    sqlx::query("commit").execute(&mut dump).await.unwrap();
+    migrating.await.unwrap();
 }

@@ -71,8 +71,8 @@ impl Integrity for GatedStore {
         self.write("lost_commits", self.inner().lost_commits(), |_| {}).await
     }
 
-    async fn vouch(&self, id: WithdrawId) -> Result<(), StoreError> {
-        self.write("vouch", self.inner().vouch(id), |()| self.told("shown again")).await
+    async fn vouch(&self, id: WithdrawId, version: i64) -> Result<(), StoreError> {
+        self.write("vouch", self.inner().vouch(id, version), |()| self.told("shown again")).await
     }
 
     async fn yet_to_read_marks(&self, server: Server, lately: Millis) -> Result<i64, StoreError> {

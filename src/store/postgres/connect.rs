@@ -1,7 +1,7 @@
 //! Connecting to Postgres: every new connection is checked before its first use, for durability and for
 //! whether it has a session of its own.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::{
     AssertSqlSafe, Connection, PgConnection, PgPool, Row,
@@ -29,7 +29,9 @@ pub static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/postgres"
 const MIGRATION_LOCK: i64 = i64::from_be_bytes(*b"withdraw");
 
 /// How often a migration is begun anew that met another transaction.
-const MIGRATION_TRIES: u32 = 5;
+const MIGRATION_TRIES: u32 = 20;
+/// Between two of them all others go on.
+const MIGRATION_PAUSE: Duration = Duration::from_secs(5);
 
 /// Why a connection cannot be used for money.
 #[derive(Debug, thiserror::Error)]
@@ -192,13 +194,15 @@ async fn schema(
     if !options.migrate {
         return check_schema(connection).await;
     }
-    let mut tries = 0;
+    let (mut tries, mut between_tries) = (0, tokio::time::interval(MIGRATION_PAUSE));
+    between_tries.tick().await;
     loop {
         tries += 1;
         match migrate(connection, options).await {
             Ok(()) => return Ok(()),
             Err(error) if tries < MIGRATION_TRIES && met_another(&error) => {
                 tracing::warn!(%error, "the migration met another transaction and begins anew");
+                between_tries.tick().await;
                 // Their names were given up.
                 let _ = connection.clear_cached_statements().await;
             }
@@ -215,21 +219,30 @@ async fn migrate(
     options: &PostgresOptions,
 ) -> Result<(), MigrateError> {
     let mut tx = connection.begin_with(AssertSqlSafe(session::begin(options))).await?;
+    match migrate_in(&mut tx).await {
+        Ok(()) => Ok(tx.commit().await?),
+        Err(error) => {
+            // At once: dropped, it would idle until the connection is used again.
+            let _ = tx.rollback().await;
+            Err(error)
+        }
+    }
+}
+
+async fn migrate_in(tx: &mut PgConnection) -> Result<(), MigrateError> {
     // What rewrites a large table takes as long as it takes, and so does whoever comes second. sqlx
     // prepares what it asks by names, which another client may have left on the session. That a table is
     // there already is no news.
     let lock = format!(
-        "set local statement_timeout = 0; set local idle_in_transaction_session_timeout = 0;
-         deallocate all; set local client_min_messages = warning;
+        "set local statement_timeout = 0; deallocate all; set local client_min_messages = warning;
          select pg_advisory_xact_lock({MIGRATION_LOCK})"
     );
     sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut *tx).await?;
-    lock_tables(&mut tx).await?;
+    lock_tables(tx).await?;
     let mut migrator = Migrator::with_migrations(MIGRATIONS.migrations.to_vec());
     migrator.set_locking(false);
     migrator.run_direct(None, &mut *tx, false).await?;
     sqlx::raw_sql("deallocate all").execute(&mut *tx).await?;
-    tx.commit().await?;
     Ok(())
 }
 
@@ -246,8 +259,11 @@ async fn lock_tables(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     if usize::try_from(done).is_ok_and(|done| done >= MIGRATIONS.iter().count()) {
         return Ok(());
     }
-    let lock = "lock table instance, withdraws, payments, sends, events, nodes
-                  in access exclusive mode";
+    // Whoever reads or writes queues behind it: not for as long as somebody's dump may take.
+    let lock = "set local lock_timeout = '3s';
+                lock table instance, withdraws, payments, sends, events, nodes
+                  in access exclusive mode;
+                set local lock_timeout = 0";
     sqlx::raw_sql(lock).execute(connection).await.map(drop)
 }
 

@@ -41,6 +41,16 @@ impl<D: Driver> SqlStore<D> {
             mark = self.marks.next_on_a_new_lane(label);
             self.move_mark(&mut tx, &mark).await?;
         }
+        Self::end(tx, mark).await
+    }
+
+    /// Commits nothing but a move.
+    pub(super) async fn commit_move(&self, mut tx: D::Tx, mark: Move) -> Result<(), Fault> {
+        self.move_mark(&mut tx, &mark).await?;
+        Self::end(tx, mark).await
+    }
+
+    async fn end(tx: D::Tx, mut mark: Move) -> Result<(), Fault> {
         mark.asked();
         match tx.commit().await {
             Ok(()) => {

@@ -263,7 +263,7 @@ async fn a_fence_for_marks_that_are_there_is_none() {
     bench.turn(true).await.unwrap();
     let act = Act { operator: "withdrawd".into(), reason: "MARK_LOST".into(), at: NOW };
     let fence = Turn::Fence(FenceReason::MarkLost, act);
-    assert!(!bench.store.turn(&fence).await.unwrap());
+    assert!(matches!(bench.store.turn(&fence).await, Err(StoreError::Stale)));
     assert!(bench.store.standing(Millis::ZERO, None).await.unwrap().fenced.is_none());
     assert_eq!(bench.lost().await, None);
 }
@@ -283,7 +283,7 @@ async fn what_stands_already_is_told_with_a_mark_as_well() {
                 assert!(matches!(again[..], [CreateOutcome::Replayed(_)]), "{again:?}");
             }
             "paused" => assert!(!bench.store.turn(&pause).await.unwrap()),
-            _ => bench.store.vouch(Bench::request().id).await.unwrap(),
+            _ => bench.store.vouch(Bench::request().id, 1).await.unwrap(),
         }
         bench.hand("delete from marks").await;
         let told = if what == "paused" { "PAUSE" } else { "shown again" };

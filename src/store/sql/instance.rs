@@ -99,7 +99,7 @@ impl<D: Driver> SqlStore<D> {
                 let (server, found) = self.marks_in(&mut tx).await?;
                 if self.marks.check(server, &told, &found) {
                     // What said otherwise was another server: a standby that lagged behind, say.
-                    return Ok(false);
+                    return Err(StoreError::Stale.into());
                 }
                 Some((told, found))
             }

@@ -43,14 +43,18 @@ impl<D: Driver> Integrity for SqlStore<D> {
         if !self.marks.check(server, &told, &found) {
             return Ok(Some(self.marks.lost(&found)));
         }
-        self.marks.give_up_unwritten();
         retrying(|| self.found_all(server)).await?;
+        self.end_doubts().await;
         Ok(None)
     }
 
-    async fn vouch(&self, id: WithdrawId) -> Result<(), StoreError> {
+    async fn vouch(&self, id: WithdrawId, version: i64) -> Result<(), StoreError> {
         retrying(|| async {
-            let tx = self.driver().begin().await?;
+            let mut tx = self.driver().begin().await?;
+            let request = vec![uuid(id.as_uuid()), int(version)];
+            if tx.fetch(self.driver().dialect().hold_withdraw, request).await?.is_empty() {
+                return Err(StoreError::Stale.into());
+            }
             self.commit(tx, CommitLabel::of_withdraws("shown again", id, 1)).await
         })
         .await
@@ -148,6 +152,22 @@ impl<D: Driver> SqlStore<D> {
         tallies::restored(&mut tx, restored).await?;
         let told = CommitLabel::of_payment("put back", restored.id);
         self.commit(tx, told).await
+    }
+
+    /// A move whose COMMIT was never answered is over once a later one of its lane was made: its row is
+    /// locked until then. One that still waits is looked at again.
+    async fn end_doubts(&self) {
+        for lane in self.marks.doubtful_lanes() {
+            let Some(mark) = self.marks.next_on_doubtful(lane) else { continue };
+            let ended = async {
+                let tx = self.driver().begin().await?;
+                self.commit_move(tx, mark).await
+            };
+            if let Err(fault) = ended.await {
+                tracing::debug!(error = %fault.into_error(), "a COMMIT is still without an answer");
+                return;
+            }
+        }
     }
 
     /// For the others to see; and what nobody needs any more goes.

@@ -8,7 +8,7 @@
 //! from the end of the log, so what a lane has lost comes after all that its mark still shows.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -111,8 +111,6 @@ struct Book {
     free: VecDeque<usize>,
     /// Moves whose COMMIT was not answered.
     in_doubt: Vec<Commit>,
-    /// Of them, those that were not written when the guard looked last, by lane and value.
-    unwritten: Vec<(usize, i64)>,
     /// The last commits that were told.
     recent: VecDeque<Commit>,
     /// The server on which all marks were found last.
@@ -226,15 +224,18 @@ impl Marks {
         self.locked(|book| !book.in_doubt.is_empty())
     }
 
-    /// Forgets the moves whose COMMIT was never answered and that were not written by the last time that this
-    /// was called either: none takes so long.
-    pub fn give_up_unwritten(&self) {
+    /// The lanes of moves whose COMMIT was not answered.
+    pub fn doubtful_lanes(&self) -> BTreeSet<i64> {
+        self.locked(|book| book.in_doubt.iter().map(|commit| number(commit.lane)).collect())
+    }
+
+    /// A move on a lane in doubt, unless another transaction has it: acknowledged, it ends the doubt.
+    pub fn next_on_doubtful(self: &Arc<Self>, lane: i64) -> Option<Move> {
         self.locked(|book| {
-            let seen = std::mem::take(&mut book.unwritten);
-            let key = |commit: &Commit| (commit.lane, commit.value);
-            book.in_doubt.retain(|commit| !seen.contains(&key(commit)));
-            book.unwritten = book.in_doubt.iter().map(key).collect();
-        });
+            let free = book.free.iter().position(|free| number(*free) == lane)?;
+            let lane = book.free.remove(free)?;
+            Some(self.next_on(book, lane, CommitLabel::of_instance("looked")))
+        })
     }
 
     /// A lost answer is found in what a server has that has all the rest.
@@ -297,6 +298,9 @@ impl Book {
     fn acknowledge(&mut self, commit: Commit) {
         let its = &mut self.lanes[commit.lane].acknowledged;
         *its = commit.value.max(*its);
+        // If one of before is lost, this one is.
+        let told = *its;
+        self.in_doubt.retain(|other| other.lane != commit.lane || other.value > told);
         if self.recent.len() == REMEMBERED {
             self.recent.pop_front();
         }

@@ -77,21 +77,26 @@ fn a_lost_answer_is_no_loss_whether_it_was_written_or_not() {
     assert!(!marks.has_lost_answers());
 }
 
-/// One whose COMMIT never came is not asked about for ever.
+/// One whose COMMIT never came is not asked about for ever: a later move of its lane ends it.
 #[test]
-fn a_move_that_is_not_written_for_long_is_given_up() {
+fn a_move_in_doubt_ends_with_a_later_one_of_its_lane() {
     let marks = Marks::of_a_new_writer();
     let mut database = Database::default();
     database.commit(&marks, "created");
-    let before = Database(database.0.clone());
+    let before = database.0.clone();
     let mut mark = marks.next(told("deactivated"));
+    let lane = mark.lane();
     database.write(&mut mark);
     drop(mark);
-    assert!(before.has_all(&marks));
-    marks.give_up_unwritten();
-    assert!(marks.has_lost_answers(), "it may still be written");
-    marks.give_up_unwritten();
-    assert!(!marks.has_lost_answers());
+    // It was never written.
+    database.0 = before;
+    assert!(database.has_all(&marks) && marks.has_lost_answers());
+    assert_eq!(marks.doubtful_lanes(), BTreeSet::from([lane]));
+    let mut later = marks.next_on_doubtful(lane).unwrap();
+    assert!(marks.next_on_doubtful(lane).is_none(), "it is taken");
+    database.write(&mut later);
+    later.acknowledged();
+    assert!(!marks.has_lost_answers() && database.has_all(&marks));
 }
 
 /// Somebody has read what it wrote.

@@ -1,6 +1,6 @@
 //! The store itself: its clock, its health, its keys.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, time::Duration};
 
 use async_trait::async_trait;
 
@@ -10,6 +10,9 @@ use crate::{
     ports::{Connections, Schema, StoreError, Upkeep, WriteProof},
     store::driver::{Driver, Fault, Tx},
 };
+
+/// How long the end of a process waits for a database that may be gone.
+const GOODBYE: Duration = Duration::from_millis(500);
 
 #[async_trait]
 impl<D: Driver> Upkeep for SqlStore<D> {
@@ -72,8 +75,9 @@ impl<D: Driver> Upkeep for SqlStore<D> {
 
     async fn close(&self) {
         // What this process was told ends with it: nobody has to wait for it on another server.
-        if let Err(fault) = self.write(statements::FORGET_WRITER, self.writer_id()).await {
-            tracing::debug!(error = %fault.into_error(), "this process stays known to the database");
+        let forgotten = self.write(statements::FORGET_WRITER, self.writer_id());
+        if !tokio::time::timeout(GOODBYE, forgotten).await.is_ok_and(|done| done.is_ok()) {
+            tracing::debug!("this process stays known to the database");
         }
         self.driver().close().await;
     }

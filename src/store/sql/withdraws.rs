@@ -16,6 +16,9 @@ use crate::{
 #[async_trait]
 impl<D: Driver> Withdraws for SqlStore<D> {
     async fn create(&self, withdraws: &[Withdraw]) -> Result<Vec<CreateOutcome>, StoreError> {
+        if withdraws.is_empty() {
+            return Ok(Vec::new());
+        }
         // Two batches with the same request ids wait for each other in the same order.
         let mut order: Vec<usize> = (0..withdraws.len()).collect();
         order.sort_by_key(|&index| &withdraws[index].request_id);
