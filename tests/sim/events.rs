@@ -49,7 +49,9 @@ impl Inner {
             }
             Step::Double { request } => self.double(request),
             Step::Finish { invoice, end } => {
-                invoice < self.node.invoices.len() && self.finish(invoice, end)
+                // An end is a write as well.
+                let can = invoice < self.node.invoices.len() && !self.node.stalled;
+                can && self.finish(invoice, end)
             }
             Step::Hear { stream } => stream < self.node.wires.len() && self.node.hear(stream),
             Step::Cut { stream, error } => {
@@ -135,12 +137,14 @@ impl Inner {
 
     /// Of a doubled request one copy must not arrive when the payment has failed already, and its
     /// attempt was closed by that: no rule withstands it, and the contract excludes it (no retrying
-    /// proxy before the node). So a copy that arrives is stored at once, too.
+    /// proxy before the node). So a copy that arrives is stored at once, too, and none arrives while the node
+    /// stores nothing.
     fn may_arrive(&self, request: usize) -> bool {
         self.node.requests.get(request).is_some_and(|asked| {
             let after_failure =
                 !self.outside && asked.copy && self.node.failed.contains(&asked.invoice);
-            !asked.over && asked.checked_ms.is_none() && !after_failure
+            let waits = !self.outside && asked.copy && self.node.stalled;
+            !asked.over && asked.checked_ms.is_none() && !after_failure && !waits
         })
     }
 
