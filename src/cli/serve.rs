@@ -52,7 +52,7 @@ pub struct ServeArgs {
     /// lnd's tls.cert.
     #[arg(long)]
     lnd_tls_cert: Option<String>,
-    /// A macaroon file of six permissions; withdrawd.example.toml names them.
+    /// A macaroon file; withdrawd.example.toml names its permissions.
     #[arg(long)]
     lnd_macaroon: Option<String>,
 }

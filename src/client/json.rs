@@ -139,12 +139,22 @@ fn to_wire(value: Value) -> prost_types::Value {
     prost_types::Value { kind: Some(kind) }
 }
 
+/// As JSON writes numbers elsewhere: 19 and not 19.0.
+fn shortest(number: f64) -> Value {
+    // Without an exponent, and within what a double tells apart.
+    let text = number.to_string();
+    match text.parse::<i64>() {
+        Ok(whole) if number.abs() < 9e15 => json!(whole),
+        Ok(_) | Err(_) => json!(number),
+    }
+}
+
 fn value(field: prost_types::Value) -> Value {
     match field.kind {
         None | Some(Kind::NullValue(_)) => Value::Null,
         Some(Kind::BoolValue(flag)) => Value::Bool(flag),
         Some(Kind::StringValue(text)) => Value::String(text),
-        Some(Kind::NumberValue(number)) => json!(number),
+        Some(Kind::NumberValue(number)) => shortest(number),
         Some(Kind::ListValue(list)) => list.values.into_iter().map(value).collect(),
         Some(Kind::StructValue(fields)) => object(fields),
     }

@@ -46,9 +46,8 @@ impl Instance for GatedStore {
     async fn turn(&self, turn: &Turn) -> Result<bool, StoreError> {
         // A fence that stands is none that ends.
         let told = |done: &bool| {
-            if *done {
-                self.told(turn.name());
-            }
+            // Also when it stood like that already.
+            self.told(turn.name());
             if *done || !matches!(turn, Turn::Acknowledge(..)) {
                 self.world.lock().turned(turn);
             }

@@ -144,7 +144,7 @@ impl GatedStore {
 impl Withdraws for GatedStore {
     async fn create(&self, withdraws: &[Withdraw]) -> Result<Vec<CreateOutcome>, StoreError> {
         let told = |outcomes: &Vec<CreateOutcome>| {
-            if outcomes.contains(&CreateOutcome::Created) {
+            if !outcomes.contains(&CreateOutcome::Conflict) {
                 self.told("created");
             }
             for withdraw in withdraws {
