@@ -28,7 +28,7 @@ fn random_histories_keep_every_invariant() {
     eprintln!("{histories} histories, {calls} calls, {paid} paid");
     assert_eq!(histories, SEEDS);
     // A simulation in which little is paid finds little.
-    assert!(paid > SEEDS / 2, "{paid} paid");
+    assert!(paid > SEEDS * 2 / 5, "{paid} paid");
 }
 
 /// The same seed is the same history, call by call: else no seed could be replayed.

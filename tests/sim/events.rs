@@ -4,7 +4,7 @@ use withdrawd::domain::payment::RecordState;
 
 use super::{
     node::{Entry, Request},
-    step::Step,
+    step::{End, Step},
     world::{Fault, Inner},
 };
 
@@ -50,7 +50,12 @@ impl Inner {
             Step::Double { request } => self.double(request),
             Step::Finish { invoice, end } => {
                 // An end is a write as well.
-                let can = invoice < self.node.invoices.len() && !self.node.stalled;
+                let can = self.is_pending(invoice) && !self.node.stalled;
+                if can && matches!(end, End::SettledAndLost | End::FailedAndLost) {
+                    // It loses results only as it starts.
+                    self.lose_requests();
+                    self.node.disconnect(true);
+                }
                 can && self.finish(invoice, end)
             }
             Step::Hear { stream } => stream < self.node.wires.len() && self.node.hear(stream),
@@ -149,9 +154,10 @@ impl Inner {
     }
 
     fn double(&mut self, request: usize) -> bool {
-        let Some(asked) = self.node.requests.get(request) else { return false };
-        let copy =
-            Request { stream: None, checked_ms: None, over: false, copy: true, ..asked.clone() };
+        let Some(asked) = self.node.requests.get_mut(request) else { return false };
+        // Whichever comes second is the copy.
+        asked.copy = true;
+        let copy = Request { stream: None, checked_ms: None, over: false, ..asked.clone() };
         self.node.requests.push(copy);
         self.faults.insert(Fault::Doubled);
         true

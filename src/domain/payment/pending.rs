@@ -12,6 +12,9 @@
 //! - What was checked in time reaches the queue of the node's database within `node_slack`.
 //! - That queue is served in order, so that a witness that began later is stored later. lnd's own database
 //!   (bbolt) has one writer at a time. ALREADY_EXISTS is no witness: it may have been read.
+//! - No repeat starts a payment anew whose result the node has lost (lnd would forget with that what it had
+//!   lost): lnd loses results only as it starts, and a repeat is sent on no other connection than the one on
+//!   which the look-up before it found nothing.
 //! - Clocks agree within `clock_skew` (jumps are noticed: [`Pending::Unsettled`]); a witness from the future
 //!   is of a clock that was set back, and counts for nothing.
 
