@@ -55,6 +55,7 @@ mod lnd_listing;
 mod lnd_node;
 mod marks;
 mod marks_failover;
+mod marks_mix;
 mod master_keys;
 mod metrics;
 mod node;

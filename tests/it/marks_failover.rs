@@ -28,14 +28,14 @@ async fn on(site: &Site) -> Bench {
 }
 
 /// A standby that has all until now, and nothing of what follows.
-async fn left_behind(site: &Site, primary: &Cluster) -> Cluster {
+pub async fn left_behind(site: &Site, primary: &Cluster) -> Cluster {
     let standby = site.standby(primary).await;
     standby.until(CAUGHT_UP, 1).await;
     standby.cut_off().await;
     standby
 }
 
-async fn fail_over(site: &Site, primary: &mut Cluster, standby: Cluster) {
+pub async fn fail_over(site: &Site, primary: &mut Cluster, standby: Cluster) {
     primary.crash();
     site.lead(&standby);
     standby.promote().await;
