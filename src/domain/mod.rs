@@ -27,7 +27,7 @@ mod time;
 mod trace;
 mod withdraw;
 #[cfg(test)]
-mod withdraw_test;
+pub(crate) mod withdraw_test;
 
 pub use bolt11::{Bolt11Invoice, Malformed};
 pub use claim::{Allowance, Claim, ClaimRules, Presented, Refusal};

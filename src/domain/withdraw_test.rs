@@ -12,7 +12,7 @@ const TTL: Millis = Millis::from_secs(3600);
 const GRACE: Millis = Millis::from_secs(600);
 
 /// A fresh request for 5 to 10 sats, claimable for an hour.
-pub(super) fn request() -> Withdraw {
+pub(crate) fn request() -> Withdraw {
     let terms = Terms {
         min_amount: Amount::ONE,
         max_amount: Amount::ONE,

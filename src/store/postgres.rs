@@ -7,16 +7,14 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use rust_decimal::Decimal;
 use sqlx::{
     AssertSqlSafe, PgPool, Postgres, Row,
     postgres::{PgArguments, PgConnectOptions, PgRow},
     query::Query,
 };
-use uuid::Uuid;
 
 use super::{
-    driver::{Cells, Dialect, Driver, Fault, Sql, Tx, Value, said},
+    driver::{Dialect, Driver, Fault, Sql, Tx, Value, said},
     observed::Observed,
     sql::{Marks, SqlStore, statements, statements::marks_dialect},
 };
@@ -25,6 +23,7 @@ use crate::{
     ports::{BoxError, Connections, StoreError},
 };
 
+mod cells;
 mod connect;
 mod place;
 mod session;
@@ -386,31 +385,5 @@ fn fault(doing: &'static str, error: sqlx::Error) -> Fault {
         Fault::Final(StoreError::Unavailable { doing, source })
     } else {
         Fault::Final(StoreError::Failed { doing, source })
-    }
-}
-
-impl Cells for PgRow {
-    fn int(&self, column: &str) -> Result<Option<i64>, sqlx::Error> {
-        self.try_get(column)
-    }
-
-    fn bool(&self, column: &str) -> Result<bool, sqlx::Error> {
-        self.try_get(column)
-    }
-
-    fn text(&self, column: &str) -> Result<Option<String>, sqlx::Error> {
-        self.try_get(column)
-    }
-
-    fn bytes(&self, column: &str) -> Result<Option<Vec<u8>>, sqlx::Error> {
-        self.try_get(column)
-    }
-
-    fn uuid(&self, column: &str) -> Result<Option<Uuid>, sqlx::Error> {
-        self.try_get(column)
-    }
-
-    fn decimal(&self, column: &str) -> Result<Decimal, sqlx::Error> {
-        self.try_get(column)
     }
 }

@@ -4,12 +4,11 @@
 //! earlier process are void at start, and so are its marks: nobody else remembers them. WAL with
 //! `synchronous=FULL`, set and read back.
 
-use std::{fs::File, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+use std::{fs::File, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use rust_decimal::Decimal;
 use sqlx::{
-    Connection, Row, Sqlite, SqlitePool,
+    Connection, Sqlite, SqlitePool,
     migrate::Migrator,
     query::Query,
     sqlite::{
@@ -18,21 +17,23 @@ use sqlx::{
     },
 };
 use tokio::sync::Mutex;
-use uuid::Uuid;
 
 use super::{
-    driver::{Cells, Dialect, Driver, Fault, Sql, Tx, Value, said},
+    driver::{Dialect, Driver, Fault, Sql, Tx, Value, said},
     observed::Observed,
     sql::{Marks, SqlStore, statements, statements::marks_dialect},
 };
 use crate::{
     domain::Timestamp,
-    ports::{BoxError, Connections, StoreError},
+    ports::{Connections, StoreError},
     runtime::Clock,
 };
 
+mod cells;
+mod fault;
 mod file;
 
+use fault::{fault, is_busy, primary_code};
 use file::{Identity, begin_life, identity, lock, void_leases};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
@@ -379,58 +380,4 @@ fn bound(sql: Sql, values: Vec<Value>) -> Query<'static, Sqlite, SqliteArguments
         Value::Uuid(value) => query.bind(value),
         Value::Decimal(value) => query.bind(value.normalize().to_string()),
     })
-}
-
-/// `SQLITE_BUSY` and `SQLITE_LOCKED`, with their extended codes.
-fn is_busy(error: &sqlx::Error) -> bool {
-    matches!(primary_code(error), Some(5 | 6))
-}
-
-/// SQLite's code, without what extends it.
-fn primary_code(error: &sqlx::Error) -> Option<i32> {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code)?;
-    i32::from_str(&code).ok().map(|code| code & 0xff)
-}
-
-fn fault(doing: &'static str, error: sqlx::Error) -> Fault {
-    let busy = is_busy(&error);
-    let unavailable = matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed);
-    let source = BoxError::from(error);
-    if busy {
-        Fault::Contended(StoreError::Unavailable { doing, source })
-    } else if unavailable {
-        Fault::Final(StoreError::Unavailable { doing, source })
-    } else {
-        Fault::Final(StoreError::Failed { doing, source })
-    }
-}
-
-impl Cells for SqliteRow {
-    fn int(&self, column: &str) -> Result<Option<i64>, sqlx::Error> {
-        self.try_get(column)
-    }
-
-    fn bool(&self, column: &str) -> Result<bool, sqlx::Error> {
-        self.try_get::<i64, _>(column).map(|value| value != 0)
-    }
-
-    fn text(&self, column: &str) -> Result<Option<String>, sqlx::Error> {
-        self.try_get(column)
-    }
-
-    fn bytes(&self, column: &str) -> Result<Option<Vec<u8>>, sqlx::Error> {
-        self.try_get(column)
-    }
-
-    fn uuid(&self, column: &str) -> Result<Option<Uuid>, sqlx::Error> {
-        self.try_get(column)
-    }
-
-    fn decimal(&self, column: &str) -> Result<Decimal, sqlx::Error> {
-        let text: String = self.try_get(column)?;
-        Decimal::from_str(&text).map_err(|error| sqlx::Error::ColumnDecode {
-            index: column.to_owned(),
-            source: Box::new(error),
-        })
-    }
 }

@@ -2,6 +2,8 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
+use withdrawd::config::Config;
+
 use crate::{
     bench::{Kind, kinds, new_postgres_database},
     binary::{Home, until},
@@ -120,6 +122,22 @@ fn mistakes_of_the_configuration_name_the_file_the_section_and_the_key() {
     assert!(said.mistake().contains("must be http for an .onion host"), "{said:?}");
     let said = home.refused(&["--network", "mainnet"]);
     assert!(said.mistake().starts_with("node.backend: simulated moves no money"), "{said:?}");
+}
+
+/// Two connections are operators', and a command waits for its lock within one statement.
+#[test]
+fn postgres_needs_connections_and_time_enough_for_operators() {
+    let read = |key: &'static str, value: &str| {
+        let url = ("store.database_url", "postgres://localhost/x".to_owned());
+        Config::defaults(&[url, (key, value.to_owned())]).unwrap().postgres(false)
+    };
+    for (key, least, below) in
+        [("store.max_connections", "4", "3"), ("store.statement_timeout_ms", "1000", "999")]
+    {
+        assert!(read(key, least).is_ok(), "{key}");
+        let refused = read(key, below).map(drop).unwrap_err().to_string();
+        assert!(refused.contains(key) && refused.contains(least), "{refused}");
+    }
 }
 
 #[test]

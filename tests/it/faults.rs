@@ -71,6 +71,11 @@ impl Faults {
         self.lose.lock().unwrap().push((method, lost));
     }
 
+    /// Whether every answer that was to be lost was.
+    pub fn has_lost_all(&self) -> bool {
+        self.lose.lock().unwrap().is_empty()
+    }
+
     fn to_lose(&self, method: &'static str) -> Option<Lost> {
         let mut lose = self.lose.lock().unwrap();
         let index = lose.iter().position(|(name, _)| *name == method)?;

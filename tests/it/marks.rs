@@ -267,6 +267,7 @@ async fn nothing_that_was_kept_fences() {
                 bench.clock.advance(MINUTE);
                 bench.guard().await;
                 assert!(!is_fenced(&bench).await, "{method} {lost:?}");
+                assert!(bench.faults.has_lost_all(), "{method} was not called");
             }
         }
         for after in [false, true] {

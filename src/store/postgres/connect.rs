@@ -195,15 +195,15 @@ async fn schema(
         return check_schema(connection).await;
     }
     let (mut tries, mut between_tries) = (0, tokio::time::interval(MIGRATION_PAUSE));
-    between_tries.tick().await;
     loop {
         tries += 1;
         match migrate(connection, options).await {
             Ok(()) => return Ok(()),
             Err(error) if tries < MIGRATION_TRIES && met_another(&error) => {
                 tracing::warn!(%error, "the migration met another transaction and begins anew");
+                between_tries.reset();
                 between_tries.tick().await;
-                // Their names were given up.
+                // The driver still knows statements by names that the migration has given up.
                 let _ = connection.clear_cached_statements().await;
             }
             Err(error) => {
@@ -259,7 +259,7 @@ async fn lock_tables(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     if usize::try_from(done).is_ok_and(|done| done >= MIGRATIONS.iter().count()) {
         return Ok(());
     }
-    // Whoever reads or writes queues behind it: not for as long as somebody's dump may take.
+    // Whoever reads or writes queues behind it: not for as long as somebody's dump may take. (Of each table.)
     let lock = "set local lock_timeout = '3s';
                 lock table instance, withdraws, payments, sends, events, nodes
                   in access exclusive mode;

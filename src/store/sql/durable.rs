@@ -44,9 +44,11 @@ impl<D: Driver> SqlStore<D> {
         Self::end(tx, mark).await
     }
 
-    /// Commits nothing but a move.
+    /// Commits nothing but a move: what is acknowledged is there.
     pub(super) async fn commit_move(&self, mut tx: D::Tx, mark: Move) -> Result<(), Fault> {
-        self.move_mark(&mut tx, &mark).await?;
+        if !self.move_if_complete(&mut tx, &mark).await? {
+            return Err(StoreError::Halted(Halt::Unverified).into());
+        }
         Self::end(tx, mark).await
     }
 

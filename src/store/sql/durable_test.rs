@@ -8,9 +8,9 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     domain::{
-        Act, Amount, FenceReason, Filter, ListQuery, MasterKey, Millis, Sat, SecretHash, Terms,
-        Timestamp, Turn, Withdraw, WithdrawId,
+        Act, FenceReason, Filter, ListQuery, Millis, Timestamp, Turn, Withdraw,
         payment::{PaymentFilter, PaymentQuery},
+        withdraw_test::request,
     },
     ports::{
         Connections, CreateOutcome, Instance as _, Integrity as _, Payments as _, Withdraws as _,
@@ -156,23 +156,7 @@ impl Bench {
 
     /// A request with a request id, the same each time.
     fn request() -> Withdraw {
-        let terms = Terms {
-            min_amount: Amount::ONE,
-            max_amount: Amount::ONE,
-            currency: "SATS".to_owned(),
-            target_currency: "SATS".to_owned(),
-            exchange_rate: Amount::ONE,
-            ttl_s: 3600,
-            target_min: Sat::new(1).unwrap(),
-            target_max: Sat::new(1).unwrap(),
-            memo: String::new(),
-            statement_descriptor: None,
-            pass_thru: None,
-        };
-        let id = WithdrawId::new(NOW, &[1; 10]);
-        let key = MasterKey::from_bytes([1; 32]).id();
-        let secret = SecretHash::from_bytes([2; 32]);
-        Withdraw::new(id, Some("twice".into()), terms, key, secret)
+        Withdraw { request_id: Some("twice".into()), ..request() }
     }
 
     fn lose(&self, answer: Answer) {
@@ -254,6 +238,22 @@ async fn a_commit_over_an_older_mark_is_refused_until_the_loss_is_fenced() {
     assert!(bench.store.turn(&Turn::Fence(FenceReason::MarkLost, act)).await.unwrap());
     assert_eq!(bench.lost().await, None);
     bench.turn(false).await.unwrap();
+}
+
+/// The database was put back just before a doubt is to be ended: nothing is taken for written that is not.
+#[tokio::test]
+async fn a_doubt_is_not_ended_over_a_loss() {
+    let bench = Bench::new().await;
+    bench.turn(true).await.unwrap();
+    bench.lose(Answer::LostBefore);
+    assert!(matches!(bench.turn(false).await, Err(StoreError::Unknown(_))));
+    let lane = bench.store.marks.doubtful_lanes().into_iter().next().unwrap();
+    let mark = bench.store.marks.next_on_doubtful(lane).unwrap();
+    bench.hand("delete from marks").await;
+    let tx = bench.store.driver().begin().await.unwrap();
+    let refused = bench.store.commit_move(tx, mark).await.unwrap_err().into_error();
+    assert!(matches!(refused, StoreError::Halted(Halt::Unverified)), "{refused:?}");
+    assert_eq!(bench.lost().await, Some(vec!["PAUSE"]));
 }
 
 /// A standby that lags behind answered the guard, and the server that takes writes has it all.

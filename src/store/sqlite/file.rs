@@ -8,7 +8,7 @@ use std::{
 
 use sqlx::SqlitePool;
 
-use super::fault;
+use super::fault::fault;
 use crate::{
     domain::Timestamp,
     ports::{BoxError, StoreError},
