@@ -54,8 +54,9 @@
 //!     sends read the switches under a lock in their own transactions, before any other lock, and a pause
 //!     takes its turn among them within a second, whatever the load. What is in flight is followed.
 //! 12. Every commit that a caller is told of is there, or the instance is fenced, as long as a process lives
-//!     that told it: by making it, or by answering a repeat. Each moves a mark of its process in the same
-//!     transaction, and no process makes one on a server on which it has
+//!     that told it: by making it, or by answering a repeat of a create, a deactivation or a command. (A
+//!     wallet's repeat of an accepted claim is answered from what is read.) Each moves a mark of its process
+//!     in the same transaction, and no process makes one on a server on which it has
 //!     not found its marks. Nothing is claimed or sent over a server that the database itself does not
 //!     call verified: every process that was there lately has found its marks, and the node knows no
 //!     payment that the database does not. If one of these fails, all replicas are fenced until an
