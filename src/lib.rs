@@ -19,14 +19,14 @@
 //!   what the instance may pay now ([`domain::Standing`]), and in [`domain::payment`] the table that
 //!   says what follows from a node's word, and what a person may decide where it leaves a doubt.
 //! * [`ports`] — what the service asks of a store and of a node, and the contract of their answers.
-//! * [`service`] — the use cases: the payer, the guard that fences a database which lost commits, and
+//! * [`service`] — the use cases: the payer, the verifier that fences a database which lost commits, and
 //!   what operators do about payments and the whole instance.
 //! * [`store`] — Postgres and SQLite behind one port; the statements are written once.
 //! * [`node`] — lnd, and a simulated node for a first run.
 //! * [`grpc`], [`sidecar`] — the two faces: for internal services and operators, and for wallets.
 //! * [`admin`], [`health`] — the operators' port, and what probes are told there and over gRPC.
 //! * [`metrics`] — what Prometheus is told.
-//! * [`background`] — what nobody asks for: paying, marking expiries, the node's heartbeat, the guard.
+//! * [`background`] — what nobody asks for: paying, marking expiries, the node's heartbeat, the verifier.
 //! * [`app`], [`config`], [`telemetry`], [`report`], [`runtime`] — wiring, options, logs and traces,
 //!   errors for people; time and randomness.
 //! * [`trace`] — the trace that the current work belongs to: whoever makes a span, or keeps or links
@@ -72,15 +72,19 @@
 
 pub mod admin;
 pub mod app;
-pub mod background;
 pub mod cli;
 pub mod client;
 pub mod config;
 pub mod domain;
 pub mod grpc;
 pub mod health;
+pub mod http;
+pub mod integrity;
+pub mod jobs;
+pub mod lookup;
 pub mod metrics;
 pub mod node;
+pub mod payer;
 pub mod pb;
 pub mod ports;
 pub mod report;

@@ -8,10 +8,12 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
+    task::{Context, Poll, ready},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use async_trait::async_trait;
+use tokio::sync::oneshot;
 use tracing::{Instrument, Span};
 
 use crate::domain::{Millis, Timestamp};
@@ -89,22 +91,18 @@ impl Runtime {
     /// hyper drop a handler's future when the client disconnects, and money must not be halfway.
     ///
     /// None if the task was lost: it panicked, or the process is going away.
-    pub async fn detached<T: Send + 'static>(
+    pub fn detached<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
-    ) -> Option<T> {
-        let (tell, hear) = tokio::sync::oneshot::channel();
+    ) -> Detached<T> {
+        let (done, result) = oneshot::channel();
         let work = async move {
             // Nobody listens any more: the work is done all the same.
-            let _ = tell.send(work.await);
+            let _ = done.send(work.await);
         };
         // It is part of what the caller asked for, and its span ends with it.
         self.spawner.spawn(Box::pin(work.instrument(Span::current())));
-        let done = hear.await.ok();
-        if done.is_none() {
-            tracing::error!("work was lost: it panicked, or the process is stopping");
-        }
-        done
+        Detached(result)
     }
 
     /// Waits for `work` as long as `span`; none if it takes longer.
@@ -114,6 +112,22 @@ impl Runtime {
             done = work => Some(done),
             () = self.clock.sleep(span) => None,
         }
+    }
+}
+
+/// Work that goes on by itself: what it makes, or none if the task was lost.
+#[derive(Debug)]
+pub struct Detached<T>(oneshot::Receiver<T>);
+
+impl<T> Future for Detached<T> {
+    type Output = Option<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let result = ready!(Pin::new(&mut self.0).poll(cx)).ok();
+        if result.is_none() {
+            tracing::error!("work was lost: it panicked, or the process is stopping");
+        }
+        Poll::Ready(result)
     }
 }
 

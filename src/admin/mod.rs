@@ -7,8 +7,42 @@
 //! Nothing here changes anything, and no answer holds a secret; still it belongs on a private network. It
 //! answers from before the first call until after the last one, while the service drains.
 
-mod listener;
 mod routes;
 
-pub use listener::serve;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    domain::Millis,
+    http::server::{self, MaxAge, Protocol, ServerOptions},
+    runtime::Runtime,
+};
+
 pub use routes::Routes;
+
+const LIMITS: ServerOptions = ServerOptions {
+    name: "admin",
+    protocol: Protocol::Either,
+    // Some probes, a Prometheus or two, and a person.
+    max_connections: 64,
+    max_head_bytes: 8 * 1024,
+    max_headers: 64,
+    max_streams: 16,
+    head_timeout: Some(Millis::from_secs(20)),
+    // Or whoever holds all of them would silence the probes; whoever asks again connects anew.
+    max_age: MaxAge::CutOff(Millis::from_secs(60)),
+    max_last_connections: 0,
+    // Nobody's call is lost by cutting off a probe.
+    drain: Millis::from_ms(500),
+};
+
+/// Serves until `stop`, which comes at the very end.
+pub async fn serve(
+    listener: TcpListener,
+    routes: Routes,
+    runtime: Runtime,
+    stop: CancellationToken,
+) {
+    let answer = move |request| routes.clone().answer(request);
+    server::serve(listener, LIMITS, runtime, stop, answer).await;
+}

@@ -1,101 +1,113 @@
 //! Which request is answered how.
 
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
+use axum::{
+    Router,
+    body::Body,
+    extract::State,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use http::{HeaderName, HeaderValue, Request, StatusCode, header};
 use hyper::body::Incoming;
-use tonic::{body::Body, service::Routes as GrpcRoutes};
+use tonic::service::Routes as GrpcRoutes;
 use tower_service::Service;
 
 use crate::{
     health::{Health, HealthRpc, HealthServer, NotReady},
-    metrics::Exposition,
+    metrics::MetricsEndpoint,
 };
 
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+/// Of every answer.
+const HEADERS: [(HeaderName, HeaderValue); 2] = [
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+];
 
-/// The routes of the admin port.
+/// The routes of the admin port. Probes come every few seconds: nothing is logged.
 #[derive(Clone, Debug)]
 pub struct Routes {
-    health: Health,
+    pages: Router,
     grpc: GrpcRoutes,
-    exposition: Arc<Exposition>,
+}
+
+#[derive(Clone)]
+struct Shown {
+    health: Health,
+    metrics: Arc<MetricsEndpoint>,
 }
 
 impl Routes {
-    /// Shows `health`, over gRPC by `rpc`, and `exposition`.
-    pub fn new(health: Health, rpc: HealthServer<impl HealthRpc>, exposition: Exposition) -> Self {
-        Self { health, grpc: GrpcRoutes::new(rpc), exposition: Arc::new(exposition) }
-    }
-
-    /// Answers a request. Probes come every few seconds: nothing is logged.
-    pub async fn answer(
-        mut self,
-        request: Request<Incoming>,
-    ) -> Result<Response<Body>, Infallible> {
-        if is_grpc(&request) {
-            return self.grpc.call(request).await;
-        }
-        let answer = self.route(request.uri().path()).await;
-        let head = request.method() == Method::HEAD;
-        Ok(match answer {
-            Some(_) if !head && request.method() != Method::GET => {
-                let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
-                refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-                refused
-            }
-            Some(mut answer) if head => {
-                *answer.body_mut() = Body::empty();
-                answer
-            }
-            Some(answer) => answer,
-            None => text(StatusCode::NOT_FOUND, "there is nothing here\n"),
-        })
-    }
-
-    async fn metrics(&self) -> Response<Body> {
-        let Ok(metrics) = self.exposition.text().await else {
-            return text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written\n");
-        };
-        let mut answer = text(StatusCode::OK, metrics);
-        answer.headers_mut().insert(header::CONTENT_TYPE, OPEN_METRICS);
-        answer
-    }
-
-    async fn route(&self, path: &str) -> Option<Response<Body>> {
-        Some(match path {
+    /// Shows `health`, over gRPC by `rpc`, and `metrics`.
+    pub fn new(
+        health: Health,
+        rpc: HealthServer<impl HealthRpc>,
+        metrics: MetricsEndpoint,
+    ) -> Self {
+        let pages = Router::new()
             // Whoever can answer is alive.
-            "/healthz" => probe("live", Ok(())),
-            "/readyz" => probe("ready", self.health.is_ready().await),
-            "/startupz" => probe("started", self.health.is_started().await),
-            "/metrics" => self.metrics().await,
-            _ => return None,
-        })
+            .route("/healthz", get(|| async { probe("live", Ok(())) }))
+            .route("/readyz", get(readiness))
+            .route("/startupz", get(startup))
+            .route("/metrics", get(scrape))
+            .with_state(Shown { health, metrics: Arc::new(metrics) });
+        let pages = pages.fallback(nothing).method_not_allowed_fallback(only_get);
+        Self { pages, grpc: GrpcRoutes::new(rpc) }
+    }
+
+    /// Answers a request.
+    pub async fn answer(mut self, request: Request<Incoming>) -> Response {
+        let answer = if is_grpc(&request) {
+            self.grpc.call(request.map(Body::new)).await.map(|answer| answer.map(Body::new))
+        } else {
+            self.pages.call(request.map(Body::new)).await
+        };
+        let Ok(answer) = answer;
+        answer
     }
 }
 
+/// By its type, not by its path.
 fn is_grpc(request: &Request<Incoming>) -> bool {
     let kind = request.headers().get(header::CONTENT_TYPE);
     kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
-fn probe(name: &str, word: Result<(), NotReady>) -> Response<Body> {
-    match word {
+async fn readiness(State(shown): State<Shown>) -> Response {
+    probe("ready", shown.health.is_ready().await)
+}
+
+async fn startup(State(shown): State<Shown>) -> Response {
+    probe("started", shown.health.is_started().await)
+}
+
+async fn scrape(State(shown): State<Shown>) -> Response {
+    match shown.metrics.text().await {
+        Ok(metrics) => (HEADERS, [(header::CONTENT_TYPE, OPEN_METRICS)], metrics).into_response(),
+        Err(_) => {
+            text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written\n".to_owned())
+        }
+    }
+}
+
+async fn nothing() -> Response {
+    text(StatusCode::NOT_FOUND, "there is nothing here\n".to_owned())
+}
+
+async fn only_get() -> Response {
+    text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n".to_owned())
+}
+
+fn probe(name: &str, state: Result<(), NotReady>) -> Response {
+    match state {
         Ok(()) => text(StatusCode::OK, format!("{name}\n")),
         Err(why) => text(StatusCode::SERVICE_UNAVAILABLE, format!("not {name}: {why}\n")),
     }
 }
 
-fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
-    let mut answer = Response::new(Body::new(Full::new(text.into())));
-    *answer.status_mut() = status;
-    let headers = answer.headers_mut();
-    headers.insert(header::CONTENT_TYPE, TEXT);
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    answer
+fn text(status: StatusCode, text: String) -> Response {
+    (status, HEADERS, text).into_response()
 }

@@ -2,14 +2,24 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use crate::{config::BadOption, domain::InvalidKey, ports::StoreError};
+use crate::{
+    domain::{InvalidKey, InvalidPublicUrl},
+    node::lnd::InvalidLndOption,
+    ports::StoreError,
+};
 
 /// Why the service does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A setting cannot be used.
+    /// The node's options contradict each other.
     #[error(transparent)]
-    Option(#[from] BadOption),
+    Node(#[from] InvalidLndOption),
+    /// The address of the public side makes no URL.
+    #[error("public_url")]
+    PublicUrl(#[source] InvalidPublicUrl),
+    /// The process serves gRPC and was given no master keys.
+    #[error("gRPC cannot be served without master keys")]
+    NoKeyring,
     /// The database cannot be used.
     #[error("the store cannot be opened")]
     Store(#[from] StoreError),

@@ -9,7 +9,7 @@ use std::{
 
 use super::StartError;
 use crate::{
-    config::Config,
+    config::{KeySettings, read_keys},
     domain::{KeyId, Keyring, MasterKey},
     ports::Store,
     runtime::Runtime,
@@ -18,12 +18,12 @@ use crate::{
 /// The keys in force, all that open requests need among them, and the one that new ones derive from by
 /// now: the store has recorded it. Records ours in its place.
 pub async fn keyring(
-    config: &Config,
+    settings: &KeySettings,
     store: &dyn Store,
     runtime: &Runtime,
 ) -> Result<Keyring, StartError> {
-    let (keyring, made) = read_or_make(config, store, runtime).await?;
-    let agreed = agree(config, store, runtime, &keyring).await;
+    let (keyring, made) = read_or_make(settings, store, runtime).await?;
+    let agreed = agree(settings, store, runtime, &keyring).await;
     if let (Err(StartError::OtherKey { .. }), Some(path)) = (&agreed, made) {
         // It has derived nothing, and would stand in the way of the right one.
         std::fs::remove_file(&path).map_err(|source| StartError::File {
@@ -43,19 +43,20 @@ pub async fn keyring(
 
 /// The keys that are configured; or, beside an empty store, a new one and the file that it is in.
 async fn read_or_make(
-    config: &Config,
+    settings: &KeySettings,
     store: &dyn Store,
     runtime: &Runtime,
 ) -> Result<(Keyring, Option<PathBuf>), StartError> {
-    let path = path(config);
     let mut made = None;
-    let keys = if config.keys.master.is_empty() {
-        match std::fs::read_to_string(&path) {
+    let keys = match settings {
+        KeySettings::Given(keys) => keys.clone(),
+        KeySettings::File(path) => match std::fs::read_to_string(path) {
             Ok(text) => {
-                warn_of_readers(&path);
-                parse(&path.display().to_string(), text.lines())?
+                warn_of_readers(path);
+                parse(path, &text)?
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
+                let path = path.clone();
                 if let Some(recorded) = store.deriving_key().await? {
                     let recorded = recorded.as_str().to_owned();
                     return Err(StartError::NoRecordedKey { path, recorded });
@@ -63,25 +64,25 @@ async fn read_or_make(
                 if !store.is_empty().await? {
                     return Err(StartError::NoKey { path });
                 }
-                made = Some(path.clone());
-                vec![make(&path, runtime)?]
+                let key = make(&path, runtime)?;
+                made = Some(path);
+                vec![key]
             }
             Err(source) => {
+                let path = path.clone();
                 return Err(StartError::File { doing: "read the keys", path, source });
             }
-        }
-    } else {
-        parse("keys.master", config.keys.master.split(','))?
+        },
     };
     let mut keys = keys.into_iter();
-    let first = keys.next().ok_or_else(|| StartError::Empty { place: place(config) })?;
+    let first = keys.next().ok_or_else(|| StartError::Empty { place: settings.place() })?;
     Ok((Keyring::new(first, keys), made))
 }
 
 /// Records that new requests derive from our first key. Whoever does not hold the key that they derived
 /// from until now is another service, or one of two that were started without a key at once.
 async fn agree(
-    config: &Config,
+    settings: &KeySettings,
     store: &dyn Store,
     runtime: &Runtime,
     keyring: &Keyring,
@@ -93,7 +94,7 @@ async fn agree(
             Some(recorded) if recorded == ours => return Ok(()),
             Some(recorded) if !keyring.holds(recorded) => {
                 return Err(StartError::OtherKey {
-                    place: place(config),
+                    place: settings.place(),
                     recorded: recorded.as_str().to_owned(),
                     ours: keyring.ids().map(KeyId::as_str).collect::<Vec<_>>().join(", "),
                 });
@@ -104,15 +105,6 @@ async fn agree(
         if store.derive_from(ours, recorded.as_ref(), runtime.clock.now()).await? {
             return Ok(());
         }
-    }
-}
-
-/// Where our keys come from.
-fn place(config: &Config) -> String {
-    if config.keys.master.is_empty() {
-        path(config).display().to_string()
-    } else {
-        "keys.master".to_owned()
     }
 }
 
@@ -132,32 +124,12 @@ fn warn_of_readers(path: &Path) {
     }
 }
 
-fn path(config: &Config) -> PathBuf {
-    if config.keys.file.as_os_str().is_empty() {
-        config.data_dir.join("master.key")
-    } else {
-        config.keys.file.clone()
-    }
-}
-
-/// One key per line; blank lines and comments are skipped.
-fn parse<'a>(
-    place: &str,
-    lines: impl Iterator<Item = &'a str>,
-) -> Result<Vec<MasterKey>, StartError> {
-    let mut keys = Vec::new();
-    for (index, line) in lines.enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        keys.push(MasterKey::parse(line).map_err(|source| StartError::Key {
-            place: place.to_owned(),
-            line: index + 1,
-            source,
-        })?);
-    }
-    Ok(keys)
+fn parse(path: &Path, text: &str) -> Result<Vec<MasterKey>, StartError> {
+    read_keys(text.lines()).map_err(|(line, source)| StartError::Key {
+        place: path.display().to_string(),
+        line,
+        source,
+    })
 }
 
 /// Makes a key that only this user can read, whole and durable before it derives anything: a crash

@@ -1,13 +1,15 @@
-//! Wiring: the only room that knows every other one. Start, and graceful shutdown.
+//! Wiring: the only module that knows every other one. Start, and graceful shutdown.
 
 mod error;
+mod jobs;
 mod keys;
+mod listeners;
 mod parts;
-mod passes;
 mod readiness;
 mod running;
 mod wiring;
 
 pub use error::StartError;
+pub use listeners::Listening;
 pub use parts::{Parts, migrate, open};
-pub use running::{Listening, Running, start};
+pub use running::{Running, start};

@@ -6,12 +6,14 @@
 
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
+use async_trait::async_trait;
+use tokio::sync::Mutex;
 
 use super::Parts;
 use crate::{
     domain::{Keyring, Millis},
     health::{Health, NotReady},
+    jobs::{Job, JobError},
     ports::{Schema, Store, StoreError, WriteProof},
     report::chain,
     runtime::Runtime,
@@ -22,12 +24,19 @@ const LOOK_EVERY: Millis = Millis::from_secs(1);
 /// How long a write that was taken proves that the next one will be.
 const PROOF_LASTS: Millis = Millis::from_secs(5);
 
-/// The pass that keeps [`Health`] true.
+/// The job that keeps [`Health`] true.
 pub struct Readiness {
     store: Arc<dyn Store>,
-    keyring: Keyring,
+    /// None where no role of the process shows LNURLs.
+    keyring: Option<Keyring>,
     health: Health,
     runtime: Runtime,
+    seen: Mutex<Seen>,
+}
+
+struct Seen {
+    /// What was told last.
+    ready: Result<(), NotReady>,
     /// When all was last proven, on the monotonic clock.
     proven: Option<Millis>,
 }
@@ -40,31 +49,11 @@ impl Readiness {
             keyring: parts.keyring.clone(),
             health,
             runtime: parts.runtime.clone(),
-            proven: None,
+            seen: Mutex::new(Seen { ready: Ok(()), proven: None }),
         }
     }
 
-    /// Looks until `stop`.
-    pub async fn run(mut self, stop: CancellationToken) {
-        let mut was = Ok(());
-        loop {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                () = self.runtime.clock.sleep(LOOK_EVERY) => {}
-            }
-            let ready = self.look(was.is_ok()).await;
-            match ready {
-                Err(why) if ready != was => tracing::warn!("not ready: {why}"),
-                Ok(()) if ready != was => tracing::info!("ready again"),
-                Ok(()) | Err(_) => {}
-            }
-            was = ready;
-            self.health.ready(ready).await;
-        }
-    }
-
-    async fn look(&mut self, was_ready: bool) -> Result<(), NotReady> {
+    async fn look(&self, seen: &mut Seen) -> Result<(), NotReady> {
         let silent = |error: StoreError| {
             tracing::debug!(error = %chain(&error), "the database does not answer");
             NotReady::DatabaseSilent
@@ -75,22 +64,48 @@ impl Readiness {
             Schema::Newer => return Err(NotReady::SchemaNewer),
         }
         let now = self.runtime.clock.monotonic();
-        if self.proven.is_some_and(|at| now.as_ms() - at.as_ms() < PROOF_LASTS.as_ms()) {
+        if seen.proven.is_some_and(|at| now.as_ms() - at.as_ms() < PROOF_LASTS.as_ms()) {
             return Ok(());
         }
-        self.proven = None;
+        seen.proven = None;
         let proof = self.store.prove_write(self.runtime.clock.now()).await.map_err(silent)?;
         if let WriteProof::Refused(error) = proof {
-            if was_ready {
+            if seen.ready.is_ok() {
                 tracing::error!(error = %chain(&error), "the database takes no writes");
             }
             return Err(NotReady::StoreReadOnly);
         }
         let deriving = self.store.deriving_key().await.map_err(silent)?;
-        if deriving.is_some_and(|key| !self.keyring.holds(&key)) {
+        if let (Some(key), Some(keyring)) = (deriving, &self.keyring)
+            && !keyring.holds(&key)
+        {
             return Err(NotReady::KeyMissing);
         }
-        self.proven = Some(now);
+        seen.proven = Some(now);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Job for Readiness {
+    fn name(&self) -> &'static str {
+        "readiness"
+    }
+
+    fn every(&self) -> Millis {
+        LOOK_EVERY
+    }
+
+    async fn run_once(&self) -> Result<(), JobError> {
+        let mut seen = self.seen.lock().await;
+        let ready = self.look(&mut seen).await;
+        match ready {
+            Err(why) if ready != seen.ready => tracing::warn!("not ready: {why}"),
+            Ok(()) if ready != seen.ready => tracing::info!("ready again"),
+            Ok(()) | Err(_) => {}
+        }
+        seen.ready = ready;
+        self.health.ready(ready).await;
         Ok(())
     }
 }

@@ -1,108 +1,110 @@
-//! The use cases and passes, put together from the parts and the configuration.
+//! Use cases and workers, put together from the parts and the settings, by the roles of the process.
 
 use std::sync::Arc;
 
-use super::{Parts, StartError};
+use super::Parts;
 use crate::{
-    background::Heartbeats,
-    config::Config,
+    config::Settings,
     domain::PublicUrl,
     grpc::Services,
-    metrics::{Exposition, Setup},
+    integrity::DatabaseVerifier,
+    jobs::Heartbeats,
+    lookup::NodeAccess,
+    metrics::{MetricsEndpoint, Setup},
+    payer::Payer,
     ports::Meter,
     service::{
-        ClaimService, Guard, NodeTrust, OperationsService, Payer, PaymentService, ReconcileService,
-        RestoreService, Waker, WithdrawService,
+        ClaimService, CommitDelays, InstanceService, Notifier, PaymentService, ReconcileService,
+        RestoreService, WithdrawService,
     },
 };
+
+/// What runs beside the use cases.
+#[derive(Debug)]
+pub struct Workers {
+    /// Verifies that the database lost no commits.
+    pub verifier: Arc<DatabaseVerifier>,
+    /// What a process with a node has.
+    pub paying: Option<Paying>,
+}
+
+/// What pays.
+#[derive(Debug)]
+pub struct Paying {
+    /// Asks the node.
+    pub access: NodeAccess,
+    /// Follows attempts.
+    pub payer: Arc<Payer>,
+    /// Writes down what the node says of itself.
+    pub heartbeats: Arc<Heartbeats>,
+}
 
 fn meter(parts: &Parts) -> Arc<dyn Meter> {
     Arc::clone(&parts.metrics) as _
 }
 
+/// The workers of this process.
+pub fn workers(settings: &Settings, parts: &Parts) -> Workers {
+    let (store, runtime) = (|| Arc::clone(&parts.store), || parts.runtime.clone());
+    let paying = parts.node.as_ref().map(|node| {
+        let expected = settings.node.as_ref().and_then(|node| node.expected.clone());
+        let lookup = settings.payer.lookup;
+        let access = NodeAccess::new(&parts.store, node, &parts.runtime, expected, lookup);
+        let payer = Payer::new(store(), access.clone(), runtime(), settings.payer, meter(parts));
+        let heartbeats = Heartbeats::new(store(), access.clone(), settings.heartbeat, runtime());
+        Paying { access, payer: Arc::new(payer), heartbeats: Arc::new(heartbeats) }
+    });
+    let access = paying.as_ref().map(|paying| paying.access.clone());
+    let verifier = DatabaseVerifier::new(store(), access, runtime(), settings.verifier);
+    Workers { verifier: Arc::new(verifier), paying }
+}
+
 /// What Prometheus is told.
-pub fn exposition(config: &Config, parts: &Parts) -> Result<Exposition, StartError> {
+pub fn metrics_endpoint(settings: &Settings, parts: &Parts) -> MetricsEndpoint {
     let (store, runtime) = (Arc::clone(&parts.store), parts.runtime.clone());
-    let rules = config.claim_rules()?;
     let setup = Setup {
-        store: if config.postgres(false)?.is_some() { "postgres" } else { "sqlite" },
-        node: parts.node.traits().backend,
-        network: rules.invoice.network.name(),
+        store: settings.store.kind(),
+        node: parts.node.as_ref().map_or("none", |node| node.traits().backend),
+        network: settings.network.name(),
         started: runtime.clock.now(),
-        rolling_24h: rules.paying.rolling_24h,
+        rolling_24h: settings.claims.paying.rolling_24h,
     };
-    let operations = OperationsService::new(Arc::clone(&store), rules, runtime.clone());
-    Ok(Exposition::new(Arc::clone(&parts.metrics), operations, store, runtime, setup))
+    let instance = InstanceService::new(Arc::clone(&store), settings.claims, runtime.clone());
+    MetricsEndpoint::new(Arc::clone(&parts.metrics), instance, store, runtime, setup)
 }
 
-pub fn trust(config: &Config, parts: &Parts) -> Result<NodeTrust, StartError> {
-    Ok(NodeTrust::new(
-        Arc::clone(&parts.store),
-        Arc::clone(&parts.node),
-        Arc::clone(&parts.runtime.clock),
-        config.expected_identity()?,
-    ))
-}
-
-pub fn payer(config: &Config, parts: &Parts, trust: &Arc<NodeTrust>) -> Result<Payer, StartError> {
-    let (store, node) = (Arc::clone(&parts.store), Arc::clone(&parts.node));
-    let (runtime, options) = (parts.runtime.clone(), config.payer_options()?);
-    Ok(Payer::new(store, node, runtime, Arc::clone(trust), options, meter(parts)))
-}
-
-pub fn guard(config: &Config, parts: &Parts, trust: &Arc<NodeTrust>) -> Result<Guard, StartError> {
-    let (store, node) = (Arc::clone(&parts.store), Arc::clone(&parts.node));
-    let (runtime, options) = (parts.runtime.clone(), config.guard_options()?);
-    Ok(Guard::new(store, node, Arc::clone(trust), runtime, options))
-}
-
-pub fn heartbeats(
-    config: &Config,
-    parts: &Parts,
-    trust: &Arc<NodeTrust>,
-    payer: &Payer,
-) -> Result<Heartbeats, StartError> {
-    let (store, node) = (Arc::clone(&parts.store), Arc::clone(&parts.node));
-    let rules = config.claim_rules()?;
-    let limits = (rules.paying, rules.fees);
-    let overdue = config.payer_options()?.answer_overdue;
-    let trust = (Arc::clone(trust), payer.write_witness());
-    Ok(Heartbeats::new(store, node, trust, limits, overdue, parts.runtime.clone()))
-}
-
+/// What the public side serves.
 pub fn claims(
-    config: &Config,
-    parts: &Parts,
-    public_url: &PublicUrl,
-    waker: &Waker,
-) -> Result<ClaimService, StartError> {
-    let store = Arc::clone(&parts.store);
-    let runtime = parts.runtime.clone();
-    let (rules, waker) = (config.claim_rules()?, waker.clone());
-    Ok(ClaimService::new(store, rules, public_url.clone(), runtime, waker, meter(parts)))
-}
-
-/// What the gRPC server serves.
-pub fn services(
-    config: &Config,
+    settings: &Settings,
     parts: &Parts,
     public_url: PublicUrl,
-    payer: &Payer,
-    trust: &Arc<NodeTrust>,
-) -> Result<Services, StartError> {
+    claimed: Notifier,
+) -> ClaimService {
+    let (store, runtime) = (Arc::clone(&parts.store), parts.runtime.clone());
+    ClaimService::new(store, settings.claims, public_url, runtime, claimed, meter(parts))
+}
+
+/// What the gRPC server serves; none without a keyring.
+pub fn services(
+    settings: &Settings,
+    parts: &Parts,
+    workers: &Workers,
+    public_url: PublicUrl,
+) -> Option<Services> {
     let (store, runtime) = (|| Arc::clone(&parts.store), || parts.runtime.clone());
-    let (node, trust) = (Arc::clone(&parts.node), Arc::clone(trust));
-    let rules = config.claim_rules()?;
+    let node = || workers.paying.as_ref().map(|paying| paying.access.clone());
+    let rules = settings.claims;
     let most = rules.paying.max_amount;
-    let keyring = parts.keyring.clone();
-    let clock_skew = rules.paying.clock_skew;
-    let inquiry = || (payer.inquiry(), payer.write_witness());
-    let delays = [config.guard_options()?.commit_delay, clock_skew];
-    Ok(Services {
+    let keyring = parts.keyring.clone()?;
+    let delays = CommitDelays {
+        commit_delay: settings.verifier.commit_delay,
+        clock_skew: rules.paying.clock_skew,
+    };
+    Some(Services {
         withdraws: WithdrawService::new(store(), keyring, public_url, most, runtime()),
-        payments: PaymentService::new(store(), inquiry(), runtime(), meter(parts)),
-        operations: OperationsService::new(store(), rules, runtime()),
-        reconcile: ReconcileService::new(store(), Arc::clone(&node), Arc::clone(&trust), runtime()),
-        restore: RestoreService::new(store(), node, trust, inquiry(), delays, runtime()),
+        payments: PaymentService::new(store(), node(), runtime(), meter(parts)),
+        instance: InstanceService::new(store(), rules, runtime()),
+        reconcile: ReconcileService::new(store(), node(), runtime()),
+        restore: RestoreService::new(store(), node(), delays, runtime()),
     })
 }

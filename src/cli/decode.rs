@@ -2,20 +2,22 @@
 
 use clap::Args;
 
-use super::{Hidden, printable};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::printable;
 use crate::domain::{Msat, invoice, lnurl};
 
 #[derive(Debug, Args)]
 pub(super) struct DecodeArgs {
     /// LNURL1…, lnurlw://… or ln…
-    text: Hidden,
+    text: SecretString,
     /// Print JSON.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn decode(args: &DecodeArgs) -> anyhow::Result<()> {
-    match lnurl::decode(&args.text.0) {
+    match lnurl::decode(args.text.expose_secret()) {
         Ok(url) if args.json => say!("{}", serde_json::json!({ "url": url.as_str() })),
         Ok(url) => say!("{url}"),
         Err(lnurl::InvalidLnurl::NotAnLnurl) => decode_invoice(args)?,
@@ -25,7 +27,8 @@ pub(super) fn decode(args: &DecodeArgs) -> anyhow::Result<()> {
 }
 
 fn decode_invoice(args: &DecodeArgs) -> anyhow::Result<()> {
-    let parsed = invoice::normalise(&args.text.0).and_then(|text| invoice::parse(&text));
+    let parsed =
+        invoice::normalise(args.text.expose_secret()).and_then(|text| invoice::parse(&text));
     let Ok(parsed) = parsed else { anyhow::bail!("this is neither an LNURL nor an invoice") };
     let amount = parsed.msat.and_then(|msat| i64::try_from(msat).ok());
     let amount = amount.and_then(Msat::new);

@@ -6,15 +6,19 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 use url::Url;
 
-use super::{fetch, printable};
-use crate::config::Config;
+use super::printable;
+use crate::{
+    config::Config,
+    http::client::{self, ClientOptions, Hosts},
+};
 
 /// Shorter than the usual patience of whoever runs it.
-const TIMEOUT: Duration = Duration::from_secs(4);
+const LIMITS: ClientOptions =
+    ClientOptions { timeout: Duration::from_secs(4), max_body_bytes: 64 * 1024, hosts: Hosts::Any };
 const MAX_SHOWN_CHARS: usize = 200;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -45,15 +49,15 @@ pub async fn health(args: HealthArgs) -> anyhow::Result<()> {
         url
     } else {
         let config = Config::load(args.config.as_deref(), &[])?;
-        configured(config.admin_listen().map_err(|wrong| config.placed(wrong))?)?
+        configured(config.check_admin()?)?
     };
     url.set_path(match args.probe {
         Probe::Live => "healthz",
         Probe::Ready => "readyz",
         Probe::Started => "startupz",
     });
-    let asked = tokio::time::timeout(TIMEOUT, fetch::text(&url)).await;
-    let (status, text) = asked.context("no answer in time")??;
+    let (status, body) = client::get(&url, LIMITS).await?;
+    let text = String::from_utf8_lossy(&body);
     let line: String = printable(text.trim()).chars().take(MAX_SHOWN_CHARS).collect();
     if status.is_success() {
         say!("{line}");

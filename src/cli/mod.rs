@@ -10,7 +10,6 @@ macro_rules! say {
 }
 
 mod decode;
-mod fetch;
 mod health;
 mod operations;
 mod payments;
@@ -119,24 +118,6 @@ fn check_variables() -> Result<(), variables::UnreadVariables> {
     let names: Vec<&str> = arguments.filter_map(|argument| argument.get_env()?.to_str()).collect();
     let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
     variables::check(names, std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value))))
-}
-
-/// An argument that carries a secret: it is not printed by `Debug`.
-#[derive(Clone)]
-pub(crate) struct Hidden(String);
-
-impl std::str::FromStr for Hidden {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl std::fmt::Debug for Hidden {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Hidden(…)")
-    }
 }
 
 /// A text from elsewhere, safe for a terminal.

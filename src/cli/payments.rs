@@ -2,7 +2,9 @@
 
 use clap::{ArgGroup, Args};
 
-use super::{Hidden, requests::Server};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::requests::Server;
 use crate::{
     client::{
         Ending, PaymentClient, PaymentPage, Resolving, ShownPayment, payment_to_json, time_text,
@@ -65,7 +67,7 @@ pub(super) struct ResolveArgs {
     failed: bool,
     /// The proof of payment: 64 hex digits that hash to the payment hash.
     #[arg(long, conflicts_with = "failed")]
-    preimage: Option<Hidden>,
+    preimage: Option<SecretString>,
     /// What routing cost, where the node does not know it.
     #[arg(long, conflicts_with = "failed")]
     fee_msat: Option<i64>,
@@ -177,7 +179,9 @@ pub(super) async fn get(args: PaymentArgs) -> anyhow::Result<()> {
 
 pub(super) async fn resolve(args: ResolveArgs) -> anyhow::Result<()> {
     let ending = match (args.paid, args.preimage) {
-        (true, Some(preimage)) => Ending::Paid { preimage: preimage.0, fee_msat: args.fee_msat },
+        (true, Some(preimage)) => {
+            Ending::Paid { preimage: preimage.expose_secret().to_owned(), fee_msat: args.fee_msat }
+        }
         (false, None) => Ending::Failed {
             node_unreachable: args.node_is_unreachable,
             payee_unpaid: args.payee_was_not_paid,

@@ -5,10 +5,12 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Hidden, start::Start};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::start::Start;
 use crate::{
-    app::{self, Listening, StartError},
-    config::{BadOption, Config, Override},
+    app::{self, Listening},
+    config::{Config, Override},
     runtime::Runtime,
     telemetry,
 };
@@ -22,12 +24,15 @@ pub struct ServeArgs {
     /// A TOML file; withdrawd.example.toml shows every option.
     #[arg(long, env = "WITHDRAWD_CONFIG")]
     config: Option<PathBuf>,
+    /// What this process does: all, or some of grpc, lnurl and payer, separated by commas.
+    #[arg(long)]
+    roles: Option<String>,
     /// Where SQLite, the master key and listen.json live.
     #[arg(long)]
     data_dir: Option<String>,
     /// <postgres://user@host/database> instead of SQLite.
     #[arg(long)]
-    database_url: Option<Hidden>,
+    database_url: Option<SecretString>,
     /// Where gRPC listens, HOST:PORT; port 0 takes a free one.
     #[arg(long)]
     grpc_listen: Option<String>,
@@ -60,8 +65,9 @@ pub struct ServeArgs {
 impl ServeArgs {
     fn load(self) -> anyhow::Result<Config> {
         let flags = [
+            ("roles", self.roles),
             ("data_dir", self.data_dir),
-            ("store.database_url", self.database_url.map(|url| url.0)),
+            ("store.database_url", self.database_url.map(|url| url.expose_secret().to_owned())),
             ("grpc.listen", self.grpc_listen),
             ("lnurl.listen", self.lnurl_listen),
             ("admin.listen", self.admin_listen),
@@ -80,22 +86,17 @@ impl ServeArgs {
 
 /// Runs the service until SIGTERM or Ctrl-C.
 pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
-    let config = args.load()?;
-    run(&config).await.map_err(|error| placed(&config, error))
-}
-
-async fn run(config: &Config) -> anyhow::Result<()> {
-    let telemetry = telemetry::init(&config.log)?;
+    let settings = args.load()?.check()?;
+    let telemetry = telemetry::init(&settings.log)?;
     // Before anything is opened: a signal during the start is not lost.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let (wait, drain) = config.shutdown()?;
-    let start = Start::of(config)?;
-    let parts = app::open(config, Runtime::system()).await?;
-    let simulated = parts.node.traits().simulated;
-    let running = app::start(config, parts).await?;
+    let start = Start::of(&settings);
+    let parts = app::open(&settings, Runtime::system()).await?;
+    let simulated = parts.node.as_ref().map(|node| node.traits().simulated);
+    let running = app::start(&settings, parts).await?;
     start.log();
-    banner(config, &start, &running.listening, simulated);
+    banner(&start, &running.listening, simulated);
 
     let mut broken = false;
     tokio::select! {
@@ -104,6 +105,7 @@ async fn run(config: &Config) -> anyhow::Result<()> {
         () = running.broken() => broken = true,
     }
     tracing::info!("stopping");
+    let shutdown = settings.shutdown;
     let again = async {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -111,7 +113,7 @@ async fn run(config: &Config) -> anyhow::Result<()> {
         }
     };
     tokio::select! {
-        () = running.stop(wait, drain, telemetry.flush(FLUSH)) => tracing::info!("stopped"),
+        () = running.stop(shutdown.wait, shutdown.drain, telemetry.flush(FLUSH)) => tracing::info!("stopped"),
         () = again => tracing::warn!("stopping at once"),
     }
     anyhow::ensure!(!broken, "a part of the service ended by itself; the log says why");
@@ -120,40 +122,37 @@ async fn run(config: &Config) -> anyhow::Result<()> {
 
 /// Brings the schema up to date.
 pub async fn migrate(args: ServeArgs) -> anyhow::Result<()> {
-    let config = args.load()?;
-    let migrated = app::migrate(&config, Runtime::system()).await;
-    migrated.map_err(|error| placed(&config, error.into()))?;
+    app::migrate(args.load()?.check_store()?, Runtime::system()).await?;
     say!("the schema is up to date");
     Ok(())
 }
 
-/// A mistake in the configuration, told with the place where the option was set.
-fn placed(config: &Config, error: anyhow::Error) -> anyhow::Error {
-    match error.downcast::<StartError>() {
-        Ok(StartError::Option(wrong)) => config.placed(wrong).into(),
-        Ok(other) => other.into(),
-        Err(error) => match error.downcast::<BadOption>() {
-            Ok(wrong) => config.placed(wrong).into(),
-            Err(error) => error,
-        },
-    }
-}
-
-fn banner(config: &Config, start: &Start, listening: &Listening, simulated: bool) {
+/// `simulated` is none where another process pays.
+fn banner(start: &Start, listening: &Listening, simulated: Option<bool>) {
     let Listening { grpc, lnurl, admin, public_url } = listening;
     let network = start.network;
     say!("withdrawd {} on {network}", env!("CARGO_PKG_VERSION"));
-    if simulated {
-        say!("  money   SIMULATED: no real payment is ever made (--node lnd for a real node)");
-    } else {
-        say!("  money   REAL on {network}: paid by {}", config.node.backend);
+    match simulated {
+        Some(true) => {
+            say!("  money   SIMULATED: no real payment is ever made (--node lnd for a real node)");
+        }
+        Some(false) => say!("  money   REAL on {network}: paid by lnd"),
+        None => say!("  money   paid by another process, which has the role payer"),
+    }
+    if start.roles.are_some() {
+        say!("  roles   {}", start.roles);
     }
     say!("  store   {}", start.store);
     say!("  limits  {}", start.limits);
     say!("  config  {}", start.config);
-    say!("  gRPC    {grpc}");
-    say!("  LNURL   {lnurl}, public as {public_url}");
+    if let Some(grpc) = grpc {
+        say!("  gRPC    {grpc}");
+    }
+    if let (Some(lnurl), Some(public_url)) = (lnurl, public_url) {
+        say!("  LNURL   {lnurl}, public as {public_url}");
+    }
     say!("  admin   {admin}");
+    let Some(grpc) = grpc else { return };
     let server =
         if grpc.port() == 50051 { String::new() } else { format!(" --server http://{grpc}") };
     let program = std::env::args().next().unwrap_or_else(|| "withdrawd".to_owned());

@@ -9,12 +9,14 @@ use bitcoin::{
 };
 use clap::Args;
 use lightning_invoice::{Currency, InvoiceBuilder, PaymentSecret};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
 
-use super::{Hidden, fetch, printable};
+use super::printable;
 use crate::{
     domain::{Msat, Sat, lnurl},
+    http::client::{self, ClientOptions, Hosts},
     node::simulated,
     runtime::{Clock, Entropy, SystemClock, SystemEntropy},
 };
@@ -22,10 +24,16 @@ use crate::{
 /// Bytes that an invoice's description can hold.
 const MAX_DESCRIPTION: usize = 639;
 
+const LIMITS: ClientOptions = ClientOptions {
+    timeout: Duration::from_secs(10),
+    max_body_bytes: 64 * 1024,
+    hosts: Hosts::Any,
+};
+
 #[derive(Debug, Args)]
 pub(super) struct ClaimArgs {
     /// LNURL1… or lnurlw://…
-    lnurl: Hidden,
+    lnurl: SecretString,
     /// How much to withdraw, in satoshis; without it as much as is offered.
     #[arg(long)]
     amount: Option<i64>,
@@ -45,8 +53,9 @@ struct Offer {
 }
 
 pub(super) async fn claim(args: ClaimArgs) -> anyhow::Result<()> {
-    let url = lnurl::decode(&args.lnurl.0).map_err(|fault| anyhow::anyhow!("{fault}"))?;
-    let offer = offer(&fetch::json(&url).await?)?;
+    let url =
+        lnurl::decode(args.lnurl.expose_secret()).map_err(|fault| anyhow::anyhow!("{fault}"))?;
+    let offer = offer(&fetch(&url).await?)?;
     let invoice = if let Some(invoice) = args.invoice {
         invoice
     } else {
@@ -58,7 +67,7 @@ pub(super) async fn claim(args: ClaimArgs) -> anyhow::Result<()> {
     };
     let mut callback = offer.callback;
     callback.query_pairs_mut().append_pair("k1", &offer.k1).append_pair("pr", &invoice);
-    accepted(&fetch::json(&callback).await?)?;
+    accepted(&fetch(&callback).await?)?;
     if args.json {
         say!("{}", serde_json::json!({ "status": "OK", "invoice": invoice }));
     } else {
@@ -81,6 +90,11 @@ fn offer(answer: &Value) -> anyhow::Result<Offer> {
         max: max.context("the answer has no maxWithdrawable")?,
         description: text("defaultDescription")?.to_owned(),
     })
+}
+
+async fn fetch(url: &Url) -> anyhow::Result<Value> {
+    let (_, body) = client::get(url, LIMITS).await?;
+    serde_json::from_slice(&body).context("the answer is not JSON")
 }
 
 /// An ERROR is for the person: its reason is what is shown.

@@ -1,30 +1,63 @@
 //! Configuration: flags > environment > file > defaults, the defaults being the example file itself.
+//!
+//! A file per section: what is read, and how it is checked. [`Config::check`] turns all of it into
+//! [`Settings`] before anything is bound or written, and reports every mistake at once, each with its
+//! section, key and place.
 
+mod admin;
+mod check;
 mod database_url;
+mod grpc;
+mod keys;
+mod limits;
 mod listen;
+mod lnd;
+mod lnurl;
+mod log;
 mod names;
-mod options;
+mod node;
+mod payments;
 mod places;
-mod unreadable;
+mod roles;
+mod settings;
+mod shutdown;
+mod store;
+mod types;
 pub mod variables;
 
 use std::path::{Path, PathBuf};
 
-use config::{Config as Builder, ConfigError, Environment, File, FileFormat, Source};
+use config::{
+    Config as Builder, ConfigError, Environment, File, FileFormat, Map, Source, Value, ValueKind,
+};
 use serde::Deserialize;
 
 use places::Places;
 
-pub use unreadable::Unreadable;
+pub use admin::Admin;
+pub use check::{Mistake, Mistakes};
+pub use grpc::{Grpc, GrpcSettings};
+pub use keys::{KeySettings, Keys, read_keys};
+pub use limits::Limits;
+pub use lnd::{Lnd, LndSettings};
+pub use lnurl::{Lnurl, LnurlSettings};
+pub use log::Log;
+pub use node::{Backend, Node, NodeSettings};
+pub use payments::Payments;
+pub use roles::{InvalidRoles, Roles};
+pub use settings::{PublicUrlSetting, Settings};
+pub use shutdown::{Shutdown, ShutdownSettings};
+pub use store::{Store, StoreSettings};
 
 /// Defaults, manual and test fixture at once.
 pub const EXAMPLE: &str = include_str!("../../withdrawd.example.toml");
 
-/// Everything that can be configured. What the keys mean stands in the example file.
-#[derive(Clone, Deserialize)]
+/// Everything that can be configured, as it was given. What the keys mean stands in the example file.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the example file documents every key")]
 pub struct Config {
+    pub roles: String,
     pub data_dir: PathBuf,
     pub network: String,
     pub public_url: String,
@@ -41,160 +74,16 @@ pub struct Config {
     pub log: Log,
     #[serde(skip)]
     places: Places,
+    /// Unknown keys, and values of other types: reported with all other mistakes.
+    #[serde(skip)]
+    mistakes: Vec<Mistake>,
 }
 
-/// `[store]`
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the example file documents every key")]
-pub struct Store {
-    pub database_url: String,
-    pub migrate: bool,
-    pub max_connections: u32,
-    pub acquire_timeout_ms: i64,
-    pub statement_timeout_ms: i64,
-    pub allow_losing_commits_in_a_crash: bool,
-}
-
-/// `[keys]`
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the example file documents every key")]
-pub struct Keys {
-    pub master: String,
-    pub file: PathBuf,
-}
-
-/// `[grpc]`
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the example file documents every key")]
-pub struct Grpc {
-    pub listen: String,
-    pub timeout_ms: i64,
-    pub max_concurrent_streams: u32,
-    pub max_connection_age_s: i64,
-}
-
-/// `[lnurl]`
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the example file documents every key")]
-pub struct Lnurl {
-    pub listen: String,
-    pub max_connections: usize,
-    pub header_timeout_ms: i64,
-    pub answer_timeout_ms: i64,
-}
-
-/// `[admin]`
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the example file documents every key")]
-pub struct Admin {
-    pub listen: String,
-}
-
-/// `[node]`
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the example file documents every key")]
-pub struct Node {
-    pub backend: String,
-    pub expected_identity: String,
-    pub heartbeat_ms: i64,
-    pub heartbeat_stale_ms: i64,
-    pub shared: bool,
-}
-
-/// `[limits]`
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the example file documents every key")]
-pub struct Limits {
-    pub max_amount_sat: i64,
-    pub rolling_24h_sat: i64,
-}
-
-/// `[lnd]`
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the example file documents every key")]
-pub struct Lnd {
-    pub endpoint: String,
-    pub tls_cert: PathBuf,
-    pub macaroon: PathBuf,
-    pub connect_timeout_ms: i64,
-    pub call_timeout_ms: i64,
-    pub payment_timeout_s: i64,
-    pub max_parts: u32,
-}
-
-/// `[payments]`
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the example file documents every key")]
-pub struct Payments {
-    pub fee_ppm: u32,
-    pub fee_floor_msat: i64,
-    pub cltv_limit: u32,
-    pub min_invoice_life_at_send_s: i64,
-    pub max_route_hints: usize,
-    pub send_for_s: i64,
-    pub send_life_ms: i64,
-    pub clock_skew_ms: i64,
-    pub node_slack_ms: i64,
-    pub max_send_refusals: usize,
-    pub answer_overdue_ms: i64,
-    pub doubt_after_s: i64,
-    pub max_sending: usize,
-    pub max_following: usize,
-    pub max_in_flight_per_channel: i64,
-    pub lease_ms: i64,
-    pub poll_ms: i64,
-    pub first_look_ms: i64,
-    pub slowest_look_ms: i64,
-    pub fresh_for_s: i64,
-    pub slow_look_s: i64,
-    pub late_looks_s: [i64; 2],
-    pub claim_grace_s: i64,
-    pub expiry_poll_ms: i64,
-}
-
-/// `[shutdown]`
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the example file documents every key")]
-pub struct Shutdown {
-    pub wait_ms: i64,
-    pub drain_ms: i64,
-}
-
-/// `[log]`
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the example file documents every key")]
-pub struct Log {
-    pub level: String,
-    pub format: String,
-}
-
-/// A setting that cannot be used: names the option, never repeats a secret.
+/// Why a configuration cannot be read at all. A parser shows the line that it does not understand, and that
+/// line may hold a key: it is left out.
 #[derive(Debug, thiserror::Error)]
-#[error("{option}: {rule}")]
-pub struct BadOption {
-    /// As in the example file.
-    pub option: &'static str,
-    /// What is wrong, or allowed.
-    pub rule: String,
-}
-
-impl BadOption {
-    /// A rule that an option breaks.
-    pub fn new(option: &'static str, rule: impl std::fmt::Display) -> Self {
-        Self { option, rule: rule.to_string() }
-    }
-}
+#[error("the configuration cannot be read: {0}")]
+pub struct Unreadable(String);
 
 /// A key and its value, as flags give them.
 pub type Override = (&'static str, String);
@@ -202,12 +91,15 @@ pub type Override = (&'static str, String);
 impl Config {
     /// Reads the example's defaults, then the file, then the environment, then `overrides`.
     pub fn load(file: Option<&Path>, overrides: &[Override]) -> Result<Self, Unreadable> {
-        let in_file = file.map(keys_of).transpose()?.unwrap_or_default();
+        let unreadable = |error: &ConfigError| Unreadable(without_sources(error, file));
+        let in_file = file.map(|file| toml(file).collect()).transpose();
+        let in_file = in_file.map_err(|error| unreadable(&error))?;
         // Texts stay texts until a field asks for a number: a key of 64 decimal digits is no float.
         let environment =
             Environment::with_prefix("WITHDRAWD").prefix_separator("__").separator("__");
         let read = Self::from_sources(file, Some(environment), overrides);
-        let mut config = read.map_err(|error| Unreadable::new(&error, file))?;
+        let mut config = read.map_err(|error| unreadable(&error))?;
+        let in_file = in_file.map(|table| names::leaves(&table)).unwrap_or_default();
         config.places = Places::new(file, in_file, overrides);
         Ok(config)
     }
@@ -222,7 +114,9 @@ impl Config {
         environment: Option<Environment>,
         overrides: &[Override],
     ) -> Result<Self, ConfigError> {
-        let mut source = Builder::builder().add_source(File::from_str(EXAMPLE, FileFormat::Toml));
+        let example = File::from_str(EXAMPLE, FileFormat::Toml);
+        let defaults = example.collect()?;
+        let mut source = Builder::builder().add_source(example);
         if let Some(file) = file {
             source = source.add_source(toml(file));
         }
@@ -232,7 +126,10 @@ impl Config {
         for (key, value) in overrides {
             source = source.set_override(*key, value.as_str())?;
         }
-        source.build()?.try_deserialize()
+        let mut given: Map<String, Value> = source.build()?.collect()?;
+        let mistakes = types::mend(&mut given, &defaults);
+        let read = Self::deserialize(Value::new(None, ValueKind::Table(given)))?;
+        Ok(Self { mistakes, ..read })
     }
 }
 
@@ -240,19 +137,18 @@ fn toml(file: &Path) -> File<config::FileSourceFile, FileFormat> {
     File::from(file).format(FileFormat::Toml).required(true)
 }
 
-/// The options that a file sets; an error if it sets what is none.
-fn keys_of(file: &Path) -> Result<std::collections::BTreeSet<String>, Unreadable> {
-    let table = toml(file).collect().map_err(|error| Unreadable::new(&error, Some(file)))?;
-    let (keys, known) = (names::leaves(&table), names::options());
-    let unknown: Vec<_> = keys.difference(&known).collect();
-    if unknown.is_empty() { Ok(keys) } else { Err(Unreadable::unknown(file, &unknown)) }
-}
-
-/// Database URL and keys are secrets.
-impl std::fmt::Debug for Config {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Config").field("data_dir", &self.data_dir).finish_non_exhaustive()
-    }
+/// What the parser says, without the lines of the file that it shows. It shortens the file's path: it is told
+/// as it was given.
+fn without_sources(error: &ConfigError, file: Option<&Path>) -> String {
+    let (place, text) = match error {
+        ConfigError::FileParse { cause, .. } => {
+            let place = file.map(|file| format!("{}: ", file.display()));
+            (place.unwrap_or_default(), cause.to_string())
+        }
+        other => (String::new(), other.to_string()),
+    };
+    let shown = text.lines().filter(|line| !line.contains('|'));
+    place + &shown.map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -261,18 +157,24 @@ mod tests {
 
     #[test]
     fn the_example_file_is_complete_and_valid() {
-        let config = Config::defaults(&[]).unwrap();
-        assert_eq!(config.grpc_listen().unwrap().to_string(), "127.0.0.1:50051");
-        config.payer_options().unwrap();
-        config.claim_rules().unwrap();
+        let settings = Config::defaults(&[]).unwrap().check().unwrap();
+        assert_eq!(settings.grpc.listen.to_string(), "127.0.0.1:50051");
+        assert_eq!(settings.roles, Roles::ALL);
+    }
+
+    fn mistakes_of(config: &Config) -> Vec<String> {
+        config.check().unwrap_err().0.iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn overrides_win_and_unknown_keys_are_errors() {
         let config = Config::defaults(&[("payments.fee_ppm", "7".into())]).unwrap();
         assert_eq!(config.payments.fee_ppm, 7);
-        let unknown = Config::defaults(&[("payments.fee_pmm", "7".into())]);
-        assert!(unknown.unwrap_err().to_string().contains("fee_pmm"));
+        let unknown = Config::defaults(&[("payments.fee_pmm", "7".into())]).unwrap();
+        assert_eq!(
+            mistakes_of(&unknown),
+            ["payments.fee_pmm: is no option (do you mean payments.fee_ppm?)"]
+        );
     }
 
     #[test]
@@ -290,34 +192,98 @@ mod tests {
         let file = dir.path().join("c.toml");
         let told = |text: &str| {
             std::fs::write(&file, text).unwrap();
-            Config::load(Some(&file), &[]).unwrap_err().to_string()
+            mistakes_of(&Config::load(Some(&file), &[]).unwrap())
         };
+        let here = format!("(set in {})", file.display());
         for (text, words) in [
             (
                 "[payments]\nfee_pmm = 7\n",
-                "in section [payments], fee_pmm is no option (do you mean payments.fee_ppm?)",
+                "payments.fee_pmm: is no option (do you mean payments.fee_ppm?)",
             ),
             (
                 "[payment]\nfee_ppm = 7\n",
-                "in section [payment], fee_ppm is no option (do you mean payments.fee_ppm?)",
+                "payment.fee_ppm: is no option (do you mean payments.fee_ppm?)",
             ),
             (
                 "max_amount_sat = 7\n",
-                "max_amount_sat is no option (do you mean limits.max_amount_sat?)",
+                "max_amount_sat: is no option (do you mean limits.max_amount_sat?)",
             ),
             (
                 "[payments]\nfee_ppm = \"much\"\n",
-                "payments.fee_ppm must be an integer, and it is string \"much\"",
+                "payments.fee_ppm: must be an integer, and it is string \"much\"",
             ),
-            ("[limits]\nmax_amount_sat = true\nmax_fee = 1\n", "max_fee"),
-            ("[log]\nlevel = [1]\n", "log.level must be a string"),
+            ("[log]\nlevel = [1]\n", "log.level: must be a string, and it is a list"),
+            (
+                "[store]\nmigrate = 1\n",
+                "store.migrate: must be true or false, and it is integer `1`",
+            ),
+            ("[keys]\nmaster = [\"hunter2\"]\n", "keys.master: must be a string"),
+            ("[payments]\nfee_ppm = 2000000\n", "payments.fee_ppm: must be from 0 to 1000000"),
         ] {
-            let told = told(text);
-            assert!(told.contains(file.to_str().unwrap()) && told.contains(words), "{told}");
+            assert_eq!(told(text), [format!("{words} {here}")]);
         }
-        let secret = told("[keys]\nmaster = [\"hunter2\"]\n");
-        assert!(secret.contains("keys.master must be a string"), "{secret}");
-        assert!(!secret.contains("hunter2"), "{secret}");
+    }
+
+    /// Whoever mends a configuration is not sent back for each mistake.
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        let config = Config::defaults(&[
+            ("roles", "everything".into()),
+            ("network", "mars".into()),
+            ("public_url", "ftp://example.org".into()),
+            ("store.database_url", "mysql://u:hunter2@h/d".into()),
+            ("keys.master", "hunter2".into()),
+            ("grpc.listen", "nowhere".into()),
+            ("node.backend", "cln".into()),
+            ("payments.fee_ppm", "much".into()),
+            ("payments.feee_ppm", "7".into()),
+            ("payments.lease_ms", "1".into()),
+            ("log.format", "xml".into()),
+        ]);
+        let told = mistakes_of(&config.unwrap());
+        for option in [
+            "roles (--roles)",
+            "network",
+            "public_url",
+            "store.database_url",
+            "keys.master",
+            "grpc.listen (--grpc-listen)",
+            "node.backend",
+            "payments.fee_ppm",
+            "payments.feee_ppm",
+            "payments.lease_ms",
+            "log.format",
+        ] {
+            let of_option = told.iter().filter(|line| line.starts_with(&format!("{option}: ")));
+            assert_eq!(of_option.count(), 1, "{option}: {told:?}");
+        }
+        assert_eq!(told.len(), 11, "{told:?}");
+        assert!(!told.iter().any(|line| line.contains("hunter2")), "{told:?}");
+    }
+
+    #[test]
+    fn roles_ask_for_what_they_need_and_for_nothing_else() {
+        let url = || ("store.database_url", "postgres://user@host/db".to_owned());
+        let with = |roles: &str, more: &[Override]| {
+            let mut settings =
+                vec![("roles", roles.to_owned()), ("node.backend", "lnd".to_owned())];
+            settings.extend_from_slice(more);
+            Config::defaults(&settings).unwrap()
+        };
+        let lnurl =
+            with("lnurl", &[url(), ("keys.master", "not read".to_owned())]).check().unwrap();
+        assert!(lnurl.node.is_none() && lnurl.keys.is_none());
+        let public_url = ("public_url", "https://pay.example".to_owned());
+        let grpc = with("grpc", &[url(), public_url]).check().unwrap();
+        assert!(grpc.node.is_none() && grpc.keys.is_some());
+        for (roles, settings, words) in [
+            ("payer", vec![url()], "lnd.macaroon (--lnd-macaroon): is required with lnd"),
+            ("grpc", vec![url()], "public_url: is required where another process serves wallets"),
+            ("lnurl", vec![], "set store.database_url"),
+        ] {
+            let told = mistakes_of(&with(roles, &settings));
+            assert!(told.len() == 1 && told[0].contains(words), "{roles}: {told:?}");
+        }
     }
 
     #[test]
@@ -333,8 +299,9 @@ mod tests {
             ("limits.rolling_24h_sat", "2100000000000001"),
             ("node.heartbeat_stale_ms", "1000"),
         ] {
-            let config = Config::defaults(&[(key, value.into())]).unwrap();
-            assert_eq!(config.schedule().err().or(config.claim_rules().err()).unwrap().option, key);
+            let Mistakes(wrong) =
+                Config::defaults(&[(key, value.into())]).unwrap().check().unwrap_err();
+            assert!(wrong.iter().any(|mistake| mistake.option == key), "{key}: {wrong:?}");
         }
     }
 }

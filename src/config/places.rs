@@ -5,7 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{BadOption, Config, Override, names::variable_of};
+use super::{
+    Config, Override,
+    check::{Mistake, Mistakes},
+    names::variable_of,
+};
 
 /// The options that were set, by where.
 #[derive(Clone, Debug, Default)]
@@ -35,11 +39,15 @@ impl Config {
         )
     }
 
+    /// The same mistakes, each with the place where the option was set.
+    pub(super) fn placed(&self, Mistakes(mistakes): Mistakes) -> Mistakes {
+        Mistakes(mistakes.into_iter().map(|mistake| self.placed_one(mistake)).collect())
+    }
+
     /// The same mistake, with the place where the option was set.
-    #[must_use]
-    pub fn placed(&self, wrong: BadOption) -> BadOption {
+    pub fn placed_one(&self, mistake: Mistake) -> Mistake {
         // The name may be followed by the flag's.
-        let option = wrong.option.split(' ').next().unwrap_or(wrong.option);
+        let option = mistake.option.split(' ').next().unwrap_or(&mistake.option);
         let variable = variable_of(option);
         let set = |name: &str| {
             std::env::vars_os().any(|(given, _)| given.to_string_lossy().to_uppercase() == name)
@@ -53,8 +61,8 @@ impl Config {
         {
             format!("set in {}", file.display())
         } else {
-            return wrong;
+            return mistake;
         };
-        BadOption { rule: format!("{} ({place})", wrong.rule), ..wrong }
+        Mistake { rule: format!("{} ({place})", mistake.rule), ..mistake }
     }
 }

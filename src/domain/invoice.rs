@@ -46,7 +46,7 @@ pub struct Invoice {
 }
 
 /// What invoices must fulfil here, whoever claims.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct InvoiceRules {
     /// The network that the node is on.
     pub network: Network,

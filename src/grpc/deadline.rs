@@ -1,38 +1,15 @@
-//! The caller's deadline, kept by us.
-//!
-//! tonic keeps it, too, but cuts the call off as CANCELLED, without a reason. So it is written down when the
-//! call arrives, as tonic's clock begins, and the handler ends itself a moment before.
+//! The caller's deadline, kept by us: whoever hears of it is told why.
 
-use http::{HeaderMap, HeaderValue};
-use tonic::metadata::MetadataMap;
+use http::HeaderMap;
 
-use crate::{
-    domain::Millis,
-    runtime::{Clock, Runtime},
-};
+use crate::domain::Millis;
 
 /// The caller's word: the time that is left.
 const TIMEOUT: &str = "grpc-timeout";
-/// Our own, in its place among the headers: the instant, in milliseconds of the monotonic clock. What a
-/// caller sends under this name is thrown away.
-const DEADLINE: &str = "withdrawd-deadline-ms";
-/// How long before it we answer: timers tick in milliseconds.
-const BEFORE: Millis = Millis::from_ms(3);
 
-/// Writes the deadline of a call that arrives now into its headers.
-pub fn mark(headers: &mut HeaderMap, clock: &dyn Clock) {
-    headers.remove(DEADLINE);
-    let timeout = headers.get(TIMEOUT).and_then(|value| parse(value.to_str().ok()?));
-    if let Some(timeout) = timeout {
-        let deadline = clock.monotonic().plus(timeout);
-        headers.insert(DEADLINE, HeaderValue::from(deadline.as_ms()));
-    }
-}
-
-/// The time that a handler has until then, or less than none.
-pub fn left(metadata: &MetadataMap, runtime: &Runtime) -> Option<Millis> {
-    let deadline: i64 = metadata.get(DEADLINE)?.to_str().ok()?.parse().ok()?;
-    Some(Millis::from_ms(deadline - BEFORE.as_ms() - runtime.clock.monotonic().as_ms()))
+/// How long a call that arrives now may take, if its caller says so.
+pub fn of(headers: &HeaderMap) -> Option<Millis> {
+    headers.get(TIMEOUT).and_then(|value| parse(value.to_str().ok()?))
 }
 
 /// At most eight digits and a unit, as the specification has it.
@@ -73,21 +50,5 @@ mod tests {
         for text in ["", "m", "5", "5x", "-5m", "+5m", " 5m", "123456789m", "é"] {
             assert_eq!(parse(text), None, "{text}");
         }
-    }
-
-    /// A caller cannot name the instant itself.
-    #[test]
-    fn only_what_was_marked_here_is_a_deadline() {
-        let runtime = Runtime::system();
-        let mut headers = HeaderMap::new();
-        headers.insert(DEADLINE, HeaderValue::from_static("0"));
-        mark(&mut headers, &*runtime.clock);
-        assert_eq!(left(&MetadataMap::from_headers(headers.clone()), &runtime), None);
-
-        headers.insert(DEADLINE, HeaderValue::from_static("0"));
-        headers.insert(TIMEOUT, HeaderValue::from_static("1H"));
-        mark(&mut headers, &*runtime.clock);
-        let left = left(&MetadataMap::from_headers(headers), &runtime).unwrap();
-        assert!(left > Millis::from_secs(3000) && left < Millis::from_secs(3600), "{left:?}");
     }
 }

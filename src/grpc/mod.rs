@@ -1,13 +1,14 @@
 //! The gRPC side: `withdraw.v1` services, health and reflection.
 
+mod call;
 mod code;
 mod convert;
+mod convert_instance;
 mod convert_payment;
 mod deadline;
 mod fit;
 mod json;
-mod measure;
-mod observe;
+mod layer;
 mod operations;
 mod payments;
 mod server;

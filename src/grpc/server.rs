@@ -1,18 +1,20 @@
 //! The gRPC server: services, health, reflection, limits.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
+use http::Request;
+use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::{
-    codec::CompressionEncoding,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::{body::Body, codec::CompressionEncoding, service::Routes};
+use tower_layer::Layer;
+use tower_service::Service;
 
-use super::{measure::Measure, operations::Operations, payments::Payments, withdraws::Withdraws};
+use super::{layer::CallLayer, operations::Operations, payments::Payments, withdraws::Withdraws};
 use crate::{
     domain::Millis,
     health::{HealthRpc, HealthServer},
+    http::server::{self, MaxAge, Protocol, ServerOptions},
     metrics::Metrics,
     pb::{
         self, operations_service_server::OperationsServiceServer,
@@ -20,14 +22,15 @@ use crate::{
         withdraw_service_server::WithdrawServiceServer,
     },
     runtime::Runtime,
-    service::{
-        OperationsService, PaymentService, ReconcileService, RestoreService, WithdrawService,
-    },
+    service::{InstanceService, PaymentService, ReconcileService, RestoreService, WithdrawService},
 };
 
 const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 /// A batch that is replayed after all of it was paid carries its invoices as well.
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
+/// Far more than internal services and operators have.
+const MAX_CONNECTIONS: usize = 10_000;
 
 /// Taken, and sent to whoever takes it. What a message becomes is limited as what comes as it is: tonic
 /// stops to inflate at the limit.
@@ -41,7 +44,9 @@ pub struct GrpcOptions {
     /// Concurrent RPCs of one connection.
     pub max_concurrent_streams: u32,
     /// After this a connection is asked to go, so that clients spread over new replicas.
-    pub max_connection_age: Duration,
+    pub max_connection_age: Millis,
+    /// How long to wait at the end for calls under way.
+    pub drain: Millis,
 }
 
 /// The use cases that are served.
@@ -52,14 +57,32 @@ pub struct Services {
     /// `PaymentService`.
     pub payments: PaymentService,
     /// `OperationsService`.
-    pub operations: OperationsService,
+    pub instance: InstanceService,
     /// The fence's part of it.
     pub restore: RestoreService,
     /// The comparison's part of it.
     pub reconcile: ReconcileService,
 }
 
-/// Serves until `stop`.
+impl GrpcOptions {
+    const fn server(&self) -> ServerOptions {
+        ServerOptions {
+            name: "grpc",
+            protocol: Protocol::Http2,
+            max_connections: MAX_CONNECTIONS,
+            max_head_bytes: 16 * 1024,
+            max_headers: 100,
+            max_streams: self.max_concurrent_streams,
+            // Clients keep silent connections for their next call.
+            head_timeout: None,
+            max_age: MaxAge::AskToGo(self.max_connection_age),
+            max_last_connections: 0,
+            drain: self.drain,
+        }
+    }
+}
+
+/// Serves until `stop`, then drains.
 pub async fn serve(
     listener: TcpListener,
     services: Services,
@@ -67,48 +90,45 @@ pub async fn serve(
     options: GrpcOptions,
     health: HealthServer<impl HealthRpc>,
     stop: CancellationToken,
-) -> Result<(), tonic::transport::Error> {
-    let Services { withdraws, payments, operations, restore, reconcile } = services;
-    let limit = options.timeout;
-    let measure = Measure::new(metrics, Arc::clone(&runtime.clock));
-    let operations = Operations::new((operations, restore, reconcile), runtime.clone(), limit);
-    let operations = OperationsServiceServer::new(operations)
+) {
+    let layer = CallLayer::new(runtime.clone(), metrics, options.timeout);
+    let routes = layer.layer(routes(services, &runtime, health));
+    let answer = move |request: Request<Incoming>| {
+        let mut routes = routes.clone();
+        async move {
+            let Ok(answer) = routes.call(request.map(Body::new)).await;
+            answer
+        }
+    };
+    server::serve(listener, options.server(), runtime, stop, answer).await;
+}
+
+fn routes(services: Services, runtime: &Runtime, health: HealthServer<impl HealthRpc>) -> Routes {
+    let Services { withdraws, payments, instance, restore, reconcile } = services;
+    let runtime = runtime.clone();
+    let operations =
+        OperationsServiceServer::new(Operations { instance, restore, reconcile, runtime })
+            .accept_compressed(GZIP)
+            .send_compressed(GZIP)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_ANSWER_BYTES);
+    let withdraws = WithdrawServiceServer::new(Withdraws(withdraws))
         .accept_compressed(GZIP)
         .send_compressed(GZIP)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_ANSWER_BYTES);
-    let withdraws = Withdraws::new(withdraws, runtime.clone(), limit);
-    let withdraws = WithdrawServiceServer::new(withdraws)
-        .accept_compressed(GZIP)
-        .send_compressed(GZIP)
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_ANSWER_BYTES);
-    let payments = PaymentServiceServer::new(Payments::new(payments, runtime, options.timeout))
+    let payments = PaymentServiceServer::new(Payments(payments))
         .accept_compressed(GZIP)
         .send_compressed(GZIP)
         .max_decoding_message_size(MAX_MESSAGE_BYTES);
-    let health = health.accept_compressed(GZIP).send_compressed(GZIP);
     let (reflection_v1, reflection_v1alpha) = reflection();
-    Server::builder()
-        // A backstop: the limit itself is kept where it is answered with a reason.
-        .timeout(options.timeout.plus(options.timeout).as_duration())
-        .max_concurrent_streams(options.max_concurrent_streams)
-        .max_connection_age(options.max_connection_age)
-        .http2_keepalive_interval(Some(Duration::from_secs(30)))
-        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
-        .http2_max_header_list_size(16 * 1024)
-        .layer(measure)
-        .add_service(withdraws)
+    Routes::new(withdraws)
         .add_service(operations)
         .add_service(payments)
-        .add_service(health)
+        .add_service(health.accept_compressed(GZIP).send_compressed(GZIP))
         .add_service(reflection_v1)
         .add_service(reflection_v1alpha)
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            stop.cancelled_owned(),
-        )
-        .await
+        .prepare()
 }
 
 /// Reflection in both versions (grpcurl 1.8 knows v1alpha only), with the types of error details, or

@@ -2,7 +2,7 @@
 //!
 //! Details travel in a trailer, of which clients take no more than 8 KiB: they are kept below 6.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tonic::{Code, Status};
@@ -10,74 +10,115 @@ use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
 use crate::{
     domain::{Field, NotDeactivatable, Timestamp, Violation, payment::Unresolvable},
-    service::ServiceError,
+    service::{Failure, InstanceError, PaymentError, WithdrawError},
 };
 
 const DOMAIN: &str = "withdrawd";
 const MAX_VIOLATIONS: usize = 25;
 
-/// The status of an error. What caused it is for the log, never for the wire.
-pub fn from_error(error: &ServiceError) -> Status {
-    match error {
-        ServiceError::Invalid(violations) => bad_request(violations),
-        ServiceError::NotFound => {
-            plain(Code::NotFound, "WITHDRAW_NOT_FOUND", "there is no such withdraw request")
+impl From<WithdrawError> for Status {
+    fn from(error: WithdrawError) -> Self {
+        match error {
+            WithdrawError::Invalid(violations) => bad_request(&violations),
+            WithdrawError::NotFound => withdraw_not_found(),
+            WithdrawError::RequestIdConflict { index } => {
+                let metadata = [("index".to_owned(), index.to_string())];
+                status(
+                    Code::AlreadyExists,
+                    "REQUEST_ID_CONFLICT",
+                    "the request_id was used before, with other content",
+                    metadata.into(),
+                    ErrorDetails::new(),
+                )
+            }
+            WithdrawError::NotDeactivatable(why) => not_deactivatable(why),
+            WithdrawError::Failed(failure) => failure.into(),
         }
-        ServiceError::PaymentNotFound => {
-            plain(Code::NotFound, "PAYMENT_NOT_FOUND", "there is no such payment")
-        }
-        ServiceError::Unresolvable(why) => unresolvable(*why),
-        ServiceError::RequestIdConflict { index } => {
-            let metadata = [("index".to_owned(), index.to_string())];
-            status(
-                Code::AlreadyExists,
-                "REQUEST_ID_CONFLICT",
-                "the request_id was used before, with other content",
-                metadata.into(),
-                ErrorDetails::new(),
-            )
-        }
-        ServiceError::NotDeactivatable(why) => not_deactivatable(*why),
-        ServiceError::NotFenced => {
-            plain(Code::FailedPrecondition, "NOT_FENCED", "the instance is not fenced")
-        }
-        ServiceError::NotUnknown { payment_hash } => {
-            let metadata = [("payment_hash".to_owned(), payment_hash.to_string())];
-            let text = format!("the node made no payment {payment_hash} that the database misses");
-            let details = ErrorDetails::new();
-            status(Code::FailedPrecondition, "NOT_UNKNOWN", &text, metadata.into(), details)
-        }
-        ServiceError::NotRestorable { withdraw, why } => {
-            let metadata = [("withdraw_id".to_owned(), withdraw.to_string())];
-            let text = format!("{withdraw} cannot be marked as paid: {why}");
-            let details = ErrorDetails::new();
-            status(Code::FailedPrecondition, why.name(), &text, metadata.into(), details)
-        }
-        ServiceError::Node(_) => plain(
-            Code::Unavailable,
-            "NODE_UNAVAILABLE",
-            "the node cannot be asked at the moment, please try again",
-        ),
-        // What a new server came with is closed when a lost send would be over.
-        ServiceError::Halted => plain(
-            Code::Unavailable,
-            "HALTED",
-            "the instance is halted, or its database is not verified yet; please try again in two \
-             minutes",
-        ),
-        ServiceError::Unavailable(_) => plain(
-            Code::Unavailable,
-            "STORE_UNAVAILABLE",
-            "the database cannot be reached at the moment, please try again",
-        ),
-        ServiceError::TimedOut => {
-            plain(Code::Unavailable, "TIMED_OUT", "it took too long, please try again")
-        }
-        ServiceError::Stopping => {
-            plain(Code::Unavailable, "STOPPING", "the service is stopping, please try again")
-        }
-        ServiceError::Internal(_) => plain(Code::Internal, "INTERNAL", "internal error"),
     }
+}
+
+impl From<PaymentError> for Status {
+    fn from(error: PaymentError) -> Self {
+        match error {
+            PaymentError::Invalid(violations) => bad_request(&violations),
+            PaymentError::NotFound => {
+                plain(Code::NotFound, "PAYMENT_NOT_FOUND", "there is no such payment")
+            }
+            PaymentError::Unresolvable(why) => unresolvable(why),
+            PaymentError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<InstanceError> for Status {
+    fn from(error: InstanceError) -> Self {
+        match error {
+            InstanceError::Invalid(violations) => bad_request(&violations),
+            InstanceError::WithdrawNotFound => withdraw_not_found(),
+            InstanceError::NotFenced => {
+                plain(Code::FailedPrecondition, "NOT_FENCED", "the instance is not fenced")
+            }
+            InstanceError::NotUnknown { payment_hash } => {
+                let metadata = [("payment_hash".to_owned(), payment_hash.to_string())];
+                let text =
+                    format!("the node made no payment {payment_hash} that the database misses");
+                let details = ErrorDetails::new();
+                status(Code::FailedPrecondition, "NOT_UNKNOWN", &text, metadata.into(), details)
+            }
+            InstanceError::NotRestorable { withdraw, why } => {
+                let metadata = [("withdraw_id".to_owned(), withdraw.to_string())];
+                let text = format!("{withdraw} cannot be marked as paid: {why}");
+                let details = ErrorDetails::new();
+                status(Code::FailedPrecondition, why.name(), &text, metadata.into(), details)
+            }
+            InstanceError::Failed(failure) => failure.into(),
+        }
+    }
+}
+
+/// What caused it is for the log, never for the wire: it travels beside the status, inside the process.
+impl From<Failure> for Status {
+    fn from(failure: Failure) -> Self {
+        let mut status = match &failure {
+            Failure::Node(_) => plain(
+                Code::Unavailable,
+                "NODE_UNAVAILABLE",
+                "the node cannot be asked at the moment, please try again",
+            ),
+            Failure::NodeNotHere => plain(
+                Code::FailedPrecondition,
+                "NODE_NOT_HERE",
+                "this process has no node; call one that has the roles grpc and payer",
+            ),
+            // What a new server came with is closed when a lost send would be over.
+            Failure::Halted => plain(
+                Code::Unavailable,
+                "HALTED",
+                "the instance is halted, or its database is not verified yet; please try again in two \
+                 minutes",
+            ),
+            Failure::Unavailable(_) => plain(
+                Code::Unavailable,
+                "STORE_UNAVAILABLE",
+                "the database cannot be reached at the moment, please try again",
+            ),
+            Failure::Stopping => {
+                plain(Code::Unavailable, "STOPPING", "the service is stopping, please try again")
+            }
+            Failure::Internal(_) => plain(Code::Internal, "INTERNAL", "internal error"),
+        };
+        status.set_source(Arc::new(failure));
+        status
+    }
+}
+
+fn withdraw_not_found() -> Status {
+    plain(Code::NotFound, "WITHDRAW_NOT_FOUND", "there is no such withdraw request")
+}
+
+/// It took longer than a call may take; what it was to change may still be changed.
+pub fn timed_out() -> Status {
+    plain(Code::Unavailable, "TIMED_OUT", "it took too long, please try again")
 }
 
 /// The caller's own deadline is over.
@@ -165,7 +206,7 @@ fn rfc3339(at: Timestamp) -> String {
     at.and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_default()
 }
 
-fn bad_request(violations: &[Violation]) -> Status {
+pub fn bad_request(violations: &[Violation]) -> Status {
     let listed: Vec<FieldViolation> = violations
         .iter()
         .take(MAX_VIOLATIONS)

@@ -17,7 +17,7 @@ use crate::{
     ports::Store,
     report::chain,
     runtime::Runtime,
-    service::{OperationsService, ServiceError},
+    service::{InstanceError, InstanceService},
 };
 
 /// A silent database keeps no scrape waiting for longer.
@@ -41,9 +41,9 @@ pub struct Setup {
 }
 
 /// Writes down all there is to tell.
-pub struct Exposition {
+pub struct MetricsEndpoint {
     metrics: Arc<Metrics>,
-    operations: OperationsService,
+    instance: InstanceService,
     store: Arc<dyn Store>,
     runtime: Runtime,
     setup: Setup,
@@ -51,22 +51,22 @@ pub struct Exposition {
     seen: Mutex<Option<(Millis, Option<Arc<View>>)>>,
 }
 
-impl fmt::Debug for Exposition {
+impl fmt::Debug for MetricsEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exposition").finish_non_exhaustive()
+        f.debug_struct("MetricsEndpoint").finish_non_exhaustive()
     }
 }
 
-impl Exposition {
+impl MetricsEndpoint {
     /// Of what `metrics` counts, and of what `operations` and `store` say of the instance.
     pub fn new(
         metrics: Arc<Metrics>,
-        operations: OperationsService,
+        instance: InstanceService,
         store: Arc<dyn Store>,
         runtime: Runtime,
         setup: Setup,
     ) -> Self {
-        Self { metrics, operations, store, runtime, setup, seen: Mutex::new(None) }
+        Self { metrics, instance, store, runtime, setup, seen: Mutex::new(None) }
     }
 
     /// All of it, as `OpenMetrics` text.
@@ -110,8 +110,8 @@ impl Exposition {
         view
     }
 
-    async fn ask(&self) -> Result<View, ServiceError> {
-        let instance = self.operations.instance().await?;
+    async fn ask(&self) -> Result<View, InstanceError> {
+        let instance = self.instance.instance().await?;
         let open = self.store.open_payments().await?;
         Ok(View { instance, open, now: self.runtime.clock.now() })
     }

@@ -1,75 +1,28 @@
-//! The use cases, over domain and ports: what gRPC and the public sidecar share.
+//! The use cases, by noun, over domain and ports: what gRPC and the public sidecar share.
+//!
+//! Each noun has its own error; what all of them can run into is a [`Failure`]. Workers (the payer, the
+//! database's verifier, periodic jobs) are built from the same parts ([`crate::lookup`]) and live elsewhere:
+//! no use case is built from a worker.
 
-mod claim;
-mod clocks;
-mod create;
-mod deactivate;
-mod error;
-mod guard;
-mod inquiry;
-mod list;
-mod operations;
-mod payer;
+mod claims;
+mod failure;
+mod instance;
+mod notifier;
+mod paging;
 mod payments;
-mod reconcile;
-mod resolve;
-mod restore;
-mod shown;
-mod trust;
-mod unknown;
-mod waker;
+mod withdraws;
 
 /// A payment as the node lists it.
 pub use crate::ports::ListedPayment;
-pub use claim::{ClaimService, Offer};
-pub use clocks::ClockGuard;
-pub use error::ServiceError;
-pub use guard::{Guard, GuardOptions};
-pub use inquiry::Inquiry;
-pub use list::{MAX_PAGE_SIZE, Page, PageRequest};
-pub use operations::{Asked, InstanceView, OperationsService};
-pub use payer::{Payer, PayerOptions, WriteWitness};
-pub use payments::{PaymentPage, PaymentPageRequest, PaymentService};
-pub use reconcile::{Line, ReconcileService};
-pub use restore::{Acknowledged, Pair, RestoreService, Which};
-pub use shown::Shown;
-pub use trust::{Distrust, NodeTrust};
-pub use waker::Waker;
-
-use std::sync::Arc;
-
-use crate::{
-    domain::{Keyring, PublicUrl, Sat},
-    ports::Store,
-    runtime::Runtime,
+pub use claims::{ClaimError, ClaimService, Offer};
+pub use failure::Failure;
+pub use instance::{
+    Acknowledged, Asked, CommitDelays, InstanceError, InstanceService, InstanceView, Pair,
+    RestoreService, Which,
 };
-
-/// What internal services may do with withdraw requests.
-#[derive(Clone)]
-pub struct WithdrawService {
-    store: Arc<dyn Store>,
-    keyring: Keyring,
-    public_url: PublicUrl,
-    max_amount: Sat,
-    runtime: Runtime,
-}
-
-impl WithdrawService {
-    /// Use cases over this store, showing LNURLs of this public URL, for requests of `max_amount` at
-    /// most.
-    pub fn new(
-        store: Arc<dyn Store>,
-        keyring: Keyring,
-        public_url: PublicUrl,
-        max_amount: Option<Sat>,
-        runtime: Runtime,
-    ) -> Self {
-        Self { store, keyring, public_url, max_amount: max_amount.unwrap_or(Sat::MAX), runtime }
-    }
-}
-
-impl std::fmt::Debug for WithdrawService {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WithdrawService").finish_non_exhaustive()
-    }
-}
+pub use notifier::Notifier;
+pub use paging::MAX_PAGE_SIZE;
+pub use payments::{
+    Line, PaymentError, PaymentPage, PaymentPageRequest, PaymentService, ReconcileService,
+};
+pub use withdraws::{Page, PageRequest, Shown, WithdrawError, WithdrawService};

@@ -11,9 +11,9 @@
 //! the secret.
 
 mod answer;
-mod listener;
 mod query;
 mod routes;
+mod serve;
 mod target;
 
-pub use listener::{SidecarOptions, serve};
+pub use serve::{SidecarOptions, serve};

@@ -15,7 +15,7 @@ use crate::{
     metrics::Metrics,
     report::chain,
     runtime::Runtime,
-    service::{ClaimService, ServiceError},
+    service::{ClaimError, ClaimService},
     trace,
 };
 
@@ -79,8 +79,7 @@ impl Routes {
 
     async fn offer(&self, secret: &str) -> Answer {
         match self.in_time(self.claims.offer(secret)).await {
-            Ok(Ok(offer)) => Answer::Offer(Box::new(offer)),
-            Ok(Err(refusal)) => Answer::Refused(refusal),
+            Ok(offer) => Answer::Offer(Box::new(offer)),
             Err(answer) => answer,
         }
     }
@@ -91,8 +90,7 @@ impl Routes {
             Err(reason) => return Answer::Error(reason),
         };
         match self.in_time(self.claims.claim(&callback.k1, &callback.pr)).await {
-            Ok(Ok(())) => Answer::Ok,
-            Ok(Err(refusal)) => Answer::Refused(refusal),
+            Ok(()) => Answer::Ok,
             Err(answer) => answer,
         }
     }
@@ -101,11 +99,12 @@ impl Routes {
     /// invoice is told OK.
     async fn in_time<T>(
         &self,
-        work: impl Future<Output = Result<T, ServiceError>>,
+        work: impl Future<Output = Result<T, ClaimError>>,
     ) -> Result<T, Answer> {
         match self.runtime.within(self.answer_within, work).await {
             Some(Ok(answer)) => Ok(answer),
-            Some(Err(error)) => {
+            Some(Err(ClaimError::Refused(refusal))) => Err(Answer::Refused(refusal)),
+            Some(Err(ClaimError::Failed(error))) => {
                 failed("unavailable");
                 tracing::error!(error = %chain(&error), "a wallet could not be answered");
                 Err(Answer::Trouble)

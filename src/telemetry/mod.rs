@@ -8,7 +8,7 @@ mod format;
 mod traces;
 mod variables;
 
-use std::{io::IsTerminal, time::Duration};
+use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
@@ -21,8 +21,9 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::config::{BadOption, Log};
-use format::{Style, Traced};
+use format::Traced;
+
+pub use format::Style;
 
 /// Whose spans are collected. The exporter's own HTTP/2 client has spans too: they would never end.
 const TARGET: &str = "withdrawd";
@@ -33,18 +34,52 @@ pub struct Telemetry {
     provider: SdkTracerProvider,
 }
 
+/// What is logged, and how it looks.
+#[derive(Clone, Debug)]
+pub struct LogOptions {
+    /// A level, or a filter of levels as `tracing_subscriber` reads it.
+    pub level: String,
+    /// For whom.
+    pub style: Style,
+    /// Whether somebody may see colours.
+    pub is_terminal: bool,
+}
+
+/// A variable of OpenTelemetry that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{variable}: {rule}")]
+pub struct InvalidVariable {
+    /// Its name.
+    pub variable: &'static str,
+    /// What is wrong, or allowed.
+    pub rule: String,
+}
+
+impl InvalidVariable {
+    fn new(variable: &'static str, rule: impl std::fmt::Display) -> Self {
+        Self { variable, rule: rule.to_string() }
+    }
+}
+
+/// Why logging and tracing do not start.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// A variable of OpenTelemetry cannot be used.
+    #[error(transparent)]
+    Variable(#[from] InvalidVariable),
+    /// The filter of levels cannot be used.
+    #[error("log.level: must be a level or a filter of levels")]
+    Level,
+    /// It runs already.
+    #[error("logging was started before")]
+    Started,
+}
+
 /// Starts logging to standard error and, where a collector is named, tracing; for the whole process.
 /// Call it on the runtime.
-pub fn init(log: &Log) -> Result<Telemetry, BadOption> {
-    let level = EnvFilter::try_new(&log.level)
-        .map_err(|_| BadOption::new("log.level", "must be a level or a filter of levels"))?;
-    let terminal = std::io::stderr().is_terminal();
-    let style = match log.format.as_str() {
-        "auto" if terminal => Style::Human,
-        "auto" | "json" => Style::Json,
-        "human" => Style::Human,
-        _ => return Err(BadOption::new("log.format", "must be auto, human or json")),
-    };
+pub fn init(log: &LogOptions) -> Result<Telemetry, TelemetryError> {
+    let level = EnvFilter::try_new(&log.level).map_err(|_| TelemetryError::Level)?;
+    let (style, terminal) = (log.style, log.is_terminal);
     let provider = traces::provider()?;
 
     // Lines tell their trace, not the spans that they are in.
@@ -74,7 +109,7 @@ pub fn init(log: &Log) -> Result<Telemetry, BadOption> {
         .with(traces.with_filter(spans))
         .with(lines.with_filter(level.and(events)))
         .try_init();
-    started.map_err(|_| BadOption::new("log", "logging was started before"))?;
+    started.map_err(|_| TelemetryError::Started)?;
     Ok(Telemetry { provider })
 }
 

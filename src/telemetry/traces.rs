@@ -10,22 +10,22 @@ use opentelemetry_sdk::{
     trace::{Sampler, SdkTracerProvider},
 };
 
+use super::InvalidVariable;
 use super::{exporter::Telling, variables::Variables};
-use crate::config::BadOption;
 
 const SERVICE_NAME: &str = "service.name";
 const SERVICE_VERSION: &str = "service.version";
 
 /// Makes spans, and hands them over in a thread of its own. What does not fit into its queue while
 /// the collector is away is dropped: no call waits for it.
-pub fn provider() -> Result<SdkTracerProvider, BadOption> {
+pub fn provider() -> Result<SdkTracerProvider, InvalidVariable> {
     let variables = Variables::read()?;
     let Some((name, endpoint)) = &variables.endpoint else {
         // Ids alone, for the log.
         return Ok(SdkTracerProvider::builder().with_sampler(Sampler::AlwaysOff).build());
     };
     if !endpoint.starts_with("http://") && !endpoint.starts_with("https://") {
-        return Err(BadOption::new(name, "must be http://HOST:PORT or https://HOST:PORT"));
+        return Err(InvalidVariable::new(name, "must be http://HOST:PORT or https://HOST:PORT"));
     }
     let mut exporter = SpanExporter::builder().with_tonic();
     if endpoint.starts_with("https://") {
@@ -34,7 +34,7 @@ pub fn provider() -> Result<SdkTracerProvider, BadOption> {
     // Its words may repeat the URL, and with it a password.
     let exporter = exporter
         .build()
-        .map_err(|_| BadOption::new(name, "no exporter of traces can be made of it"))?;
+        .map_err(|_| InvalidVariable::new(name, "no exporter of traces can be made of it"))?;
     let provider = SdkTracerProvider::builder()
         .with_resource(resource())
         .with_batch_exporter(Telling::new(exporter));
@@ -42,7 +42,7 @@ pub fn provider() -> Result<SdkTracerProvider, BadOption> {
 }
 
 /// Whom to trust, and who we are.
-fn tls(variables: &Variables) -> Result<ClientTlsConfig, BadOption> {
+fn tls(variables: &Variables) -> Result<ClientTlsConfig, InvalidVariable> {
     let read = |(name, path): &(&'static str, _)| read(name, path);
     let tls = match &variables.certificate {
         Some(file) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(file)?)),
@@ -54,10 +54,10 @@ fn tls(variables: &Variables) -> Result<ClientTlsConfig, BadOption> {
     Ok(tls.identity(Identity::from_pem(read(certificate)?, read(key)?)))
 }
 
-fn read(name: &'static str, path: impl AsRef<Path>) -> Result<Vec<u8>, BadOption> {
+fn read(name: &'static str, path: impl AsRef<Path>) -> Result<Vec<u8>, InvalidVariable> {
     let path = path.as_ref();
     std::fs::read(path)
-        .map_err(|error| BadOption::new(name, format!("{}: {error}", path.display())))
+        .map_err(|error| InvalidVariable::new(name, format!("{}: {error}", path.display())))
 }
 
 /// Who the spans are of, as the environment says it.

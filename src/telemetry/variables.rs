@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use http::HeaderName;
 
-use crate::config::BadOption;
+use super::InvalidVariable;
 
 const SAMPLERS: [&str; 6] = [
     "always_on",
@@ -40,11 +40,11 @@ pub struct Variables {
 
 impl Variables {
     /// Of this process.
-    pub fn read() -> Result<Self, BadOption> {
+    pub fn read() -> Result<Self, InvalidVariable> {
         Self::of(|name| std::env::var(name).ok())
     }
 
-    fn of(variable: impl Fn(&'static str) -> Option<String>) -> Result<Self, BadOption> {
+    fn of(variable: impl Fn(&'static str) -> Option<String>) -> Result<Self, InvalidVariable> {
         // An empty variable is as good as none.
         let get =
             |name| variable(name).filter(|value| !value.is_empty()).map(|value| (name, value));
@@ -58,7 +58,7 @@ impl Variables {
             None => {}
             Some((_, exporter)) if exporter == "otlp" => {}
             Some((_, exporter)) if exporter == "none" => return Ok(Self::default()),
-            Some((name, _)) => return Err(BadOption::new(name, "must be otlp or none")),
+            Some((name, _)) => return Err(InvalidVariable::new(name, "must be otlp or none")),
         }
         let Some(endpoint) =
             either(["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"])
@@ -70,12 +70,12 @@ impl Variables {
         if let Some((name, protocol)) = protocol
             && protocol != "grpc"
         {
-            return Err(BadOption::new(name, "must be grpc (port 4317 of most collectors)"));
+            return Err(InvalidVariable::new(name, "must be grpc (port 4317 of most collectors)"));
         }
         check_sampler(get("OTEL_TRACES_SAMPLER"), get("OTEL_TRACES_SAMPLER_ARG"))?;
         for (name, number) in NUMBERS.into_iter().filter_map(get) {
             if number.parse::<u64>().is_err() {
-                return Err(BadOption::new(name, "must be a whole number"));
+                return Err(InvalidVariable::new(name, "must be a whole number"));
             }
         }
         for (name, headers) in HEADERS.into_iter().filter_map(get) {
@@ -92,7 +92,7 @@ impl Variables {
             (Some(client), Some(key)) => Some([client, key]),
             (None, None) => None,
             (Some((name, _)), None) | (None, Some((name, _))) => {
-                return Err(BadOption::new(
+                return Err(InvalidVariable::new(
                     name,
                     "a client has a certificate and a key, or neither",
                 ));
@@ -105,22 +105,22 @@ impl Variables {
 fn check_sampler(
     sampler: Option<(&'static str, String)>,
     argument: Option<(&'static str, String)>,
-) -> Result<(), BadOption> {
+) -> Result<(), InvalidVariable> {
     let Some((name, sampler)) = sampler else { return Ok(()) };
     if !SAMPLERS.contains(&sampler.as_str()) {
-        return Err(BadOption::new(name, format!("must be one of {}", SAMPLERS.join(", "))));
+        return Err(InvalidVariable::new(name, format!("must be one of {}", SAMPLERS.join(", "))));
     }
     let is_share = |text: &str| text.parse().is_ok_and(|share: f64| (0.0..=1.0).contains(&share));
     match argument {
         Some((name, share)) if sampler.ends_with("traceidratio") && !is_share(&share) => {
-            Err(BadOption::new(name, "must be a number from 0 to 1"))
+            Err(InvalidVariable::new(name, "must be a number from 0 to 1"))
         }
         Some(_) | None => Ok(()),
     }
 }
 
 /// A header that is passed over may be the one that lets us in. What it says is never repeated.
-fn check_headers(name: &'static str, headers: &str) -> Result<(), BadOption> {
+fn check_headers(name: &'static str, headers: &str) -> Result<(), InvalidVariable> {
     let is_header = |entry: &str| {
         let Some((key, value)) = entry.split_once('=') else { return false };
         HeaderName::from_bytes(key.trim().as_bytes()).is_ok() && !value.trim().is_empty()
@@ -128,7 +128,7 @@ fn check_headers(name: &'static str, headers: &str) -> Result<(), BadOption> {
     if headers.split(',').all(|entry| entry.trim().is_empty() || is_header(entry)) {
         return Ok(());
     }
-    Err(BadOption::new(name, "must be KEY=VALUE, and commas between several"))
+    Err(InvalidVariable::new(name, "must be KEY=VALUE, and commas between several"))
 }
 
 #[cfg(test)]

@@ -252,7 +252,7 @@ impl Real {
         self.pending(&pair, Tampered::No) == Pending::Over
     }
 
-    /// `Inquiry::begin`: whether a send can still take effect.
+    /// `PaymentLookup::begin`: whether a send can still take effect.
     fn pending(&self, pair: &Pair, tampered: Tampered) -> Pending {
         let payment = self.payment(pair);
         let sends = &pair.attempt.sends[..usize::from(pair.attempt.count)];

@@ -1,5 +1,6 @@
 //! Histories that once paid twice, lost a claim, or let a stranger do harm.
 
+use crate::bench::postgres_options;
 use std::{io::ErrorKind::WouldBlock, sync::atomic::Ordering};
 
 use withdrawd::{
@@ -202,7 +203,7 @@ async fn a_client_that_never_reads_does_not_keep_its_place() {
 fn nothing_prints_a_password() {
     let url = "postgres://u:hunter2@h/d".to_owned();
     let config = Config::defaults(&[("store.database_url", url)]).unwrap();
-    let options = config.postgres(true).unwrap().unwrap();
+    let options = postgres_options(&config, true);
     assert!(!format!("{options:?} {config:?}").contains("hunter2"));
     let withdraw = withdrawd::pb::Withdraw {
         ott: "hunter2".into(),

@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use secrecy::ExposeSecret;
 use serde_json::Value;
 use sqlx::{
     Connection, PgConnection, SqliteConnection, postgres::PgConnectOptions,
@@ -23,9 +24,9 @@ use tempfile::TempDir;
 use tonic::transport::Channel;
 use withdrawd::{
     app::{self, Parts, Running},
-    background::Expiry,
-    config::Config,
+    config::{Config, Settings, StoreSettings},
     domain::{Event, Keyring, MasterKey, Millis, WithdrawId},
+    jobs::Expiry,
     node::lnd::{LndNode, LndOptions},
     pb::{
         self, CreateWithdrawRequest, Withdraw, operations_service_client::OperationsServiceClient,
@@ -34,7 +35,7 @@ use withdrawd::{
     },
     ports::{LightningNode, Store},
     runtime::{Clock, Runtime, SystemEntropy, TokioSpawner},
-    store::{PostgresStore, SqliteStore},
+    store::{PostgresOptions, PostgresStore, SqliteOptions, SqliteStore},
 };
 
 use crate::{
@@ -169,6 +170,7 @@ impl Bench {
             Some(options) => Arc::new(LndNode::new(options, None).unwrap()),
         };
         let config = self.config.clone();
+        let settings = self.settings();
         let started = tokio.spawn(async move {
             let inner = open_store(&config, &clock).await;
             let store: Arc<dyn Store> = Arc::new(FaultyStore {
@@ -178,15 +180,15 @@ impl Bench {
             });
             let parts = Parts {
                 store,
-                node: Arc::new(FaultyNode { inner: node, faults }),
-                keyring: Keyring::new(MasterKey::from_bytes([7; 32]), []),
+                node: Some(Arc::new(FaultyNode { inner: node, faults })),
+                keyring: Some(Keyring::new(MasterKey::from_bytes([7; 32]), [])),
                 runtime,
                 metrics: Arc::default(),
             };
-            (app::start(&config, parts).await.unwrap(), inner)
+            (app::start(&settings, parts).await.unwrap(), inner)
         });
         let (running, store) = started.await.unwrap();
-        let server = format!("http://{}", running.listening.grpc);
+        let server = format!("http://{}", running.listening.grpc.unwrap());
         let channel = Channel::from_shared(server).unwrap().connect().await.unwrap();
         self.life = Some(Life { running, store, tokio, channel });
     }
@@ -210,6 +212,16 @@ impl Bench {
         self.start().await;
     }
 
+    /// The URL of its database; empty for SQLite.
+    pub fn database_url(&self) -> &str {
+        self.config.store.database_url.expose_secret()
+    }
+
+    /// What is configured, checked.
+    pub fn settings(&self) -> Settings {
+        self.config.check().unwrap()
+    }
+
     fn life(&self) -> &Life {
         self.life.as_ref().unwrap()
     }
@@ -228,11 +240,11 @@ impl Bench {
     }
 
     pub fn lnurl(&self) -> SocketAddr {
-        self.life().running.listening.lnurl
+        self.life().running.listening.lnurl.unwrap()
     }
 
     pub fn grpc(&self) -> SocketAddr {
-        self.life().running.listening.grpc
+        self.life().running.listening.grpc.unwrap()
     }
 
     pub fn admin(&self) -> SocketAddr {
@@ -253,7 +265,7 @@ impl Bench {
 
     /// The payer does all that is due now, to the end.
     pub async fn work(&self) {
-        let payer = Arc::clone(self.life().running.payer());
+        let payer = Arc::clone(self.life().running.payer().unwrap());
         self.inside(async move {
             // A place may have been taken while a pass looked: until nothing is due, or the node
             // is silent.
@@ -270,7 +282,7 @@ impl Bench {
 
     /// The payer takes what is due, without being waited for (a held payment keeps it busy).
     pub async fn begin_work(&self) {
-        let payer = Arc::clone(self.life().running.payer());
+        let payer = Arc::clone(self.life().running.payer().unwrap());
         self.inside(async move { payer.run_once().await.unwrap_or(0) }).await;
     }
 
@@ -298,22 +310,22 @@ impl Bench {
 
     /// The node is asked how it is.
     pub async fn beat(&self) {
-        let heartbeats = Arc::clone(self.life().running.heartbeats());
+        let heartbeats = Arc::clone(self.life().running.heartbeats().unwrap());
         // A node that is silent leaves its last word.
-        let _ = self.inside(async move { heartbeats.run_once().await }).await;
+        let _ = self.inside(async move { heartbeats.beat().await }).await;
     }
 
     /// The database is made sure of, if another server answers.
-    pub async fn guard(&self) {
-        let guard = Arc::clone(self.life().running.guard());
-        self.inside(async move { guard.run_once().await.unwrap() }).await;
+    pub async fn verify_database(&self) {
+        let verifier = Arc::clone(self.life().running.verifier());
+        self.inside(async move { verifier.run_once().await.unwrap() }).await;
     }
 
     /// The same, of a database that may not answer: whether the server is verified now.
     pub async fn guarded(&self) -> bool {
-        let (guard, store) = (Arc::clone(self.life().running.guard()), self.store());
+        let (verifier, store) = (Arc::clone(self.life().running.verifier()), self.store());
         let looked = async move {
-            let looked = guard.run_once().await.is_ok();
+            let looked = verifier.run_once().await.is_ok();
             looked && store.server().await.is_ok_and(|seen| seen.verified)
         };
         self.inside(looked).await
@@ -336,7 +348,7 @@ impl Bench {
                 sqlx::query(statement).execute(&mut connection).await.unwrap();
             }
             Kind::Postgres => {
-                let url = &self.config.store.database_url;
+                let url = self.database_url();
                 let options = PgConnectOptions::from_str(url).unwrap();
                 let mut connection = PgConnection::connect_with(&options).await.unwrap();
                 sqlx::query(statement).execute(&mut connection).await.unwrap();
@@ -355,8 +367,8 @@ impl Bench {
             entropy: Arc::new(SystemEntropy),
             spawner: Arc::new(TokioSpawner),
         };
-        let expiry = Expiry::new(self.store(), runtime, self.config.schedule().unwrap().reach);
-        self.inside(async move { expiry.run_once().await.unwrap() }).await
+        let expiry = Expiry::new(self.store(), runtime, self.settings().expiry);
+        self.inside(async move { expiry.mark_due().await.unwrap() }).await
     }
 
     /// Lets time pass, and everything that is due then happen.
@@ -436,10 +448,10 @@ pub fn reason(answer: &Value) -> &str {
 }
 
 async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> Arc<dyn Store> {
-    if let Some(options) = config.postgres(true).unwrap() {
-        Arc::new(PostgresStore::open(options).await.unwrap())
+    if let StoreSettings::Postgres(options) = config.check_store().unwrap() {
+        Arc::new(PostgresStore::open(*options).await.unwrap())
     } else {
-        let options = config.sqlite(true);
+        let options = sqlite_options(config, true);
         let patience = std::time::Instant::now() + Duration::from_secs(10);
         loop {
             match SqliteStore::open(&options, Arc::clone(clock)).await {
@@ -463,5 +475,21 @@ impl Drop for Bench {
         if self.life.is_some() {
             self.die();
         }
+    }
+}
+
+/// The Postgres that is configured.
+pub fn postgres_options(config: &Config, migrate: bool) -> PostgresOptions {
+    match config.check_store().unwrap().migrating(migrate) {
+        StoreSettings::Postgres(options) => *options,
+        StoreSettings::Sqlite(_) => panic!("no Postgres is configured"),
+    }
+}
+
+/// SQLite, as it is configured.
+pub fn sqlite_options(config: &Config, migrate: bool) -> SqliteOptions {
+    match config.check_store().unwrap().migrating(migrate) {
+        StoreSettings::Sqlite(options) => options,
+        StoreSettings::Postgres(_) => panic!("Postgres is configured"),
     }
 }

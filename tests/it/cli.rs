@@ -224,7 +224,7 @@ fn a_start_that_cannot_be_says_which_option_to_change() {
     }
     for (name, value, word) in [
         ("WITHDRAWD__PAYMENTS__FEE_PMM", "7", "WITHDRAWD__PAYMENTS__FEE_PPM"),
-        ("WITHDRAWD__PAYMENTS__FEE_PPM", "much", "WITHDRAWD__PAYMENTS__FEE_PPM must be an integer"),
+        ("WITHDRAWD__PAYMENTS__FEE_PPM", "much", "payments.fee_ppm: must be an integer"),
         ("WITHDRAWD__PAYMENTS__LEASE_MS", "1000", "payments.lease_ms"),
         ("WITHDRAWD__LOG__FORMAT", "xml", "log.format"),
         ("WITHDRAWD__KEYS__MASTER", "hidden", "keys.master"),

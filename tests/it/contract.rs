@@ -1,5 +1,7 @@
 //! What both databases owe the domain: invariants as constraints, durability, indexes, migrations.
 
+use crate::bench::postgres_options;
+use crate::bench::sqlite_options;
 use std::sync::Arc;
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
@@ -33,7 +35,7 @@ impl Hand {
                 Self::Sqlite(hand)
             }
             Kind::Postgres => {
-                let url = &bench.config.store.database_url;
+                let url = bench.database_url();
                 Self::Postgres(PgConnection::connect(url).await.unwrap())
             }
         }
@@ -286,7 +288,7 @@ async fn postgres_must_be_durable() {
             ("store.acquire_timeout_ms", "1500".to_owned()),
         ];
         let config = Config::defaults(&settings).unwrap();
-        PostgresStore::open(config.postgres(true).unwrap().unwrap()).await
+        PostgresStore::open(postgres_options(&config, true)).await
     };
     let refused =
         open("false").await.map(drop).expect_err("a database that loses commits was taken");
@@ -300,7 +302,8 @@ async fn postgres_must_be_durable() {
 async fn a_data_directory_serves_one_process() {
     let bench = Bench::new(Kind::Sqlite).await;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let second = SqliteStore::open(&bench.config.sqlite(true), clock).await.err().unwrap();
+    let second =
+        SqliteStore::open(&sqlite_options(&bench.config, true), clock).await.err().unwrap();
     assert!(withdrawd::report::chain(&second).contains("another withdrawd uses"));
 }
 
@@ -317,11 +320,11 @@ async fn a_schema_of_another_version_is_refused() {
         let config =
             Config::defaults(&[("data_dir", data_dir), ("store.database_url", url)]).unwrap();
         let open = async |migrate: bool| -> Result<(), StoreError> {
-            if let Some(options) = config.postgres(migrate).unwrap() {
-                return PostgresStore::open(options).await.map(drop);
+            if kind == Kind::Postgres {
+                return PostgresStore::open(postgres_options(&config, migrate)).await.map(drop);
             }
             let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-            SqliteStore::open(&config.sqlite(migrate), clock).await.map(drop)
+            SqliteStore::open(&sqlite_options(&config, migrate), clock).await.map(drop)
         };
         let refused = open(false).await.expect_err("an empty database was taken");
         assert!(withdrawd::report::chain(&refused).contains("withdrawd migrate"), "{refused:?}");

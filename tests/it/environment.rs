@@ -89,9 +89,9 @@ fn mistakes_of_the_configuration_name_the_file_the_section_and_the_key() {
     for (text, words) in [
         (
             "[payments]\nfee_pmm = 7\n",
-            "in section [payments], fee_pmm is no option (do you mean payments.fee_ppm?)",
+            "payments.fee_pmm: is no option (do you mean payments.fee_ppm?) (set in ",
         ),
-        ("[payments]\nfee_ppm = \"much\"\n", "payments.fee_ppm must be an integer"),
+        ("[payments]\nfee_ppm = \"much\"\n", "payments.fee_ppm: must be an integer"),
         ("[payments]\nfee_ppm = 1000001\n", "payments.fee_ppm: must be from 0 to 1000000 (set in "),
         (
             "[payments]\nlease_ms = 1\n",
@@ -129,7 +129,7 @@ fn mistakes_of_the_configuration_name_the_file_the_section_and_the_key() {
 fn postgres_needs_connections_and_time_enough_for_operators() {
     let read = |key: &'static str, value: &str| {
         let url = ("store.database_url", "postgres://localhost/x".to_owned());
-        Config::defaults(&[url, (key, value.to_owned())]).unwrap().postgres(false)
+        Config::defaults(&[url, (key, value.to_owned())]).unwrap().check_store()
     };
     for (key, least, below) in
         [("store.max_connections", "4", "3"), ("store.statement_timeout_ms", "1000", "999")]

@@ -215,7 +215,7 @@ async fn a_lost_send_fences_all_replicas() {
         bench.work().await;
         bench.lose_sends().await;
         bench.another_server().await;
-        bench.guard().await;
+        bench.verify_database().await;
         let stands = instance(&bench).await;
         assert_eq!((stands.halt(), stands.fence_reason()), (Halt::Fenced, FenceReason::MarkLost));
 
@@ -223,14 +223,14 @@ async fn a_lost_send_fences_all_replicas() {
         bench.clock.advance(Millis::from_secs(1));
         acknowledge(&bench, Vec::new()).await;
         bench.another_server().await;
-        bench.guard().await;
+        bench.verify_database().await;
         assert_eq!(instance(&bench).await.halt(), Halt::Unspecified);
         let later = bench.create(10, 10).await;
         bench.claim_ok(&later, &bench.invoice(10)).await;
         bench.work().await;
         bench.lose_sends().await;
         bench.another_server().await;
-        bench.guard().await;
+        bench.verify_database().await;
         assert_eq!(instance(&bench).await.fence_reason(), FenceReason::MarkLost);
     })
     .await;
@@ -252,7 +252,7 @@ async fn another_server_is_not_trusted_before_it_was_looked_at() {
         assert_eq!(bench.node.sends().len(), sent);
         assert_eq!(bench.claim(&before, &invoice).await["status"], "OK", "it was accepted before");
 
-        bench.guard().await;
+        bench.verify_database().await;
         bench.claim_ok(&free, &bench.invoice(10)).await;
         for _ in 0..4 {
             bench.pass(Millis::from_secs(60)).await;

@@ -66,7 +66,7 @@ async fn a_lost_send_fences_once() {
         bench.work().await;
         bench.lose_sends().await;
         bench.another_server().await;
-        bench.guard().await;
+        bench.verify_database().await;
         assert_eq!(halt(&bench).await, Halt::Fenced);
         // What was sent in the same millisecond may have been sent later.
         bench.clock.advance(Millis::from_ms(1));
@@ -74,10 +74,10 @@ async fn a_lost_send_fences_once() {
 
         // The second look at the same server, and the first at another one.
         bench.clock.advance(Millis::from_secs(300));
-        bench.guard().await;
+        bench.verify_database().await;
         assert_eq!(halt(&bench).await, Halt::Unspecified);
         bench.another_server().await;
-        bench.guard().await;
+        bench.verify_database().await;
         assert_eq!(halt(&bench).await, Halt::Unspecified);
 
         // What is sent from here on is a mark as before.
@@ -86,7 +86,7 @@ async fn a_lost_send_fences_once() {
         bench.work().await;
         bench.lose_sends().await;
         bench.another_server().await;
-        bench.guard().await;
+        bench.verify_database().await;
         assert_eq!(halt(&bench).await, Halt::Fenced);
     })
     .await;
@@ -103,7 +103,7 @@ async fn the_second_look_asks_for_as_much_as_the_first() {
         bench.claim_ok(&early, &bench.invoice(10)).await;
         bench.work().await;
         bench.another_server().await;
-        bench.guard().await;
+        bench.verify_database().await;
         assert_eq!(halt(&bench).await, Halt::Unspecified);
         bench.clock.advance(Millis::from_secs(20));
         bench.node.foreign_payment(&bench.invoice(10), RecordState::InFlight);
@@ -112,7 +112,7 @@ async fn the_second_look_asks_for_as_much_as_the_first() {
         bench.claim_ok(&late, &bench.invoice(10)).await;
         bench.work().await;
         bench.clock.advance(Millis::from_secs(60));
-        bench.guard().await;
+        bench.verify_database().await;
         assert_eq!(instance(&bench).await.fence_reason(), FenceReason::UnknownPayments);
     }
 }
@@ -125,13 +125,13 @@ async fn what_was_acknowledged_before_the_second_look_does_not_fence_again() {
         bench.work().await;
         bench.node.foreign_payment(&bench.invoice(10), RecordState::InFlight);
         bench.another_server().await;
-        bench.guard().await;
+        bench.verify_database().await;
         assert_eq!(instance(&bench).await.fence_reason(), FenceReason::UnknownPayments);
         bench.clock.advance(Millis::from_secs(5));
         let done = acknowledge(&bench, Vec::new()).await.unwrap();
         assert_eq!(done.unknown.len(), 1);
         bench.clock.advance(Millis::from_secs(300));
-        bench.guard().await;
+        bench.verify_database().await;
         assert_eq!(halt(&bench).await, Halt::Unspecified);
     })
     .await;
@@ -144,18 +144,18 @@ async fn a_fence_makes_every_process_meet_its_server_anew() {
     on_every_store(async |bench| {
         bench.claim_ok(&bench.create(10, 10).await, &bench.invoice(10)).await;
         bench.work().await;
-        bench.guard().await;
+        bench.verify_database().await;
         let over_at = |bench: &Bench| bench.store().met().unwrap().1.map(|it| it.over_at);
         let before = over_at(&bench);
         bench.clock.advance(Millis::from_secs(60));
-        bench.guard().await;
+        bench.verify_database().await;
         assert_eq!(over_at(&bench), before);
         fence(&bench).await;
-        bench.guard().await;
+        bench.verify_database().await;
         assert!(over_at(&bench) > before, "{before:?}");
         let then = over_at(&bench);
         bench.clock.advance(Millis::from_secs(60));
-        bench.guard().await;
+        bench.verify_database().await;
         assert_eq!(over_at(&bench), then, "once");
     })
     .await;
@@ -227,7 +227,7 @@ async fn die_without_the_last_commit(bench: &mut Bench) {
     // The payer of the new life would use what is left of the time to send.
     bench.clock.advance(Millis::from_secs(2));
     bench.start().await;
-    bench.guard().await;
+    bench.verify_database().await;
 }
 
 /// The claim's time to send has run out, and the node knows nothing: closed now, the request would be

@@ -64,7 +64,7 @@ async fn a_claim_stamped_by_a_clock_that_is_ahead_hides_no_loss() {
         forget_the_lost(&bench).await;
         bench.clock.advance(Millis::from_secs(600));
         bench.start().await;
-        bench.guard().await;
+        bench.verify_database().await;
 
         let instance = bench.operations().get_instance(GetInstanceRequest {}).await.unwrap();
         assert_eq!(instance.into_inner().fence_reason(), FenceReason::UnknownPayments);

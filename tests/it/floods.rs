@@ -227,7 +227,7 @@ pub async fn on_postgres() -> Option<(Bench, String)> {
         return None;
     }
     let bench = Bench::new(Kind::Postgres).await;
-    let url = bench.config.store.database_url.clone();
+    let url = bench.database_url().to_owned();
     Some((bench, url))
 }
 

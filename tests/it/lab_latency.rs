@@ -1,15 +1,12 @@
 //! How long a wallet waits for its money, beside what lnd itself takes in the same run.
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use withdrawd::{
-    config::Config,
+    config::{Backend, Config},
     domain::{Millis, Msat, NodeId, payment::RecordState},
-    node::lnd::{LndNode, Macaroon},
+    node::lnd::LndNode,
     pb::withdraw::Status,
     ports::{LightningNode, SendOrder, SendUpdate},
     runtime::Runtime,
@@ -85,12 +82,16 @@ async fn straight(lab: &Lab, node: &LndNode) -> Duration {
 
 fn node(lab: &Lab) -> LndNode {
     let endpoint = format!("https://{}", lab.fact("payer", "rpc"));
-    let config = Config::defaults(&[("lnd.endpoint", endpoint)]).unwrap();
-    let macaroon = fs::read(lab.fact("payer", "payer_macaroon")).unwrap();
-    let certificate = fs::read(lab.fact("payer", "tls_cert")).unwrap();
-    let options =
-        config.lnd_options(Macaroon::parse(&macaroon).unwrap(), Some(certificate)).unwrap();
-    LndNode::new(&options, None).unwrap()
+    let config = Config::defaults(&[
+        ("node.backend", "lnd".to_owned()),
+        ("lnd.endpoint", endpoint),
+        ("lnd.macaroon", lab.fact("payer", "payer_macaroon").to_owned()),
+        ("lnd.tls_cert", lab.fact("payer", "tls_cert").to_owned()),
+    ]);
+    let Backend::Lnd(lnd) = config.unwrap().check().unwrap().node.unwrap().backend else {
+        panic!("lnd is configured");
+    };
+    LndNode::new(&lnd.options, None).unwrap()
 }
 
 /// Sorts, and tells the median and the slowest.

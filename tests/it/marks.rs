@@ -86,7 +86,7 @@ impl Bench {
                 sqlx::query_scalar(question).fetch_one(&mut connection).await.unwrap()
             }
             Kind::Postgres => {
-                let options = PgConnectOptions::from_str(&self.config.store.database_url).unwrap();
+                let options = PgConnectOptions::from_str(self.database_url()).unwrap();
                 let mut connection = PgConnection::connect_with(&options).await.unwrap();
                 sqlx::query_scalar(question).fetch_one(&mut connection).await.unwrap()
             }
@@ -108,7 +108,7 @@ async fn a_lost_deactivation_fences_before_its_lnurl_is_claimed() {
         assert!(bench.get(&withdraw.id).await.claimable, "all that the database knows");
 
         assert_eq!(reason(&bench.claim(&withdraw, &bench.invoice(10)).await), CANNOT_PAY);
-        bench.guard().await;
+        bench.verify_database().await;
         is_fenced_for_a_mark(&bench).await;
         assert_eq!(reason(&bench.claim(&withdraw, &bench.invoice(10)).await), CANNOT_PAY);
         bench.clock.advance(Millis::from_secs(1));
@@ -119,7 +119,7 @@ async fn a_lost_deactivation_fences_before_its_lnurl_is_claimed() {
         for _ in 0..2 {
             bench.another_server().await;
             bench.clock.advance(MINUTE);
-            bench.guard().await;
+            bench.verify_database().await;
             assert!(!is_fenced(&bench).await);
         }
     })
@@ -140,7 +140,7 @@ async fn a_lost_pause_fences_before_anything_is_claimed() {
         bench.put_marks_back().await;
         bench.another_server().await;
         assert_eq!(reason(&bench.claim(&withdraw, &bench.invoice(10)).await), CANNOT_PAY);
-        bench.guard().await;
+        bench.verify_database().await;
         is_fenced_for_a_mark(&bench).await;
     })
     .await;
@@ -153,11 +153,11 @@ async fn a_loss_on_an_unchanged_server_is_found_within_a_minute() {
         bench.create(10, 10).await;
         bench.keep_marks().await;
         let lost = bench.create(10, 10).await;
-        bench.guard().await;
+        bench.verify_database().await;
         assert!(!is_fenced(&bench).await);
         bench.put_marks_back().await;
         bench.clock.advance(MINUTE);
-        bench.guard().await;
+        bench.verify_database().await;
         is_fenced_for_a_mark(&bench).await;
         assert_eq!(bench.get(&lost.id).await.status(), Status::Active);
     })
@@ -180,13 +180,13 @@ async fn nothing_is_committed_over_a_mark_that_is_older() {
         assert_eq!(bench.get(&withdraw.id).await.status(), Status::Active);
         // A pause halts all the same.
         pause(&bench).await;
-        bench.guard().await;
+        bench.verify_database().await;
         is_fenced_for_a_mark(&bench).await;
         // From here on what is there is what was told.
         bench.deactivate(&withdraw.id).await.unwrap();
         bench.create(10, 10).await;
         bench.clock.advance(MINUTE);
-        bench.guard().await;
+        bench.verify_database().await;
         acknowledge(&bench).await;
         assert!(!is_fenced(&bench).await);
     })
@@ -238,7 +238,7 @@ async fn a_lost_fence_fences_again() {
         bench.sql("update instance set fenced_at_ms = null, fence_reason = null").await;
         bench.put_marks_back().await;
         bench.another_server().await;
-        bench.guard().await;
+        bench.verify_database().await;
         is_fenced_for_a_mark(&bench).await;
     })
     .await;
@@ -265,7 +265,7 @@ async fn nothing_that_was_kept_fences() {
                 bench.begin_work().await;
                 bench.another_server().await;
                 bench.clock.advance(MINUTE);
-                bench.guard().await;
+                bench.verify_database().await;
                 assert!(!is_fenced(&bench).await, "{method} {lost:?}");
                 assert!(bench.faults.has_lost_all(), "{method} was not called");
             }
@@ -280,7 +280,7 @@ async fn nothing_that_was_kept_fences() {
             }
             bench.die_and_live_again().await;
             bench.another_server().await;
-            bench.guard().await;
+            bench.verify_database().await;
             assert!(!is_fenced(&bench).await);
         }
         let fresh = bench.create(10, 10).await;
@@ -290,7 +290,7 @@ async fn nothing_that_was_kept_fences() {
 }
 
 /// A machine is put back to a snapshot: the server says that it is the one of before. Before any pass of the
-/// guard a connection that is made anew shows it.
+/// verifier a connection that is made anew shows it.
 #[tokio::test]
 async fn a_new_connection_shows_what_an_unchanged_server_has_lost() {
     if !kinds().contains(&Kind::Postgres) {
@@ -313,7 +313,7 @@ async fn a_new_connection_shows_what_an_unchanged_server_has_lost() {
         (stands.halt(), stands.fence_reason()),
         (Halt::Unverified, FenceReason::Unspecified)
     );
-    bench.guard().await;
+    bench.verify_database().await;
     is_fenced_for_a_mark(&bench).await;
 }
 
@@ -330,7 +330,7 @@ async fn marks_of_processes_that_are_gone_are_removed() {
         // By its own last look, so that no jump of a clock forgets who is there.
         for _ in 0..2 {
             bench.clock.advance(MINUTE);
-            bench.guard().await;
+            bench.verify_database().await;
         }
         assert!(!is_fenced(&bench).await, "its own are never removed");
         assert_eq!(bench.count("select count(distinct writer) from marks").await, 1);
@@ -352,23 +352,23 @@ async fn a_server_is_not_verified_before_the_others_have_looked_for_their_marks(
         };
         bench.sql(other).await;
         bench.another_server().await;
-        bench.guard().await;
+        bench.verify_database().await;
         assert_eq!(reason(&bench.claim(&withdraw, &bench.invoice(10)).await), CANNOT_PAY);
         // It has looked.
         bench
             .sql("update writers set server = (select max(server) from writers where server <> 5)")
             .await;
-        bench.guard().await;
+        bench.verify_database().await;
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
 
         let withdraw = bench.create(10, 10).await;
         bench.sql("update writers set server = 5").await;
         bench.sql(other).await;
         bench.another_server().await;
-        bench.guard().await;
+        bench.verify_database().await;
         assert_eq!(reason(&bench.claim(&withdraw, &bench.invoice(10)).await), CANNOT_PAY);
-        bench.clock.advance(bench.config.guard_options().unwrap().patience);
-        bench.guard().await;
+        bench.clock.advance(bench.settings().verifier.patience);
+        bench.verify_database().await;
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
     })
     .await;

@@ -1,6 +1,7 @@
 //! A real asynchronous standby is promoted without the last commit that a caller was told of, whatever it
 //! was; and with all of them.
 
+use crate::bench::postgres_options;
 use std::sync::atomic::Ordering::SeqCst;
 
 use withdrawd::{
@@ -42,7 +43,7 @@ pub async fn fail_over(site: &Site, primary: &mut Cluster, standby: Cluster) {
     *primary = standby;
 }
 
-/// Until the guard has looked nothing is served; then the instance is fenced.
+/// Until the verifier has looked nothing is served; then the instance is fenced.
 async fn fences(bench: &Bench, withdraw: &Withdraw, what: &str) {
     // The first calls may meet the connections of before.
     let create = || CreateWithdrawRequest { max_amount: "10".into(), ..Default::default() };
@@ -58,7 +59,7 @@ async fn fences(bench: &Bench, withdraw: &Withdraw, what: &str) {
     bench.work().await;
     assert_eq!(bench.node.sends().len(), sent, "{what}");
 
-    bench.guard().await;
+    bench.verify_database().await;
     let stands = instance(bench).await;
     assert_eq!(
         (stands.halt(), stands.fence_reason()),
@@ -137,7 +138,7 @@ async fn a_standby_is_not_taken_for_the_database() {
     let settings = [("store.database_url", site.url())];
     let config = withdrawd::config::Config::defaults(&settings).unwrap();
     for migrate in [false, true] {
-        let options = config.postgres(migrate).unwrap().unwrap();
+        let options = postgres_options(&config, migrate);
         let refused = withdrawd::store::PostgresStore::open(options).await.map(drop).unwrap_err();
         let text = withdrawd::report::chain(&refused);
         assert!(text.contains("is a standby"), "{text}");
@@ -167,10 +168,10 @@ async fn a_promoted_standby_that_has_all_answered_commits_is_not_fenced() {
     fail_over(&site, &mut primary, standby).await;
     let goes_on = async |withdraw: &Withdraw| {
         eventually("the service goes on", async || {
-            let guard = bench.guarded().await;
+            let verifier = bench.guarded().await;
             let stands = instance(&bench).await;
             assert_eq!(stands.fence_reason(), FenceReason::Unspecified);
-            guard.then_some(())
+            verifier.then_some(())
         })
         .await;
         bench.claim_ok(withdraw, &bench.invoice(10)).await;

@@ -8,13 +8,14 @@ use withdrawd::{
         Millis, PaymentHash,
         payment::{OutcomeDraft, ResolutionDraft},
     },
+    lookup::NodeAccess,
     pb::{payment::State, withdraw::Status as WithdrawStatus},
     ports::{
         Introduction, LightningNode, LookUp, NoMeter, NodeError, NodeHealth, NodeTraits,
         PaymentsPage, PaymentsQuery, SendOrder, SendStream, WitnessOrder,
     },
     runtime::{Clock, Runtime, SystemEntropy, Task, TokioSpawner},
-    service::{NodeTrust, Payer, PaymentService, ServiceError},
+    service::{PaymentError, PaymentService},
 };
 
 use crate::{
@@ -110,24 +111,10 @@ async fn a_payer_that_learns_the_end_first_wins() {
             entropy: Arc::new(SystemEntropy),
             spawner: Arc::new(TokioSpawner),
         };
-        let (store, clock) = (bench.store(), Arc::clone(&runtime.clock));
-        let trust = NodeTrust::new(Arc::clone(&store), Arc::clone(&node), clock, None);
-        let trust = Arc::new(trust);
-        let options = bench.config.payer_options().unwrap();
-        let payer = Payer::new(
-            Arc::clone(&store),
-            node,
-            runtime.clone(),
-            trust,
-            options,
-            Arc::new(NoMeter),
-        );
-        let service = PaymentService::new(
-            store,
-            (payer.inquiry(), payer.write_witness()),
-            runtime,
-            Arc::new(NoMeter),
-        );
+        let store = bench.store();
+        let lookup = bench.settings().payer.lookup;
+        let access = NodeAccess::new(&store, &node, &runtime, None, lookup);
+        let service = PaymentService::new(store, Some(access), runtime, Arc::new(NoMeter));
 
         let draft = ResolutionDraft {
             id: doubt.payment.clone(),
@@ -140,7 +127,7 @@ async fn a_payer_that_learns_the_end_first_wins() {
             }),
         };
         let refused = service.resolve(draft).await.unwrap_err();
-        assert!(matches!(refused, ServiceError::Unresolvable(_)), "{refused:?}");
+        assert!(matches!(refused, PaymentError::Unresolvable(_)), "{refused:?}");
         let events = bench.events_of(&doubt.withdraw.id).await;
         assert_eq!(events, ["created", "claimed", "needs_operator", "paid"]);
     })

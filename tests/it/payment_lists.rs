@@ -306,7 +306,7 @@ async fn every_list_of_payments_is_served_by_an_index() {
     }
 }
 
-/// What every claim reads of the instance, and what a guard and an operator read after a restore, is
+/// What every claim reads of the instance, and what a verifier and an operator read after a restore, is
 /// served by indexes too. Of three tables with a row each nothing else is asked.
 #[tokio::test]
 async fn what_is_read_of_the_instance_is_served_by_an_index() {

@@ -1,6 +1,7 @@
 //! The service behind a PgBouncer: prepared statements, settings and locks of a session are not its own
 //! there, and every story goes as it does without.
 
+use crate::bench::postgres_options;
 use std::{
     str::FromStr,
     sync::Arc,
@@ -121,7 +122,7 @@ async fn the_guard_knows_its_server_through_pgbouncer() {
         let Some(pooler) = Pooler::start(mode).await else { return };
         let (url, _) = pooler.database().await;
         let bench = bench(&url).await;
-        bench.guard().await;
+        bench.verify_database().await;
         let instance = bench.operations().get_instance(GetInstanceRequest {}).await.unwrap();
         assert_eq!(instance.into_inner().halt(), Halt::Unspecified);
         // Another table is another database.
@@ -152,7 +153,7 @@ async fn two_replicas_pay_once_while_pgbouncer_is_killed_under_load() {
         ];
         let stories = (0..60).map(|number| {
             let replica = &replicas[number % 2].listening;
-            pay_one(replica.grpc, replica.lnurl, Arc::clone(&clock))
+            pay_one(replica.grpc.unwrap(), replica.lnurl.unwrap(), Arc::clone(&clock))
         });
         let (_, ()) = tokio::join!(join_all(stories), async {
             for _ in 0..3 {
@@ -294,7 +295,7 @@ async fn a_pooler_that_appears_later_is_refused() {
         ("store.max_connections", "4".to_owned()),
     ])
     .unwrap();
-    let options = config.postgres(true).unwrap().unwrap();
+    let options = postgres_options(&config, true);
     let store = PostgresStore::open(options.clone()).await.unwrap();
     store.ping().await.unwrap();
 

@@ -23,7 +23,7 @@ const CANNOT_PAY: &str = "cannot pay at the moment, please try again later";
 /// From here on, or no longer, the database refuses writes.
 async fn refuse_writes(bench: &Bench, so: bool) {
     match (bench.kind, so) {
-        (Kind::Postgres, _) => set_read_only(&bench.config.store.database_url, so).await,
+        (Kind::Postgres, _) => set_read_only(bench.database_url(), so).await,
         (Kind::Sqlite, true) => {
             bench
                 .sql(
@@ -77,7 +77,7 @@ async fn proven(bench: &Bench) -> i64 {
             sqlx::query_scalar(question).fetch_one(&mut connection).await.unwrap()
         }
         Kind::Postgres => {
-            let options = PgConnectOptions::from_str(&bench.config.store.database_url).unwrap();
+            let options = PgConnectOptions::from_str(bench.database_url()).unwrap();
             let mut connection = PgConnection::connect_with(&options).await.unwrap();
             sqlx::query_scalar(question).fetch_one(&mut connection).await.unwrap()
         }

@@ -1,5 +1,6 @@
 //! Many processes, one database: what one accepts, any other may pay, once.
 
+use crate::bench::postgres_options;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -8,10 +9,10 @@ use std::{
 use futures_util::future::join_all;
 use withdrawd::{
     app::{self, Parts},
-    domain::{Keyring, MasterKey},
+    domain::{Keyring, MasterKey, PublicUrl},
     pb::withdraw::Status,
     runtime::{Clock, Entropy, Runtime, SystemClock, SystemEntropy, TokioSpawner},
-    service::{ClaimService, Waker},
+    service::{ClaimService, Notifier},
     store::PostgresStore,
 };
 
@@ -52,12 +53,15 @@ pub async fn replica_with(
     settings.extend(more.iter().map(|(key, value)| (*key, (*value).to_owned())));
     let config = Config::defaults(&settings).unwrap();
     let store: Arc<dyn Store> =
-        Arc::new(PostgresStore::open(config.postgres(true).unwrap().unwrap()).await.unwrap());
+        Arc::new(PostgresStore::open(postgres_options(&config, true)).await.unwrap());
     let runtime = Runtime { clock, entropy, spawner: Arc::new(TokioSpawner) };
     let keyring = Keyring::new(MasterKey::from_bytes([9; 32]), []);
-    app::start(&config, Parts { store, node, keyring, runtime, metrics: Arc::default() })
-        .await
-        .unwrap()
+    app::start(
+        &config.check().unwrap(),
+        Parts { store, node: Some(node), keyring: Some(keyring), runtime, metrics: Arc::default() },
+    )
+    .await
+    .unwrap()
 }
 
 /// A replica whose node is unreachable holds nobody up: the other one pays, each attempt once.
@@ -75,15 +79,15 @@ async fn what_one_replica_cannot_pay_another_pays() {
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let accepts = replica(&url, Arc::clone(&broken) as _, here.path()).await;
     // From here on the replica that accepts cannot reach its node: only the other one can pay.
-    accepts.guard().run_once().await.unwrap();
+    accepts.verifier().run_once().await.unwrap();
     broken.unreachable.store(true, std::sync::atomic::Ordering::SeqCst);
     let pays = replica(&url, Arc::clone(&paying) as _, there.path()).await;
-    let server = format!("http://{}", accepts.listening.grpc);
+    let server = server_of(&accepts);
     let client = WithdrawServiceClient::connect(server).await.unwrap();
 
     let claims = (0..20).map(|_| {
         let (mut client, clock) = (client.clone(), Arc::clone(&clock));
-        let lnurl = accepts.listening.lnurl;
+        let lnurl = accepts.listening.lnurl.unwrap();
         async move {
             let request = CreateWithdrawRequest {
                 max_amount: "10".into(),
@@ -127,21 +131,20 @@ async fn a_claim_of_another_process_is_found_within_a_poll() {
     let node = Arc::new(ModelNode::new(Arc::clone(&clock)));
     let dir = tempfile::tempdir().unwrap();
     let pays = replica(&url, Arc::clone(&node) as _, dir.path()).await;
-    let mut client =
-        WithdrawServiceClient::connect(format!("http://{}", pays.listening.grpc)).await.unwrap();
+    let mut client = WithdrawServiceClient::connect(server_of(&pays)).await.unwrap();
     let config = Config::defaults(&[("store.database_url", url)]).unwrap();
     let store: Arc<dyn Store> =
-        Arc::new(PostgresStore::open(config.postgres(false).unwrap().unwrap()).await.unwrap());
-    // It has no guard either, and no node: it relies on the server that the other one has verified.
+        Arc::new(PostgresStore::open(postgres_options(&config, false)).await.unwrap());
+    // It has no verifier either, and no node: it relies on the server that the other one has verified.
     assert!(store.server().await.unwrap().verified);
-    let public_url = config.public_url(pays.listening.lnurl).unwrap();
-    let rules = config.claim_rules().unwrap();
+    let public_url = PublicUrl::parse(pays.listening.public_url.as_ref().unwrap()).unwrap();
+    let rules = config.check().unwrap().claims;
     let claims = ClaimService::new(
         store,
         rules,
         public_url,
         Runtime::system(),
-        Waker::default(),
+        Notifier::default(),
         Arc::new(NoMeter),
     );
 
@@ -151,7 +154,7 @@ async fn a_claim_of_another_process_is_found_within_a_poll() {
             CreateWithdrawRequest { max_amount: "10".into(), ..CreateWithdrawRequest::default() };
         let made = client.create_withdraw(request).await.unwrap().into_inner();
         let invoice = Wanted::new(10_000, clock.now()).build();
-        claims.claim(&made.ott, &invoice).await.unwrap().unwrap();
+        claims.claim(&made.ott, &invoice).await.unwrap();
         let claimed = Instant::now();
         let asked = took.len() + 1;
         while node.sends().len() < asked {
@@ -162,4 +165,8 @@ async fn a_claim_of_another_process_is_found_within_a_poll() {
     }
     took.sort();
     eprintln!("claim → send by another process: median {:?}, last {:?}", took[10], took[19]);
+}
+
+fn server_of(replica: &app::Running) -> String {
+    format!("http://{}", replica.listening.grpc.unwrap())
 }

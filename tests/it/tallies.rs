@@ -1,15 +1,16 @@
 //! What is kept of the whole instance is what its rows say, whatever happened; and the limit of 24 hours,
 //! which is counted by it.
 
+use crate::bench::postgres_options;
 use std::sync::{Arc, atomic::Ordering::SeqCst};
 
 use futures_util::future::join_all;
 use withdrawd::{
-    domain::{FailureReason, Millis, Refusal},
+    domain::{FailureReason, Millis, PublicUrl, Refusal},
     pb::{GetInstanceRequest, payment::State, withdraw::Status},
     ports::{NoMeter, Store},
     runtime::{Clock, Runtime, SystemEntropy, TokioSpawner},
-    service::{ClaimService, Waker},
+    service::{ClaimError, ClaimService, Notifier},
     store::PostgresStore,
 };
 
@@ -251,7 +252,7 @@ async fn claims_at_once_over_two_replicas_fill_the_limit_and_do_not_exceed_it() 
     bench.node.unreachable.store(true, SeqCst);
     let mut replicas = Vec::new();
     for _ in 0..2 {
-        let options = bench.config.postgres(false).unwrap().unwrap();
+        let options = postgres_options(&bench.config, false);
         let store: Arc<dyn Store> = Arc::new(PostgresStore::open(options).await.unwrap());
         assert!(store.server().await.unwrap().verified);
         let runtime = Runtime {
@@ -261,10 +262,10 @@ async fn claims_at_once_over_two_replicas_fill_the_limit_and_do_not_exceed_it() 
         };
         replicas.push(ClaimService::new(
             store,
-            bench.config.claim_rules().unwrap(),
-            bench.config.public_url(bench.lnurl()).unwrap(),
+            bench.settings().claims,
+            PublicUrl::parse(&format!("http://{}", bench.lnurl())).unwrap(),
             runtime,
-            Waker::default(),
+            Notifier::default(),
             Arc::new(NoMeter),
         ));
     }
@@ -272,13 +273,14 @@ async fn claims_at_once_over_two_replicas_fill_the_limit_and_do_not_exceed_it() 
     for n in 0..200 {
         let (withdraw, invoice) = (bench.create(10, 10).await, bench.invoice(10));
         let service = replicas[n % 2].clone();
-        claims.push(async move { service.claim(&withdraw.ott, &invoice).await.unwrap() });
+        claims.push(async move { service.claim(&withdraw.ott, &invoice).await });
     }
     let answers = join_all(claims.into_iter().map(tokio::spawn)).await;
     let answers: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 50);
-    let limit_spent = |answer: &Result<(), Refusal>| {
-        matches!(answer, Ok(()) | Err(Refusal::CannotPay(withdrawd::domain::Halt::LimitSpent)))
+    let limit_spent = |answer: &Result<(), ClaimError>| {
+        let spent = Refusal::CannotPay(withdrawd::domain::Halt::LimitSpent);
+        matches!(answer, Ok(())) || matches!(answer, Err(ClaimError::Refused(why)) if *why == spent)
     };
     assert!(answers.iter().all(limit_spent), "{answers:?}");
     assert_eq!(spent(&bench).await, 1_000_000);

@@ -48,7 +48,7 @@ async fn a_statement_that_takes_too_long_is_unavailable() {
     }
     let bench = Bench::with(Kind::Postgres, &[("store.statement_timeout_ms", "1000")]).await;
     let withdraw = bench.create(10, 10).await;
-    let url = &bench.config.store.database_url;
+    let url = bench.database_url();
     let _holds = idle(url, &["select id from withdraws for update"]).await;
     let status = bench.deactivate(&withdraw.id).await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::Unavailable, "{status:?}");

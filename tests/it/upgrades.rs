@@ -1,5 +1,6 @@
 //! A migration of a large database, beside processes of the version before.
 
+use crate::bench::postgres_options;
 use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
@@ -39,7 +40,7 @@ async fn migrate(url: &str) {
         ("store.statement_timeout_ms", "1000".to_owned()),
     ];
     let config = Config::defaults(&settings).unwrap();
-    PostgresStore::open(config.postgres(true).unwrap().unwrap()).await.map(drop).unwrap();
+    PostgresStore::open(postgres_options(&config, true)).await.map(drop).unwrap();
 }
 
 async fn waits(hand: &mut PgConnection, table: &str) {

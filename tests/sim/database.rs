@@ -16,7 +16,7 @@ use sqlx::{
 };
 use tempfile::TempDir;
 use withdrawd::{
-    config::Config,
+    config::{Config, StoreSettings},
     ports::Store,
     runtime::Runtime,
     store::{PostgresStore, SqliteStore},
@@ -71,7 +71,10 @@ impl Database {
         let data_dir = dir.path().to_str().unwrap().to_owned();
         let config = Config::defaults(&[("data_dir", data_dir)]).unwrap();
         let clock = Runtime::system().clock;
-        let store = tokio.block_on(SqliteStore::open(&config.sqlite(true), clock)).unwrap();
+        let StoreSettings::Sqlite(options) = config.check_store().unwrap() else {
+            panic!("no URL is configured")
+        };
+        let store = tokio.block_on(SqliteStore::open(&options, clock)).unwrap();
         let process = move || Arc::new(store.of_another_process()) as Arc<dyn Store>;
         let options = SqliteConnectOptions::new().filename(dir.path().join("withdrawd.sqlite"));
         let raw = Raw::Sqlite(tokio.block_on(options.connect()).unwrap());
@@ -84,8 +87,10 @@ impl Database {
     pub fn postgres(url: &str) -> Arc<Self> {
         let tokio = runtime();
         let config = Config::defaults(&[("store.database_url", url.to_owned())]).unwrap();
-        let options = config.postgres(true).unwrap().unwrap();
-        let store = tokio.block_on(PostgresStore::open(options)).unwrap();
+        let StoreSettings::Postgres(options) = config.check_store().unwrap() else {
+            panic!("a URL is configured")
+        };
+        let store = tokio.block_on(PostgresStore::open(*options)).unwrap();
         let process = move || Arc::new(store.of_another_process()) as Arc<dyn Store>;
         let options = PgConnectOptions::from_str(url).unwrap();
         let raw = Raw::Postgres(Box::new(tokio.block_on(options.connect()).unwrap()));

@@ -224,7 +224,7 @@ fn people(history: &History, profile: &Profile, rng: &mut Rng, from: &mut Weight
     from.add(if open && !busy { 22 } else { 1 }, Step::Pass { replica });
     from.add(1, Step::Expire { replica });
     from.add(1, Step::Beat { replica });
-    from.add(1, Step::Guard { replica });
+    from.add(1, Step::VerifyDatabase { replica });
     if profile.halts {
         from.add(2, Step::Halt { replica, on: rng.chance(50) });
     }

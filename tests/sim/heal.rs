@@ -74,7 +74,7 @@ impl History {
         }
         self.apply(Step::Halt { replica: 0, on: false });
         for replica in 0..REPLICAS {
-            self.apply(Step::Guard { replica });
+            self.apply(Step::VerifyDatabase { replica });
             self.apply(Step::Beat { replica });
         }
         self.apply(Step::Drain);

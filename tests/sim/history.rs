@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use withdrawd::{
     domain::{Act, Draft, DraftTtl, Millis, Turn, WithdrawId},
     runtime::Task,
+    service::ClaimError,
 };
 
 use super::{
@@ -110,7 +111,7 @@ impl History {
             Step::Expire { replica } => self.expire(replica),
             Step::Run { actor, how } => self.run(actor, how),
             Step::Beat { replica } => self.beat(replica),
-            Step::Guard { replica } => self.guard(replica),
+            Step::VerifyDatabase { replica } => self.verify_database(replica),
             Step::Halt { replica, on } => self.halt(replica, on),
             Step::RunOn { actor } => self.run_on(actor),
             Step::Drain => self.drain(),
@@ -168,8 +169,8 @@ impl History {
         let (claims, world) = (process.claims.clone(), Arc::clone(&self.world));
         let task = async move {
             let told = match claims.claim(&secret, &text).await {
-                Ok(Ok(())) => Told::Ok,
-                Ok(Err(refusal)) => Told::Refused(refusal.to_string()),
+                Ok(()) => Told::Ok,
+                Err(ClaimError::Refused(refusal)) => Told::Refused(refusal.to_string()),
                 Err(error) => Told::Error(error.to_string()),
             };
             let mut inner = world.lock();
@@ -209,19 +210,19 @@ impl History {
     fn expire(&mut self, replica: usize) -> bool {
         let Some(process) = &self.replicas[replica] else { return false };
         let expiry = Arc::clone(&process.expiry);
-        self.begin(replica, Box::pin(async move { drop(expiry.run_once().await) }))
+        self.begin(replica, Box::pin(async move { drop(expiry.mark_due().await) }))
     }
 
     fn beat(&mut self, replica: usize) -> bool {
         let Some(process) = &self.replicas[replica] else { return false };
         let heartbeats = Arc::clone(&process.heartbeats);
-        self.begin(replica, Box::pin(async move { drop(heartbeats.run_once().await) }))
+        self.begin(replica, Box::pin(async move { drop(heartbeats.beat().await) }))
     }
 
-    fn guard(&mut self, replica: usize) -> bool {
+    fn verify_database(&mut self, replica: usize) -> bool {
         let Some(process) = &self.replicas[replica] else { return false };
-        let guard = Arc::clone(&process.guard);
-        self.begin(replica, Box::pin(async move { drop(guard.run_once().await) }))
+        let verifier = Arc::clone(&process.verifier);
+        self.begin(replica, Box::pin(async move { drop(verifier.run_once().await) }))
     }
 
     fn halt(&mut self, replica: usize, on: bool) -> bool {
@@ -265,10 +266,11 @@ impl History {
     /// What every process does first: make sure of its database, and hear of its node.
     fn look_around(&mut self, replica: usize) -> bool {
         let Some(process) = &self.replicas[replica] else { return false };
-        let (guard, heartbeats) = (Arc::clone(&process.guard), Arc::clone(&process.heartbeats));
+        let (verifier, heartbeats) =
+            (Arc::clone(&process.verifier), Arc::clone(&process.heartbeats));
         let task = async move {
-            if guard.run_once().await.is_ok() {
-                drop(heartbeats.run_once().await);
+            if verifier.run_once().await.is_ok() {
+                drop(heartbeats.beat().await);
             }
         };
         self.begin(replica, Box::pin(task))

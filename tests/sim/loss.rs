@@ -120,7 +120,7 @@ impl History {
         self.apply(Step::Drain);
         for _ in 0..3 {
             for replica in 0..REPLICAS {
-                self.apply(Step::Guard { replica });
+                self.apply(Step::VerifyDatabase { replica });
                 self.apply(Step::Drain);
             }
             self.apply(Step::Advance { ms: replica::patience_ms() + 1000 });

@@ -7,8 +7,8 @@ use withdrawd::{
         FailureReason, Hold, Millis, Msat, PaymentHash, Withdraw,
         payment::{Advance, Next, Record, RecordState, Reopening},
     },
+    payer::PayerOptions,
     ports::{LookUp, NodeError, SendStream, SendUpdate, StoreError},
-    service::PayerOptions,
 };
 
 use super::{database::Database, world::World};
@@ -82,8 +82,8 @@ impl Mutation {
     pub fn options(mutation: Option<Self>, options: PayerOptions) -> PayerOptions {
         let mut options = options;
         if mutation == Some(Self::RebindAtOnce) {
-            options.limits.node_slack = Millis::from_secs(-1_000_000);
-            options.limits.max_refusals = 0;
+            options.lookup.limits.node_slack = Millis::from_secs(-1_000_000);
+            options.lookup.limits.max_refusals = 0;
         }
         options
     }

@@ -4,11 +4,14 @@
 use std::sync::{Arc, LazyLock, Mutex};
 
 use withdrawd::{
-    background::{Expiry, Heartbeats},
-    config::Config,
+    config::{Config, Settings},
     domain::{Keyring, MasterKey, PublicUrl},
+    integrity::DatabaseVerifier,
+    jobs::{Expiry, Heartbeats},
+    lookup::NodeAccess,
+    payer::Payer,
     ports::{LightningNode, NoMeter, Store},
-    service::{ClaimService, Guard, NodeTrust, Payer, Waker, WithdrawService},
+    service::{ClaimService, Notifier, WithdrawService},
 };
 
 use super::{
@@ -21,13 +24,14 @@ use super::{
 };
 
 /// The defaults, but that a node is not down so soon: time passes in leaps here.
-static CONFIG: LazyLock<Config> = LazyLock::new(|| {
-    Config::defaults(&[("node.heartbeat_stale_ms", "100000000".to_owned())]).unwrap()
+static SETTINGS: LazyLock<Settings> = LazyLock::new(|| {
+    let stale = ("node.heartbeat_stale_ms", "100000000".to_owned());
+    Config::defaults(&[stale]).unwrap().check().unwrap()
 });
 
-/// How long a guard waits for another process.
+/// How long a verifier waits for another process.
 pub fn patience_ms() -> i64 {
-    CONFIG.guard_options().unwrap().patience.as_ms()
+    SETTINGS.verifier.patience.as_ms()
 }
 
 /// The use cases and passes of one life of a process.
@@ -37,7 +41,7 @@ pub struct Replica {
     pub payer: Arc<Payer>,
     pub expiry: Arc<Expiry>,
     pub heartbeats: Arc<Heartbeats>,
-    pub guard: Arc<Guard>,
+    pub verifier: Arc<DatabaseVerifier>,
     /// For what operators do.
     pub store: Arc<dyn Store>,
 }
@@ -66,30 +70,29 @@ impl Replica {
             Arc::new(GatedNode { world: Arc::clone(world), mutation, deferred });
         let url = PublicUrl::parse("http://127.0.0.1:8080").unwrap();
         let keyring = Keyring::new(MasterKey::from_bytes([7; 32]), []);
-        let clock = Arc::clone(&runtime.clock);
-        let trust = NodeTrust::new(Arc::clone(&store), Arc::clone(&node), clock, None);
-        let trust = Arc::new(trust);
-        let options = Mutation::options(mutation, CONFIG.payer_options().unwrap());
-        let rules = CONFIG.claim_rules().unwrap();
-        let (stores, nodes) = (|| Arc::clone(&store), || Arc::clone(&node));
-        let (trusts, runtimes) = (|| Arc::clone(&trust), || runtime.clone());
+        let options = Mutation::options(mutation, SETTINGS.payer);
+        let rules = SETTINGS.claims;
+        let (stores, runtimes) = (|| Arc::clone(&store), || runtime.clone());
         let meter = || Arc::new(NoMeter);
-        let payer = Payer::new(stores(), nodes(), runtimes(), trusts(), options, meter());
-        let limits = (rules.paying, rules.fees);
-        let witness = (trusts(), payer.write_witness());
-        let overdue = options.answer_overdue;
-        let heartbeats = Heartbeats::new(stores(), nodes(), witness, limits, overdue, runtimes());
-        let guard_options = CONFIG.guard_options().unwrap();
-        let guard = Guard::new(stores(), nodes(), trusts(), runtimes(), guard_options);
-        let reach = CONFIG.schedule().unwrap().reach;
+        let access = NodeAccess::new(&store, &node, &runtime, None, options.lookup);
+        let payer = Payer::new(stores(), access.clone(), runtimes(), options, meter());
+        let heartbeats = Heartbeats::new(stores(), access.clone(), SETTINGS.heartbeat, runtimes());
+        let verifier = DatabaseVerifier::new(stores(), Some(access), runtimes(), SETTINGS.verifier);
         let most = rules.paying.max_amount;
         Self {
             withdraws: WithdrawService::new(stores(), keyring, url.clone(), most, runtimes()),
-            claims: ClaimService::new(stores(), rules, url, runtimes(), Waker::default(), meter()),
+            claims: ClaimService::new(
+                stores(),
+                rules,
+                url,
+                runtimes(),
+                Notifier::default(),
+                meter(),
+            ),
             payer: Arc::new(payer),
-            expiry: Arc::new(Expiry::new(stores(), runtimes(), reach)),
+            expiry: Arc::new(Expiry::new(stores(), runtimes(), SETTINGS.expiry)),
             heartbeats: Arc::new(heartbeats),
-            guard: Arc::new(guard),
+            verifier: Arc::new(verifier),
             store,
         }
     }

@@ -97,8 +97,8 @@ pub enum Step {
     Beat {
         replica: usize,
     },
-    /// A process makes sure of its database.
-    Guard {
+    /// A process verifies its database.
+    VerifyDatabase {
         replica: usize,
     },
     /// An operator halts the instance, or lets it go on.

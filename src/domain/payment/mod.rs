@@ -13,10 +13,12 @@
 //! * [`pending`]: whether a send can still take effect.
 //! * [`schedule`]: when to look again.
 
+mod claim;
 mod follow;
 mod list;
 mod pending;
 mod reason;
+mod reconcile;
 mod resolution;
 mod resolve;
 #[cfg(test)]
@@ -28,13 +30,15 @@ mod table;
 mod table_test;
 mod word;
 
+pub use claim::{Allowance, Claim, ClaimRules, Presented, Refusal};
 pub use follow::{Advance, Reopening, Sender};
 pub use list::{PaymentFilter, PaymentQuery, Span, StateKind};
 pub use pending::{Pending, PendingFacts};
 pub use reason::{FailureReason, OperatorReason};
+pub use reconcile::Verdict;
 pub use resolution::{OutcomeDraft, Resolution, ResolutionDraft};
 pub use resolve::{NodeSays, Outcome, Stranding, Unresolvable, resolvable, resolve};
-pub use schedule::{Again, Pace, again, next_look};
+pub use schedule::{AfterFailure, Again, Pace, again, next_look};
 pub use sends::{Answer, Send, SendLimits, Sends, Unanswered};
 pub use table::{Beside, Heard, LookedUp, Next, OnStream, Trust, heard, looked_up};
 pub use word::{Age, Record, RecordState, Word};

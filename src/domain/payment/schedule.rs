@@ -16,7 +16,16 @@ pub struct Pace {
     /// The pace of the slow ones, and of those in doubt.
     pub slow: Millis,
     /// When a failed attempt that was sent is looked up again, in case it was paid late.
-    pub after_failure: [Millis; 2],
+    pub after_failure: AfterFailure,
+}
+
+/// When a failed attempt that was sent is looked up again: how long after it failed.
+#[derive(Clone, Copy, Debug)]
+pub struct AfterFailure {
+    /// Once.
+    pub first: Millis,
+    /// And for the last time.
+    pub second: Millis,
 }
 
 impl Default for Pace {
@@ -26,7 +35,10 @@ impl Default for Pace {
             slowest: Millis::from_secs(30),
             fresh_for: Millis::from_secs(60),
             slow: Millis::from_secs(300),
-            after_failure: [Millis::from_secs(3600), Millis::from_secs(24 * 3600)],
+            after_failure: AfterFailure {
+                first: Millis::from_secs(3600),
+                second: Millis::from_secs(24 * 3600),
+            },
         }
     }
 }
@@ -54,7 +66,8 @@ pub fn next_look(
             Some(spread(pace.slow))
         }
         State::Failed { at, .. } => {
-            pace.after_failure.iter().map(|span| at.plus(*span)).find(|look| *look > now)
+            let AfterFailure { first, second } = pace.after_failure;
+            [first, second].map(|span| at.plus(span)).into_iter().find(|look| *look > now)
         }
         // One that has failed waits for its last send to be over, and no longer for a payee.
         State::InFlight if payment.noted.is_none() && is_old(payment, now, pace) => {

@@ -89,6 +89,14 @@ impl Target {
 }
 
 impl LndOptions {
+    /// What is wrong, before anything is opened.
+    pub fn check(&self) -> Result<(), InvalidLndOption> {
+        self.target()?;
+        self.credentials()?;
+        self.payment_terms()?;
+        Ok(())
+    }
+
     pub(super) fn target(&self) -> Result<Target, InvalidLndOption> {
         let timeouts = [
             ("connect_timeout", self.connect_timeout),

@@ -1,6 +1,6 @@
 //! That the tests of the architecture can fail: texts that break a rule, and texts that seem to.
 
-use super::{arrows_up, crates_out_of_place};
+use super::{crates_out_of_place, wrong_dependencies};
 
 /// Each line breaks the rule once, in one of the ways that Rust has for it.
 #[test]
@@ -26,7 +26,7 @@ fn an_arrow_up_is_found_however_it_is_spelled() {
         ("src/domain/money.rs", "use crate::{self as everything};"),
         ("src/newroom/mod.rs", ""),
     ] {
-        assert!(!arrows_up(file, source).is_empty(), "{file}: {source}");
+        assert!(!wrong_dependencies(file, source).is_empty(), "{file}: {source}");
     }
 }
 
@@ -50,7 +50,7 @@ fn what_only_looks_like_an_arrow_up_is_not_one() {
         ("src/main.rs", "use withdrawd::cli::Cli;"),
         ("src/grpc/convert.rs", "use crate::pb::{self, Withdraw};"),
     ] {
-        assert_eq!(arrows_up(file, source), Vec::<String>::new(), "{file}: {source}");
+        assert_eq!(wrong_dependencies(file, source), Vec::<String>::new(), "{file}: {source}");
     }
 }
 
@@ -82,6 +82,6 @@ fn a_crate_out_of_place_is_found() {
 #[test]
 fn lines_are_counted_through_comments_and_strings() {
     let source = "/* one\n two */\nlet text = \"\n\";\nuse crate::store::Sql;\n";
-    let found = arrows_up("src/domain/money.rs", source);
+    let found = wrong_dependencies("src/domain/money.rs", source);
     assert_eq!(found, ["src/domain/money.rs:5: domain names crate::store::Sql"]);
 }

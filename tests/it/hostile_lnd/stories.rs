@@ -99,7 +99,7 @@ async fn a_macaroon_that_is_refused_sends_nothing_and_loses_nothing() {
         passes(&bench, EARLY).await;
         assert!(lnd.calls().iter().all(|call| call.method != "SendPaymentV2"));
         lnd.accept_info();
-        bench.guard().await;
+        bench.verify_database().await;
         bench.beat().await;
         bench.claim_ok(&withdraw, &deal.invoice).await;
         passes(&bench, EARLY).await;

@@ -1,0 +1,97 @@
+//! The periodic jobs of a process, and the alarm that one has ended.
+
+use std::sync::Arc;
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{Parts, readiness::Readiness, wiring::Workers};
+use crate::{
+    config::Settings,
+    domain::Millis,
+    health::Health,
+    jobs::{self, Expiry, Job, Pay, Verification},
+    runtime::Runtime,
+    service::Notifier,
+};
+
+/// All jobs of this process, by its roles.
+pub fn of_process(
+    settings: &Settings,
+    parts: &Parts,
+    workers: &Workers,
+    claimed: &Notifier,
+    health: &Health,
+) -> Vec<Arc<dyn Job>> {
+    let mut jobs: Vec<Arc<dyn Job>> = vec![
+        Arc::new(Verification(Arc::clone(&workers.verifier))),
+        Arc::new(Readiness::new(parts, health.clone())),
+    ];
+    if let Some(paying) = &workers.paying {
+        let (store, runtime) = (Arc::clone(&parts.store), parts.runtime.clone());
+        let (payer, claimed, every) =
+            (Arc::clone(&paying.payer), claimed.clone(), settings.pay_every);
+        jobs.push(Arc::new(Pay { payer, claimed, every }));
+        jobs.push(Arc::clone(&paying.heartbeats) as Arc<dyn Job>);
+        jobs.push(Arc::new(Expiry::new(store, runtime, settings.expiry)));
+    }
+    jobs
+}
+
+/// The jobs that run.
+#[derive(Debug)]
+pub struct Running {
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    broken: CancellationToken,
+}
+
+/// Rings when a job ends, by a panic say, though nobody stopped it: a service that accepts claims and pays
+/// nothing must not look alive.
+struct Alarm {
+    stop: CancellationToken,
+    broken: CancellationToken,
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if !self.stop.is_cancelled() {
+            self.broken.cancel();
+        }
+    }
+}
+
+impl Running {
+    /// Starts all of them.
+    pub fn start(jobs: Vec<Arc<dyn Job>>, runtime: &Runtime) -> Self {
+        let (tasks, stop, broken) =
+            (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
+        for job in jobs {
+            let alarm = Alarm { stop: stop.clone(), broken: broken.clone() };
+            let work = jobs::run(job, runtime.clone(), stop.clone());
+            runtime.spawner.spawn(Box::pin(tasks.track_future(async move {
+                let _alarm = alarm;
+                work.await;
+            })));
+        }
+        tasks.close();
+        Self { tasks, stop, broken }
+    }
+
+    /// Resolves if one ended by itself: the process is better started anew.
+    pub async fn broken(&self) {
+        self.broken.cancelled().await;
+    }
+
+    /// No job runs again. One that is under way is not cut short.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Waits until none is under way.
+    pub async fn ended(&self) {
+        self.tasks.wait().await;
+    }
+}
+
+/// How long serving waits for the first answer of the node, so that the first wallet is not turned away.
+pub const FIRST_ANSWER: Millis = Millis::from_secs(3);

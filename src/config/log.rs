@@ -1,0 +1,37 @@
+//! `[log]`: what is logged, and how it looks.
+
+use std::io::IsTerminal;
+
+use serde::Deserialize;
+use tracing_subscriber::EnvFilter;
+
+use super::check::Check;
+use crate::telemetry::{LogOptions, Style};
+
+/// `[log]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the example file documents every key")]
+pub struct Log {
+    pub level: String,
+    pub format: String,
+}
+
+impl Log {
+    pub(super) fn check(&self, check: &mut Check) -> LogOptions {
+        if EnvFilter::try_new(&self.level).is_err() {
+            check.refuse("log.level", "must be a level or a filter of levels");
+        }
+        let is_terminal = std::io::stderr().is_terminal();
+        let style = match self.format.as_str() {
+            "auto" if is_terminal => Style::Human,
+            "auto" | "json" => Style::Json,
+            "human" => Style::Human,
+            _ => {
+                check.refuse("log.format", "must be auto, human or json");
+                Style::Json
+            }
+        };
+        LogOptions { level: self.level.clone(), style, is_terminal }
+    }
+}

@@ -1,0 +1,100 @@
+//! Whether every key is an option, and every value of its option's type: all that are not, at once. The
+//! example file says which options there are, and of which types.
+
+use config::{Map, Value, ValueKind};
+
+use super::{
+    check::Mistake,
+    names::{likely, options},
+};
+
+/// Options whose values are secrets: they are not repeated.
+const SECRETS: [&str; 2] = ["keys.master", "store.database_url"];
+
+/// What is wrong with the keys and types of `given`, by those of `example`. Puts the example's value in the
+/// place of each that is wrong, so that the rest can be read.
+pub(super) fn mend(given: &mut Map<String, Value>, example: &Map<String, Value>) -> Vec<Mistake> {
+    let mut found = Vec::new();
+    mend_section("", given, example, &mut found);
+    found.sort_by(|a, b| a.option.cmp(&b.option));
+    found
+}
+
+fn mend_section(
+    section: &str,
+    given: &mut Map<String, Value>,
+    example: &Map<String, Value>,
+    found: &mut Vec<Mistake>,
+) {
+    let name = |key: &str| {
+        if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
+    };
+    given.retain(|key, value| {
+        let option = name(key);
+        let Some(like) = example.get(key) else {
+            found.extend(unknown(&option, value));
+            return false;
+        };
+        match (&mut value.kind, &like.kind) {
+            (ValueKind::Table(inner), ValueKind::Table(like)) => {
+                mend_section(&option, inner, like, found);
+            }
+            (kind, like_kind) => {
+                if let Some(expected) = mismatch(kind, like_kind) {
+                    found.push(mistyped(&option, value, expected));
+                    *value = like.clone();
+                }
+            }
+        }
+        true
+    });
+}
+
+/// Each key of an unknown section by itself: one of them may be in the wrong section only.
+fn unknown(option: &str, value: &Value) -> Vec<Mistake> {
+    if let ValueKind::Table(inner) = &value.kind {
+        let inner = inner.iter();
+        return inner.flat_map(|(key, value)| unknown(&format!("{option}.{key}"), value)).collect();
+    }
+    let known = options();
+    let meant = likely(option, known.iter().map(String::as_str));
+    let meant = meant.map(|meant| format!(" (do you mean {meant}?)")).unwrap_or_default();
+    vec![Mistake::new(option, format!("is no option{meant}"))]
+}
+
+/// What it should be; none if it is. The environment and flags give texts.
+fn mismatch(kind: &ValueKind, like: &ValueKind) -> Option<&'static str> {
+    use ValueKind::{Array, Boolean, I64, I128, String, Table, U64, U128};
+    let fits = match (like, kind) {
+        (I64(_), I64(_) | U64(_)) | (Boolean(_), Boolean(_)) | (String(_), String(_)) => true,
+        (I64(_), String(text)) => text.trim().parse::<i64>().is_ok(),
+        (Boolean(_), String(text)) => matches!(text.as_str(), "true" | "false"),
+        (Array(like), Array(given)) => {
+            given.len() == like.len() && given.iter().all(|entry| matches!(entry.kind, I64(_)))
+        }
+        _ => false,
+    };
+    (!fits).then_some(match like {
+        I64(_) | I128(_) | U64(_) | U128(_) => "an integer",
+        Boolean(_) => "true or false",
+        Array(_) => "a list of two integers",
+        Table(_) => "a section",
+        _ => "a string",
+    })
+}
+
+fn mistyped(option: &str, value: &Value, expected: &str) -> Mistake {
+    let found = match &value.kind {
+        _ if SECRETS.contains(&option) => String::new(),
+        ValueKind::String(text) => format!(", and it is string {text:?}"),
+        ValueKind::Boolean(is) => format!(", and it is boolean `{is}`"),
+        ValueKind::I64(number) => format!(", and it is integer `{number}`"),
+        ValueKind::Float(number) => format!(", and it is floating point `{number}`"),
+        ValueKind::Array(_) => ", and it is a list".to_owned(),
+        ValueKind::Table(_) => ", and it is a section".to_owned(),
+        ValueKind::Nil | ValueKind::I128(_) | ValueKind::U64(_) | ValueKind::U128(_) => {
+            String::new()
+        }
+    };
+    Mistake::new(option, format!("must be {expected}{found}"))
+}

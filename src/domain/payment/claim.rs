@@ -1,0 +1,223 @@
+//! The claim: a wallet's invoice meets a withdraw request.
+//!
+//! Whoever holds the secret may claim, so every refusal is a sentence for a person with a phone.
+
+use crate::domain::{
+    Bolt11Invoice, Change, FeePolicy, Halt, Invoice, InvoiceFault, InvoiceRules, Millis, Msat,
+    PayingLimits, Payment, PaymentHash, PaymentId, Sat, Sends, Standing, State, Timestamp,
+    TraceContext, Unclaimable, WithdrawView, invoice,
+};
+
+/// What every claim here must fulfil.
+#[derive(Clone, Copy, Debug)]
+pub struct ClaimRules {
+    /// For the invoice.
+    pub invoice: InvoiceRules,
+    /// What routing may cost.
+    pub fees: FeePolicy,
+    /// No send later than this after the claim.
+    pub send_for: Millis,
+    /// No send with less than this left until the invoice expires.
+    pub min_life_at_send: Millis,
+    /// What the instance may pay.
+    pub paying: PayingLimits,
+}
+
+/// A limit on amounts over time counts back so far.
+const LIMIT_SPAN: Millis = Millis::from_secs(24 * 3600);
+
+/// A claim: every row of its transaction.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// The request, now held, and the event.
+    pub change: Change,
+    /// RESERVED.
+    pub payment: Payment,
+    /// What may be accepted beside it, if there is a limit on that: judged by the database.
+    pub allowance: Option<Allowance>,
+}
+
+impl Claim {
+    /// The same, as made in this span.
+    #[must_use]
+    pub fn traced(mut self, trace_parent: Option<TraceContext>) -> Self {
+        self.payment.trace_parent = trace_parent;
+        self
+    }
+}
+
+/// A limit on what is accepted over time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Allowance {
+    /// Counted from here on.
+    pub since: Timestamp,
+    /// The most, this claim included.
+    pub most: Msat,
+}
+
+/// Why a claim is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No request has this secret. Said of malformed secrets too.
+    #[error("this withdrawal link is unknown")]
+    Unknown,
+    /// The request cannot be claimed now.
+    #[error("{}", Sentence(.0, *.1))]
+    Unclaimable(Unclaimable, Timestamp),
+    /// The invoice does not do.
+    #[error("{0}")]
+    Invoice(InvoiceFault),
+    /// Its payment hash was claimed with before.
+    #[error("this invoice was already used, please make a new one")]
+    InvoiceUsed,
+    /// The instance accepts nothing, or not even the least of this request. Why is not for the public.
+    #[error("cannot pay at the moment, please try again later")]
+    CannotPay(Halt),
+    /// The request allows more than can be paid now.
+    #[error("at most {0} sat can be paid at the moment")]
+    OnlyLess(Sat),
+}
+
+impl Refusal {
+    /// Its name for those who count.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Unknown => "UNKNOWN",
+            Self::Unclaimable(why, _) => match why {
+                Unclaimable::AlreadyExpired => "EXPIRED",
+                Unclaimable::PaymentInFlight => "PAYMENT_IN_FLIGHT",
+                Unclaimable::AlreadyPaid => "PAID",
+                Unclaimable::AlreadyDeactivated => "DEACTIVATED",
+                Unclaimable::ReopensLater(_) => "REOPENS_LATER",
+                Unclaimable::NeedsOperator => "NEEDS_OPERATOR",
+            },
+            Self::Invoice(_) => "BAD_INVOICE",
+            Self::InvoiceUsed => "INVOICE_USED",
+            Self::CannotPay(_) => "CANNOT_PAY",
+            Self::OnlyLess(_) => "ONLY_LESS",
+        }
+    }
+}
+
+/// A reason and the present instant as a sentence.
+struct Sentence<'a>(&'a Unclaimable, Timestamp);
+
+impl std::fmt::Display for Sentence<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Unclaimable::AlreadyExpired => f.write_str("this withdrawal has expired"),
+            Unclaimable::PaymentInFlight => {
+                f.write_str("this withdrawal is being paid to another invoice already")
+            }
+            Unclaimable::AlreadyPaid => f.write_str("this withdrawal has already been paid"),
+            Unclaimable::AlreadyDeactivated => f.write_str("this withdrawal was deactivated"),
+            Unclaimable::ReopensLater(Timestamp::MAX) | Unclaimable::NeedsOperator => f.write_str(
+                "this withdrawal is being looked into, please contact whoever gave it to you",
+            ),
+            Unclaimable::ReopensLater(at) => {
+                let seconds = at.since(self.1).as_secs_rounded_up().max(1);
+                write!(f, "the last payment failed, please try again in {seconds} seconds")
+            }
+        }
+    }
+}
+
+/// What a wallet sent, read as far as it goes without any rule.
+#[derive(Clone, Debug)]
+pub struct Presented {
+    text: String,
+    hash: PaymentHash,
+    parsed: Bolt11Invoice,
+}
+
+impl Presented {
+    /// Normalises and parses; whether it may be paid is not asked yet.
+    pub fn read(text: &str) -> Result<Self, Refusal> {
+        let text = invoice::normalise(text).map_err(Refusal::Invoice)?;
+        let parsed = invoice::parse(&text).map_err(Refusal::Invoice)?;
+        Ok(Self { hash: invoice::payment_hash(&parsed), text, parsed })
+    }
+
+    /// Whether this is the invoice of the open or paid attempt: a phone that re-taps. The answer
+    /// is OK before anything else is looked at.
+    pub fn is_retap(&self, view: &WithdrawView) -> bool {
+        view.payment.as_ref().is_some_and(|payment| {
+            !matches!(payment.state, State::Failed { .. }) && payment.is_of(&self.text, self.hash)
+        })
+    }
+
+    /// Decides the claim.
+    pub fn claim(
+        &self,
+        view: WithdrawView,
+        rules: &ClaimRules,
+        standing: &Standing,
+        payment: PaymentId,
+        now: Timestamp,
+    ) -> Result<Claim, Refusal> {
+        let WithdrawView { withdraw, payment: last } = view;
+        let bounds = (withdraw.terms.target_min, withdraw.terms.target_max);
+        let id = withdraw.id;
+        let change = withdraw.claim(payment, now).map_err(|why| Refusal::Unclaimable(why, now))?;
+        let most = rules.most_now(standing, bounds, now)?;
+        // Said before anything else about the invoice: it takes a new one in any case. Invoices of
+        // other attempts and requests are known to the store.
+        if last.is_some_and(|last| last.payment_hash == self.hash) {
+            return Err(Refusal::InvoiceUsed);
+        }
+        let text = self.text.clone();
+        let own_node = standing.node.as_ref();
+        let invoice = rules.invoice.check_parsed(text, &self.parsed, bounds, own_node, now);
+        let invoice = invoice.map_err(Refusal::Invoice)?;
+        if invoice.amount > most.to_msat() {
+            return Err(Refusal::OnlyLess(most));
+        }
+        let payment = rules.reserve(payment, id, invoice, now);
+        let allowance = rules.allowance_since(now).zip(rules.paying.rolling_24h);
+        let allowance = allowance.map(|(since, most)| Allowance { since, most: most.to_msat() });
+        Ok(Claim { change, payment, allowance })
+    }
+}
+
+impl ClaimRules {
+    /// The most that can be claimed of a request with these bounds now.
+    pub fn most_now(
+        &self,
+        standing: &Standing,
+        (min, max): (Sat, Sat),
+        now: Timestamp,
+    ) -> Result<Sat, Refusal> {
+        let room = standing.room(&self.paying, &self.fees, now).map_err(Refusal::CannotPay)?;
+        if room.most < min { Err(Refusal::CannotPay(room.bound)) } else { Ok(max.min(room.most)) }
+    }
+
+    /// Since when what was accepted counts, if there is a limit on it.
+    pub fn allowance_since(&self, now: Timestamp) -> Option<Timestamp> {
+        self.paying.rolling_24h.map(|_| now.minus(LIMIT_SPAN))
+    }
+
+    fn reserve(
+        &self,
+        id: PaymentId,
+        withdraw: super::WithdrawId,
+        invoice: Invoice,
+        now: Timestamp,
+    ) -> Payment {
+        let last_life = invoice.expires_at.minus(self.min_life_at_send);
+        Payment {
+            id,
+            version: 1,
+            withdraw,
+            payment_hash: invoice.payment_hash,
+            amount: invoice.amount,
+            fee_limit: self.fees.limit_for(invoice.amount),
+            invoice_expires_at: invoice.expires_at,
+            send_until: last_life.min(now.plus(self.send_for)),
+            invoice: invoice.text,
+            state: State::Reserved,
+            noted: None,
+            sends: Sends::default(),
+            trace_parent: None,
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! The withdraw request: its terms, its standing, and every change that can happen to it.
+//!
+//! A change is a value: the next withdraw and the event that tells of it. The store writes both or
+//! neither, and only if the row still has the version that was read.
+
+mod draft;
+mod pass_thru;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use draft::{Draft, DraftTtl, REQUEST_ID_RULE, Valid, is_request_id};
+pub use pass_thru::{PassThru, PassThruFault};
+
+use crate::domain::{
+    Amount, Event, EventKind, FailureReason, KeyId, Millis, Operator, OperatorReason, PaymentId,
+    Sat, SecretHash, Timestamp, TraceContext, WithdrawId,
+};
+
+/// What was asked for, with all defaults filled in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Terms {
+    /// The least that the customer can receive, in `currency`.
+    pub min_amount: Amount,
+    /// The most that the customer can receive, in `currency`.
+    pub max_amount: Amount,
+    /// Of the amounts above.
+    pub currency: String,
+    /// What is sent.
+    pub target_currency: String,
+    /// Target currency for one unit of currency.
+    pub exchange_rate: Amount,
+    /// How long it can be claimed.
+    pub ttl_s: i64,
+    /// `min_amount` in whole satoshis, rounded up.
+    pub target_min: Sat,
+    /// `max_amount` in whole satoshis, rounded down.
+    pub target_max: Sat,
+    /// LUD-03's defaultDescription; empty for none.
+    pub memo: String,
+    /// A note about the account.
+    pub statement_descriptor: Option<String>,
+    /// The creator's own data.
+    pub pass_thru: Option<PassThru>,
+}
+
+impl Terms {
+    /// Whether a repeat under the same request id asks for the same. What is computed (rate and
+    /// target amounts) is not compared: it may differ from one moment to the next.
+    pub fn same_content(&self, other: &Self) -> bool {
+        self.min_amount == other.min_amount
+            && self.max_amount == other.max_amount
+            && self.currency == other.currency
+            && self.ttl_s == other.ttl_s
+            && self.memo == other.memo
+            && self.statement_descriptor == other.statement_descriptor
+            && self.pass_thru == other.pass_thru
+    }
+}
+
+/// The seed's three statuses. Expiry is none of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Status {
+    /// Until it is paid or deactivated.
+    Active,
+    /// The payee has the money.
+    Paid,
+    /// Ended by its creator.
+    Deactivated,
+}
+
+impl Status {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Paid, Self::Deactivated];
+
+    /// The name that proto, SQL and docs use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Paid => "PAID",
+            Self::Deactivated => "DEACTIVATED",
+        }
+    }
+
+    /// Reads a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.name() == name)
+    }
+}
+
+/// The open or the last attempt of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Attempt {
+    /// Which.
+    pub id: PaymentId,
+    /// Whether it still holds the request.
+    pub hold: Hold,
+}
+
+/// How an attempt holds its request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Hold {
+    /// It ended.
+    Released,
+    /// RESERVED, SENDING or IN_FLIGHT.
+    Open,
+    /// NEEDS_OPERATOR.
+    InDoubt,
+}
+
+impl Hold {
+    /// The name that SQL uses.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Released => "RELEASED",
+            Self::Open => "OPEN",
+            Self::InDoubt => "IN_DOUBT",
+        }
+    }
+
+    /// Reads a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Released, Self::Open, Self::InDoubt].into_iter().find(|h| h.name() == name)
+    }
+}
+
+/// A withdraw request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Withdraw {
+    /// Its time is `created`.
+    pub id: WithdrawId,
+    /// Raised by every change; each write names the one that it has read.
+    pub version: i64,
+    /// The caller's name for it.
+    pub request_id: Option<String>,
+    /// What was asked for.
+    pub terms: Terms,
+    /// Which key derives its secret.
+    pub key: KeyId,
+    /// What the secret is recognised by.
+    pub secret_hash: SecretHash,
+    /// Where it stands.
+    pub status: Status,
+    /// `created` + ttl. Never changes.
+    pub expires_at: Timestamp,
+    /// No claim from here on: `expires_at`, or later in the grace after a failed payment.
+    pub claimable_until: Timestamp,
+    /// No claim before: set while the node might still pay the last attempt's invoice.
+    pub reopens_at: Option<Timestamp>,
+    /// Mirrors the answer of [`Self::unclaimable`] for the index; the expiry pass keeps it.
+    pub claimable: bool,
+    /// The open or last attempt.
+    pub attempt: Option<Attempt>,
+    /// An attempt that was closed as failed turned out to be paid while another one was open. As
+    /// long as that one is not paid as well, this request is not free: it was paid.
+    pub late_success: bool,
+    /// Made before the database was restored, which may have forgotten that it was paid: nothing is
+    /// claimed or sent until an operator releases it.
+    pub withheld: bool,
+    /// When it last changed.
+    pub modified: Timestamp,
+    /// The call that made it.
+    pub trace_parent: Option<TraceContext>,
+}
+
+/// Why a request cannot be claimed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unclaimable {
+    /// Its time ran out.
+    AlreadyExpired,
+    /// An accepted invoice is being paid.
+    PaymentInFlight,
+    /// It is paid.
+    AlreadyPaid,
+    /// It is deactivated.
+    AlreadyDeactivated,
+    /// The last attempt's invoice might still be paid until then.
+    ReopensLater(Timestamp),
+    /// An attempt is in doubt.
+    NeedsOperator,
+}
+
+/// Why a request cannot be deactivated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NotDeactivatable {
+    /// It is paid.
+    AlreadyPaid,
+    /// An accepted invoice is being paid.
+    PaymentInFlight,
+    /// An attempt is in doubt.
+    NeedsOperator,
+}
+
+/// A change of a request: what it becomes and what tells of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Change {
+    /// The request after the change; its version is one above the row's.
+    pub next: Withdraw,
+    /// Has the version of `next`.
+    pub event: Event,
+}
+
+impl Change {
+    /// The same, as what this person decided.
+    #[must_use]
+    pub fn signed(mut self, by: Operator) -> Self {
+        self.event.by = Some(by);
+        self
+    }
+}
+
+impl Withdraw {
+    /// A new request.
+    pub fn new(
+        id: WithdrawId,
+        request_id: Option<String>,
+        terms: Terms,
+        key: KeyId,
+        secret_hash: SecretHash,
+    ) -> Self {
+        let expires_at = id.created().plus(Millis::from_secs(terms.ttl_s));
+        Self {
+            id,
+            version: 1,
+            request_id,
+            terms,
+            key,
+            secret_hash,
+            status: Status::Active,
+            expires_at,
+            claimable_until: expires_at,
+            reopens_at: None,
+            claimable: true,
+            attempt: None,
+            late_success: false,
+            withheld: false,
+            modified: id.created(),
+            trace_parent: None,
+        }
+    }
+
+    /// The event of its making.
+    pub const fn created_event(&self) -> Event {
+        Event {
+            withdraw: self.id,
+            version: self.version,
+            kind: EventKind::Created,
+            payment: None,
+            detail: None,
+            at: self.modified,
+            by: None,
+        }
+    }
+
+    /// Why it cannot be claimed at this instant; none if it can.
+    pub fn unclaimable(&self, now: Timestamp) -> Option<Unclaimable> {
+        match self.status {
+            Status::Paid => return Some(Unclaimable::AlreadyPaid),
+            Status::Deactivated => return Some(Unclaimable::AlreadyDeactivated),
+            Status::Active => {}
+        }
+        match self.attempt.map(|attempt| attempt.hold) {
+            Some(Hold::Open) => return Some(Unclaimable::PaymentInFlight),
+            Some(Hold::InDoubt) => return Some(Unclaimable::NeedsOperator),
+            // Paid, but not yet by an attempt that says so: the payer is about to settle it.
+            Some(Hold::Released) | None if self.late_success => {
+                return Some(Unclaimable::NeedsOperator);
+            }
+            Some(Hold::Released) | None if self.withheld => {
+                return Some(Unclaimable::NeedsOperator);
+            }
+            Some(Hold::Released) | None => {}
+        }
+        match self.reopens_at {
+            Some(at) if now < at => Some(Unclaimable::ReopensLater(at)),
+            _ if now >= self.claimable_until => Some(Unclaimable::AlreadyExpired),
+            _ => None,
+        }
+    }
+
+    /// An invoice is accepted: from here on nobody else can claim.
+    pub fn claim(self, payment: PaymentId, now: Timestamp) -> Result<Change, Unclaimable> {
+        if let Some(why) = self.unclaimable(now) {
+            return Err(why);
+        }
+        let attempt = Some(Attempt { id: payment, hold: Hold::Open });
+        let next = Self { attempt, reopens_at: None, ..self };
+        Ok(next.changed(EventKind::Claimed, Some(payment), None, now))
+    }
+
+    /// The payee has the money. `payment` is the open attempt, or a failed one whose success came
+    /// late while the request was free.
+    pub fn pay(self, payment: PaymentId, now: Timestamp) -> Change {
+        let attempt = Some(Attempt { id: payment, hold: Hold::Released });
+        let next =
+            Self { status: Status::Paid, attempt, reopens_at: None, withheld: false, ..self };
+        next.changed(EventKind::Paid, Some(payment), None, now)
+    }
+
+    /// The open attempt failed: the request opens again at `reopens_at`, for `grace` at least.
+    pub fn reopen(
+        self,
+        payment: PaymentId,
+        reason: FailureReason,
+        reopens_at: Timestamp,
+        grace: Millis,
+        now: Timestamp,
+    ) -> Change {
+        let waits = reopens_at > now;
+        // Once: what is claimed within the grace does not prolong it, or it would never end.
+        let claimable_until = if payment.created() < self.expires_at {
+            self.claimable_until.max(reopens_at.max(now).plus(grace))
+        } else {
+            self.claimable_until
+        };
+        let next = Self {
+            attempt: Some(Attempt { id: payment, hold: Hold::Released }),
+            reopens_at: (waits && !self.late_success).then_some(reopens_at),
+            claimable_until,
+            ..self
+        };
+        next.changed(EventKind::PaymentFailed, Some(payment), Some(reason.name()), now)
+    }
+
+    /// The open attempt is in doubt.
+    pub fn doubt(self, payment: PaymentId, reason: OperatorReason, now: Timestamp) -> Change {
+        let attempt = Some(Attempt { id: payment, hold: Hold::InDoubt });
+        let next = Self { attempt, ..self };
+        next.changed(EventKind::NeedsOperator, Some(payment), Some(reason.name()), now)
+    }
+
+    /// A closed attempt was paid after all, while the request was not free.
+    pub fn note_late_success(self, payment: PaymentId, now: Timestamp) -> Change {
+        Self { late_success: true, ..self }.changed(
+            EventKind::LateSuccess,
+            Some(payment),
+            None,
+            now,
+        )
+    }
+
+    /// The database was restored: it may have been paid in what was lost. None if nothing changes.
+    pub fn withhold(self, now: Timestamp) -> Option<Change> {
+        if self.status != Status::Active || self.withheld {
+            return None;
+        }
+        let next = Self { withheld: true, ..self };
+        Some(next.changed(EventKind::Withheld, None, None, now))
+    }
+
+    /// An operator has looked: it was not paid. None if nothing changes.
+    pub fn release(self, by: Operator, now: Timestamp) -> Option<Change> {
+        if !self.withheld {
+            return None;
+        }
+        let next = Self { withheld: false, ..self };
+        Some(next.changed(EventKind::Released, None, None, now).signed(by))
+    }
+
+    /// Ended by its creator, also when expired. None if it is deactivated already.
+    pub fn deactivate(mut self, now: Timestamp) -> Result<Option<Change>, NotDeactivatable> {
+        // Ending what is withheld only makes sure that it is not paid (again).
+        self.withheld = false;
+        match self.unclaimable(now) {
+            Some(Unclaimable::AlreadyPaid) => Err(NotDeactivatable::AlreadyPaid),
+            Some(Unclaimable::PaymentInFlight) => Err(NotDeactivatable::PaymentInFlight),
+            Some(Unclaimable::NeedsOperator) => Err(NotDeactivatable::NeedsOperator),
+            Some(Unclaimable::AlreadyDeactivated) => Ok(None),
+            Some(Unclaimable::AlreadyExpired | Unclaimable::ReopensLater(_)) | None => {
+                let next = Self { status: Status::Deactivated, reopens_at: None, ..self };
+                Ok(Some(next.changed(EventKind::Deactivated, None, None, now)))
+            }
+        }
+    }
+
+    /// What the expiry pass does to a row whose time has come; none if nothing.
+    pub fn tick(self, now: Timestamp) -> Option<Change> {
+        match (self.claimable, self.unclaimable(now)) {
+            // Also one that reopened and ran out between two passes.
+            (marked, Some(Unclaimable::AlreadyExpired)) if marked || self.reopens_at.is_some() => {
+                let next = Self { reopens_at: None, ..self };
+                Some(next.changed(EventKind::Expired, None, None, now))
+            }
+            (false, None) => {
+                let next = Self { reopens_at: None, ..self };
+                Some(next.changed(EventKind::Reopened, None, None, now))
+            }
+            (true | false, _) => None,
+        }
+    }
+
+    fn changed(
+        mut self,
+        kind: EventKind,
+        payment: Option<PaymentId>,
+        detail: Option<&'static str>,
+        now: Timestamp,
+    ) -> Change {
+        self.version += 1;
+        self.claimable = self.unclaimable(now).is_none();
+        // A clock that stepped back does not make a change older than what it changed.
+        self.modified = self.modified.max(now);
+        let at = self.modified;
+        let (withdraw, version) = (self.id, self.version);
+        let event = Event { withdraw, version, kind, payment, detail, at, by: None };
+        Change { next: self, event }
+    }
+}

@@ -1,0 +1,201 @@
+//! One layer around all services: deadline, span, log line, metric and request id of every call, those that
+//! tonic refuses by itself included.
+//!
+//! Handlers know nothing of it; what they need of the caller travels in the request's extensions. A call ends
+//! with its status, in its trailers or in place of a body; one whose client goes away before that has ended
+//! as CANCELLED. Probes and reflection pass by.
+
+use std::{
+    collections::HashSet,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{Request, Response};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use prost::Message;
+use prost_types::FileDescriptorSet;
+use tonic::{Status, body::Body};
+use tower_layer::Layer;
+use tower_service::Service;
+use tracing::Instrument;
+
+use super::{
+    call::{Call, OTHER_METHOD},
+    deadline, status,
+};
+use crate::{domain::Millis, metrics::Metrics, pb, runtime::Runtime};
+
+/// What every call passes.
+#[derive(Clone)]
+pub struct CallLayer {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    runtime: Runtime,
+    metrics: Arc<Metrics>,
+    /// How long a call may take.
+    limit: Millis,
+    /// `package.Service/Method`, as paths name them.
+    methods: HashSet<String>,
+}
+
+impl CallLayer {
+    /// Calls may take `limit`; `metrics` is told of each.
+    pub fn new(runtime: Runtime, metrics: Arc<Metrics>, limit: Millis) -> Self {
+        Self { shared: Arc::new(Shared { runtime, metrics, limit, methods: methods() }) }
+    }
+}
+
+impl<S> Layer<S> for CallLayer {
+    type Service = CallService<S>;
+
+    fn layer(&self, inner: S) -> CallService<S> {
+        CallService { inner, shared: Arc::clone(&self.shared) }
+    }
+}
+
+/// The services inside of the layer.
+#[derive(Clone)]
+pub struct CallService<S> {
+    inner: S,
+    shared: Arc<Shared>,
+}
+
+impl<S> Service<Request<Body>> for CallService<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let Some(method) = self.shared.method(request.uri().path()) else {
+            return Box::pin(self.inner.call(request));
+        };
+        let shared = Arc::clone(&self.shared);
+        let (runtime, metrics) = (&shared.runtime, &shared.metrics);
+        let mut call = Call::begin(runtime, Arc::clone(metrics), method, request.headers());
+        let deadline = deadline::of(request.headers());
+        let span = call.span().clone();
+        let answering = span.in_scope(|| self.inner.call(request));
+        let answered = async move {
+            let limits = (shared.limit, deadline);
+            let mut answer = match in_time(&shared.runtime, limits, answering).await {
+                Ok(answer) => answer?,
+                Err(status) => status.into_http(),
+            };
+            call.answer(&mut answer);
+            Ok(answer.map(|inner| Body::new(Answer { inner, call })))
+        };
+        Box::pin(answered.instrument(span))
+    }
+}
+
+impl Shared {
+    /// The name under which a call is known; none for probes and reflection.
+    fn method(&self, path: &str) -> Option<String> {
+        let method = path.trim_start_matches('/');
+        if method.starts_with("grpc.health.") || method.starts_with("grpc.reflection.") {
+            return None;
+        }
+        let known = self.methods.contains(method);
+        Some(if known { method } else { OTHER_METHOD }.to_owned())
+    }
+}
+
+/// Waits for `answering` until our limit or the caller's deadline, whichever is first.
+async fn in_time<T>(
+    runtime: &Runtime,
+    (limit, deadline): (Millis, Option<Millis>),
+    answering: impl Future<Output = T>,
+) -> Result<T, Status> {
+    match deadline.filter(|deadline| *deadline < limit) {
+        None => runtime.within(limit, answering).await.ok_or_else(status::timed_out),
+        // Nobody would hear of it.
+        Some(deadline) if deadline <= Millis::ZERO => Err(status::deadline_exceeded()),
+        Some(deadline) => {
+            let mut over = runtime.clock.sleep(deadline);
+            // It runs from here on, not from when the work has first waited.
+            if (&mut over).now_or_never().is_some() {
+                return Err(status::deadline_exceeded());
+            }
+            tokio::select! {
+                biased;
+                answer = answering => Ok(answer),
+                () = over => Err(status::deadline_exceeded()),
+            }
+        }
+    }
+}
+
+fn methods() -> HashSet<String> {
+    let files = FileDescriptorSet::decode(pb::DESCRIPTORS).unwrap_or_default().file;
+    let of_file = |file: &prost_types::FileDescriptorProto| {
+        let package = file.package().to_owned();
+        let of_service = move |service: &prost_types::ServiceDescriptorProto| {
+            let service_name = format!("{package}.{}", service.name());
+            let method = move |method: &prost_types::MethodDescriptorProto| {
+                format!("{service_name}/{}", method.name())
+            };
+            service.method.iter().map(method).collect::<Vec<_>>()
+        };
+        file.service.iter().flat_map(of_service).collect::<Vec<_>>()
+    };
+    files.iter().flat_map(of_file).collect()
+}
+
+/// A body in whose trailers the call's status comes.
+struct Answer {
+    inner: Body,
+    call: Call,
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let polled = Pin::new(&mut self.inner).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(trailers) = frame.trailers_ref()
+        {
+            self.call.end_by(trailers);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_methods_are_known_by_name() {
+        let methods = methods();
+        assert!(methods.contains("withdraw.v1.WithdrawService/CreateWithdraw"), "{methods:?}");
+        assert!(methods.iter().all(|method| method.starts_with("withdraw.v1.")), "{methods:?}");
+    }
+}

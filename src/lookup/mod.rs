@@ -1,0 +1,112 @@
+//! Asking the node about payments, and judging whether its answer counts.
+//!
+//! Use cases ([`crate::service`]) and workers ([`crate::payer`], [`crate::integrity`], [`crate::jobs`]) share
+//! it, so that all of them believe the same node and the same clocks. Here facts are gathered; what follows
+//! from them is the domain's.
+//!
+//! * [`PaymentLookup`]: looks a payment up, beside all that must be known before and after the answer.
+//! * [`NodeVerifier`]: whether the node that answers is the one that pays, and has its memory.
+//! * [`ClockMonitor`]: whose clock counts, and when none does.
+//! * [`WriteWitness`]: what shows that a node stores payments.
+//! * [`NodeAccess`]: all of these for one node, as a process with a node has them.
+
+mod clock_monitor;
+mod node_verifier;
+mod payment;
+mod unknown;
+mod witness;
+
+use std::sync::Arc;
+
+use crate::{
+    domain::{
+        Millis, NodeId, PayingLimits, Timestamp,
+        payment::{Pace, SendLimits},
+    },
+    ports::{LightningNode, ListedPayment, Store, StoreError},
+    runtime::Runtime,
+};
+
+pub use clock_monitor::{ClockMonitor, ClockReading};
+pub use node_verifier::{LookupError, NodeVerifier};
+pub use payment::{Began, Look, PaymentLookup};
+pub use witness::WriteWitness;
+
+/// When a send is over, and how often a payment is looked up.
+#[derive(Clone, Copy, Debug)]
+pub struct LookupOptions {
+    /// When a send is over, and how often to try.
+    pub limits: SendLimits,
+    /// How long the node may take to receive a send.
+    pub send_life: Millis,
+    /// A send that was not answered for so long is overdue: its worker is free for others, and only its
+    /// stream is still listened to.
+    pub answer_overdue: Millis,
+    /// How often to look.
+    pub pace: Pace,
+    /// How long a request stays claimable after a failure.
+    pub claim_grace: Millis,
+    /// What the whole instance may pay.
+    pub paying: PayingLimits,
+}
+
+/// The node of this process, and what asks it.
+#[derive(Clone)]
+pub struct NodeAccess {
+    /// The node.
+    pub node: Arc<dyn LightningNode>,
+    /// Whether it is the one that pays.
+    pub verifier: Arc<NodeVerifier>,
+    /// Asks it about payments.
+    pub lookup: Arc<PaymentLookup>,
+    /// Asks it for payments that cannot succeed.
+    pub witness: Arc<WriteWitness>,
+    store: Arc<dyn Store>,
+}
+
+impl std::fmt::Debug for NodeAccess {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NodeAccess").finish_non_exhaustive()
+    }
+}
+
+impl NodeAccess {
+    /// To this node, beside this store. `expected` is the node that pays from now on, if the operator named
+    /// one.
+    pub fn new(
+        store: &Arc<dyn Store>,
+        node: &Arc<dyn LightningNode>,
+        runtime: &Runtime,
+        expected: Option<NodeId>,
+        options: LookupOptions,
+    ) -> Self {
+        let (stores, nodes) = (|| Arc::clone(store), || Arc::clone(node));
+        let verifier = NodeVerifier::new(stores(), nodes(), Arc::clone(&runtime.clock), expected);
+        let verifier = Arc::new(verifier);
+        let lookup =
+            PaymentLookup::new(stores(), nodes(), runtime.clone(), Arc::clone(&verifier), options);
+        let lookup = Arc::new(lookup);
+        let witness =
+            WriteWitness::new(stores(), nodes(), runtime.clone(), Arc::clone(&lookup), options);
+        Self { node: nodes(), verifier, lookup, witness: Arc::new(witness), store: stores() }
+    }
+
+    /// Since when the node may know payments that the database does not. Attempts that were accepted before
+    /// are known, or were looked at by an operator.
+    pub async fn unknown_since(
+        &self,
+        commit_delay: Millis,
+        now: Timestamp,
+    ) -> Result<Timestamp, StoreError> {
+        unknown::since(&*self.store, commit_delay, now).await
+    }
+
+    /// The payments since `created_from` that succeeded or are on their way, and that the database does not
+    /// know.
+    pub async fn unknown_payments(
+        &self,
+        created_from: Timestamp,
+    ) -> Result<Vec<ListedPayment>, LookupError> {
+        unknown::payments(&*self.store, &*self.node, &self.verifier, created_from).await
+    }
+}

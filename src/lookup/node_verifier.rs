@@ -1,0 +1,165 @@
+//! Whether the node that answers is the one whose word counts.
+//!
+//! The first node that this store sees is the one that pays. Another identity later stops payments
+//! until the operator names it. And a node that no longer knows the newest payment that it was seen
+//! to know has lost its memory: its NOT_FOUND proves nothing.
+
+use std::sync::{Arc, Mutex};
+
+use crate::{
+    domain::{NodeId, Payment, PaymentHash, PaymentId, State, Timestamp, payment::Trust},
+    ports::{Connection, Introduction, LightningNode, LookUp, NodeError, Store, StoreError},
+    runtime::Clock,
+};
+
+/// Why no node can be trusted now.
+#[derive(Debug, thiserror::Error)]
+pub enum LookupError {
+    /// The node is silent.
+    #[error("the node is silent")]
+    Node(#[from] NodeError),
+    /// The store is.
+    #[error("the store is silent")]
+    Store(#[from] StoreError),
+}
+
+/// Knows which node pays.
+pub struct NodeVerifier {
+    store: Arc<dyn Store>,
+    node: Arc<dyn LightningNode>,
+    clock: Arc<dyn Clock>,
+    /// The operator's word: this node pays from now on.
+    expected: Option<NodeId>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// The node that pays, as found on this connection.
+    paying: Option<(Connection, NodeId)>,
+    /// The connection on which the node knew its newest payment.
+    remembers: Option<Connection>,
+}
+
+impl std::fmt::Debug for NodeVerifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NodeVerifier").finish_non_exhaustive()
+    }
+}
+
+impl NodeVerifier {
+    /// `expected` replaces the node that paid so far, if it is the one at the other end.
+    pub fn new(
+        store: Arc<dyn Store>,
+        node: Arc<dyn LightningNode>,
+        clock: Arc<dyn Clock>,
+        expected: Option<NodeId>,
+    ) -> Self {
+        Self { store, node, clock, expected, seen: Mutex::default() }
+    }
+
+    /// The node that pays, as the store has it; makes itself known to the node if need be.
+    pub async fn paying_node(&self) -> Result<NodeId, LookupError> {
+        let seen = self.node.introduce().await?;
+        let known = self.locked(|seen| seen.paying.clone());
+        if let Some((connection, id)) = known
+            && connection == seen.connection
+        {
+            return Ok(id);
+        }
+        let paying = match &self.expected {
+            // Whoever answers there is not the one that the operator named: nobody pays.
+            Some(expected) if *expected != seen.id => expected.clone(),
+            named => {
+                let (backend, now) = (self.node.traits().backend, self.clock.now());
+                self.store.remember_node(&seen, backend, named.is_some(), now).await?
+            }
+        };
+        self.tell(&seen, &paying);
+        self.locked(|known| known.paying = Some((seen.connection, paying.clone())));
+        Ok(paying)
+    }
+
+    /// Judges a look-up's answer for `payment`. `tells_nothing` is set when the word is NOT_FOUND
+    /// or FAILED, which only a node with its memory may say.
+    pub async fn judge(
+        &self,
+        payment: &Payment,
+        paying: &NodeId,
+        look: &LookUp,
+        tells_nothing: bool,
+    ) -> Result<Trust, LookupError> {
+        let asked = payment.node().unwrap_or(paying);
+        if look.node != *asked || look.node != *paying {
+            return Ok(Trust::OtherNode);
+        }
+        if !tells_nothing || self.remembers(payment, look).await? {
+            return Ok(Trust::Same);
+        }
+        tracing::error!(
+            node = %look.node,
+            "the node no longer knows its newest payment: it was restored or wiped; sends stop"
+        );
+        Ok(Trust::Forgetful)
+    }
+
+    /// Whether the node still knows the newest payment that it was seen to know. Asked once per
+    /// connection: a node loses its memory no faster than its process.
+    async fn remembers(&self, payment: &Payment, look: &LookUp) -> Result<bool, LookupError> {
+        if self.locked(|seen| seen.remembers) == Some(look.connection) {
+            return Ok(true);
+        }
+        let newest = self.store.newest_known(&look.node, payment.id).await?;
+        let Some(newest) = newest else { return Ok(true) };
+        let remembers = self.knows(newest, look.connection).await?;
+        // One that may itself be the newest that the node knew was left out as its own witness: what
+        // an older one says counts for it alone.
+        let was_never_known = matches!(payment.state, State::Reserved | State::Sending);
+        if remembers && was_never_known {
+            self.locked(|seen| seen.remembers = Some(look.connection));
+        }
+        Ok(remembers)
+    }
+
+    /// Whether the node that answers on this connection still knows the newest payment of all that it
+    /// was seen to know: what is accepted while it does not could not be sent.
+    pub async fn has_memory(&self, seen: &Introduction) -> Result<bool, LookupError> {
+        if self.locked(|known| known.remembers) == Some(seen.connection) {
+            return Ok(true);
+        }
+        let nobody = PaymentId::first_at(Timestamp::from_ms(0));
+        let Some(newest) = self.store.newest_known(&seen.id, nobody).await? else {
+            return Ok(true);
+        };
+        self.knows(newest, seen.connection).await
+    }
+
+    /// Whether the process at the other end of `connection` knows a payment.
+    async fn knows(&self, hash: PaymentHash, connection: Connection) -> Result<bool, LookupError> {
+        let found = self.node.look_up(hash).await?;
+        if found.connection != connection {
+            // It may be another process by now, with another memory: all is asked again.
+            return Err(NodeError::Unreachable("it was connected anew in between".into()).into());
+        }
+        Ok(found.record.is_some())
+    }
+
+    fn tell(&self, seen: &Introduction, paying: &NodeId) {
+        let simulated = self.node.traits().simulated;
+        if seen.id == *paying {
+            tracing::info!(node = %seen.id, alias = %seen.alias, network = %seen.network, simulated,
+                "the node is connected");
+        } else {
+            tracing::error!(found = %seen.id, expected = %paying,
+                "another node answers: payments stop; set node.expected_identity to its identity \
+                 to pay from it");
+        }
+    }
+
+    fn locked<T>(&self, with: impl FnOnce(&mut Seen) -> T) -> T {
+        match self.seen.lock() {
+            Ok(mut seen) => with(&mut seen),
+            Err(poisoned) => with(&mut poisoned.into_inner()),
+        }
+    }
+}

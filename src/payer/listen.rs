@@ -1,0 +1,193 @@
+//! Listening to a send's own stream, and folding what is heard into the rows.
+//!
+//! A worker waits until the payment is in flight, or its answer overdue; then its place is free, and only
+//! the stream is kept, for as long as the process lives: giving up waiting is not giving up the answer.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use tracing::{Instrument, Span};
+
+use super::{Payer, Places};
+use crate::{
+    domain::payment::{Answer, Heard, Next, OnStream, RecordState, Word, heard},
+    ports::{Leased, SendStream, SendUpdate, StoreError},
+    report::chain,
+};
+
+/// How often an answer is folded into a row that keeps moving.
+const FOLD_TRIES: usize = 5;
+
+/// The send that is listened to.
+#[derive(Clone, Copy)]
+pub(super) struct Sent {
+    pub(super) number: i64,
+    pub(super) epoch: i64,
+}
+
+/// What an update says of the send, and of the payment.
+#[derive(Clone, Copy)]
+struct Update {
+    answer: Option<Answer>,
+    heard: Heard,
+    /// The stream has nothing more to say.
+    last: bool,
+}
+
+impl Payer {
+    /// Listens until the payment is in flight or has ended, or its answer is overdue; then without a
+    /// place, and without anybody who waits for it.
+    pub(super) async fn listen(
+        self: &Arc<Self>,
+        mut stream: SendStream,
+        leased: Leased,
+        sent: Sent,
+        places: Places,
+    ) {
+        let overdue = self.runtime.clock.sleep(self.options.lookup.answer_overdue);
+        let mut overdue = std::pin::pin!(overdue);
+        let update = tokio::select! {
+            biased;
+            update = stream.next() => Some(update),
+            () = self.stop.cancelled() => return self.postpone(&leased).await,
+            () = &mut overdue => None,
+        };
+        let leased = if let Some(update) = update {
+            let Some(leased) = self.hear(update, leased, sent).await else { return };
+            leased
+        } else {
+            tracing::warn!(payment = %leased.payment.id, send = sent.number,
+                "the send's answer is overdue; it is looked up, and its stream listened to");
+            self.postpone(&leased).await;
+            leased
+        };
+        drop(places);
+        let payer = Arc::clone(self);
+        let rest = async move { payer.listen_on(stream, leased, sent).await };
+        let rest = self.listening.track_future(rest.instrument(Span::current()));
+        self.runtime.spawner.spawn(Box::pin(rest));
+    }
+
+    async fn listen_on(&self, mut stream: SendStream, mut leased: Leased, sent: Sent) {
+        loop {
+            let update = tokio::select! {
+                biased;
+                update = stream.next() => update,
+                () = self.stop.cancelled() => return,
+            };
+            let Some(next) = self.hear(update, leased, sent).await else { return };
+            leased = next;
+        }
+    }
+
+    /// Folds one update, and plans the next look where the stream has nothing more to say: then there is
+    /// nothing more to listen to.
+    async fn hear(&self, update: Option<SendUpdate>, leased: Leased, sent: Sent) -> Option<Leased> {
+        let Some(update) = update else {
+            self.postpone(&leased).await;
+            return None;
+        };
+        let update = self.understand(&update, &leased);
+        let (leased, folded) = self.fold(leased, sent, update).await;
+        if !update.last {
+            return Some(leased);
+        }
+        // A fold plans the next look by itself; without one it is a look-up that tells.
+        if !folded {
+            self.postpone(&leased).await;
+        }
+        None
+    }
+
+    fn understand(&self, update: &SendUpdate, leased: &Leased) -> Update {
+        let payment = leased.payment.id;
+        match update {
+            SendUpdate::Record(record) => {
+                let skew = self.options.lookup.limits.clock_skew;
+                let heard = Heard::Word(Word::of(Some(record), &leased.payment, skew));
+                let last = record.state != RecordState::InFlight;
+                let answer = if last { Answer::Final } else { Answer::Stored };
+                Update { answer: Some(answer), heard, last }
+            }
+            SendUpdate::AlreadyExists => Update {
+                answer: Some(Answer::AlreadyExists),
+                heard: Heard::AlreadyExists,
+                last: true,
+            },
+            SendUpdate::Refused(error) => {
+                tracing::warn!(%payment, %error, "the node refused the send");
+                Update { answer: Some(Answer::Refused), heard: Heard::Nothing, last: true }
+            }
+            SendUpdate::Unsent(error) => {
+                tracing::warn!(%payment, %error, "the send did not reach the node");
+                Update { answer: Some(Answer::Unsent), heard: Heard::Nothing, last: true }
+            }
+            SendUpdate::Lost(error) => {
+                tracing::warn!(%payment, %error, "the send was not answered");
+                Update { answer: None, heard: Heard::Nothing, last: true }
+            }
+        }
+    }
+
+    /// Folds what was heard into the row, reading it again if it moved: the answer is a fact about
+    /// this send, whoever holds the lease now. Tells whether anything was written.
+    async fn fold(&self, mut leased: Leased, sent: Sent, update: Update) -> (Leased, bool) {
+        for _ in 0..FOLD_TRIES {
+            match self.try_fold(&leased, sent, update).await {
+                Ok(Some(next)) => return (next, true),
+                Ok(None) => return (leased, false),
+                Err(StoreError::Stale | StoreError::Unknown(_)) => {
+                    match self.store.payment(leased.payment.id).await {
+                        Ok(Some(again)) => leased = Leased { epoch: leased.epoch, ..again },
+                        Ok(None) | Err(_) => return (leased, false),
+                    }
+                }
+                Err(error) => {
+                    // A look-up will tell the same.
+                    let payment = leased.payment.id;
+                    tracing::warn!(%payment, error = %chain(&error), "could not write an answer");
+                    return (leased, false);
+                }
+            }
+        }
+        (leased, false)
+    }
+
+    /// None: nothing to write.
+    async fn try_fold(
+        &self,
+        leased: &Leased,
+        sent: Sent,
+        update: Update,
+    ) -> Result<Option<Leased>, StoreError> {
+        let before = leased.payment.clone();
+        let payment = match update.answer {
+            Some(answer) => before.clone().answered(sent.number, sent.epoch, answer),
+            None => before.clone(),
+        };
+        let clocks = self.lookup.clocks().await?;
+        let server = self.lookup.server();
+        let on = OnStream {
+            heard: update.heard,
+            settled: clocks.settled && server.is_some(),
+            carried_over: self.lookup.is_carried_over(&payment),
+        };
+        let next = heard(&payment, &on, payment.beside(&leased.withdraw));
+        if next == Next::Stay && payment == before {
+            return Ok(None);
+        }
+        let withdraw = leased.withdraw.clone();
+        let mut advance = payment.follow(next, withdraw, &self.lookup.reopening(), clocks.now);
+        advance.answered = update.answer.map(|answer| (sent.number, sent.epoch, answer));
+        advance.decided_on = server.map(|server| server.0);
+        let mut advance = self.lookup.scheduled(advance, clocks.now);
+        if !update.last {
+            // Still listening: it stays this worker's.
+            advance.due_at = Some(clocks.now.plus(self.options.lease));
+        }
+        self.store.advance(&advance).await?;
+        self.told(&advance, &before.state);
+        let withdraw = advance.change.map_or_else(|| leased.withdraw.clone(), |change| change.next);
+        Ok(Some(Leased { payment: advance.payment, withdraw, ..leased.clone() }))
+    }
+}

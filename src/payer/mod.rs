@@ -1,0 +1,202 @@
+//! The payer: follows every open attempt to its end.
+//!
+//! It takes no input and acts on stored state alone, so that any pass may be the first after a
+//! crash. Each attempt is **looked up before anything is sent**; a send is committed before the node
+//! is asked; a node's silence changes nothing. A lease keeps two workers from doing the same work,
+//! and nothing more: each write names the version that was read.
+
+mod listen;
+mod look;
+mod places;
+mod send;
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{Instrument, Span};
+
+use self::places::Places;
+use crate::{
+    domain::{Millis, Timestamp},
+    lookup::{LookupError, LookupOptions, NodeAccess, PaymentLookup, WriteWitness},
+    ports::{Lane, Leased, LightningNode, Meter, Store, StoreError},
+    report::chain,
+    runtime::Runtime,
+    trace,
+};
+
+/// How the payer works.
+#[derive(Clone, Copy, Debug)]
+pub struct PayerOptions {
+    /// When a send is over, and how often a payment is looked up.
+    pub lookup: LookupOptions,
+    /// How long a worker has an attempt for itself. Longer than `lookup.pace.fresh_for`.
+    pub lease: Millis,
+    /// How many attempts this process sends at a time: until they are in flight, or overdue.
+    pub max_sending: usize,
+    /// How many others it looks up at a time.
+    pub max_following: usize,
+}
+
+/// Follows attempts.
+pub struct Payer {
+    store: Arc<dyn Store>,
+    node: Arc<dyn LightningNode>,
+    runtime: Runtime,
+    options: PayerOptions,
+    lookup: Arc<PaymentLookup>,
+    meter: Arc<dyn Meter>,
+    sending: Arc<Semaphore>,
+    following: Arc<Semaphore>,
+    witness: Arc<WriteWitness>,
+    /// All that is worked on.
+    work: TaskTracker,
+    /// The streams that are still listened to.
+    listening: TaskTracker,
+    /// Ends the listening to the node, which may go on for days.
+    stop: CancellationToken,
+}
+
+impl std::fmt::Debug for Payer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Payer").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Payer {
+    /// A payer of this process, at this node.
+    pub fn new(
+        store: Arc<dyn Store>,
+        access: NodeAccess,
+        runtime: Runtime,
+        options: PayerOptions,
+        meter: Arc<dyn Meter>,
+    ) -> Self {
+        let (work, listening) = (TaskTracker::new(), TaskTracker::new());
+        // A closed tracker takes tasks all the same; it can be waited for.
+        work.close();
+        listening.close();
+        let NodeAccess { node, lookup, witness, .. } = access;
+        Self {
+            witness,
+            work,
+            listening,
+            stop: CancellationToken::new(),
+            store,
+            node,
+            runtime,
+            lookup,
+            meter,
+            sending: Arc::new(Semaphore::new(options.max_sending)),
+            following: Arc::new(Semaphore::new(options.max_following)),
+            options,
+        }
+    }
+
+    /// One pass: leases what is due, as much as there is room for, and starts to work on it.
+    /// Returns how many attempts it took.
+    ///
+    /// While the node is silent nothing is leased: whoever reaches it finds the work untouched.
+    pub async fn run_once(self: &Arc<Self>) -> Result<usize, LookupError> {
+        let _pass = self.work.token();
+        self.lookup.paying_node().await?;
+        let fresh = self.take(Lane::Fresh, &self.sending).await?;
+        let follow = self.take(Lane::Follow, &self.following).await?;
+        Ok(fresh + follow)
+    }
+
+    /// Stops to listen to the node: what is on its way is stored, and the next start follows it.
+    pub fn halt(&self) {
+        self.stop.cancel();
+        self.witness.halt();
+    }
+
+    /// Waits until nothing is worked on. Streams that only may still bring an answer are none of it.
+    pub async fn idle(&self) {
+        self.work.wait().await;
+    }
+
+    /// Waits until nothing is worked on and nothing is listened to, which after [`Self::halt`] is soon.
+    pub async fn ended(&self) {
+        self.work.wait().await;
+        self.listening.wait().await;
+        self.witness.ended().await;
+    }
+
+    async fn take(
+        self: &Arc<Self>,
+        lane: Lane,
+        room: &Arc<Semaphore>,
+    ) -> Result<usize, StoreError> {
+        let limit = i64::try_from(room.available_permits()).unwrap_or(i64::MAX);
+        let now = self.runtime.clock.now();
+        let leased = self.store.lease(lane, now, now.plus(self.options.lease), limit).await?;
+        let taken = leased.len();
+        for leased in leased {
+            let (payer, room) = (Arc::clone(self), Arc::clone(room));
+            let work = async move {
+                // A repeat may have taken the place meanwhile. The semaphore is never closed.
+                let places = Places::of(room.acquire_owned().await.ok());
+                let span = span(&leased, lane);
+                let attend = async {
+                    trace::link_made(&leased.withdraw);
+                    trace::link_claimed(&leased.payment);
+                    payer.attend(leased, places).await;
+                };
+                attend.instrument(span).await;
+            };
+            self.runtime.spawner.spawn(Box::pin(self.work.track_future(work)));
+        }
+        Ok(taken)
+    }
+
+    /// Nothing was learned: somebody looks again later.
+    async fn postpone(&self, leased: &Leased) {
+        let now = self.runtime.clock.now();
+        let due_at = self.lookup.next_look(&leased.payment, leased.looks, now);
+        self.set_due(leased, due_at).await;
+    }
+
+    /// It could not even be asked: a look that was planned for now is not skipped.
+    async fn ask_again(&self, leased: &Leased) {
+        let now = self.runtime.clock.now();
+        let due_at = if leased.payment.state.is_open() {
+            self.lookup.next_look(&leased.payment, leased.looks, now)
+        } else {
+            Some(now.plus(self.options.lookup.pace.slow))
+        };
+        self.set_due(leased, due_at).await;
+    }
+
+    async fn set_due(&self, leased: &Leased, due_at: Option<Timestamp>) {
+        let payment = leased.payment.id;
+        let looks = leased.looks.saturating_add(1);
+        if let Err(error) = self.store.postpone(leased, due_at, looks).await {
+            // The lease runs out by itself.
+            tracing::warn!(%payment, error = %chain(&error), "could not postpone");
+        }
+    }
+}
+
+/// The beginning of a trace: of what one worker does for one attempt. It belongs to no caller, and may
+/// come long after all of them; links lead to those that made the request and claimed.
+fn span(leased: &Leased, lane: Lane) -> Span {
+    let payment = &leased.payment;
+    let name = match lane {
+        Lane::Fresh => "pay",
+        Lane::Follow => "follow",
+    };
+    tracing::info_span!(
+        parent: None,
+        "payer",
+        otel.name = name,
+        otel.kind = "consumer",
+        withdrawd.payment.id = %payment.id,
+        withdrawd.withdraw.id = %payment.withdraw,
+        withdrawd.payment.hash = %payment.payment_hash,
+        withdrawd.payment.amount_msat = payment.amount.get(),
+        withdrawd.payment.found = payment.state.name(),
+        withdrawd.payment.state = payment.state.name(),
+    )
+}

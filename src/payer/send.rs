@@ -1,0 +1,86 @@
+//! Sending: commit, then ask. Nothing here undoes anything.
+
+use std::sync::Arc;
+
+use tracing::Span;
+
+use super::{Payer, Places, listen::Sent};
+use crate::{
+    domain::{PaymentId, payment::Sender},
+    lookup::Look,
+    ports::{Leased, SendOrder, StoreError},
+    report::chain,
+    trace,
+};
+
+impl Payer {
+    /// Sends an attempt for the first time, or once more.
+    pub(super) async fn send(self: &Arc<Self>, leased: Leased, look: Look, places: Places) {
+        // A repeat comes from the other lane: it needs a place among the senders too.
+        let repeat = !leased.payment.sends.is_empty();
+        let places = match repeat.then(|| Arc::clone(&self.sending).try_acquire_owned()) {
+            Some(Err(_)) => return self.postpone(&leased).await,
+            Some(Ok(place)) => places.and(place),
+            None => places,
+        };
+        let Some((leased, order, sent)) = self.commit_send(leased, look).await else {
+            return;
+        };
+        let stream = self.node.send(order).await;
+        self.listen(stream, leased, sent, places).await;
+    }
+
+    /// Commits the send's row. None: it is not ours to send, or it is not known to be committed.
+    async fn commit_send(&self, leased: Leased, look: Look) -> Option<(Leased, SendOrder, Sent)> {
+        let Leased { payment, withdraw, epoch, .. } = leased.clone();
+        let Look { paying, connection, clocks, .. } = look;
+        let now = clocks.now;
+        let deadline =
+            self.lookup.reopening().send_deadline(&payment, now, self.options.lookup.send_life);
+        let by = Sender { epoch, node: paying, at: now, begun_at: clocks.earlier };
+        let mut advance = payment.send(&withdraw, by, deadline);
+        // Until then it is this worker's; afterwards anybody looks it up.
+        advance.due_at = Some(now.plus(self.options.lease));
+        let send = advance.new_send.clone()?;
+        let listened = Sent { number: send.number, epoch };
+
+        tracing::info!(
+            withdraw = %withdraw.id,
+            payment = %advance.payment.id,
+            payment_hash = %advance.payment.payment_hash,
+            send = send.number,
+            send_deadline_ms = send.send_deadline.as_ms(),
+            claim_trace_id = trace::claim_trace_id(&advance.payment),
+            "sending"
+        );
+        match self.store.advance(&advance).await {
+            Ok(()) => {}
+            Err(StoreError::Unknown(_))
+                if self.is_committed(&advance.payment.id, listened).await => {}
+            Err(error) => {
+                let payment = advance.payment.id;
+                tracing::warn!(%payment, error = %chain(&error), "did not send");
+                self.ask_again(&leased).await;
+                return None;
+            }
+        }
+        let payment = advance.payment;
+        Span::current().record("withdrawd.payment.state", payment.state.name());
+        let order = SendOrder {
+            node: send.node,
+            connection,
+            invoice: payment.invoice.clone(),
+            payment_hash: payment.payment_hash,
+            amount: payment.amount,
+            fee_limit: payment.fee_limit,
+            send_deadline: send.send_deadline,
+        };
+        Some((Leased { payment, withdraw, epoch, looks: 0 }, order, listened))
+    }
+
+    /// Reads back a send whose COMMIT was not answered: by number **and epoch**, or two workers
+    /// would take one row for theirs.
+    async fn is_committed(&self, payment: &PaymentId, sent: Sent) -> bool {
+        self.store.send_exists(*payment, sent.number, sent.epoch).await.unwrap_or(false)
+    }
+}

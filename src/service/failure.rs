@@ -1,0 +1,58 @@
+//! Why a use case could not be carried out at all: what the errors of all nouns share.
+
+use crate::{
+    lookup::LookupError,
+    ports::{NodeError, StoreError},
+    runtime::Detached,
+};
+
+/// Why a use case could not be carried out, whatever it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Nothing is sent or closed now: the instance is halted, or this process has not verified its
+    /// database for long enough.
+    #[error("the instance is halted")]
+    Halted,
+    /// The store cannot be reached, or its answer was lost: try again.
+    #[error("the store is unavailable")]
+    Unavailable(#[source] StoreError),
+    /// A defect.
+    #[error("internal error")]
+    Internal(#[source] StoreError),
+    /// The node cannot be asked.
+    #[error("the node cannot be asked")]
+    Node(#[source] NodeError),
+    /// This process has no node: another one pays.
+    #[error("this process has no node")]
+    NodeNotHere,
+    /// The process is stopping.
+    #[error("the service is stopping")]
+    Stopping,
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            // A row that moves each time that it is read is a matter of load, not a defect.
+            StoreError::Unavailable { .. } | StoreError::Unknown(_) | StoreError::Stale => {
+                Self::Unavailable(error)
+            }
+            StoreError::Halted(_) => Self::Halted,
+            StoreError::Failed { .. } => Self::Internal(error),
+        }
+    }
+}
+
+impl From<LookupError> for Failure {
+    fn from(error: LookupError) -> Self {
+        match error {
+            LookupError::Store(error) => error.into(),
+            LookupError::Node(error) => Self::Node(error),
+        }
+    }
+}
+
+/// What a use case came to that runs to its end even if the caller goes away.
+pub(super) async fn finished<T, E: From<Failure>>(work: Detached<Result<T, E>>) -> Result<T, E> {
+    work.await.ok_or(Failure::Stopping)?
+}

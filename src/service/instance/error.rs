@@ -1,0 +1,52 @@
+//! Errors of the use cases on the whole instance.
+
+use crate::{
+    domain::{NotRestorable, PaymentHash, Violation, WithdrawId},
+    lookup::LookupError,
+    ports::StoreError,
+    service::Failure,
+};
+
+/// Why a use case on the instance did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum InstanceError {
+    /// Bad input: every rule that is broken.
+    #[error("{} fields are not as they must be", .0.len())]
+    Invalid(Vec<Violation>),
+    /// There is no such withdraw request.
+    #[error("no such withdraw request")]
+    WithdrawNotFound,
+    /// There is no fence to end.
+    #[error("the instance is not fenced")]
+    NotFenced,
+    /// Not among the payments that the database does not know.
+    #[error("the node made no such payment that the database does not know")]
+    NotUnknown {
+        /// Which.
+        payment_hash: PaymentHash,
+    },
+    /// It cannot be what the request was paid with.
+    #[error("{withdraw} cannot be marked as paid")]
+    NotRestorable {
+        /// The request.
+        withdraw: WithdrawId,
+        /// Why not.
+        #[source]
+        why: NotRestorable,
+    },
+    /// It could not be carried out.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+impl From<StoreError> for InstanceError {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<LookupError> for InstanceError {
+    fn from(error: LookupError) -> Self {
+        Self::Failed(error.into())
+    }
+}

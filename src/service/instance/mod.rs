@@ -1,0 +1,118 @@
+//! What operators do to the whole instance.
+
+mod error;
+mod restore;
+
+use std::sync::Arc;
+
+use super::failure::finished;
+use crate::{
+    domain::{
+        Act, ClaimRules, Halt, Room, Sat, Standing, Timestamp, Turn, Violation, operator_violations,
+    },
+    ports::Store,
+    runtime::Runtime,
+};
+
+pub use error::InstanceError;
+pub use restore::{Acknowledged, CommitDelays, Pair, RestoreService, Which};
+
+/// Who asks for something, and why, as it came in.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// A name.
+    pub operator: String,
+    /// In the operator's words.
+    pub reason: String,
+}
+
+impl Asked {
+    /// Reads both.
+    pub fn act(self, at: Timestamp) -> Result<Act, Vec<Violation>> {
+        let violations = operator_violations(&self.operator, &self.reason);
+        if !violations.is_empty() {
+            return Err(violations);
+        }
+        Ok(Act { operator: self.operator, reason: self.reason, at })
+    }
+}
+
+/// The instance, and what follows from how it stands.
+#[derive(Clone, Debug)]
+pub struct InstanceView {
+    /// As the database has it.
+    pub standing: Standing,
+    /// What one claim can get now, or why nothing.
+    pub room: Result<Room, Halt>,
+}
+
+impl InstanceView {
+    /// Why nothing new is accepted.
+    pub fn halt(&self) -> Option<Halt> {
+        Halt::of_all(self.room)
+    }
+
+    /// The most that one claim can get now.
+    pub fn most(&self) -> i64 {
+        self.room.map_or(0, |room| Sat::get(room.most))
+    }
+}
+
+/// The operators' use cases.
+#[derive(Clone)]
+pub struct InstanceService {
+    store: Arc<dyn Store>,
+    rules: ClaimRules,
+    runtime: Runtime,
+}
+
+impl std::fmt::Debug for InstanceService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InstanceService").finish_non_exhaustive()
+    }
+}
+
+impl InstanceService {
+    /// Use cases over this store.
+    pub fn new(store: Arc<dyn Store>, rules: ClaimRules, runtime: Runtime) -> Self {
+        Self { store, rules, runtime }
+    }
+
+    /// How the instance stands.
+    pub async fn instance(&self) -> Result<InstanceView, InstanceError> {
+        let now = self.runtime.clock.now();
+        let (paying, since) = (&self.rules.paying, self.rules.allowance_since(now));
+        let standing = self.store.standing_for_operator(paying.clock_skew, since).await?;
+        let room = standing.room(paying, &self.rules.fees, now);
+        Ok(InstanceView { standing, room })
+    }
+
+    /// Stops claims and sends of all replicas.
+    pub async fn pause(&self, asked: Asked) -> Result<InstanceView, InstanceError> {
+        let act = asked.act(self.runtime.clock.now()).map_err(InstanceError::Invalid)?;
+        self.turn(Turn::Pause(act)).await
+    }
+
+    /// Ends a pause.
+    pub async fn resume(&self, asked: Asked) -> Result<InstanceView, InstanceError> {
+        let act = asked.act(self.runtime.clock.now()).map_err(InstanceError::Invalid)?;
+        self.turn(Turn::Resume(act)).await
+    }
+
+    async fn turn(&self, turn: Turn) -> Result<InstanceView, InstanceError> {
+        let service = self.clone();
+        let work = async move {
+            if service.store.turn(&turn).await? {
+                let act = turn.act();
+                tracing::warn!(
+                    turn = turn.name(),
+                    operator = act.operator,
+                    reason = act.reason,
+                    "an operator turned the instance"
+                );
+            }
+            service.instance().await
+        };
+        finished(self.runtime.detached(work)).await
+    }
+}

@@ -1,0 +1,339 @@
+//! After a restored backup or a failover that lost commits: an operator looks at what the node paid and
+//! the database forgot, says which requests were paid by it, and lets the instance go on.
+
+use std::sync::Arc;
+
+use super::{Asked, InstanceError};
+use crate::{
+    domain::{
+        Act, Change, FailureReason, FenceReason, Field, Hold, Millis, Payment, PaymentHash,
+        PaymentId, Restored, State, Timestamp, Turn, Violation, Withdraw, WithdrawId, WithdrawView,
+        payment::{Next, PaymentView, Pending},
+    },
+    lookup::NodeAccess,
+    ports::{ListedPayment, Store, StoreError},
+    runtime::Runtime,
+    service::{Failure, failure::finished},
+};
+
+/// Requests of one transaction.
+const BATCH: i64 = 500;
+/// Ids of one call.
+const MAX_IDS: usize = 1000;
+
+/// A request, and the payment that it was paid with.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    /// `wr_…`
+    pub withdraw: String,
+    /// Hex.
+    pub payment_hash: String,
+}
+
+/// Which withheld requests to release.
+#[derive(Clone, Debug)]
+pub enum Which {
+    /// These.
+    These(Vec<String>),
+    /// All of them.
+    All,
+}
+
+/// What came of an acknowledgement.
+#[derive(Clone, Debug)]
+pub struct Acknowledged {
+    /// Payments that were assigned to no request.
+    pub unknown: Vec<ListedPayment>,
+    /// Requests that are withheld by it.
+    pub withheld: u64,
+}
+
+/// The use cases.
+#[derive(Clone)]
+pub struct RestoreService {
+    store: Arc<dyn Store>,
+    node: Option<NodeAccess>,
+    delays: CommitDelays,
+    runtime: Runtime,
+}
+
+/// How far apart a commit and the times in its rows may be.
+#[derive(Clone, Copy, Debug)]
+pub struct CommitDelays {
+    /// How much later than its id's time an attempt may have been committed.
+    pub commit_delay: Millis,
+    /// How far replicas' clocks may disagree.
+    pub clock_skew: Millis,
+}
+
+impl std::fmt::Debug for RestoreService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RestoreService").finish_non_exhaustive()
+    }
+}
+
+impl RestoreService {
+    /// Use cases over this store; without a node nothing is compared with it.
+    pub fn new(
+        store: Arc<dyn Store>,
+        node: Option<NodeAccess>,
+        delays: CommitDelays,
+        runtime: Runtime,
+    ) -> Self {
+        Self { store, node, delays, runtime }
+    }
+
+    fn node(&self) -> Result<&NodeAccess, InstanceError> {
+        self.node.as_ref().ok_or(InstanceError::Failed(Failure::NodeNotHere))
+    }
+
+    /// Fences by hand: after the promotion of a standby, say, where the node is shared.
+    pub async fn fence(&self, asked: Asked) -> Result<(), InstanceError> {
+        let act = asked.act(self.runtime.clock.now()).map_err(InstanceError::Invalid)?;
+        let (service, operator) = (self.clone(), act.operator.clone());
+        let turn = Turn::Fence(FenceReason::ByHand, act);
+        let fenced = async move {
+            service.store.turn(&turn).await?;
+            tracing::error!(operator, "FENCED by an operator");
+            Ok(())
+        };
+        finished(self.runtime.detached(fenced)).await
+    }
+
+    /// What the node paid, or is paying, and the database does not know.
+    pub async fn unknown(&self) -> Result<Vec<ListedPayment>, InstanceError> {
+        let now = self.runtime.clock.now();
+        let node = self.node()?;
+        let since = node.unknown_since(self.delays.commit_delay, now).await?;
+        Ok(node.unknown_payments(since).await?)
+    }
+
+    /// Puts back what operators assign, withholds every ACTIVE request made before the fence, and ends
+    /// the fence. A repeat after an error goes on where that one stopped.
+    pub async fn acknowledge(
+        &self,
+        asked: Asked,
+        pairs: Vec<Pair>,
+    ) -> Result<Acknowledged, InstanceError> {
+        let act = asked.act(self.runtime.clock.now()).map_err(InstanceError::Invalid)?;
+        let pairs = read_pairs(&pairs)?;
+        let service = self.clone();
+        finished(self.runtime.detached(async move { service.acknowledge_whole(act, &pairs).await }))
+            .await
+    }
+
+    async fn acknowledge_whole(
+        &self,
+        act: Act,
+        pairs: &[(WithdrawId, PaymentHash)],
+    ) -> Result<Acknowledged, InstanceError> {
+        let standing = self.store.standing(Millis::ZERO, None).await?;
+        let Some((fence, _)) = standing.fenced else {
+            return Err(InstanceError::NotFenced);
+        };
+        let mut unknown = self.unknown().await?;
+        // All of them first: a mistake in one changes nothing.
+        for (withdraw, hash) in pairs {
+            let view =
+                self.store.withdraw(*withdraw).await?.ok_or(InstanceError::WithdrawNotFound)?;
+            fitting(&view, *hash, &unknown)?;
+        }
+        for (withdraw, hash) in pairs {
+            self.put_back(*withdraw, *hash, &mut unknown, &act).await?;
+        }
+        let withheld = self.withhold(fence).await?;
+        // Fenced anew meanwhile: what the operator has seen is not what was lost since.
+        if !self.store.turn(&Turn::Acknowledge(fence, act.clone())).await? {
+            return Err(StoreError::Stale.into());
+        }
+        let left = unknown.len();
+        tracing::warn!(
+            operator = act.operator,
+            withheld,
+            put_back = pairs.len(),
+            left,
+            "the fence was ended by an operator"
+        );
+        Ok(Acknowledged { unknown, withheld })
+    }
+
+    async fn put_back(
+        &self,
+        id: WithdrawId,
+        hash: PaymentHash,
+        unknown: &mut Vec<ListedPayment>,
+        act: &Act,
+    ) -> Result<(), InstanceError> {
+        let view = self.store.withdraw(id).await?.ok_or(InstanceError::WithdrawNotFound)?;
+        let Some(place) = fitting(&view, hash, unknown)? else { return Ok(()) };
+        let listed = &unknown[place];
+        let view = self.give_up_unsent(view, act).await?;
+        let now = self.runtime.clock.now();
+        let new = PaymentId::new(now, &self.runtime.id_bits());
+        let (invoice, by) = (listed.invoice.clone(), act.signature());
+        let restored = Restored::new(&view, &listed.record, invoice, new, by, now);
+        let restored =
+            restored.map_err(|why| InstanceError::NotRestorable { withdraw: id, why })?;
+        self.store.restore(&restored).await?;
+        let (payment, operator) = (restored.id, &act.operator);
+        tracing::warn!(%payment, withdraw = %id, payment_hash = %hash, operator, state = "PAID",
+            "put back by an operator");
+        unknown.remove(place);
+        Ok(())
+    }
+
+    /// An attempt that this database never sent is given up: the request was paid by another one.
+    async fn give_up_unsent(
+        &self,
+        view: WithdrawView,
+        act: &Act,
+    ) -> Result<WithdrawView, InstanceError> {
+        let open = view.withdraw.attempt.filter(|attempt| attempt.hold == Hold::Open);
+        let Some(attempt) = open else { return Ok(view) };
+        let leased =
+            self.store.payment(attempt.id).await?.ok_or(InstanceError::WithdrawNotFound)?;
+        if leased.payment.state != State::Reserved {
+            return Ok(view);
+        }
+        let node = self.node()?;
+        // A send of it that was lost with another database server may still pay it.
+        let began = node.witness.begin_look(&leased.payment).await?;
+        if began.pending != Pending::Over {
+            return Err(Failure::Halted.into());
+        }
+        let now = self.runtime.clock.now();
+        let reopening = node.lookup.reopening();
+        let next = Next::Fail(FailureReason::ResolvedByOperator);
+        let mut advance = leased.payment.follow(next, leased.withdraw, &reopening, now);
+        advance.change = advance.change.map(|change| change.signed(act.signature()));
+        advance.decided_on = began.server.map(|server| server.0);
+        self.store.advance(&advance).await?;
+        let Payment { id: payment, withdraw, payment_hash, .. } = &advance.payment;
+        let operator = &act.operator;
+        tracing::warn!(%payment, %withdraw, %payment_hash, operator, state = "FAILED",
+            "given up by an operator: its request was paid by another payment");
+        self.store.withdraw(view.withdraw.id).await?.ok_or(InstanceError::WithdrawNotFound)
+    }
+
+    async fn withhold(&self, fence: Timestamp) -> Result<u64, InstanceError> {
+        // A request made in the same millisecond as the fence is held as well, and one that a replica
+        // made whose clock is ahead.
+        let before = fence.plus(self.delays.clock_skew).plus(Millis::from_ms(1));
+        let mut done = 0;
+        loop {
+            let page = self.store.to_withhold(before, BATCH).await?;
+            let now = self.runtime.clock.now();
+            let changes: Vec<Change> =
+                page.into_iter().filter_map(|withdraw| withdraw.withhold(now)).collect();
+            if changes.is_empty() {
+                return Ok(done);
+            }
+            done += self.written(&changes).await?;
+        }
+    }
+
+    /// Lets requests be claimed again: somebody has made sure that they were not paid.
+    pub async fn release(&self, asked: Asked, which: Which) -> Result<u64, InstanceError> {
+        let act = asked.act(self.runtime.clock.now()).map_err(InstanceError::Invalid)?;
+        let service = self.clone();
+        let released = async move {
+            let released = match which {
+                Which::These(ids) => service.release_these(&ids, &act).await?,
+                Which::All => service.release_all(&act).await?,
+            };
+            tracing::warn!(
+                operator = act.operator,
+                released,
+                "withheld requests were released by an operator"
+            );
+            Ok(released)
+        };
+        finished(self.runtime.detached(released)).await
+    }
+
+    async fn release_these(&self, ids: &[String], act: &Act) -> Result<u64, InstanceError> {
+        if ids.is_empty() || ids.len() > MAX_IDS {
+            let rule = format!("must be 1 to {MAX_IDS}, or all must be set");
+            return Err(InstanceError::Invalid(vec![Violation::new(Field::Ids, rule)]));
+        }
+        let ids: Result<Vec<WithdrawId>, InstanceError> =
+            ids.iter().map(|id| read_id(id)).collect();
+        let now = self.runtime.clock.now();
+        let mut changes = Vec::new();
+        for id in ids? {
+            let view = self.store.withdraw(id).await?.ok_or(InstanceError::WithdrawNotFound)?;
+            changes.extend(view.withdraw.release(act.signature(), now));
+        }
+        self.written(&changes).await
+    }
+
+    async fn release_all(&self, act: &Act) -> Result<u64, InstanceError> {
+        let mut done = 0;
+        loop {
+            let now = self.runtime.clock.now();
+            let page = self.store.withheld(BATCH).await?;
+            let release = |withdraw: Withdraw| withdraw.release(act.signature(), now);
+            let changes: Vec<Change> = page.into_iter().filter_map(release).collect();
+            if changes.is_empty() {
+                return Ok(done);
+            }
+            done += self.written(&changes).await?;
+        }
+    }
+
+    async fn written(&self, changes: &[Change]) -> Result<u64, InstanceError> {
+        let written = self.store.change(changes).await?;
+        Ok(written.into_iter().map(u64::from).sum())
+    }
+}
+
+/// Where the payment stands that fits the request; none if an acknowledgement that was not answered, or
+/// stopped halfway, has put it back.
+fn fitting(
+    view: &WithdrawView,
+    hash: PaymentHash,
+    unknown: &[ListedPayment],
+) -> Result<Option<usize>, InstanceError> {
+    let is_paid = |payment: &PaymentView| {
+        payment.payment_hash == hash && matches!(payment.state, State::Paid { .. })
+    };
+    if view.payment.as_ref().is_some_and(is_paid) {
+        return Ok(None);
+    }
+    let place = unknown.iter().position(|listed| listed.record.payment_hash == hash);
+    let place = place.ok_or(InstanceError::NotUnknown { payment_hash: hash })?;
+    let withdraw = view.withdraw.id;
+    Restored::fits(&view.withdraw, &unknown[place].record)
+        .map_err(|why| InstanceError::NotRestorable { withdraw, why })?;
+    Ok(Some(place))
+}
+
+fn read_pairs(pairs: &[Pair]) -> Result<Vec<(WithdrawId, PaymentHash)>, InstanceError> {
+    let mut violations = Vec::new();
+    let mut read = Vec::with_capacity(pairs.len());
+    if pairs.len() > MAX_IDS {
+        let rule = format!("must have at most {MAX_IDS} entries");
+        violations.push(Violation::new(Field::Paid, rule));
+    }
+    for (index, pair) in pairs.iter().take(MAX_IDS).enumerate() {
+        match (WithdrawId::parse(&pair.withdraw), PaymentHash::parse(&pair.payment_hash)) {
+            (Ok(withdraw), Some(hash))
+                if read.iter().any(|(other, its)| *other == withdraw || *its == hash) =>
+            {
+                let rule = "names a request or a payment that an entry before it names";
+                violations.push(Violation::new(Field::Paid, rule).of_entry(index));
+            }
+            (Ok(withdraw), Some(hash)) => read.push((withdraw, hash)),
+            (Err(_), _) | (_, None) => {
+                let rule = "must be a withdraw id (wr_…) and a payment hash (64 hex digits)";
+                violations.push(Violation::new(Field::Paid, rule).of_entry(index));
+            }
+        }
+    }
+    if violations.is_empty() { Ok(read) } else { Err(InstanceError::Invalid(violations)) }
+}
+
+fn read_id(text: &str) -> Result<WithdrawId, InstanceError> {
+    WithdrawId::parse(text)
+        .map_err(|fault| InstanceError::Invalid(vec![Violation::new(Field::Id, fault)]))
+}

@@ -1,0 +1,40 @@
+//! Pages of lists: how long they are, and where they begin.
+
+use uuid::Uuid;
+
+use crate::domain::{Field, Fingerprint, PageToken, Violation};
+
+const DEFAULT_PAGE_SIZE: i64 = 50;
+/// Larger pages are cut to this size.
+pub const MAX_PAGE_SIZE: i64 = 1000;
+
+/// How many entries are wanted on a page.
+pub(super) fn page_limit(page_size: i32, violations: &mut Vec<Violation>) -> i64 {
+    if page_size < 0 {
+        violations.push(Violation::new(Field::PageSize, "must not be negative"));
+    }
+    match i64::from(page_size) {
+        0 => DEFAULT_PAGE_SIZE,
+        size => size.min(MAX_PAGE_SIZE),
+    }
+}
+
+/// After which id a page begins. `filter` is none where it could not be read: then no token can be
+/// judged by it.
+pub(super) fn page_start(
+    token: &str,
+    filter: Option<Fingerprint>,
+    violations: &mut Vec<Violation>,
+) -> Option<Uuid> {
+    let filter = filter.filter(|_| !token.is_empty())?;
+    let start = PageToken::parse(token, filter);
+    start.map_err(|fault| violations.push(Violation::new(Field::PageToken, fault))).ok()
+}
+
+/// Cuts a list that was read with one entry more than `limit`; whether it goes on.
+pub(super) fn cut<T>(entries: &mut Vec<T>, limit: i64) -> bool {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = entries.len() > limit;
+    entries.truncate(limit);
+    more
+}

@@ -1,0 +1,107 @@
+//! Payments as operators see them: one with its sends, or pages of them.
+
+mod error;
+mod reconcile;
+mod resolve;
+
+use std::sync::Arc;
+
+use super::{
+    Failure,
+    paging::{cut, page_limit, page_start},
+};
+use crate::{
+    domain::{
+        Field, Payment, PaymentId, Violation,
+        payment::{PaymentEntry, PaymentFilter, PaymentQuery},
+    },
+    lookup::NodeAccess,
+    ports::{Meter, Store},
+    runtime::Runtime,
+};
+
+pub use error::PaymentError;
+pub use reconcile::{Line, ReconcileService};
+
+/// What operators may do with payments.
+#[derive(Clone)]
+pub struct PaymentService {
+    store: Arc<dyn Store>,
+    node: Option<NodeAccess>,
+    runtime: Runtime,
+    meter: Arc<dyn Meter>,
+}
+
+impl std::fmt::Debug for PaymentService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PaymentService").finish_non_exhaustive()
+    }
+}
+
+/// A page of payments to read.
+#[derive(Clone, Debug, Default)]
+pub struct PaymentPageRequest {
+    /// 0 for the default.
+    pub page_size: i32,
+    /// Empty for the first page.
+    pub page_token: String,
+    /// Which payments.
+    pub filter: PaymentFilter,
+}
+
+/// A page of payments.
+#[derive(Debug)]
+pub struct PaymentPage {
+    /// Newest first.
+    pub payments: Vec<PaymentEntry>,
+    /// Whether the list goes on.
+    pub more: bool,
+}
+
+impl PaymentService {
+    /// Over this store, asking the node as the payer does; without a node nothing is resolved.
+    pub fn new(
+        store: Arc<dyn Store>,
+        node: Option<NodeAccess>,
+        runtime: Runtime,
+        meter: Arc<dyn Meter>,
+    ) -> Self {
+        Self { store, node, runtime, meter }
+    }
+
+    fn node(&self) -> Result<&NodeAccess, PaymentError> {
+        self.node.as_ref().ok_or(PaymentError::Failed(Failure::NodeNotHere))
+    }
+
+    /// One by its id, with its sends.
+    pub async fn get(&self, id: &str) -> Result<Payment, PaymentError> {
+        let id = PaymentId::parse(id)
+            .map_err(|fault| PaymentError::Invalid(vec![Violation::new(Field::Id, fault)]))?;
+        let leased = self.store.payment(id).await?.ok_or(PaymentError::NotFound)?;
+        Ok(leased.payment)
+    }
+
+    /// A page, newest first. `violations` is what the adapter could not read of the request.
+    pub async fn list(
+        &self,
+        request: &PaymentPageRequest,
+        mut violations: Vec<Violation>,
+    ) -> Result<PaymentPage, PaymentError> {
+        let print = violations.is_empty().then(|| request.filter.fingerprint());
+        let after = page_start(&request.page_token, print, &mut violations);
+        let limit = page_limit(request.page_size, &mut violations);
+        if !violations.is_empty() {
+            return Err(PaymentError::Invalid(violations));
+        }
+        let query = PaymentQuery {
+            filter: request.filter.clone(),
+            after: after.map(PaymentId::from_uuid),
+            // One more than is shown tells whether there is a next page.
+            limit: limit + 1,
+            now: self.runtime.clock.now(),
+        };
+        let mut payments = self.store.list_payments(&query).await?;
+        let more = cut(&mut payments, limit);
+        Ok(PaymentPage { payments, more })
+    }
+}

@@ -1,0 +1,176 @@
+//! The node's payments of a time laid beside ours.
+
+use std::{collections::HashSet, sync::Arc};
+
+use super::PaymentError;
+use crate::{
+    domain::{
+        Field, NodeId, PaymentHash, PaymentId, Timestamp, Verdict, Violation,
+        payment::{PaymentEntry, PaymentFilter, PaymentQuery, PaymentView, Record},
+    },
+    lookup::NodeAccess,
+    ports::{NodeError, PaymentsQuery, Store},
+    runtime::Runtime,
+    service::Failure,
+};
+
+/// Lines of one answer.
+const MOST: usize = 5000;
+/// Of a page of the node's payments, and of ours.
+const PAGE: u32 = 100;
+
+/// One payment on both sides.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// Which.
+    pub payment_hash: PaymentHash,
+    /// What the comparison says.
+    pub verdict: Verdict,
+    /// Our attempt.
+    pub here: Option<PaymentView>,
+    /// The node's record.
+    pub there: Option<Record>,
+}
+
+/// The use case.
+#[derive(Clone)]
+pub struct ReconcileService {
+    store: Arc<dyn Store>,
+    node: Option<NodeAccess>,
+    runtime: Runtime,
+}
+
+impl std::fmt::Debug for ReconcileService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReconcileService").finish_non_exhaustive()
+    }
+}
+
+impl ReconcileService {
+    /// Over this store; without a node there is nothing to compare with.
+    pub const fn new(store: Arc<dyn Store>, node: Option<NodeAccess>, runtime: Runtime) -> Self {
+        Self { store, node, runtime }
+    }
+
+    fn node(&self) -> Result<&NodeAccess, PaymentError> {
+        self.node.as_ref().ok_or(PaymentError::Failed(Failure::NodeNotHere))
+    }
+
+    /// What was made from `from` on and before `to`, by either side's time: first in the node's order,
+    /// then our attempts that the node did not list, newest first.
+    pub async fn reconcile(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<Line>, PaymentError> {
+        if from >= to {
+            let rule = "must be later than from";
+            return Err(PaymentError::Invalid(vec![Violation::new(Field::To, rule)]));
+        }
+        let paying = self.node()?.verifier.paying_node().await?;
+        let mut lines = Vec::new();
+        self.listed(&paying, from, to, &mut lines).await?;
+        let seen: HashSet<PaymentHash> = lines.iter().map(|line| line.payment_hash).collect();
+        self.unlisted(&paying, from, to, &seen, &mut lines).await?;
+        Ok(lines)
+    }
+
+    async fn listed(
+        &self,
+        paying: &NodeId,
+        from: Timestamp,
+        to: Timestamp,
+        lines: &mut Vec<Line>,
+    ) -> Result<(), PaymentError> {
+        let created_to = Timestamp::from_ms(to.as_ms() - 1);
+        let mut after_index = 0;
+        loop {
+            let query = PaymentsQuery { created_from: from, created_to, after_index, limit: PAGE };
+            let page = self.node()?.node.payments(query).await.map_err(Failure::Node)?;
+            same(page.node, paying)?;
+            let Some(last) = page.payments.last() else {
+                return Ok(());
+            };
+            after_index = last.index;
+            for listed in page.payments {
+                let here = self.ours(listed.record.payment_hash).await?;
+                push(lines, here, Some(listed.record))?;
+            }
+        }
+    }
+
+    async fn unlisted(
+        &self,
+        paying: &NodeId,
+        from: Timestamp,
+        to: Timestamp,
+        seen: &HashSet<PaymentHash>,
+        lines: &mut Vec<Line>,
+    ) -> Result<(), PaymentError> {
+        let filter = PaymentFilter {
+            created_after: Some(from),
+            created_before: Some(to),
+            ..PaymentFilter::default()
+        };
+        let mut after = None;
+        loop {
+            let page = self.page(filter.clone(), after).await?;
+            let Some(last) = page.last() else {
+                return Ok(());
+            };
+            after = Some(last.view.id);
+            for entry in page {
+                let hash = entry.view.payment_hash;
+                if seen.contains(&hash) {
+                    continue;
+                }
+                // The node may have made its record just outside of this time.
+                let found = self.node()?.node.look_up(hash).await.map_err(Failure::Node)?;
+                same(found.node, paying)?;
+                push(lines, Some(entry.view), found.record)?;
+            }
+        }
+    }
+
+    async fn ours(&self, hash: PaymentHash) -> Result<Option<PaymentView>, PaymentError> {
+        let filter = PaymentFilter { payment_hash: Some(hash), ..PaymentFilter::default() };
+        Ok(self.page(filter, None).await?.pop().map(|entry| entry.view))
+    }
+
+    async fn page(
+        &self,
+        filter: PaymentFilter,
+        after: Option<PaymentId>,
+    ) -> Result<Vec<PaymentEntry>, PaymentError> {
+        let now = self.runtime.clock.now();
+        let query = PaymentQuery { filter, after, limit: PAGE.into(), now };
+        Ok(self.store.list_payments(&query).await?)
+    }
+}
+
+fn push(
+    lines: &mut Vec<Line>,
+    here: Option<PaymentView>,
+    there: Option<Record>,
+) -> Result<(), PaymentError> {
+    let hash = here.as_ref().map(|payment| payment.payment_hash);
+    let hash = hash.or_else(|| there.as_ref().map(|record| record.payment_hash));
+    let (Some(verdict), Some(payment_hash)) = (Verdict::of(here.as_ref(), there.as_ref()), hash)
+    else {
+        return Ok(());
+    };
+    if lines.len() == MOST {
+        let rule = format!("must leave at most {MOST} payments; choose a shorter time");
+        return Err(PaymentError::Invalid(vec![Violation::new(Field::To, rule)]));
+    }
+    lines.push(Line { payment_hash, verdict, here, there });
+    Ok(())
+}
+
+fn same(found: NodeId, expected: &NodeId) -> Result<(), PaymentError> {
+    if found == *expected {
+        return Ok(());
+    }
+    let other = NodeError::OtherNode { found, expected: expected.clone() };
+    Err(Failure::Node(other).into())
+}

@@ -1,0 +1,117 @@
+//! Making withdraw requests: one or a batch, all or none, repeats safe by request id.
+
+use std::collections::HashSet;
+
+use super::{Shown, WithdrawError, WithdrawService};
+use crate::{
+    domain::{Draft, Field, Sat, Valid, Violation, Withdraw, WithdrawId, WithdrawView},
+    ports::{BoxError, CreateOutcome, StoreError},
+    service::{Failure, failure::finished},
+    trace,
+};
+
+const MAX_BATCH: usize = 1000;
+
+impl WithdrawService {
+    /// Makes one. Runs to its end even if the caller goes away.
+    pub async fn create(&self, draft: Draft) -> Result<Shown, WithdrawError> {
+        let valid = draft.validate(self.max_amount).map_err(WithdrawError::Invalid)?;
+        let mut shown = self.create_valid(vec![valid]).await?;
+        // One went in.
+        shown.pop().ok_or(Failure::Stopping.into())
+    }
+
+    /// Makes 1 to 1,000, all or none, in their order.
+    pub async fn create_batch(
+        &self,
+        drafts: impl ExactSizeIterator<Item = Draft>,
+    ) -> Result<Vec<Shown>, WithdrawError> {
+        if drafts.len() == 0 || drafts.len() > MAX_BATCH {
+            let rule = format!("must have 1 to {MAX_BATCH} entries");
+            return Err(WithdrawError::Invalid(vec![Violation::new(Field::Requests, rule)]));
+        }
+        self.create_valid(validate_all(drafts, self.max_amount)?).await
+    }
+
+    async fn create_valid(&self, valid: Vec<Valid>) -> Result<Vec<Shown>, WithdrawError> {
+        let service = self.clone();
+        let work = async move { service.write(valid).await };
+        finished(self.runtime.detached(work)).await
+    }
+
+    async fn write(&self, valid: Vec<Valid>) -> Result<Vec<Shown>, WithdrawError> {
+        let now = self.runtime.clock.now();
+        let trace_parent = trace::current();
+        let new: Vec<Withdraw> = valid
+            .into_iter()
+            .map(|valid| {
+                let id = WithdrawId::new(now, &self.runtime.id_bits());
+                let secret = self.keyring.new_secret(id);
+                let key = self.keyring.current().clone();
+                let new = Withdraw::new(id, valid.request_id, valid.terms, key, secret.hash());
+                Withdraw { trace_parent, ..new }
+            })
+            .collect();
+        if let [only] = new.as_slice() {
+            trace::about(only.id);
+        }
+        let outcomes = match self.store.create(&new).await {
+            Err(StoreError::Unknown(error)) => return self.read_back(new, error).await,
+            outcomes => outcomes?,
+        };
+        if let Some(index) = outcomes.iter().position(|o| *o == CreateOutcome::Conflict) {
+            return Err(WithdrawError::RequestIdConflict { index });
+        }
+        let views = new.into_iter().zip(outcomes).map(|(withdraw, outcome)| match outcome {
+            CreateOutcome::Replayed(view) => *view,
+            CreateOutcome::Created | CreateOutcome::Conflict => {
+                WithdrawView { withdraw, payment: None }
+            }
+        });
+        Ok(views.map(|view| self.show(view)).collect())
+    }
+
+    /// The answer to COMMIT was lost: what stands there now is the answer, if all of it does.
+    async fn read_back(
+        &self,
+        new: Vec<Withdraw>,
+        lost: BoxError,
+    ) -> Result<Vec<Shown>, WithdrawError> {
+        let mut shown = Vec::with_capacity(new.len());
+        for withdraw in new {
+            match self.store.withdraw(withdraw.id).await? {
+                Some(view) => shown.push(self.show(view)),
+                // Not there, or not there yet, or a replay: the caller repeats, safely so with a
+                // request id, and nobody has the LNURL of what may still appear.
+                None => return Err(StoreError::Unknown(lost).into()),
+            }
+        }
+        Ok(shown)
+    }
+}
+
+/// All violations of all entries at once, equal request ids included.
+fn validate_all(
+    drafts: impl ExactSizeIterator<Item = Draft>,
+    most: Sat,
+) -> Result<Vec<Valid>, WithdrawError> {
+    let mut violations = Vec::new();
+    let mut seen = HashSet::new();
+    let mut all = Vec::with_capacity(drafts.len());
+    for (index, draft) in drafts.enumerate() {
+        match draft.validate(most) {
+            Ok(valid) => {
+                let id = valid.request_id.as_ref();
+                if id.is_some_and(|id| !seen.insert(id.clone())) {
+                    let rule = "must not be that of an earlier entry of the same batch";
+                    violations.push(Violation::new(Field::RequestId, rule).of_entry(index));
+                }
+                all.push(valid);
+            }
+            Err(broken) => {
+                violations.extend(broken.into_iter().map(|violation| violation.of_entry(index)));
+            }
+        }
+    }
+    if violations.is_empty() { Ok(all) } else { Err(WithdrawError::Invalid(violations)) }
+}

@@ -1,0 +1,51 @@
+//! Ending a withdraw request.
+
+use super::{Shown, WithdrawError, WithdrawService, read_id};
+use crate::{domain::WithdrawView, ports::StoreError, service::failure::finished, trace};
+
+/// A row that moves so often is being fought over by more than a claim and a deactivation.
+const TRIES: usize = 10;
+
+impl WithdrawService {
+    /// Ends an ACTIVE request; a second time returns the same. Against a claim at the same instant,
+    /// exactly one wins: the database decides by the version.
+    pub async fn deactivate(&self, id: &str) -> Result<Shown, WithdrawError> {
+        let id = read_id(id)?;
+        let service = self.clone();
+        let work = async move {
+            for tries in 0..TRIES {
+                let view = service.store.withdraw(id).await?.ok_or(WithdrawError::NotFound)?;
+                if tries == 0 {
+                    trace::link_made(&view.withdraw);
+                }
+                if let Some(shown) = service.try_deactivate(view).await? {
+                    return Ok(shown);
+                }
+            }
+            Err(StoreError::Stale.into())
+        };
+        finished(self.runtime.detached(work)).await
+    }
+
+    /// None: the row moved (or it is not known whether it did), read it again.
+    async fn try_deactivate(&self, view: WithdrawView) -> Result<Option<Shown>, WithdrawError> {
+        let now = self.runtime.clock.now();
+        let WithdrawView { withdraw, payment } = view;
+        let Some(change) =
+            withdraw.clone().deactivate(now).map_err(WithdrawError::NotDeactivatable)?
+        else {
+            return match self.store.vouch(withdraw.id, withdraw.version).await {
+                Ok(()) => Ok(Some(self.show(WithdrawView { withdraw, payment }))),
+                Err(StoreError::Stale | StoreError::Unknown(_)) => Ok(None),
+                Err(error) => Err(error.into()),
+            };
+        };
+        match self.store.change(std::slice::from_ref(&change)).await {
+            Ok(written) if written == [true] => {
+                Ok(Some(self.show(WithdrawView { withdraw: change.next, payment })))
+            }
+            Ok(_) | Err(StoreError::Unknown(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
