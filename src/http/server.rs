@@ -145,8 +145,15 @@ async fn serve_connection<F, A, B>(
     let first = Arc::clone(&asked);
     let service = service_fn(move |request| {
         first.notify_one();
-        let answer = answer(request);
-        async move { Ok::<_, Infallible>(answer.await) }
+        // Begun at once: hyper drops what it has not yet polled when the client hangs up behind its request.
+        let mut answer = Box::pin(answer(request));
+        let begun = (&mut answer).now_or_never();
+        async move {
+            Ok::<_, Infallible>(match begun {
+                Some(answer) => answer,
+                None => answer.await,
+            })
+        }
     });
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
     let (max_age, is_cut_off) = match options.max_age {

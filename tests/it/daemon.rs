@@ -43,6 +43,9 @@ const PACE: [(&str, &str); 9] = [
     ("store.max_connections", "8"),
 ];
 
+/// Nobody listens there: the address of what a process of other roles serves.
+const NOT_SERVED: &str = "127.0.0.1:1";
+
 /// Everything of a service that outlives its process.
 pub struct Home {
     dir: Arc<TempDir>,
@@ -164,7 +167,7 @@ impl Home {
             Some(Ok(listening))
         });
         let listening = listening.await?;
-        let address = |key: &str| listening[key].as_str().unwrap().to_owned();
+        let address = |key: &str| listening[key].as_str().unwrap_or(NOT_SERVED).to_owned();
         let server = format!("http://{}", address("grpc"));
         // Connected by the first call, since it may be killed before that.
         let channel = Endpoint::from_shared(server.clone()).unwrap().connect_lazy();
@@ -176,6 +179,7 @@ impl Home {
             client: WithdrawServiceClient::new(channel.clone()),
             payments: PaymentServiceClient::new(channel),
             server,
+            admin: address("admin").parse().unwrap(),
         })
     }
 
@@ -194,6 +198,7 @@ pub struct Daemon {
     pub client: WithdrawServiceClient<Channel>,
     pub payments: PaymentServiceClient<Channel>,
     server: String,
+    pub admin: SocketAddr,
 }
 
 impl Drop for Daemon {
@@ -220,6 +225,11 @@ impl Daemon {
     /// How often it has asked its node to pay.
     pub fn sends(&self) -> usize {
         self.log().matches(r#""message":"sending""#).count()
+    }
+
+    /// Where gRPC listens.
+    pub fn server(&self) -> &str {
+        &self.server
     }
 
     /// What the command line calls for operators.

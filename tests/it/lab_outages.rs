@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What the payer logs while it cannot reach its node.
-const NODE_AWAY: &str = "a background pass failed";
+const NODE_AWAY: &str = "a background job failed";
 
 /// A hold invoice holds its request, a kill -9 of the service changes nothing, and what the payee
 /// decides afterwards is what stands in the end.

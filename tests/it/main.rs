@@ -75,6 +75,7 @@ mod releases;
 mod replicas;
 mod requests;
 mod restores;
+mod roles;
 mod scripted_lnd;
 mod short_invoices;
 mod shutdown;
