@@ -20,7 +20,7 @@
     reason = "a program for developers, made of test code"
 )]
 
-#[path = "../tests/it/invoices.rs"]
+#[path = "../tests/it/bench/invoices.rs"]
 mod invoices;
 #[path = "../tests/sim/mod.rs"]
 mod sim;

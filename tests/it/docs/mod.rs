@@ -1,0 +1,7 @@
+//! What is written: documents run as tests, deployments, the architecture.
+
+pub mod architecture;
+pub mod deploy;
+pub mod operations_guide;
+pub mod prometheus;
+pub mod readme;

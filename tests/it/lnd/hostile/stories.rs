@@ -1,0 +1,208 @@
+//! Stories that are more than a row: lnd is another one, cannot be believed, or answers when it is
+//! too late.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::Semaphore;
+use tonic::Code;
+use withdrawd::{domain::Millis, pb::Withdraw};
+
+use super::{
+    deal::{Deal, SAT},
+    story::{EARLY, LATE, awaited, passes, refused, standing},
+};
+use crate::{
+    bench::scripted_lnd::{
+        Act, NODE, OTHER_NODE, ScriptedLnd,
+        proto::lnrpc::PaymentFailureReason::FailureReasonNoRoute as NoRoute, refuse,
+    },
+    bench::{Bench, reason},
+};
+
+/// From a send to when it is over, and its lease has run out.
+const OVER: Millis = Millis::from_secs(95);
+
+async fn claimed(bench: &Bench, deal: &Deal) -> Withdraw {
+    let withdraw = bench.create(SAT, SAT).await;
+    bench.claim_ok(&withdraw, &deal.invoice).await;
+    withdraw
+}
+
+/// A claim that is not accepted, since nobody knows whether the node can pay.
+async fn turned_away(bench: &Bench, deal: &Deal) -> Withdraw {
+    let withdraw = bench.create(SAT, SAT).await;
+    let answer = bench.claim(&withdraw, &deal.invoice).await;
+    assert_eq!(reason(&answer), "cannot pay at the moment, please try again later");
+    withdraw
+}
+
+/// Works until it stands so. A send that waits for its answer is looked up once that is overdue.
+async fn stands(bench: &Bench, lnd: &ScriptedLnd, withdraw: &Withdraw, so: &str) {
+    let patience = std::time::Instant::now() + Duration::from_secs(20);
+    bench.begin_work().await;
+    while standing(bench, lnd, withdraw).await != so {
+        let found = standing(bench, lnd, withdraw).await;
+        assert!(std::time::Instant::now() < patience, "{found} instead of {so}");
+        bench.clock.advance(Millis::from_ms(200));
+        bench.begin_work().await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A gate that the test opens, and the act that waits before it.
+fn gate() -> (Arc<Semaphore>, Act) {
+    let gate = Arc::new(Semaphore::new(0));
+    (Arc::clone(&gate), Act::Wait(gate))
+}
+
+/// A bench whose first send is answered so, once the gate is open; all others are refused.
+async fn bench_with_late(answer: Vec<Act>) -> (ScriptedLnd, Bench, Arc<Semaphore>) {
+    let lnd = ScriptedLnd::start().await;
+    let (gate, wait) = gate();
+    lnd.on_send([[vec![wait], answer].concat(), refuse(Code::Unknown, "x")]);
+    let mut options = lnd.options();
+    options.call_timeout = Duration::from_mins(2);
+    let bench = Bench::on_lnd(options).await;
+    (lnd, bench, gate)
+}
+
+#[tokio::test]
+async fn nothing_is_sent_to_who_shows_another_certificate() {
+    let (lnd, other) = (ScriptedLnd::start().await, ScriptedLnd::start().await);
+    let deal = Deal::new();
+    lnd.on_send(deal.is_paid());
+    let mut options = lnd.options();
+    options.tls_cert_pem = Some(other.certificate_pem.into_bytes());
+    let bench = Bench::on_lnd(options).await;
+
+    let withdraw = turned_away(&bench, &deal).await;
+    passes(&bench, EARLY).await;
+    assert!(bench.get(&withdraw.id).await.claimable);
+    assert!(lnd.calls().is_empty());
+}
+
+/// Claims are accepted, and paid, once the macaroon is taken.
+#[tokio::test]
+async fn a_macaroon_that_is_refused_sends_nothing_and_loses_nothing() {
+    let texts = [
+        "verification failed: signature mismatch after caveat verification",
+        "macaroon has expired",
+    ];
+    for text in texts {
+        let lnd = ScriptedLnd::start().await;
+        let deal = Deal::new();
+        lnd.on_send(deal.is_paid());
+        lnd.refuse_info(Code::Unknown, text);
+        let bench = Bench::on_lnd(lnd.options()).await;
+
+        let withdraw = turned_away(&bench, &deal).await;
+        passes(&bench, EARLY).await;
+        assert!(lnd.calls().iter().all(|call| call.method != "SendPaymentV2"));
+        lnd.accept_info();
+        bench.verify_database().await;
+        bench.beat().await;
+        bench.claim_ok(&withdraw, &deal.invoice).await;
+        passes(&bench, EARLY).await;
+        assert_eq!(standing(&bench, &lnd, &withdraw).await, "PAID held, sent 1");
+    }
+}
+
+/// Its SUCCEEDED is worth as little as its NOT_FOUND: it is not the node that was asked.
+#[tokio::test]
+async fn another_identity_after_a_reconnect_is_not_believed() {
+    for says_paid in [true, false] {
+        let lnd = ScriptedLnd::start().await;
+        let deal = Deal::new();
+        let (gate, wait) = gate();
+        lnd.on_send([vec![wait, Act::Cut]]);
+        if says_paid {
+            lnd.on_look_up(1, deal.is_paid());
+        }
+        let bench = Bench::on_lnd(lnd.options()).await;
+        let withdraw = claimed(&bench, &deal).await;
+        stands(&bench, &lnd, &withdraw, "SENDING held, sent 1").await;
+
+        lnd.introduce_as(OTHER_NODE, "regtest");
+        gate.add_permits(1);
+        passes(&bench, LATE).await;
+        let doubt = "NEEDS_OPERATOR NODE_CHANGED held, sent 1";
+        assert_eq!(standing(&bench, &lnd, &withdraw).await, doubt);
+
+        // The one that was asked is back, and proves it.
+        lnd.introduce_as(NODE, "regtest");
+        lnd.on_look_up(1, deal.is_paid());
+        lnd.cut();
+        passes(&bench, LATE).await;
+        assert_eq!(standing(&bench, &lnd, &withdraw).await, "PAID held, sent 1");
+    }
+}
+
+#[tokio::test]
+async fn another_identity_before_the_first_send_is_not_asked_to_pay() {
+    let lnd = ScriptedLnd::start().await;
+    let deal = Deal::new();
+    lnd.on_send(deal.is_paid());
+    let bench = Bench::on_lnd(lnd.options()).await;
+    bench.work().await;
+    lnd.introduce_as(OTHER_NODE, "regtest");
+    lnd.cut();
+
+    let withdraw = claimed(&bench, &deal).await;
+    passes(&bench, LATE).await;
+    assert_eq!(standing(&bench, &lnd, &withdraw).await, "RESERVED held, sent 0");
+    lnd.introduce_as(NODE, "regtest");
+    lnd.cut();
+    passes(&bench, LATE).await;
+    assert_eq!(standing(&bench, &lnd, &withdraw).await, "PAID held, sent 1");
+}
+
+/// The first send is answered only after its deadline, when a second one has been made.
+#[tokio::test]
+async fn an_answer_after_the_deadline_is_still_an_answer() {
+    let deal = Deal::new();
+    let cases = [
+        // Paid is paid.
+        (deal.is_paid(), "PAID held, sent 2", "PAID held, sent 2"),
+        // Until the second one is over, it may start the payment anew; a third may be made to see that.
+        (deal.has_failed(NoRoute), "SENDING held, sent 2", "FAILED NO_ROUTE claimable, sent "),
+        (
+            vec![refuse(Code::Unavailable, "x")],
+            "SENDING held, sent 2",
+            "FAILED NODE_REFUSED claimable, sent 4",
+        ),
+    ];
+    for (answer, soon, end) in cases {
+        let (lnd, bench, gate) = bench_with_late(answer.concat()).await;
+        let withdraw = claimed(&bench, &deal).await;
+        stands(&bench, &lnd, &withdraw, "SENDING held, sent 1").await;
+        bench.clock.advance(OVER);
+        stands(&bench, &lnd, &withdraw, "SENDING held, sent 2").await;
+
+        gate.add_permits(1);
+        assert_eq!(awaited(&bench, &lnd, &withdraw, soon).await, soon);
+        passes(&bench, LATE).await;
+        let stands = standing(&bench, &lnd, &withdraw).await;
+        assert!(stands.starts_with(end), "{stands} is not {end}");
+    }
+}
+
+/// It was given up once its sends were over, and lnd had paid it all the same.
+#[tokio::test]
+async fn a_success_that_is_told_when_all_was_given_up_is_booked_while_the_request_is_free() {
+    let deal = Deal::new();
+    let (lnd, bench, gate) = bench_with_late(deal.is_paid().concat()).await;
+    let withdraw = claimed(&bench, &deal).await;
+    stands(&bench, &lnd, &withdraw, "SENDING held, sent 1").await;
+    for sends in 2..=4 {
+        bench.clock.advance(OVER);
+        stands(&bench, &lnd, &withdraw, &format!("SENDING held, sent {sends}")).await;
+        // Time that passes before would put off the next look.
+        refused(&bench, &withdraw, sends - 1).await;
+    }
+    bench.clock.advance(OVER);
+    stands(&bench, &lnd, &withdraw, "FAILED NODE_REFUSED claimable, sent 4").await;
+
+    gate.add_permits(1);
+    let paid = "PAID held, sent 4";
+    assert_eq!(awaited(&bench, &lnd, &withdraw, paid).await, paid);
+}
