@@ -16,7 +16,7 @@ use sqlx::{
 use super::{
     driver::{Dialect, Driver, Fault, Sql, Tx, Value, said},
     observed::Observed,
-    sql::{Marks, SqlStore, statements, statements::marks_dialect},
+    sql::{Marks, SqlStore, marks_dialect, statements},
 };
 use crate::{
     domain::Timestamp,

@@ -21,7 +21,7 @@ use tokio::sync::Mutex;
 use super::{
     driver::{Dialect, Driver, Fault, Sql, Tx, Value, said},
     observed::Observed,
-    sql::{Marks, SqlStore, statements, statements::marks_dialect},
+    sql::{Marks, SqlStore, marks_dialect, statements},
 };
 use crate::{
     domain::Timestamp,

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use super::{
-    SqlStore, bytes, int, marks::CommitLabel, retry::retrying, rows, statements, tallies, text,
-    uuid, withdraws,
+    SqlStore, bytes, int, marks::CommitLabel, reader as rows, retry::retrying, statements, tallies,
+    text, uuid, withdraws,
 };
 use crate::{
     domain::{Claim, EventKind, Halt, Payment, Timestamp},

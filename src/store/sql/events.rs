@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{SqlStore, int, opt_text, rows, statements, text, uuid};
+use super::{SqlStore, int, opt_text, reader as rows, statements, text, uuid};
 use crate::{
     domain::{Event, PaymentId, WithdrawId},
     ports::{Events, StoreError},

@@ -1,19 +1,18 @@
 //! The store, written once for both databases: one file per noun, every decision the domain's.
 
+#[macro_use]
+pub(super) mod statements;
+
 mod claims;
-mod durable;
 mod events;
 mod instance;
 mod integrity;
-mod lists;
 mod marks;
-mod memory;
 mod nodes;
 mod payment_lists;
 mod payments;
+mod reader;
 mod retry;
-mod rows;
-pub(super) mod statements;
 mod tallies;
 mod upkeep;
 mod withdraws;
@@ -23,14 +22,14 @@ use std::sync::Arc;
 
 use super::driver::{Driver, Sql, Value};
 
-use memory::Memory;
+use integrity::memory::Memory;
 
-pub(super) use marks::Marks;
-pub(super) use rows::marks::found as marks_found;
+pub(super) use marks::{Marks, marks_dialect};
+pub(super) use reader::marks::found as marks_found;
 
 pub use instance::instance_statements;
-pub use lists::list_statements;
 pub use payment_lists::payment_list_statements;
+pub use withdraws::list_statements;
 
 /// The store over one of the databases.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{SqlStore, int, retry::retrying, rows, statements, text};
+use super::{SqlStore, int, reader as rows, retry::retrying, statements, text};
 use crate::{
     domain::{NodeId, Timestamp},
     ports::{Introduction, Nodes, StoreError},

@@ -1,6 +1,6 @@
 //! Lists of payments: which constant statement serves which combination of filters.
 
-use super::{bytes, int, rows, statements::payment_lists as statements, text, uuid};
+use super::{bytes, int, reader as rows, statements::payment_lists as statements, text, uuid};
 use crate::{
     domain::payment::{PaymentEntry, PaymentQuery, Span},
     ports::StoreError,

@@ -40,16 +40,12 @@ macro_rules! payment_columns {
     };
 }
 
-pub mod instance;
-mod marks;
 pub mod payment_lists;
 pub mod tallies;
 pub mod upkeep;
 pub mod witnesses;
 
 pub use witnesses::LAST_SEND;
-
-pub(in crate::store) use marks::marks_dialect;
 
 /// `select` of requests with their open or last attempts.
 macro_rules! select_views {

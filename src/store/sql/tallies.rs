@@ -58,7 +58,7 @@ pub async fn pass_gate<D: Driver>(store: &SqlStore<D>, tx: &mut D::Tx) -> Result
 async fn fits<T: Tx>(tx: &mut T, allowance: Allowance) -> Result<bool, Fault> {
     let since = vec![int(spent_slot(allowance.since))];
     let spent = tx.fetch(statements::SPENT_SINCE, since).await?;
-    let spent: Msat = super::rows::instance::spent(spent.first())?;
+    let spent: Msat = super::instance::rows::spent(spent.first())?;
     Ok(spent <= allowance.most)
 }
 

@@ -4,7 +4,9 @@ use std::{cmp::Ordering, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{SqlStore, int, retry::retrying, rows, statements::upkeep as statements, text};
+use super::{
+    SqlStore, int, reader as rows, retry::retrying, statements::upkeep as statements, text,
+};
 use crate::{
     domain::{KeyId, Timestamp},
     ports::{Connections, Schema, StoreError, Upkeep, WriteProof},

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 
-use super::{SqlStore, int, retry::retrying, rows, statements::witnesses as statements, text};
+use super::{
+    SqlStore, int, reader as rows, retry::retrying, statements::witnesses as statements, text,
+};
 use crate::{
     domain::{Halt, Millis, NodeId, Timestamp, payment::Unanswered},
     ports::{NewWitness, StoreError, Witnesses},

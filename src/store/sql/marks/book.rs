@@ -395,5 +395,5 @@ impl Drop for Move {
 }
 
 #[cfg(test)]
-#[path = "marks_test.rs"]
+#[path = "book_test.rs"]
 mod tests;

@@ -1,10 +1,7 @@
 //! Commits that callers are told of: each moves a mark of this process, on a server that has all of them.
 
-use super::{
-    SqlStore, int,
-    marks::{CommitLabel, Found, Move},
-    rows, uuid,
-};
+use super::book::{CommitLabel, Found, Move};
+use crate::store::sql::{SqlStore, int, reader as rows, uuid};
 use crate::{
     domain::Halt,
     ports::StoreError,
@@ -22,11 +19,15 @@ pub enum OnLoss {
 
 impl<D: Driver> SqlStore<D> {
     /// Commits what a caller is told of.
-    pub(super) async fn commit(&self, tx: D::Tx, label: CommitLabel) -> Result<(), Fault> {
+    pub(in crate::store::sql) async fn commit(
+        &self,
+        tx: D::Tx,
+        label: CommitLabel,
+    ) -> Result<(), Fault> {
         self.commit_or(tx, label, OnLoss::Refuse).await
     }
 
-    pub(super) async fn commit_or(
+    pub(in crate::store::sql) async fn commit_or(
         &self,
         mut tx: D::Tx,
         label: CommitLabel,
@@ -45,7 +46,11 @@ impl<D: Driver> SqlStore<D> {
     }
 
     /// Commits nothing but a move: what is acknowledged is there.
-    pub(super) async fn commit_move(&self, mut tx: D::Tx, mark: Move) -> Result<(), Fault> {
+    pub(in crate::store::sql) async fn commit_move(
+        &self,
+        mut tx: D::Tx,
+        mark: Move,
+    ) -> Result<(), Fault> {
         if !self.move_if_complete(&mut tx, &mark).await? {
             return Err(StoreError::Halted(Halt::Unverified).into());
         }
@@ -94,7 +99,11 @@ impl<D: Driver> SqlStore<D> {
     }
 
     /// Whether the server that answers in this transaction has all that was told. Asked once for each.
-    pub(super) async fn has_all_marks(&self, tx: &mut D::Tx, server: i64) -> Result<bool, Fault> {
+    pub(in crate::store::sql) async fn has_all_marks(
+        &self,
+        tx: &mut D::Tx,
+        server: i64,
+    ) -> Result<bool, Fault> {
         if self.marks.is_suspect() {
             return Ok(false);
         }
@@ -107,13 +116,16 @@ impl<D: Driver> SqlStore<D> {
     }
 
     /// The server that answers, and the marks of this process on it.
-    pub(super) async fn marks_in(&self, tx: &mut D::Tx) -> Result<(i64, Found), Fault> {
+    pub(in crate::store::sql) async fn marks_in(
+        &self,
+        tx: &mut D::Tx,
+    ) -> Result<(i64, Found), Fault> {
         let found = tx.fetch(self.driver().dialect().marks.read, self.writer_id()).await?;
         Ok(rows::marks::found(&found)?)
     }
 
     /// For what is read back after a COMMIT that was not answered: whoever hears of it is told.
-    pub(super) async fn settle_lost_answers(&self) -> Result<(), StoreError> {
+    pub(in crate::store::sql) async fn settle_lost_answers(&self) -> Result<(), StoreError> {
         if !self.marks.has_lost_answers() {
             return Ok(());
         }
@@ -125,7 +137,7 @@ impl<D: Driver> SqlStore<D> {
         Ok(())
     }
 
-    pub(super) fn writer_id(&self) -> Vec<super::Value> {
+    pub(in crate::store::sql) fn writer_id(&self) -> Vec<crate::store::driver::Value> {
         vec![uuid(self.marks.writer())]
     }
 }

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{
-    SqlStore, int, marks::CommitLabel, payment_lists, retry::retrying, rows, statements, tallies,
-    text, uuid, withdraws,
+    SqlStore, int, marks::CommitLabel, payment_lists, reader as rows, retry::retrying, statements,
+    tallies, text, uuid, withdraws,
 };
 use crate::{
     domain::{

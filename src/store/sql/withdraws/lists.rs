@@ -1,6 +1,6 @@
 //! Lists: which constant statement serves which combination of filters.
 
-use super::{int, rows, statements, text, uuid};
+use crate::store::sql::{int, reader as rows, statements, text, uuid};
 use crate::{
     domain::{ListQuery, Status, WithdrawView},
     ports::StoreError,

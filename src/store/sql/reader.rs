@@ -1,7 +1,8 @@
 //! Rows become values of the domain here, once; inside, types hold.
 
-pub mod instance;
+#[path = "rows/marks.rs"]
 pub mod marks;
+#[path = "rows/values.rs"]
 mod values;
 
 use uuid::Uuid;
@@ -26,85 +27,85 @@ struct BadCell {
     column: &'static str,
 }
 
-type Parsed<T> = Result<T, StoreError>;
+pub type Parsed<T> = Result<T, StoreError>;
 
 /// Reads cells and turns what is wrong with them into one kind of error.
-struct Reader<'r, R>(&'r R);
+pub struct Reader<'r, R>(pub &'r R);
 
-fn bad(source: impl Into<BoxError>) -> StoreError {
+pub fn bad(source: impl Into<BoxError>) -> StoreError {
     StoreError::Failed { doing: "read a row", source: source.into() }
 }
 
-fn known<T>(column: &'static str, value: Option<T>) -> Parsed<T> {
+pub fn known<T>(column: &'static str, value: Option<T>) -> Parsed<T> {
     value.ok_or_else(|| bad(BadCell { column }))
 }
 
 impl<R: Cells> Reader<'_, R> {
-    fn opt_int(&self, column: &'static str) -> Parsed<Option<i64>> {
+    pub fn opt_int(&self, column: &'static str) -> Parsed<Option<i64>> {
         self.0.int(column).map_err(bad)
     }
 
-    fn int(&self, column: &'static str) -> Parsed<i64> {
+    pub fn int(&self, column: &'static str) -> Parsed<i64> {
         known(column, self.opt_int(column)?)
     }
 
-    fn bool(&self, column: &'static str) -> Parsed<bool> {
+    pub fn bool(&self, column: &'static str) -> Parsed<bool> {
         self.0.bool(column).map_err(bad)
     }
 
-    fn opt_text(&self, column: &'static str) -> Parsed<Option<String>> {
+    pub fn opt_text(&self, column: &'static str) -> Parsed<Option<String>> {
         self.0.text(column).map_err(bad)
     }
 
-    fn text(&self, column: &'static str) -> Parsed<String> {
+    pub fn text(&self, column: &'static str) -> Parsed<String> {
         known(column, self.opt_text(column)?)
     }
 
-    fn opt_uuid(&self, column: &'static str) -> Parsed<Option<Uuid>> {
+    pub fn opt_uuid(&self, column: &'static str) -> Parsed<Option<Uuid>> {
         self.0.uuid(column).map_err(bad)
     }
 
-    fn uuid(&self, column: &'static str) -> Parsed<Uuid> {
+    pub fn uuid(&self, column: &'static str) -> Parsed<Uuid> {
         known(column, self.opt_uuid(column)?)
     }
 
-    fn opt_bytes32(&self, column: &'static str) -> Parsed<Option<[u8; 32]>> {
+    pub fn opt_bytes32(&self, column: &'static str) -> Parsed<Option<[u8; 32]>> {
         match self.0.bytes(column).map_err(bad)? {
             None => Ok(None),
             Some(bytes) => known(column, bytes.try_into().ok()).map(Some),
         }
     }
 
-    fn bytes32(&self, column: &'static str) -> Parsed<[u8; 32]> {
+    pub fn bytes32(&self, column: &'static str) -> Parsed<[u8; 32]> {
         known(column, self.opt_bytes32(column)?)
     }
 
-    fn amount(&self, column: &'static str) -> Parsed<Amount> {
+    pub fn amount(&self, column: &'static str) -> Parsed<Amount> {
         self.0.decimal(column).map(Amount::from_decimal).map_err(bad)
     }
 
-    fn sat(&self, column: &'static str) -> Parsed<Sat> {
+    pub fn sat(&self, column: &'static str) -> Parsed<Sat> {
         known(column, Sat::new(self.int(column)?))
     }
 
-    fn msat(&self, column: &'static str) -> Parsed<Msat> {
+    pub fn msat(&self, column: &'static str) -> Parsed<Msat> {
         known(column, Msat::new(self.int(column)?))
     }
 
-    fn opt_time(&self, column: &'static str) -> Parsed<Option<Timestamp>> {
+    pub fn opt_time(&self, column: &'static str) -> Parsed<Option<Timestamp>> {
         Ok(self.opt_int(column)?.map(Timestamp::from_ms))
     }
 
-    fn time(&self, column: &'static str) -> Parsed<Timestamp> {
+    pub fn time(&self, column: &'static str) -> Parsed<Timestamp> {
         self.int(column).map(Timestamp::from_ms)
     }
 
     /// A name that one of the domain's `parse` functions knows.
-    fn named<T>(&self, column: &'static str, parse: fn(&str) -> Option<T>) -> Parsed<T> {
+    pub fn named<T>(&self, column: &'static str, parse: fn(&str) -> Option<T>) -> Parsed<T> {
         known(column, parse(&self.text(column)?))
     }
 
-    fn opt_named<T>(
+    pub fn opt_named<T>(
         &self,
         column: &'static str,
         parse: fn(&str) -> Option<T>,

@@ -1,15 +1,15 @@
 //! The instance: its switches, its node's heartbeat, and what both allow.
 
+pub mod rows;
+pub mod statements;
+
 use async_trait::async_trait;
 
 use super::{
-    SqlStore,
-    durable::OnLoss,
-    int,
-    marks::CommitLabel,
+    SqlStore, int,
+    marks::{CommitLabel, OnLoss},
     retry::retrying,
-    rows::instance as rows,
-    statements::{instance as statements, payment_lists, tallies as spent},
+    statements::{payment_lists, tallies as spent},
     tallies, text,
 };
 use crate::{

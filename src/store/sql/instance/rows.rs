@@ -1,12 +1,12 @@
 //! Rows about the whole instance: its switches, its node's heartbeat, and what it knows of the node.
 
-use super::{Parsed, Reader, known};
 use crate::{
     domain::{
         Act, FenceReason, Halt, Heartbeat, Msat, NodeId, NodeTrouble, PaymentId, Standing,
         Timestamp, TroubleKind,
     },
     store::driver::Cells,
+    store::sql::reader::{Parsed, Reader, known},
 };
 
 /// The instance's standing, from `instance.standing`, from `tally.spent_since` if that was asked, and from

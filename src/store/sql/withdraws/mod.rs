@@ -1,9 +1,13 @@
 //! Withdraw requests: making, reading and changing them.
 
+mod lists;
+
+pub use lists::list_statements;
+
 use async_trait::async_trait;
 
 use super::{
-    SqlStore, events, int, lists, marks::CommitLabel, retry::retrying, rows, statements, uuid,
+    SqlStore, events, int, marks::CommitLabel, reader as rows, retry::retrying, statements, uuid,
 };
 use crate::{
     domain::{

@@ -1,10 +1,12 @@
 //! Whether the database still holds what it was told, and putting back what it lost.
 
+pub mod memory;
+
 use async_trait::async_trait;
 
 use super::{
-    SqlStore, bytes, int, marks::CommitLabel, opt_bytes, retry::retrying, rows, statements,
-    tallies, text, uuid, withdraws,
+    SqlStore, bytes, instance, int, marks::CommitLabel, opt_bytes, reader as rows, retry::retrying,
+    statements, tallies, text, uuid, withdraws,
 };
 use crate::{
     domain::{Millis, PaymentHash, Restored, Timestamp, Withdraw, WithdrawId},
@@ -23,11 +25,11 @@ impl<D: Driver> Integrity for SqlStore<D> {
     async fn server(&self) -> Result<SeenServer, StoreError> {
         let switches = self.driver().dialect().see_instance;
         let found = self.driver().fetch(switches, Vec::new()).await?;
-        let (_, server) = rows::instance::halt(found.first())?;
-        let verified = rows::instance::verified(found.first())?;
+        let (_, server) = instance::rows::halt(found.first())?;
+        let verified = instance::rows::verified(found.first())?;
         // So that offers hear of a change, too.
         self.memory.set_verified(verified);
-        let fenced_at = rows::instance::fenced_at(found.first())?;
+        let fenced_at = instance::rows::fenced_at(found.first())?;
         Ok(SeenServer { server: Server(server), verified, fenced_at })
     }
 
@@ -100,21 +102,21 @@ impl<D: Driver> Integrity for SqlStore<D> {
 
     async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError> {
         let start = [int(now.as_ms())];
-        retrying(|| self.write(statements::instance::FIRST_START, start.to_vec())).await?;
-        let found = self.driver().fetch(statements::instance::KNOWN_FROM, Vec::new()).await?;
-        rows::instance::known_from(found.first())
+        retrying(|| self.write(instance::statements::FIRST_START, start.to_vec())).await?;
+        let found = self.driver().fetch(instance::statements::KNOWN_FROM, Vec::new()).await?;
+        instance::rows::known_from(found.first())
     }
 
     async fn newest_committed(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         let newest = self.driver().dialect().newest_written;
         let found = self.driver().fetch(newest, Vec::new()).await?;
-        let newest = found.first().map(rows::instance::newest_written).transpose()?;
+        let newest = found.first().map(instance::rows::newest_written).transpose()?;
         Ok(newest.map(|newest| newest.min(now)))
     }
 
     async fn knows(&self, hash: PaymentHash) -> Result<bool, StoreError> {
         let hash = vec![bytes(hash.as_bytes())];
-        Ok(!self.driver().fetch(statements::instance::HASH_EXISTS, hash).await?.is_empty())
+        Ok(!self.driver().fetch(instance::statements::HASH_EXISTS, hash).await?.is_empty())
     }
 
     async fn restore(&self, restored: &Restored) -> Result<(), StoreError> {
@@ -129,13 +131,13 @@ impl<D: Driver> Integrity for SqlStore<D> {
         let before = uuid(WithdrawId::first_at(before).as_uuid());
         let found = self
             .driver()
-            .fetch(statements::instance::TO_WITHHOLD, vec![before, int(limit)])
+            .fetch(instance::statements::TO_WITHHOLD, vec![before, int(limit)])
             .await?;
         found.iter().map(rows::withdraw).collect()
     }
 
     async fn withheld(&self, limit: i64) -> Result<Vec<Withdraw>, StoreError> {
-        let found = self.driver().fetch(statements::instance::WITHHELD, vec![int(limit)]).await?;
+        let found = self.driver().fetch(instance::statements::WITHHELD, vec![int(limit)]).await?;
         found.iter().map(rows::withdraw).collect()
     }
 }
@@ -146,7 +148,7 @@ impl<D: Driver> SqlStore<D> {
         if !withdraws::write_change(&mut tx, &restored.change).await? {
             return Err(StoreError::Stale.into());
         }
-        if tx.execute(statements::instance::RESTORE, paid(restored)).await? != 1 {
+        if tx.execute(instance::statements::RESTORE, paid(restored)).await? != 1 {
             return Err(StoreError::Stale.into());
         }
         tallies::restored(&mut tx, restored).await?;
