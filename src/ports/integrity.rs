@@ -46,6 +46,17 @@ pub struct LostCommits {
     pub newest: Vec<String>,
 }
 
+/// Since when the instance knows the node's payments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownFrom {
+    /// When the instance first started.
+    pub first_started_at: Option<Timestamp>,
+    /// When an operator last acknowledged a restore.
+    pub acknowledged_at: Option<Timestamp>,
+    /// When the newest attempt was accepted.
+    pub newest_accepted_at: Option<Timestamp>,
+}
+
 /// Whether the database still holds what callers of this process were told it holds, and putting back
 /// what it lost.
 ///
@@ -95,9 +106,8 @@ pub trait Integrity: Send + Sync {
     /// The last send in the store's order; 0 for none.
     async fn last_send(&self) -> Result<i64, StoreError>;
 
-    /// When the instance first started (now, if it never did), when an operator last acknowledged a
-    /// restore, and when the newest attempt was accepted.
-    async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError>;
+    /// Since when the instance knows the node's payments; it first starts `now`, if it never did.
+    async fn known_from(&self, now: Timestamp) -> Result<KnownFrom, StoreError>;
 
     /// When the newest attempt was committed, or earlier: an id's time is that of a process whose clock may
     /// have been ahead, and what was lost after the commit must not look older than it.

@@ -6,7 +6,7 @@ mod node;
 mod store;
 mod upkeep;
 
-pub use integrity::{Inherited, Integrity, LostCommits, SeenServer, Server};
+pub use integrity::{Inherited, Integrity, KnownFrom, LostCommits, SeenServer, Server};
 pub use meter::{Meter, NoMeter};
 pub use node::{
     Connection, Introduction, LightningNode, ListedPayment, LookUp, NodeError, NodeHealth,

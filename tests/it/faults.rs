@@ -19,10 +19,10 @@ use withdrawd::{
     },
     ports::{
         ClaimOutcome, Claims, Connections, CreateOutcome, Events, Inherited, Instance, Integrity,
-        Introduction, Lane, Leased, LightningNode, LookUp, LostCommits, NewWitness, NodeError,
-        NodeHealth, NodeTraits, Nodes, OpenPayments, Payments, PaymentsPage, PaymentsQuery, Schema,
-        SeenServer, SendOrder, SendStream, Server, Store, StoreError, Upkeep, Withdraws,
-        WitnessOrder, Witnesses, WriteProof,
+        Introduction, KnownFrom, Lane, Leased, LightningNode, LookUp, LostCommits, NewWitness,
+        NodeError, NodeHealth, NodeTraits, Nodes, OpenPayments, Payments, PaymentsPage,
+        PaymentsQuery, Schema, SeenServer, SendOrder, SendStream, Server, Store, StoreError,
+        Upkeep, Withdraws, WitnessOrder, Witnesses, WriteProof,
     },
     runtime::Clock,
 };
@@ -354,7 +354,7 @@ impl Integrity for FaultyStore {
         self.inner.last_send().await
     }
 
-    async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError> {
+    async fn known_from(&self, now: Timestamp) -> Result<KnownFrom, StoreError> {
         self.inner.known_from(now).await
     }
 

@@ -6,7 +6,9 @@ use withdrawd::{
         Heartbeat, Millis, NodeTrouble, PaymentHash, Restored, Standing, Timestamp, Turn, Withdraw,
         WithdrawId,
     },
-    ports::{Inherited, Instance, Integrity, LostCommits, SeenServer, Server, StoreError},
+    ports::{
+        Inherited, Instance, Integrity, KnownFrom, LostCommits, SeenServer, Server, StoreError,
+    },
 };
 
 use super::store::GatedStore;
@@ -98,7 +100,7 @@ impl Integrity for GatedStore {
         self.read("last_send", self.inner().last_send()).await
     }
 
-    async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError> {
+    async fn known_from(&self, now: Timestamp) -> Result<KnownFrom, StoreError> {
         self.write("known_from", self.inner().known_from(now), |_| {}).await
     }
 

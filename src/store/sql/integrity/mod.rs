@@ -1,18 +1,28 @@
 //! Whether the database still holds what it was told, and putting back what it lost.
 
+mod known_from;
 pub mod memory;
+mod restore;
 
 use async_trait::async_trait;
 
 use super::{
-    SqlStore, bytes, instance, int, marks::CommitLabel, opt_bytes, reader as rows, retry::retrying,
-    statements, tallies, text, uuid, withdraws,
+    SqlStore,
+    instance::switches,
+    marks::{CommitLabel, Forget, FoundAll, Verify, YetToRead, read_marks},
+    reader::only,
+    retry::retrying,
+    withdraws::OfVersion,
+    witnesses::LAST_SEND,
 };
 use crate::{
     domain::{Millis, PaymentHash, Restored, Timestamp, Withdraw, WithdrawId},
-    ports::{Inherited, Integrity, LostCommits, SeenServer, Server, StoreError},
-    store::driver::{Driver, Fault, Tx, Value},
+    ports::{Inherited, Integrity, KnownFrom, LostCommits, SeenServer, Server, StoreError},
+    store::driver::{Driver, Fault, Tx},
 };
+
+pub use known_from::KNOWN_FROM;
+pub use restore::{HASH_EXISTS, TO_WITHHOLD, WITHHELD};
 
 /// Marks of writers silent for longer are deleted. A process that comes back later finds its own missing, and
 /// fences.
@@ -23,14 +33,15 @@ const FORGOTTEN_AT_ONCE: i64 = 500;
 #[async_trait]
 impl<D: Driver> Integrity for SqlStore<D> {
     async fn server(&self) -> Result<SeenServer, StoreError> {
-        let switches = self.driver().dialect().see_instance;
-        let found = self.driver().fetch(switches, Vec::new()).await?;
-        let (_, server) = instance::rows::halt(found.first())?;
-        let verified = instance::rows::verified(found.first())?;
+        let see = self.driver().dialect().see_instance;
+        let seen = switches(&self.driver().fetch(see.bind(())).await?)?;
         // So that offers hear of a change, too.
-        self.memory.set_verified(verified);
-        let fenced_at = instance::rows::fenced_at(found.first())?;
-        Ok(SeenServer { server: Server(server), verified, fenced_at })
+        self.memory.set_verified(seen.verified);
+        Ok(SeenServer {
+            server: Server(seen.server),
+            verified: seen.verified,
+            fenced_at: seen.fenced_at,
+        })
     }
 
     fn must_read_marks(&self, server: Server) -> bool {
@@ -39,9 +50,9 @@ impl<D: Driver> Integrity for SqlStore<D> {
 
     async fn lost_commits(&self) -> Result<Option<LostCommits>, StoreError> {
         let told = self.marks.acknowledged();
-        let marks = &self.driver().dialect().marks;
-        let found = self.driver().fetch(marks.read, self.writer_id()).await?;
-        let (server, found) = rows::marks::found(&found)?;
+        let read = self.driver().dialect().marks.read;
+        let found = self.driver().fetch(read.bind(self.own_writer())).await?;
+        let (server, found) = read_marks(&found)?;
         if !self.marks.check(server, &told, &found) {
             return Ok(Some(self.marks.lost(&found)));
         }
@@ -53,8 +64,8 @@ impl<D: Driver> Integrity for SqlStore<D> {
     async fn vouch(&self, id: WithdrawId, version: i64) -> Result<(), StoreError> {
         retrying(|| async {
             let mut tx = self.driver().begin().await?;
-            let request = vec![uuid(id.as_uuid()), int(version)];
-            if tx.fetch(self.driver().dialect().hold_withdraw, request).await?.is_empty() {
+            let hold = self.driver().dialect().hold_withdraw;
+            if tx.fetch(hold.bind(OfVersion { id, version })).await?.is_empty() {
                 return Err(StoreError::Stale.into());
             }
             self.commit(tx, CommitLabel::of_withdraws("shown again", id, 1)).await
@@ -63,18 +74,21 @@ impl<D: Driver> Integrity for SqlStore<D> {
     }
 
     async fn yet_to_read_marks(&self, server: Server, lately: Millis) -> Result<i64, StoreError> {
-        let mut values = self.writer_id();
-        values.extend([int(server.0), int(lately.as_ms())]);
-        let found = self.driver().fetch(self.driver().dialect().marks.yet_to_read, values).await?;
-        rows::marks::writers(found.first())
+        let others = YetToRead { writer: self.marks.writer(), server: server.0, lately_ms: lately };
+        let yet_to_read = self.driver().dialect().marks.yet_to_read;
+        only(&self.driver().fetch(yet_to_read.bind(others)).await?)?.int("writers")
     }
 
     async fn verify(&self, server: Server, at: Timestamp) -> Result<bool, StoreError> {
         let timeline = self.driver().timeline().await;
-        let by = uuid(self.marks.writer());
-        let values = [int(server.0), by, int(at.as_ms()), Value::Int(timeline)];
+        let verified = || Verify {
+            server: server.0,
+            verified_by: self.marks.writer(),
+            verified_at_ms: at,
+            timeline,
+        };
         let verify = self.driver().dialect().marks.verify;
-        let written = retrying(|| self.write(verify, values.to_vec())).await? == 1;
+        let written = retrying(|| self.write(verify.bind(verified()))).await? == 1;
         if written {
             let writer = self.marks.writer();
             tracing::info!(%writer, server = server.0, "the database server is verified");
@@ -96,27 +110,19 @@ impl<D: Driver> Integrity for SqlStore<D> {
     }
 
     async fn last_send(&self) -> Result<i64, StoreError> {
-        let found = self.driver().fetch(statements::LAST_SEND, Vec::new()).await?;
-        rows::sequence(found.first())
+        only(&self.driver().fetch(LAST_SEND.bind(())).await?)?.int("sequence")
     }
 
-    async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError> {
-        let start = [int(now.as_ms())];
-        retrying(|| self.write(instance::statements::FIRST_START, start.to_vec())).await?;
-        let found = self.driver().fetch(instance::statements::KNOWN_FROM, Vec::new()).await?;
-        instance::rows::known_from(found.first())
+    async fn known_from(&self, now: Timestamp) -> Result<KnownFrom, StoreError> {
+        self.read_known_from(now).await
     }
 
     async fn newest_committed(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        let newest = self.driver().dialect().newest_written;
-        let found = self.driver().fetch(newest, Vec::new()).await?;
-        let newest = found.first().map(instance::rows::newest_written).transpose()?;
-        Ok(newest.map(|newest| newest.min(now)))
+        Ok(self.newest_written().await?.map(|newest| newest.min(now)))
     }
 
     async fn knows(&self, hash: PaymentHash) -> Result<bool, StoreError> {
-        let hash = vec![bytes(hash.as_bytes())];
-        Ok(!self.driver().fetch(instance::statements::HASH_EXISTS, hash).await?.is_empty())
+        self.hash_exists(hash).await
     }
 
     async fn restore(&self, restored: &Restored) -> Result<(), StoreError> {
@@ -128,34 +134,15 @@ impl<D: Driver> Integrity for SqlStore<D> {
         before: Timestamp,
         limit: i64,
     ) -> Result<Vec<Withdraw>, StoreError> {
-        let before = uuid(WithdrawId::first_at(before).as_uuid());
-        let found = self
-            .driver()
-            .fetch(instance::statements::TO_WITHHOLD, vec![before, int(limit)])
-            .await?;
-        found.iter().map(rows::withdraw).collect()
+        self.requests_to_withhold(before, limit).await
     }
 
     async fn withheld(&self, limit: i64) -> Result<Vec<Withdraw>, StoreError> {
-        let found = self.driver().fetch(instance::statements::WITHHELD, vec![int(limit)]).await?;
-        found.iter().map(rows::withdraw).collect()
+        self.withheld_requests(limit).await
     }
 }
 
 impl<D: Driver> SqlStore<D> {
-    async fn restore_once(&self, restored: &Restored) -> Result<(), Fault> {
-        let mut tx = self.driver().begin().await?;
-        if !withdraws::write_change(&mut tx, &restored.change).await? {
-            return Err(StoreError::Stale.into());
-        }
-        if tx.execute(instance::statements::RESTORE, paid(restored)).await? != 1 {
-            return Err(StoreError::Stale.into());
-        }
-        tallies::restored(&mut tx, restored).await?;
-        let told = CommitLabel::of_payment("put back", restored.id);
-        self.commit(tx, told).await
-    }
-
     /// A move whose COMMIT was never answered is over once a later one of its lane was made: its row is
     /// locked until then. One that still waits is looked at again.
     async fn end_doubts(&self) {
@@ -176,30 +163,10 @@ impl<D: Driver> SqlStore<D> {
     async fn found_all(&self, server: i64) -> Result<(), Fault> {
         let marks = &self.driver().dialect().marks;
         let mut tx = self.driver().begin().await?;
-        let mut values = self.writer_id();
-        values.extend([int(FORGOTTEN_AFTER.as_ms()), int(FORGOTTEN_AT_ONCE)]);
-        tx.execute(marks.forget, values).await?;
-        let mut values = self.writer_id();
-        values.push(int(server));
-        tx.execute(marks.found_all, values).await?;
+        let writer = self.marks.writer();
+        let forget = Forget { writer, silent_ms: FORGOTTEN_AFTER, limit: FORGOTTEN_AT_ONCE };
+        tx.execute(marks.forget.bind(forget)).await?;
+        tx.execute(marks.found_all.bind(FoundAll { writer, server })).await?;
         tx.commit().await
     }
-}
-
-/// The parameters of `payment.restore`.
-fn paid(restored: &Restored) -> Vec<Value> {
-    let Restored { id, invoice, payment_hash, amount, preimage, fee, at, change } = restored;
-    vec![
-        uuid(id.as_uuid()),
-        uuid(change.next.id.as_uuid()),
-        text(invoice),
-        bytes(payment_hash.as_bytes()),
-        int(amount.get()),
-        int(fee.get()),
-        int(at.as_ms()),
-        int(at.as_ms()),
-        int(at.as_ms()),
-        opt_bytes(Some(preimage.as_bytes())),
-        int(fee.get()),
-    ]
 }

@@ -1,11 +1,16 @@
 //! Commits that callers are told of: each moves a mark of this process, on a server that has all of them.
 
-use super::book::{CommitLabel, Found, Move};
-use crate::store::sql::{SqlStore, int, reader as rows, uuid};
+use super::{
+    book::{CommitLabel, Found, Move},
+    statements::{self, Advance, Begin, OfWriter, read_marks},
+};
 use crate::{
     domain::Halt,
     ports::StoreError,
-    store::driver::{Driver, Fault, Tx},
+    store::{
+        driver::{Driver, Fault, Tx},
+        sql::SqlStore,
+    },
 };
 
 /// What becomes of a commit on a database that lacks one of before.
@@ -85,17 +90,15 @@ impl<D: Driver> SqlStore<D> {
     /// The server that answers; none if the mark was older than it was told to be.
     async fn move_mark(&self, tx: &mut D::Tx, mark: &Move) -> Result<Option<i64>, Fault> {
         let marks = &self.driver().dialect().marks;
-        let writer = || uuid(self.marks.writer());
-        let to = || vec![writer(), int(mark.lane()), int(mark.value())];
+        let (writer, lane, value) = (self.marks.writer(), mark.lane(), mark.value());
         let moved = if mark.required() == 0 {
-            tx.execute(marks.introduce, vec![writer()]).await?;
-            tx.fetch(marks.begin, to()).await?
+            tx.execute(marks.introduce.bind(OfWriter { writer })).await?;
+            tx.fetch(marks.begin.bind(Begin { writer, lane, value })).await?
         } else {
-            let mut values = to();
-            values.push(int(mark.required()));
-            tx.fetch(marks.advance, values).await?
+            let required = mark.required();
+            tx.fetch(marks.advance.bind(Advance { writer, lane, value, required })).await?
         };
-        Ok(moved.first().map(rows::marks::server).transpose()?)
+        Ok(moved.first().map(statements::server).transpose()?)
     }
 
     /// Whether the server that answers in this transaction has all that was told. Asked once for each.
@@ -120,8 +123,8 @@ impl<D: Driver> SqlStore<D> {
         &self,
         tx: &mut D::Tx,
     ) -> Result<(i64, Found), Fault> {
-        let found = tx.fetch(self.driver().dialect().marks.read, self.writer_id()).await?;
-        Ok(rows::marks::found(&found)?)
+        let read = self.driver().dialect().marks.read;
+        Ok(read_marks(&tx.fetch(read.bind(self.own_writer())).await?)?)
     }
 
     /// For what is read back after a COMMIT that was not answered: whoever hears of it is told.
@@ -130,15 +133,15 @@ impl<D: Driver> SqlStore<D> {
             return Ok(());
         }
         let told = self.marks.acknowledged();
-        let found =
-            self.driver().fetch(self.driver().dialect().marks.read, self.writer_id()).await?;
-        let (_, found) = rows::marks::found(&found)?;
+        let read = self.driver().dialect().marks.read;
+        let (_, found) = read_marks(&self.driver().fetch(read.bind(self.own_writer())).await?)?;
         self.marks.settle(&told, &found);
         Ok(())
     }
 
-    pub(in crate::store::sql) fn writer_id(&self) -> Vec<crate::store::driver::Value> {
-        vec![uuid(self.marks.writer())]
+    /// This process, as the database knows it.
+    pub(in crate::store::sql) fn own_writer(&self) -> OfWriter {
+        OfWriter { writer: self.marks.writer() }
     }
 }
 

@@ -17,8 +17,9 @@ use crate::{
     },
     runtime::Runtime,
     store::{
-        driver::{Dialect, Sql, Value},
+        sql::Dialect,
         sqlite::{SqliteDriver, SqliteOptions, SqliteStore},
+        statement::{BoundStatement, Sql},
     },
 };
 
@@ -54,8 +55,8 @@ impl Driver for Lossy {
         Ok(LossyTx { inner: self.inner.begin().await?, answer })
     }
 
-    async fn fetch(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<Self::Row>, StoreError> {
-        self.inner.fetch(sql, values).await
+    async fn fetch(&self, statement: BoundStatement<'_>) -> Result<Vec<Self::Row>, StoreError> {
+        self.inner.fetch(statement).await
     }
 
     async fn begin_for_operator(&self) -> Result<LossyTx, Fault> {
@@ -65,10 +66,9 @@ impl Driver for Lossy {
 
     async fn fetch_for_operator(
         &self,
-        sql: Sql,
-        values: Vec<Value>,
+        statement: BoundStatement<'_>,
     ) -> Result<Vec<Self::Row>, StoreError> {
-        self.inner.fetch_for_operator(sql, values).await
+        self.inner.fetch_for_operator(statement).await
     }
 
     fn refuses_writes(&self, error: &StoreError) -> bool {
@@ -100,12 +100,12 @@ impl Driver for Lossy {
 impl Tx for LossyTx {
     type Row = <SqliteDriver as Driver>::Row;
 
-    async fn execute(&mut self, sql: Sql, values: Vec<Value>) -> Result<u64, Fault> {
-        self.inner.execute(sql, values).await
+    async fn execute(&mut self, statement: BoundStatement<'_>) -> Result<u64, Fault> {
+        self.inner.execute(statement).await
     }
 
-    async fn fetch(&mut self, sql: Sql, values: Vec<Value>) -> Result<Vec<Self::Row>, Fault> {
-        self.inner.fetch(sql, values).await
+    async fn fetch(&mut self, statement: BoundStatement<'_>) -> Result<Vec<Self::Row>, Fault> {
+        self.inner.fetch(statement).await
     }
 
     async fn commit(self) -> Result<(), Fault> {
@@ -119,6 +119,11 @@ impl Tx for LossyTx {
             }
         }
     }
+}
+
+/// A statement without parameters.
+fn plain(doing: &'static str, text: &'static str) -> BoundStatement<'static> {
+    BoundStatement { sql: Sql { doing, name: doing, text }, values: Vec::new() }
 }
 
 const NOW: Timestamp = Timestamp::from_ms(1_800_000_000_000);
@@ -164,13 +169,12 @@ impl Bench {
     }
 
     async fn hand(&self, text: &'static str) {
-        self.store.write(Sql { doing: "meddle", text }, Vec::new()).await.unwrap();
+        self.store.write(plain("meddle", text)).await.unwrap();
     }
 
     /// How many rows there are.
     async fn ask(&self, text: &'static str) -> usize {
-        let asked = Sql { doing: "ask", text };
-        self.store.driver().fetch(asked, Vec::new()).await.unwrap().len()
+        self.store.driver().fetch(plain("ask", text)).await.unwrap().len()
     }
 
     async fn lost(&self) -> Option<Vec<&'static str>> {

@@ -4,7 +4,9 @@ mod book;
 mod durable;
 mod statements;
 
-pub(in crate::store) use book::Marks;
-pub(super) use book::{CommitLabel, Found};
-pub(super) use durable::OnLoss;
+pub use book::{CommitLabel, Marks};
+pub use durable::OnLoss;
 pub(in crate::store) use statements::marks_dialect;
+pub use statements::{
+    Advance, Begin, Forget, FoundAll, LEAVE, MarksDialect, OfWriter, Verify, YetToRead, read_marks,
+};

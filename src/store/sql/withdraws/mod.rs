@@ -1,21 +1,84 @@
 //! Withdraw requests: making, reading and changing them.
 
+mod change;
+mod create;
 mod lists;
-
-pub use lists::list_statements;
+pub(super) mod row;
 
 use async_trait::async_trait;
 
-use super::{
-    SqlStore, events, int, marks::CommitLabel, reader as rows, retry::retrying, statements, uuid,
-};
+use super::{SqlStore, retry::retrying};
 use crate::{
-    domain::{
-        Change, EventKind, ListQuery, SecretHash, Timestamp, Withdraw, WithdrawId, WithdrawView,
-    },
+    domain::{Change, ListQuery, SecretHash, Timestamp, Withdraw, WithdrawId, WithdrawView},
     ports::{CreateOutcome, StoreError, Withdraws},
-    store::driver::{Cells, Driver, Fault, Tx, Value},
+    store::{
+        driver::Driver,
+        statement::{BoundStatement, Statement},
+    },
 };
+
+use row::{select_views, withdraw_columns};
+
+pub use lists::list_statements;
+
+pub(super) use change::write_change;
+
+params! {
+    struct ById {
+        id: WithdrawId,
+    }
+
+    struct BySecret {
+        secret_sha256: SecretHash,
+    }
+
+    struct Due {
+        now: Timestamp,
+        limit: i64,
+    }
+
+    /// Of `withdraw.hold`, which each database spells in its own way.
+    pub struct OfVersion {
+        id: WithdrawId,
+        version: i64,
+    }
+}
+
+const BY_ID: Statement<ById> = statement!(
+    ById,
+    "read a withdraw request",
+    select_views!("withdraw.by_id", "where w.id = :id")
+);
+
+const BY_SECRET: Statement<BySecret> = statement!(
+    BySecret,
+    "find a withdraw request by its secret",
+    select_views!("withdraw.by_secret", "where w.secret_sha256 = :secret_sha256")
+);
+
+const DUE_TO_EXPIRE: Statement<Due> = statement!(
+    Due,
+    "find expired withdraw requests",
+    concat!(
+        "-- withdraw.due_to_expire\nselect ",
+        withdraw_columns!(),
+        " from withdraws w
+          where w.claimable and w.claimable_until_ms <= :now
+          order by w.claimable_until_ms limit :limit"
+    )
+);
+
+const DUE_TO_REOPEN: Statement<Due> = statement!(
+    Due,
+    "find withdraw requests that reopen",
+    concat!(
+        "-- withdraw.due_to_reopen\nselect ",
+        withdraw_columns!(),
+        " from withdraws w
+          where w.reopens_at_ms is not null and w.reopens_at_ms <= :now
+          order by w.reopens_at_ms limit :limit"
+    )
+);
 
 #[async_trait]
 impl<D: Driver> Withdraws for SqlStore<D> {
@@ -30,11 +93,11 @@ impl<D: Driver> Withdraws for SqlStore<D> {
     }
 
     async fn withdraw(&self, id: WithdrawId) -> Result<Option<WithdrawView>, StoreError> {
-        self.one_view(statements::BY_ID, uuid(id.as_uuid())).await
+        self.one_view(BY_ID.bind(ById { id })).await
     }
 
     async fn by_secret(&self, hash: &SecretHash) -> Result<Option<WithdrawView>, StoreError> {
-        self.one_view(statements::BY_SECRET, super::bytes(hash.as_bytes())).await
+        self.one_view(BY_SECRET.bind(BySecret { secret_sha256: *hash })).await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Vec<WithdrawView>, StoreError> {
@@ -51,10 +114,9 @@ impl<D: Driver> Withdraws for SqlStore<D> {
 
     async fn due_to_tick(&self, now: Timestamp, limit: i64) -> Result<Vec<Withdraw>, StoreError> {
         let mut due = Vec::new();
-        for statement in [statements::DUE_TO_EXPIRE, statements::DUE_TO_REOPEN] {
-            let values = vec![int(now.as_ms()), int(limit)];
-            for row in self.driver().fetch(statement, values).await? {
-                due.push(rows::withdraw(&row)?);
+        for statement in [DUE_TO_EXPIRE, DUE_TO_REOPEN] {
+            for row in self.driver().fetch(statement.bind(Due { now, limit })).await? {
+                due.push(row::withdraw(&row)?);
             }
         }
         Ok(due)
@@ -64,82 +126,10 @@ impl<D: Driver> Withdraws for SqlStore<D> {
 impl<D: Driver> SqlStore<D> {
     async fn one_view(
         &self,
-        statement: crate::store::driver::Sql,
-        key: Value,
+        statement: BoundStatement<'_>,
     ) -> Result<Option<WithdrawView>, StoreError> {
-        let rows = self.driver().fetch(statement, vec![key]).await?;
+        let rows = self.driver().fetch(statement).await?;
         self.settle_lost_answers().await?;
-        rows.first().map(rows::view).transpose()
+        rows.first().map(row::view).transpose()
     }
-
-    async fn create_once(
-        &self,
-        withdraws: &[Withdraw],
-        order: &[usize],
-    ) -> Result<Vec<CreateOutcome>, Fault> {
-        let mut tx = self.driver().begin().await?;
-        let mut outcomes = vec![CreateOutcome::Created; withdraws.len()];
-        for &index in order {
-            outcomes[index] = create_one(&mut tx, &withdraws[index]).await?;
-        }
-        // Dropping the transaction takes the others back: all or nothing.
-        if outcomes.contains(&CreateOutcome::Conflict) {
-            return Ok(outcomes);
-        }
-        // One that is replayed is told as well, though another process may have made it.
-        let created = || order.iter().filter(|index| outcomes[**index] == CreateOutcome::Created);
-        let (name, last) = match created().next_back() {
-            Some(last) => (EventKind::Created.name(), last),
-            None => ("shown again", order.last().unwrap_or(&0)),
-        };
-        let (id, number) = (withdraws[*last].id, created().count().max(1));
-        self.commit(tx, CommitLabel::of_withdraws(name, id, number)).await?;
-        Ok(outcomes)
-    }
-
-    async fn change_once(&self, changes: &[Change], order: &[usize]) -> Result<Vec<bool>, Fault> {
-        let mut tx = self.driver().begin().await?;
-        let mut written = vec![false; changes.len()];
-        for &index in order {
-            written[index] = write_change(&mut tx, &changes[index]).await?;
-        }
-        if let Some(&last) = order.iter().rfind(|index| written[**index]) {
-            let Change { next, event } = &changes[last];
-            let number = written.iter().filter(|written| **written).count();
-            let told = CommitLabel::of_withdraws(event.kind.name(), next.id, number);
-            self.commit(tx, told).await?;
-        }
-        Ok(written)
-    }
-}
-
-async fn create_one<T: Tx>(tx: &mut T, withdraw: &Withdraw) -> Result<CreateOutcome, Fault> {
-    if tx.execute(statements::CREATE, rows::new_withdraw(withdraw)).await? == 1 {
-        events::append(tx, &withdraw.created_event()).await?;
-        return Ok(CreateOutcome::Created);
-    }
-    let key = vec![super::opt_text(withdraw.request_id.as_deref())];
-    let found = tx.fetch(statements::BY_REQUEST_ID, key).await?;
-    let existing = found.first().map(rows::view).transpose()?;
-    Ok(match existing {
-        Some(view) if view.withdraw.terms.same_content(&withdraw.terms) => {
-            CreateOutcome::Replayed(Box::new(view))
-        }
-        Some(_) | None => CreateOutcome::Conflict,
-    })
-}
-
-/// Writes a request's next standing and its event if the row still has the version that was read.
-pub async fn write_change<T: Tx>(tx: &mut T, change: &Change) -> Result<bool, Fault>
-where
-    T::Row: Cells,
-{
-    let next = &change.next;
-    let mut values = rows::withdraw_standing(next);
-    values.extend([uuid(next.id.as_uuid()), int(next.version - 1)]);
-    if tx.execute(statements::CHANGE, values).await? != 1 {
-        return Ok(false);
-    }
-    events::append(tx, &change.event).await?;
-    Ok(true)
 }
