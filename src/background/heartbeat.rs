@@ -8,7 +8,7 @@ use crate::{
         FeePolicy, Halt, Heartbeat, Millis, NodeId, NodeTrouble, PayingLimits, Standing, Timestamp,
         TroubleKind,
     },
-    ports::{LightningNode, Store, StoreError},
+    ports::{LightningNode, OverdueSends, Store, StoreError},
     runtime::Runtime,
     service::{Distrust, NodeTrust, WriteWitness},
 };
@@ -116,9 +116,9 @@ impl Heartbeats {
     /// Whether the node answers what it is sent. Where it does not, a write witness is asked for: its
     /// answer is the first sign that the node pays again.
     async fn answers_sends(&self, node: &NodeId, at: Timestamp) -> Result<bool, StoreError> {
-        let overdue = (at.minus(self.answer_overdue), at);
         let most = UNANSWERED_MOST;
-        let answers = self.store.unanswered_in_a_row(node, overdue, most).await? < most;
+        let overdue = OverdueSends { begun_before: at.minus(self.answer_overdue), now: at, most };
+        let answers = self.store.unanswered_in_a_row(node, overdue).await? < most;
         if !answers {
             // Not waited for: what the node says of itself would grow old meanwhile.
             self.witness.make_beside();

@@ -3,11 +3,12 @@
 use async_trait::async_trait;
 use withdrawd::{
     domain::{
-        Heartbeat, Millis, NodeTrouble, PaymentHash, Restored, Standing, Timestamp, Turn, Withdraw,
-        WithdrawId,
+        Heartbeat, Millis, NodeId, NodeTrouble, PaymentHash, Restored, Standing, Timestamp, Turn,
+        Withdraw, WithdrawId,
     },
     ports::{
-        Inherited, Instance, Integrity, KnownFrom, LostCommits, SeenServer, Server, StoreError,
+        Inherited, Instance, Integrity, Introduction, KnownFrom, LostCommits, SeenServer, Server,
+        StoreError,
     },
 };
 
@@ -15,14 +16,6 @@ use super::store::GatedStore;
 
 #[async_trait]
 impl Instance for GatedStore {
-    async fn standing(
-        &self,
-        clock_skew: Millis,
-        spent_since: Option<Timestamp>,
-    ) -> Result<Standing, StoreError> {
-        self.read("standing", self.inner().standing(clock_skew, spent_since)).await
-    }
-
     async fn standing_for_operator(
         &self,
         clock_skew: Millis,
@@ -55,6 +48,22 @@ impl Instance for GatedStore {
             }
         };
         self.write("turn", self.inner().turn(turn), told).await
+    }
+
+    async fn current_node(&self) -> Result<Option<NodeId>, StoreError> {
+        self.read("current_node", self.inner().current_node()).await
+    }
+
+    async fn remember_node(
+        &self,
+        node: &Introduction,
+        backend: &str,
+        replace: bool,
+        now: Timestamp,
+    ) -> Result<NodeId, StoreError> {
+        let work = self.inner().remember_node(node, backend, replace, now);
+        let told = |_: &NodeId| self.world.lock().node.is_known = true;
+        self.write("remember_node", work, told).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! Claims: the one conditional write that decides who is paid.
+//! What wallets ask for, and claims: the one conditional write that decides who is paid.
 
 use async_trait::async_trait;
 
@@ -7,9 +7,10 @@ use super::{
 };
 use crate::{
     domain::{
-        Claim, EventKind, Halt, Msat, PaymentHash, PaymentId, Timestamp, TraceContext, WithdrawId,
+        Claim, EventKind, Halt, Millis, Msat, PaymentHash, PaymentId, SecretHash, Standing,
+        Timestamp, TraceContext, WithdrawId, WithdrawView,
     },
-    ports::{ClaimOutcome, Claims, StoreError},
+    ports::{ClaimOutcome, PublicStore, StoreError},
     store::{
         driver::{Driver, Fault, Tx},
         statement::Statement,
@@ -73,7 +74,20 @@ const RESERVE: Statement<Reserve> = statement!(
 );
 
 #[async_trait]
-impl<D: Driver> Claims for SqlStore<D> {
+impl<D: Driver> PublicStore for SqlStore<D> {
+    async fn by_secret(&self, hash: &SecretHash) -> Result<Option<WithdrawView>, StoreError> {
+        self.view_by_secret(hash).await
+    }
+
+    async fn standing(
+        &self,
+        clock_skew: Millis,
+        spent_since: Option<Timestamp>,
+    ) -> Result<Standing, StoreError> {
+        let fetch = |statement| self.driver().fetch(statement);
+        self.read_standing(clock_skew, spent_since, fetch).await
+    }
+
     async fn claim(&self, claim: &Claim) -> Result<ClaimOutcome, StoreError> {
         match retrying(|| self.claim_once(claim)).await {
             Err(StoreError::Halted(halt)) => Ok(ClaimOutcome::Halted(halt)),

@@ -1,7 +1,5 @@
 //! Events: appended by every change, in its own transaction.
 
-use async_trait::async_trait;
-
 use super::{
     SqlStore,
     reader::{Parsed, Reader, known},
@@ -10,7 +8,7 @@ use crate::{
     domain::{
         Event, EventKind, FailureReason, Operator, OperatorReason, PaymentId, Timestamp, WithdrawId,
     },
-    ports::{Events, StoreError},
+    ports::StoreError,
     store::{
         driver::{Cells, Driver, Fault, Tx},
         statement::Statement,
@@ -61,9 +59,9 @@ const OF_WITHDRAW: Statement<OfWithdraw> = statement!(
        from events where withdraw_id = :withdraw_id order by version"
 );
 
-#[async_trait]
-impl<D: Driver> Events for SqlStore<D> {
-    async fn events_of(&self, id: WithdrawId) -> Result<Vec<Event>, StoreError> {
+impl<D: Driver> SqlStore<D> {
+    /// All of one request, in order.
+    pub(super) async fn read_events(&self, id: WithdrawId) -> Result<Vec<Event>, StoreError> {
         let rows = self.driver().fetch(OF_WITHDRAW.bind(OfWithdraw { withdraw_id: id })).await?;
         self.settle_lost_answers().await?;
         rows.iter().map(event).collect()

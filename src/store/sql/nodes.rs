@@ -1,7 +1,5 @@
 //! The nodes that were seen, the one that pays, and what is heard of it.
 
-use async_trait::async_trait;
-
 use super::{
     SqlStore,
     reader::{Reader, known},
@@ -9,7 +7,7 @@ use super::{
 };
 use crate::{
     domain::{Heartbeat, Msat, NodeId, NodeTrouble, Timestamp},
-    ports::{Introduction, Nodes, StoreError},
+    ports::{Introduction, StoreError},
     store::{
         driver::{Cells, Driver, Fault, Tx},
         statement::Statement,
@@ -96,25 +94,12 @@ const NO_TROUBLE: Statement<()> = statement!(
     "-- node.no_trouble\ndelete from node_trouble"
 );
 
-#[async_trait]
-impl<D: Driver> Nodes for SqlStore<D> {
-    async fn current_node(&self) -> Result<Option<NodeId>, StoreError> {
+impl<D: Driver> SqlStore<D> {
+    pub(super) async fn read_current_node(&self) -> Result<Option<NodeId>, StoreError> {
         current(&self.driver().fetch(CURRENT.bind(())).await?)
     }
 
-    async fn remember_node(
-        &self,
-        node: &Introduction,
-        backend: &str,
-        replace: bool,
-        now: Timestamp,
-    ) -> Result<NodeId, StoreError> {
-        retrying(|| self.remember_once(node, backend, replace, now)).await
-    }
-}
-
-impl<D: Driver> SqlStore<D> {
-    async fn remember_once(
+    pub(super) async fn remember_once(
         &self,
         node: &Introduction,
         backend: &str,

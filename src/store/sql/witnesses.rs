@@ -3,8 +3,6 @@
 //! A time from the future is of a clock that has been set back since: it witnesses nothing, and is taken out
 //! before it lies in the past.
 
-use async_trait::async_trait;
-
 use super::{
     SqlStore,
     reader::{Reader, only},
@@ -12,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::{Halt, Millis, NodeId, Timestamp, payment::Unanswered},
-    ports::{NewWitness, StoreError, Witnesses},
+    ports::{NewWitness, OverdueSends, StoreError},
     store::{
         driver::{Driver, Fault, Tx},
         statement::Statement,
@@ -38,7 +36,7 @@ params! {
 
     struct UnansweredInARow<'a> {
         node_id: &'a NodeId,
-        overdue: Timestamp,
+        begun_before: Timestamp,
         now: Timestamp,
         most: i64,
     }
@@ -108,7 +106,7 @@ const UNANSWERED_IN_A_ROW: Statement<UnansweredInARow> = statement!(
     "-- send.unanswered_in_a_row
      select count(*) as counted from (
          select 1 from sends s
-          where s.node_id = :node_id and s.answer is null and s.begun_at_ms < :overdue
+          where s.node_id = :node_id and s.answer is null and s.begun_at_ms < :begun_before
             and s.begun_at_ms > (select coalesce(max(w.begun_at_ms), 0) from sends w
                                   where w.node_id = :node_id and w.begun_at_ms <= :now
                                     and w.answer in ('STORED', 'FINAL'))
@@ -188,9 +186,8 @@ const WITNESSED: Statement<Witnessed> = statement!(
         and (witnessed_at_ms is null or witnessed_after <= :after or witnessed_at_ms < :begun_at)"
 );
 
-#[async_trait]
-impl<D: Driver> Witnesses for SqlStore<D> {
-    async fn is_witnessed(
+impl<D: Driver> SqlStore<D> {
+    pub(super) async fn saw_stored(
         &self,
         node: &NodeId,
         sends: &Unanswered,
@@ -209,21 +206,24 @@ impl<D: Driver> Witnesses for SqlStore<D> {
         Ok(false)
     }
 
-    async fn unanswered_in_a_row(
+    pub(super) async fn count_unanswered(
         &self,
         node: &NodeId,
-        (overdue, now): (Timestamp, Timestamp),
-        most: i64,
+        overdue: OverdueSends,
     ) -> Result<i64, StoreError> {
-        let sends = UnansweredInARow { node_id: node, overdue, now, most };
+        let OverdueSends { begun_before, now, most } = overdue;
+        let sends = UnansweredInARow { node_id: node, begun_before, now, most };
         only(&self.driver().fetch(UNANSWERED_IN_A_ROW.bind(sends)).await?)?.int("counted")
     }
 
-    async fn begin_witness(&self, witness: &NewWitness) -> Result<Option<i64>, StoreError> {
+    pub(super) async fn begin_witness_turn(
+        &self,
+        witness: &NewWitness,
+    ) -> Result<Option<i64>, StoreError> {
         retrying(|| self.begin_witness_once(witness)).await
     }
 
-    async fn renew_witness(
+    pub(super) async fn renew_witness_turn(
         &self,
         witness: &NewWitness,
         ends_at: Timestamp,
@@ -234,7 +234,7 @@ impl<D: Driver> Witnesses for SqlStore<D> {
         Ok(kept == 1)
     }
 
-    async fn in_vain_since(
+    pub(super) async fn read_in_vain_since(
         &self,
         node: &NodeId,
         now: Timestamp,
@@ -245,7 +245,7 @@ impl<D: Driver> Witnesses for SqlStore<D> {
         found.first().map(|row| Reader(row).time("witness_in_vain_since_ms")).transpose()
     }
 
-    async fn witnessed(
+    pub(super) async fn write_witnessed(
         &self,
         node: &NodeId,
         begun_at: Timestamp,
@@ -254,9 +254,7 @@ impl<D: Driver> Witnesses for SqlStore<D> {
         let witnessed = || Witnessed { begun_at, after, node_id: node };
         retrying(|| self.write(WITNESSED.bind(witnessed()))).await.map(drop)
     }
-}
 
-impl<D: Driver> SqlStore<D> {
     async fn begin_witness_once(&self, witness: &NewWitness) -> Result<Option<i64>, Fault> {
         let mut tx = self.driver().begin().await?;
         // It pays nobody, and what a pause or a fence leaves open ends by it.

@@ -55,7 +55,7 @@ impl<const ROOM: usize> Output<ROOM> {
         if number >= 10 {
             self.push_number(number / 10);
         }
-        self.push(b'0' + (number % 10) as u8);
+        self.push(b"0123456789"[number % 10]);
     }
 }
 

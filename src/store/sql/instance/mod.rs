@@ -1,4 +1,4 @@
-//! The instance: its switches, its node's heartbeat, and what both allow.
+//! The instance: its switches, its node, and what both allow.
 
 mod standing;
 mod switches;
@@ -7,8 +7,8 @@ use async_trait::async_trait;
 
 use super::{SqlStore, retry::retrying};
 use crate::{
-    domain::{Heartbeat, Millis, NodeTrouble, Standing, Timestamp, Turn},
-    ports::{Instance, StoreError},
+    domain::{Heartbeat, Millis, NodeId, NodeTrouble, Standing, Timestamp, Turn},
+    ports::{Instance, Introduction, StoreError},
     store::driver::Driver,
 };
 
@@ -17,15 +17,6 @@ pub use switches::switches;
 
 #[async_trait]
 impl<D: Driver> Instance for SqlStore<D> {
-    async fn standing(
-        &self,
-        clock_skew: Millis,
-        spent_since: Option<Timestamp>,
-    ) -> Result<Standing, StoreError> {
-        let fetch = |statement| self.driver().fetch(statement);
-        self.read_standing(clock_skew, spent_since, fetch).await
-    }
-
     async fn standing_for_operator(
         &self,
         clock_skew: Millis,
@@ -50,5 +41,19 @@ impl<D: Driver> Instance for SqlStore<D> {
 
     async fn turn(&self, turn: &Turn) -> Result<bool, StoreError> {
         retrying(|| self.turn_once(turn)).await
+    }
+
+    async fn current_node(&self) -> Result<Option<NodeId>, StoreError> {
+        self.read_current_node().await
+    }
+
+    async fn remember_node(
+        &self,
+        node: &Introduction,
+        backend: &str,
+        replace: bool,
+        now: Timestamp,
+    ) -> Result<NodeId, StoreError> {
+        retrying(|| self.remember_once(node, backend, replace, now)).await
     }
 }

@@ -48,6 +48,7 @@ pub const STANDING: Statement<Now> = statement!(
 );
 
 /// What this process has seen of its database.
+#[derive(Clone, Copy)]
 struct SeenOfDatabase {
     verified: bool,
     writable: bool,
@@ -55,7 +56,7 @@ struct SeenOfDatabase {
 
 impl<D: Driver> SqlStore<D> {
     /// The standing, read by `fetch`, with what this process has seen of its database.
-    pub(super) async fn read_standing<F>(
+    pub(in crate::store::sql) async fn read_standing<F>(
         &self,
         clock_skew: Millis,
         spent_since: Option<Timestamp>,

@@ -15,24 +15,24 @@ use crate::{
 };
 
 params! {
-    struct Pause<'a> {
+    struct SetPause<'a> {
         paused_at_ms: Timestamp,
         paused_by: &'a str,
         pause_reason: &'a str,
     }
 
-    struct Fence<'a> {
+    struct SetFence<'a> {
         fenced_at_ms: Timestamp,
         fence_reason: &'a str,
     }
 
-    struct Acknowledge {
+    struct EndFence {
         acknowledged_at_ms: Timestamp,
         /// The fence that was looked at.
         fenced_at_ms: Timestamp,
     }
 
-    struct Action<'a> {
+    struct NewAction<'a> {
         at_ms: Timestamp,
         action: &'a str,
         operator: &'a str,
@@ -40,8 +40,8 @@ params! {
     }
 }
 
-const PAUSE: Statement<Pause> = statement!(
-    Pause, "pause",
+const PAUSE: Statement<SetPause> = statement!(
+    SetPause, "pause",
     "-- instance.pause
      update instance set paused_at_ms = :paused_at_ms, paused_by = :paused_by, pause_reason = :pause_reason
       where paused_at_ms is null"
@@ -56,23 +56,23 @@ const RESUME: Statement<()> = statement!(
 
 /// A loss that is found while the instance is fenced is another one: what was created since the first
 /// may have been paid after an acknowledgement that was lost with it.
-const FENCE: Statement<Fence> = statement!(
-    Fence,
+const FENCE: Statement<SetFence> = statement!(
+    SetFence,
     "fence",
     "-- instance.fence
      update instance set fenced_at_ms = :fenced_at_ms, fence_reason = :fence_reason
       where fenced_at_ms is null or fenced_at_ms < :fenced_at_ms"
 );
 
-const ACKNOWLEDGE: Statement<Acknowledge> = statement!(
-    Acknowledge, "end a fence",
+const ACKNOWLEDGE: Statement<EndFence> = statement!(
+    EndFence, "end a fence",
     "-- instance.acknowledge
      update instance set fenced_at_ms = null, fence_reason = null, acknowledged_at_ms = :acknowledged_at_ms
       where fenced_at_ms = :fenced_at_ms"
 );
 
-const ACTION: Statement<Action> = statement!(
-    Action,
+const ACTION: Statement<NewAction> = statement!(
+    NewAction,
     "write what an operator did",
     concat!(
         "-- instance.action\n",
@@ -99,7 +99,7 @@ impl<D: Driver> SqlStore<D> {
         let done = tx.execute(turned(turn)).await? != 0;
         if done {
             let act = turn.act();
-            let action = Action {
+            let action = NewAction {
                 at_ms: act.at,
                 action: turn.name(),
                 operator: &act.operator,
@@ -170,17 +170,17 @@ pub fn switches<R: Cells>(rows: &[R]) -> Parsed<Switches> {
 
 fn turned(turn: &Turn) -> BoundStatement<'_> {
     match turn {
-        Turn::Pause(act) => PAUSE.bind(Pause {
+        Turn::Pause(act) => PAUSE.bind(SetPause {
             paused_at_ms: act.at,
             paused_by: &act.operator,
             pause_reason: &act.reason,
         }),
         Turn::Resume(_) => RESUME.bind(()),
         Turn::Fence(reason, act) => {
-            FENCE.bind(Fence { fenced_at_ms: act.at, fence_reason: reason.name() })
+            FENCE.bind(SetFence { fenced_at_ms: act.at, fence_reason: reason.name() })
         }
         Turn::Acknowledge(fence, act) => {
-            ACKNOWLEDGE.bind(Acknowledge { acknowledged_at_ms: act.at, fenced_at_ms: *fence })
+            ACKNOWLEDGE.bind(EndFence { acknowledged_at_ms: act.at, fenced_at_ms: *fence })
         }
     }
 }

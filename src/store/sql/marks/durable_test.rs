@@ -13,7 +13,8 @@ use crate::{
         withdraw_test::request,
     },
     ports::{
-        Connections, CreateOutcome, Instance as _, Integrity as _, Payments as _, Withdraws as _,
+        Connections, CreateOutcome, Instance as _, Integrity as _, Payments as _, PublicStore as _,
+        Withdraws as _,
     },
     runtime::Runtime,
     store::{

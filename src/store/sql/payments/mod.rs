@@ -1,4 +1,4 @@
-//! Attempts: leasing them, and writing their steps.
+//! Attempts: leasing them, writing their steps, and what shows that a node stores them.
 
 mod advance;
 mod lease;
@@ -12,9 +12,9 @@ use super::{SqlStore, reader::Reader, retry::retrying, withdraws::row::withdraw_
 use crate::{
     domain::{
         NodeId, PaymentHash, PaymentId, Timestamp,
-        payment::{Advance, PaymentEntry, PaymentQuery},
+        payment::{Advance, PaymentEntry, PaymentQuery, Unanswered},
     },
-    ports::{Lane, Leased, OpenPayments, Payments, StoreError},
+    ports::{Lane, Leased, NewWitness, OpenPayments, OverdueSends, Payments, StoreError},
     store::{driver::Driver, statement::Statement},
 };
 
@@ -131,5 +131,51 @@ impl<D: Driver> Payments for SqlStore<D> {
         let rows = self.driver().fetch(NEWEST_KNOWN.bind(known)).await?;
         let hash = rows.first().map(|row| Reader(row).bytes32("payment_hash")).transpose()?;
         Ok(hash.map(PaymentHash::from_bytes))
+    }
+
+    async fn is_witnessed(
+        &self,
+        node: &NodeId,
+        sends: &Unanswered,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.saw_stored(node, sends, now).await
+    }
+
+    async fn unanswered_in_a_row(
+        &self,
+        node: &NodeId,
+        overdue: OverdueSends,
+    ) -> Result<i64, StoreError> {
+        self.count_unanswered(node, overdue).await
+    }
+
+    async fn begin_witness(&self, witness: &NewWitness) -> Result<Option<i64>, StoreError> {
+        self.begin_witness_turn(witness).await
+    }
+
+    async fn renew_witness(
+        &self,
+        witness: &NewWitness,
+        ends_at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.renew_witness_turn(witness, ends_at).await
+    }
+
+    async fn in_vain_since(
+        &self,
+        node: &NodeId,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.read_in_vain_since(node, now).await
+    }
+
+    async fn witnessed(
+        &self,
+        node: &NodeId,
+        begun_at: Timestamp,
+        after: i64,
+    ) -> Result<(), StoreError> {
+        self.write_witnessed(node, begun_at, after).await
     }
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 
 use super::{SqlStore, retry::retrying};
 use crate::{
-    domain::{Change, ListQuery, SecretHash, Timestamp, Withdraw, WithdrawId, WithdrawView},
+    domain::{Change, Event, ListQuery, SecretHash, Timestamp, Withdraw, WithdrawId, WithdrawView},
     ports::{CreateOutcome, StoreError, Withdraws},
     store::{
         driver::Driver,
@@ -96,10 +96,6 @@ impl<D: Driver> Withdraws for SqlStore<D> {
         self.one_view(BY_ID.bind(ById { id })).await
     }
 
-    async fn by_secret(&self, hash: &SecretHash) -> Result<Option<WithdrawView>, StoreError> {
-        self.one_view(BY_SECRET.bind(BySecret { secret_sha256: *hash })).await
-    }
-
     async fn list(&self, query: &ListQuery) -> Result<Vec<WithdrawView>, StoreError> {
         let views = lists::list(self.driver(), query).await?;
         self.settle_lost_answers().await?;
@@ -121,9 +117,20 @@ impl<D: Driver> Withdraws for SqlStore<D> {
         }
         Ok(due)
     }
+
+    async fn events_of(&self, id: WithdrawId) -> Result<Vec<Event>, StoreError> {
+        self.read_events(id).await
+    }
 }
 
 impl<D: Driver> SqlStore<D> {
+    pub(super) async fn view_by_secret(
+        &self,
+        hash: &SecretHash,
+    ) -> Result<Option<WithdrawView>, StoreError> {
+        self.one_view(BY_SECRET.bind(BySecret { secret_sha256: *hash })).await
+    }
+
     async fn one_view(
         &self,
         statement: BoundStatement<'_>,
