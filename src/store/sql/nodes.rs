@@ -71,11 +71,14 @@ const REMEMBER: Statement<Remember> = statement!(
 );
 
 const BEAT: Statement<Beat> = statement!(
-    Beat, "write the node's heartbeat",
+    Beat,
+    "write the node's heartbeat",
     "-- node.beat
-     update nodes set alias = :alias, heartbeat_at_ms = :heartbeat_at_ms, synced = :synced, remembers = :remembers,
-                      answers_sends = :answers_sends, can_send_msat = :can_send_msat, active_channels = :active_channels,
-                      busiest_channel_htlcs = :busiest_channel_htlcs
+     update nodes
+        set alias = :alias, heartbeat_at_ms = :heartbeat_at_ms, synced = :synced,
+            remembers = :remembers, answers_sends = :answers_sends,
+            can_send_msat = :can_send_msat, active_channels = :active_channels,
+            busiest_channel_htlcs = :busiest_channel_htlcs
       where node_id = :node_id and is_current"
 );
 

@@ -80,10 +80,20 @@ const CLAIMED: Statement<Claimed> = statement!(
 
 /// A payment that was put back: nothing of it is open.
 const RESTORED: Statement<Put> = statement!(
-    Put, "count a restored payment",
-    "-- tally.restored
-     insert into tallies (kind, slot, shard, msat, payments) values ('SPENT', :slot, :shard, :price_msat, 0)
-     on conflict (kind, slot, shard) do update set msat = tallies.msat + excluded.msat"
+    Put,
+    "count a restored payment",
+    concat!(
+        "-- tally.restored\n",
+        insert_into!(
+            "tallies",
+            kind = "'SPENT'",
+            slot,
+            shard,
+            msat = ":price_msat",
+            payments = "0",
+        ),
+        " on conflict (kind, slot, shard) do update set msat = tallies.msat + excluded.msat"
+    )
 );
 
 /// A step: the difference between the row as it stands and what is written over it next.
@@ -91,7 +101,8 @@ const RESTORED: Statement<Put> = statement!(
 /// What is open costs its amount and its fee limit, what was paid its amount and its fee, also late.
 /// Whatever is known to the node, and neither failed nor sending, is out.
 const STEPPED: Statement<Stepped> = statement!(
-    Stepped, "count a step",
+    Stepped,
+    "count a step",
     "-- tally.stepped
      insert into tallies (kind, slot, shard, msat, payments)
      select d.kind, d.slot, :shard, d.msat, d.payments

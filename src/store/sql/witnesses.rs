@@ -121,14 +121,16 @@ macro_rules! still_in_vain {
     () => {
         "witness_in_vain_since_ms <= :now and witness_due_at_ms > :long_ago
                      and not exists (select 1 from sends s
-                                      where s.node_id = :node_id and s.begun_at_ms > witness_in_vain_since_ms
+                                      where s.node_id = :node_id
+                                        and s.begun_at_ms > witness_in_vain_since_ms
                                         and s.begun_at_ms <= :now and s.answer in ('STORED', 'FINAL'))"
     };
 }
 
 /// A turn that ends in the far future was taken by a clock that has been set back since.
 const BEGIN: Statement<Begin> = statement!(
-    Begin, "take the turn to make a write witness",
+    Begin,
+    "take the turn to make a write witness",
     concat!(
         "-- node.begin_witness
      update nodes
@@ -178,10 +180,11 @@ const IN_VAIN_SINCE: Statement<InVainSince> = statement!(
 
 /// A later one counts, whatever stands there: another database server may know of fewer sends.
 const WITNESSED: Statement<Witnessed> = statement!(
-    Witnessed, "write a write witness",
+    Witnessed,
+    "write a write witness",
     "-- node.witnessed
-     update nodes set witnessed_at_ms = :begun_at, witnessed_after = :after, witness_in_vain_since_ms = null,
-                      witness_in_vain = 0
+     update nodes set witnessed_at_ms = :begun_at, witnessed_after = :after,
+                      witness_in_vain_since_ms = null, witness_in_vain = 0
       where node_id = :node_id
         and (witnessed_at_ms is null or witnessed_after <= :after or witnessed_at_ms < :begun_at)"
 );

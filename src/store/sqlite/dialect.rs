@@ -17,7 +17,8 @@ macro_rules! read_switches {
 
 pub static DIALECT: Dialect = Dialect {
     lease_fresh: statement!(
-        Lease, "lease reserved payments",
+        Lease,
+        "lease reserved payments",
         "-- payment.lease_fresh
                update payments set epoch = max(epoch + 1, :now), due_at_ms = :until
                 where id in (select id from payments
@@ -26,7 +27,8 @@ pub static DIALECT: Dialect = Dialect {
                returning id"
     ),
     lease_follow: statement!(
-        Lease, "lease payments to follow",
+        Lease,
+        "lease payments to follow",
         "-- payment.lease_follow
                update payments set epoch = max(epoch + 1, :now), due_at_ms = :until
                 where id in (select id from payments
@@ -37,7 +39,8 @@ pub static DIALECT: Dialect = Dialect {
     leased: LEASED_SQLITE,
     leased_sends: LEASED_SENDS_SQLITE,
     hold_withdraw: statement!(
-        OfVersion, "hold a withdraw request",
+        OfVersion,
+        "hold a withdraw request",
         // The one writer has the whole database.
         "-- withdraw.hold
                select id from withdraws where id = :id and version = :version"

@@ -37,7 +37,7 @@ pub struct Sql {
     pub text: &'static str,
 }
 
-/// The values of a statement's parameters. [`params!`] implements it.
+/// The values of a statement's parameters. `params!` implements it.
 pub trait Params {
     /// As the text names them, in the order of their numbers.
     const NAMES: &'static [&'static str];
@@ -59,7 +59,7 @@ impl Params for () {
     }
 }
 
-/// A statement that takes the parameters `P`. [`statement!`] makes it.
+/// A statement that takes the parameters `P`. `statement!` makes it.
 pub struct Statement<P> {
     /// What the databases read.
     pub sql: Sql,
@@ -67,7 +67,7 @@ pub struct Statement<P> {
 }
 
 impl<P> Statement<P> {
-    /// Of text whose parameters are numbered in the order of `P`'s names: what [`statement!`] hands over.
+    /// Of text whose parameters are numbered in the order of `P`'s names: what `statement!` hands over.
     pub const fn numbered(doing: &'static str, text: &'static str) -> Self {
         Self { sql: Sql { doing, name: numbered::name(text), text }, params: PhantomData }
     }
@@ -98,7 +98,6 @@ impl<P> fmt::Debug for Statement<P> {
 }
 
 /// A statement and its values, in the order of their numbers.
-#[derive(Clone)]
 pub struct BoundStatement<'v> {
     /// What is run.
     pub sql: Sql,
@@ -140,7 +139,7 @@ macro_rules! params {
     )+};
 }
 
-/// A [`Statement`] from what it does (for errors: "could not …") and its text; with parameters, their struct
+/// A `Statement` from what it does (for errors: "could not …") and its text; with parameters, their struct
 /// comes first.
 macro_rules! statement {
     ($doing:literal, $text:expr $(,)?) => {
@@ -170,7 +169,7 @@ macro_rules! insert_into {
     };
 }
 
-/// The value of a column in [`insert_into!`].
+/// The value of a column in `insert_into!`.
 macro_rules! inserted {
     ($column:ident) => {
         concat!(":", stringify!($column))
@@ -178,4 +177,42 @@ macro_rules! inserted {
     ($column:ident = $value:literal) => {
         $value
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    params! {
+        struct Sample<'a> {
+            size: i64,
+            name: &'a str,
+        }
+    }
+
+    const INSERT: Statement<Sample> = statement!(
+        Sample,
+        "write a sample",
+        concat!("-- sample.create\n", insert_into!("samples", name, kind = "'NEW'", size))
+    );
+
+    #[test]
+    fn each_column_is_given_its_value_whatever_the_order_of_both() {
+        let name = "third".to_owned();
+        let bound = INSERT.bind(Sample { name: &name, size: 3 });
+        assert_eq!(
+            bound.sql.text,
+            "-- sample.create\ninsert into samples (name, kind, size) values ($2, 'NEW', $1)"
+        );
+        assert_eq!(bound.sql.name, "sample.create");
+        assert!(
+            matches!(&bound.values[..], [Value::Int(Some(3)), Value::Text(Some(text))] if text == "third")
+        );
+    }
+
+    #[test]
+    fn what_is_bound_is_not_printed() {
+        let bound = INSERT.bind(Sample { name: "lnbc1secret", size: 3 });
+        assert_eq!(format!("{bound:?}"), "BoundStatement(\"sample.create\", ..)");
+    }
 }

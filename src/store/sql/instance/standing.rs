@@ -29,7 +29,8 @@ params! {
 /// They name nothing of the outer rows: Postgres would guess hundreds of those (it knows nothing of
 /// tables as small), and compile the statement anew, for a second, each time.
 pub const STANDING: Statement<Now> = statement!(
-    Now, "read the instance's standing",
+    Now,
+    "read the instance's standing",
     "-- instance.standing
      select i.paused_at_ms, i.paused_by, i.pause_reason, i.fenced_at_ms, i.fence_reason,
             n.node_id, n.alias, n.network, n.heartbeat_at_ms, n.synced, n.remembers, n.answers_sends,

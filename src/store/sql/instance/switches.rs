@@ -41,7 +41,8 @@ params! {
 }
 
 const PAUSE: Statement<SetPause> = statement!(
-    SetPause, "pause",
+    SetPause,
+    "pause",
     "-- instance.pause
      update instance set paused_at_ms = :paused_at_ms, paused_by = :paused_by, pause_reason = :pause_reason
       where paused_at_ms is null"
@@ -65,7 +66,8 @@ const FENCE: Statement<SetFence> = statement!(
 );
 
 const ACKNOWLEDGE: Statement<EndFence> = statement!(
-    EndFence, "end a fence",
+    EndFence,
+    "end a fence",
     "-- instance.acknowledge
      update instance set fenced_at_ms = null, fence_reason = null, acknowledged_at_ms = :acknowledged_at_ms
       where fenced_at_ms = :fenced_at_ms"

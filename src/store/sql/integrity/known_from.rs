@@ -21,7 +21,8 @@ params! {
 }
 
 const FIRST_START: Statement<FirstStart> = statement!(
-    FirstStart, "write when the instance first started",
+    FirstStart,
+    "write when the instance first started",
     "-- instance.first_start
      update instance set first_started_at_ms = :first_started_at_ms where first_started_at_ms is null"
 );
