@@ -196,8 +196,7 @@ impl DatabaseVerifier {
     }
 
     async fn acknowledged_at(&self) -> Result<Option<Timestamp>, StoreError> {
-        let [_, acknowledged_at, _] = self.store.known_from(self.runtime.clock.now()).await?;
-        Ok(acknowledged_at)
+        Ok(self.store.known_from(self.runtime.clock.now()).await?.acknowledged_at)
     }
 
     /// Whether another process, which may miss something, has not looked at the new server yet. One that
@@ -219,7 +218,7 @@ impl DatabaseVerifier {
     /// The attempts that another server may have known more about.
     async fn inherited(&self) -> Result<Option<Inherited>, StoreError> {
         let now = self.runtime.clock.now();
-        let [_, _, newest] = self.store.known_from(now).await?;
+        let newest = self.store.known_from(now).await?.newest_accepted_at;
         let over_at = now.plus(self.options.hold);
         let sequence = self.store.last_send().await?;
         Ok(newest.map(|newest| Inherited { newest, over_at, sequence }))

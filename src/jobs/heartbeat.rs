@@ -12,7 +12,7 @@ use crate::{
         TroubleKind,
     },
     lookup::{LookupError, NodeAccess},
-    ports::{Store, StoreError},
+    ports::{OverdueSends, Store, StoreError},
     runtime::Runtime,
 };
 
@@ -121,9 +121,10 @@ impl Heartbeats {
     /// Whether the node answers what it is sent. Where it does not, a write witness is asked for: its
     /// answer is the first sign that the node pays again.
     async fn answers_sends(&self, node: &NodeId, at: Timestamp) -> Result<bool, StoreError> {
-        let overdue = (at.minus(self.options.answer_overdue), at);
         let most = UNANSWERED_MOST;
-        let answers = self.store.unanswered_in_a_row(node, overdue, most).await? < most;
+        let overdue =
+            OverdueSends { begun_before: at.minus(self.options.answer_overdue), now: at, most };
+        let answers = self.store.unanswered_in_a_row(node, overdue).await? < most;
         if !answers {
             // Not waited for: what the node says of itself would grow old meanwhile.
             self.node.witness.make_beside();

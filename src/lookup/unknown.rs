@@ -54,7 +54,7 @@ pub(super) async fn since(
     commit_delay: Millis,
     now: Timestamp,
 ) -> Result<Timestamp, StoreError> {
-    let [started, acknowledged, _] = store.known_from(now).await?;
+    let known = store.known_from(now).await?;
     let newest = store.newest_committed(now).await?.map(|at| at.minus(commit_delay));
-    Ok(started.max(acknowledged).max(newest).unwrap_or(now))
+    Ok(known.first_started_at.max(known.acknowledged_at).max(newest).unwrap_or(now))
 }

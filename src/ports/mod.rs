@@ -1,12 +1,9 @@
 //! What the service asks of the world: a store and a Lightning node. No driver's type stands here.
 
-mod integrity;
 mod meter;
 mod node;
 mod store;
-mod upkeep;
 
-pub use integrity::{Inherited, Integrity, LostCommits, SeenServer, Server};
 pub use meter::{Meter, NoMeter};
 pub use node::{
     Connection, Introduction, LightningNode, ListedPayment, LookUp, NodeError, NodeHealth,
@@ -14,7 +11,7 @@ pub use node::{
     WitnessOrder,
 };
 pub use store::{
-    BoxError, ClaimOutcome, Claims, CreateOutcome, Events, Instance, Lane, Leased, NewWitness,
-    Nodes, OpenPayments, Payments, Store, StoreError, Withdraws, Witnesses,
+    BoxError, ClaimOutcome, Connections, CreateOutcome, Inherited, Instance, Integrity, KnownFrom,
+    Lane, Leased, LostCommits, NewWitness, OpenPayments, OverdueSends, Payments, PublicStore,
+    Schema, SeenServer, Server, Store, StoreError, Upkeep, Withdraws, WriteProof,
 };
-pub use upkeep::{Connections, Schema, Upkeep, WriteProof};

@@ -4,44 +4,11 @@ use async_trait::async_trait;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
+use super::{sql::Dialect, statement::BoundStatement};
 use crate::{
     domain::Timestamp,
     ports::{Connections, StoreError},
 };
-
-/// A statement: constant text that begins with its name in a comment, and what it is there for.
-#[derive(Clone, Copy, Debug)]
-pub struct Sql {
-    /// For errors: "could not …".
-    pub doing: &'static str,
-    /// `$1`, `$2`, … in both databases.
-    pub text: &'static str,
-}
-
-impl Sql {
-    /// The first line of the text, without the `-- `.
-    pub fn name(self) -> &'static str {
-        let line = self.text.lines().next().unwrap_or_default();
-        line.trim_start_matches("--").trim()
-    }
-}
-
-/// A parameter. Each kind is bound as the column's own type.
-#[derive(Clone, Debug)]
-pub enum Value {
-    /// bigint
-    Int(Option<i64>),
-    /// boolean
-    Bool(bool),
-    /// text
-    Text(Option<String>),
-    /// bytea
-    Bytes(Option<Vec<u8>>),
-    /// uuid
-    Uuid(Option<Uuid>),
-    /// numeric (text on SQLite)
-    Decimal(Decimal),
-}
 
 /// A row, read by the names of its columns.
 pub trait Cells {
@@ -111,59 +78,13 @@ pub trait Tx: Send {
     type Row: Cells + Send + Sync;
 
     /// Runs a statement; tells how many rows it wrote.
-    async fn execute(&mut self, sql: Sql, values: Vec<Value>) -> Result<u64, Fault>;
+    async fn execute(&mut self, statement: BoundStatement<'_>) -> Result<u64, Fault>;
 
     /// Runs a statement that returns rows.
-    async fn fetch(&mut self, sql: Sql, values: Vec<Value>) -> Result<Vec<Self::Row>, Fault>;
+    async fn fetch(&mut self, statement: BoundStatement<'_>) -> Result<Vec<Self::Row>, Fault>;
 
     /// Makes it durable. An answer that was lost is [`StoreError::Unknown`].
     async fn commit(self) -> Result<(), Fault>;
-}
-
-/// The statements that the two databases spell differently.
-#[derive(Debug)]
-pub struct Dialect {
-    /// Leases RESERVED attempts.
-    pub lease_fresh: Sql,
-    /// Leases all others that are due.
-    pub lease_follow: Sql,
-    /// Reads what was leased, with the requests.
-    pub leased: Sql,
-    /// Reads its sends.
-    pub leased_sends: Sql,
-    /// Reads a request of a version, and keeps it so until the transaction ends.
-    pub hold_withdraw: Sql,
-    /// Reads the instance's switches, and keeps them so until the transaction ends.
-    pub hold_instance: Sql,
-    /// Reads them alone.
-    pub see_instance: Sql,
-    /// Reads the newest attempt, and what bounds the time of its id, which a process's clock has made.
-    pub newest_written: Sql,
-    /// Waits for whoever counts what a limit leaves, until the transaction ends.
-    pub pass_limit: Sql,
-    /// What writers' marks need.
-    pub marks: MarksDialect,
-}
-
-/// The statements about marks: they name the server that answers, and the database's clock.
-#[derive(Debug)]
-pub struct MarksDialect {
-    /// Moves a lane's mark, unless it is older than it was told to be.
-    pub advance: Sql,
-    /// Moves the mark of a lane that was told nothing yet.
-    pub begin: Sql,
-    /// Reads a writer's marks: one row at least, which names the server.
-    pub read: Sql,
-    /// Makes the writer known.
-    pub introduce: Sql,
-    /// Writes that the writer has found all of its marks on this server.
-    pub found_all: Sql,
-    /// Counts other writers that were here lately and have not looked at this server.
-    pub yet_to_read: Sql,
-    /// Removes writers that have been silent for long.
-    pub forget: Sql,
-    /// Writes that this server is verified, if it is the one that answers.
-    pub verify: Sql,
 }
 
 /// A database.
@@ -188,12 +109,11 @@ pub trait Driver: Send + Sync + 'static {
     /// Reads outside of a transaction, for an operator: does not queue behind claims.
     async fn fetch_for_operator(
         &self,
-        sql: Sql,
-        values: Vec<Value>,
+        statement: BoundStatement<'_>,
     ) -> Result<Vec<Self::Row>, StoreError>;
 
     /// Reads outside of a transaction.
-    async fn fetch(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<Self::Row>, StoreError>;
+    async fn fetch(&self, statement: BoundStatement<'_>) -> Result<Vec<Self::Row>, StoreError>;
 
     /// The newest migration that this program knows.
     fn schema(&self) -> i64;

@@ -1,9 +1,12 @@
 //! The two databases behind the store port.
 //!
 //! Everything that both do is written once, in [`sql`], over a small [`driver`] interface: the same
-//! statements (`$n` parameters, `on conflict … do nothing`, `returning`, row-value keysets) run on
+//! statements (named parameters, see [`statement`]; `on conflict … do nothing`, `returning`) run on
 //! Postgres and on SQLite. What differs (connecting, durability, `for update skip locked`, how a
 //! column is bound and read) stands in [`postgres`] and [`sqlite`]. One contract suite runs on both.
+
+#[macro_use]
+mod statement;
 
 mod driver;
 mod observed;

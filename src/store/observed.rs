@@ -6,7 +6,11 @@
 use async_trait::async_trait;
 use tracing::{Instrument, field::Empty};
 
-use super::driver::{Dialect, Driver, Fault, Sql, Tx, Value};
+use super::{
+    driver::{Driver, Fault, Tx},
+    sql::Dialect,
+    statement::BoundStatement,
+};
 use crate::{
     domain::Timestamp,
     ports::{Connections, StoreError},
@@ -60,17 +64,21 @@ impl<D: Driver> Driver for Observed<D> {
         Ok(ObservedTx { inner, system: self.system })
     }
 
-    async fn fetch(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<D::Row>, StoreError> {
-        watched(self.system, sql.name(), kind_of_error, self.inner.fetch(sql, values)).await
+    async fn fetch(&self, statement: BoundStatement<'_>) -> Result<Vec<D::Row>, StoreError> {
+        watched(self.system, statement.sql.name, kind_of_error, self.inner.fetch(statement)).await
     }
 
     async fn fetch_for_operator(
         &self,
-        sql: Sql,
-        values: Vec<Value>,
+        statement: BoundStatement<'_>,
     ) -> Result<Vec<D::Row>, StoreError> {
-        watched(self.system, sql.name(), kind_of_error, self.inner.fetch_for_operator(sql, values))
-            .await
+        watched(
+            self.system,
+            statement.sql.name,
+            kind_of_error,
+            self.inner.fetch_for_operator(statement),
+        )
+        .await
     }
 
     async fn now(&self) -> Result<Timestamp, StoreError> {
@@ -98,12 +106,12 @@ impl<D: Driver> Driver for Observed<D> {
 impl<T: Tx> Tx for ObservedTx<T> {
     type Row = T::Row;
 
-    async fn execute(&mut self, sql: Sql, values: Vec<Value>) -> Result<u64, Fault> {
-        watched(self.system, sql.name(), kind, self.inner.execute(sql, values)).await
+    async fn execute(&mut self, statement: BoundStatement<'_>) -> Result<u64, Fault> {
+        watched(self.system, statement.sql.name, kind, self.inner.execute(statement)).await
     }
 
-    async fn fetch(&mut self, sql: Sql, values: Vec<Value>) -> Result<Vec<T::Row>, Fault> {
-        watched(self.system, sql.name(), kind, self.inner.fetch(sql, values)).await
+    async fn fetch(&mut self, statement: BoundStatement<'_>) -> Result<Vec<T::Row>, Fault> {
+        watched(self.system, statement.sql.name, kind, self.inner.fetch(statement)).await
     }
 
     async fn commit(self) -> Result<(), Fault> {

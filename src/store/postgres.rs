@@ -14,9 +14,10 @@ use sqlx::{
 };
 
 use super::{
-    driver::{Dialect, Driver, Fault, Sql, Tx, Value, said},
+    driver::{Driver, Fault, Tx, said},
     observed::Observed,
-    sql::{Marks, SqlStore, statements, statements::marks_dialect},
+    sql::{Dialect, Marks, SqlStore},
+    statement::{BoundStatement, Value},
 };
 use crate::{
     domain::Timestamp,
@@ -25,11 +26,13 @@ use crate::{
 
 mod cells;
 mod connect;
+mod dialect;
 mod place;
 mod session;
 mod turn;
 
 use connect::Connected;
+use dialect::{CLOCK, DIALECT, TIMELINE};
 use place::Place;
 use session::Session;
 
@@ -106,85 +109,6 @@ impl PostgresStore {
     }
 }
 
-/// Identifies one run of the server, read with the instance's row: its start time (another one after a
-/// restart, on a standby, on restored files), mixed with the table's OID (another one after a dump was
-/// restored into the running server). A revert of a whole machine to a snapshot keeps both; the marks
-/// detect that.
-///
-/// The timeline would add nothing, as no server changes it without being another one by its start, or
-/// one that took no writes before; and not every compatible database lets it be read.
-macro_rules! server {
-    () => {
-        "cast(extract(epoch from pg_postmaster_start_time()) * 1000000 as bigint)
-             # (cast(instance.tableoid as bigint) << 20)"
-    };
-}
-
-/// The instance's switches, the server that was verified, and the one that answers.
-macro_rules! read_switches {
-    ($name:literal, $lock:literal) => {
-        concat!(
-            "-- ",
-            $name,
-            "\nselect paused_at_ms, fenced_at_ms, verified_server, ",
-            server!(),
-            " as server from instance ",
-            $lock
-        )
-    };
-}
-
-static DIALECT: Dialect = Dialect {
-    lease_fresh: Sql {
-        doing: "lease reserved payments",
-        text: "-- payment.lease_fresh
-               update payments set epoch = greatest(epoch + 1, $2), due_at_ms = $1
-                where id in (select id from payments
-                              where state = 'RESERVED' and due_at_ms <= $2
-                              order by due_at_ms limit $3 for update skip locked)
-               returning id",
-    },
-    lease_follow: Sql {
-        doing: "lease payments to follow",
-        text: "-- payment.lease_follow
-               update payments set epoch = greatest(epoch + 1, $2), due_at_ms = $1
-                where id in (select id from payments
-                              where state <> 'RESERVED' and due_at_ms <= $2
-                              order by due_at_ms limit $3 for update skip locked)
-               returning id",
-    },
-    leased: statements::LEASED_POSTGRES,
-    leased_sends: statements::LEASED_SENDS_POSTGRES,
-    hold_withdraw: Sql {
-        doing: "hold a withdraw request",
-        text: "-- withdraw.hold
-               select id from withdraws where id = $1 and version = $2 for share",
-    },
-    hold_instance: Sql {
-        doing: "read whether the instance is halted",
-        text: read_switches!("instance.hold", "for share"),
-    },
-    see_instance: Sql {
-        doing: "read which database server answers",
-        text: read_switches!("instance.see", ""),
-    },
-    newest_written: Sql {
-        doing: "read when the newest payment was written",
-        text: "-- payment.newest_written
-               select p.id as newest_id, p.written_at_ms as written_at_ms
-                 from payments p where p.state <> 'PAID' or p.node_id is not null
-                order by p.id desc limit 1",
-    },
-    pass_limit: Sql {
-        doing: "count what a limit leaves",
-        text: "-- limit.pass\nselect only_row from limit_gate for update",
-    },
-    marks: marks_dialect!(
-        server!(),
-        "cast(extract(epoch from clock_timestamp()) * 1000 as bigint)"
-    ),
-};
-
 #[async_trait]
 impl Driver for PostgresDriver {
     type Row = PgRow;
@@ -202,16 +126,15 @@ impl Driver for PostgresDriver {
         turn::begin(self).await
     }
 
-    async fn fetch(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<PgRow>, StoreError> {
-        self.fetch_on(&self.pool, sql, values).await
+    async fn fetch(&self, statement: BoundStatement<'_>) -> Result<Vec<PgRow>, StoreError> {
+        self.fetch_on(&self.pool, statement).await
     }
 
     async fn fetch_for_operator(
         &self,
-        sql: Sql,
-        values: Vec<Value>,
+        statement: BoundStatement<'_>,
     ) -> Result<Vec<PgRow>, StoreError> {
-        self.fetch_on(&self.operators, sql, values).await
+        self.fetch_on(&self.operators, statement).await
     }
 
     fn schema(&self) -> i64 {
@@ -219,23 +142,16 @@ impl Driver for PostgresDriver {
     }
 
     async fn now(&self) -> Result<Timestamp, StoreError> {
-        let sql = Sql {
-            doing: "read the database's clock",
-            text: "-- clock\nselect (extract(epoch from clock_timestamp()) * 1000)::bigint as now_ms",
-        };
-        let rows = self.fetch(sql, Vec::new()).await?;
+        let rows = self.fetch(CLOCK.bind(())).await?;
         let now_ms = rows.first().and_then(|row| row.try_get::<i64, _>("now_ms").ok());
-        now_ms
-            .map(Timestamp::from_ms)
-            .ok_or_else(|| StoreError::Failed { doing: sql.doing, source: "no answer".into() })
+        now_ms.map(Timestamp::from_ms).ok_or_else(|| StoreError::Failed {
+            doing: CLOCK.sql.doing,
+            source: "no answer".into(),
+        })
     }
 
     async fn timeline(&self) -> Option<i64> {
-        let sql = Sql {
-            doing: "read the server's timeline",
-            text: "-- timeline\nselect timeline_id::bigint as timeline from pg_control_checkpoint()",
-        };
-        let rows = self.fetch(sql, Vec::new()).await.ok()?;
+        let rows = self.fetch(TIMELINE.bind(())).await.ok()?;
         rows.first()?.try_get("timeline").ok()
     }
 
@@ -271,16 +187,16 @@ impl PostgresDriver {
     async fn fetch_on(
         &self,
         pool: &PgPool,
-        sql: Sql,
-        values: Vec<Value>,
+        statement: BoundStatement<'_>,
     ) -> Result<Vec<PgRow>, StoreError> {
+        let doing = statement.sql.doing;
         if self.session == Session::Shared {
             // Dropped, it is rolled back: it has only read.
             let mut tx = self.begin_on(pool).await.map_err(Fault::into_error)?;
-            return tx.fetch(sql, values).await.map_err(Fault::into_error);
+            return tx.fetch(statement).await.map_err(Fault::into_error);
         }
-        let rows = bound(sql, values, Session::Own).fetch_all(pool);
-        let rows = in_time(self.patience, sql.doing, rows).await;
+        let rows = bound(statement, Session::Own).fetch_all(pool);
+        let rows = in_time(self.patience, doing, rows).await;
         rows.map_err(|fault| self.place.of_error(fault.into_error()))
     }
 }
@@ -297,14 +213,16 @@ pub struct PostgresTx {
 impl Tx for PostgresTx {
     type Row = PgRow;
 
-    async fn execute(&mut self, sql: Sql, values: Vec<Value>) -> Result<u64, Fault> {
-        let done = bound(sql, values, self.session).execute(&mut *self.tx);
-        in_time(self.patience, sql.doing, done).await.map(|done| done.rows_affected())
+    async fn execute(&mut self, statement: BoundStatement<'_>) -> Result<u64, Fault> {
+        let doing = statement.sql.doing;
+        let done = bound(statement, self.session).execute(&mut *self.tx);
+        in_time(self.patience, doing, done).await.map(|done| done.rows_affected())
     }
 
-    async fn fetch(&mut self, sql: Sql, values: Vec<Value>) -> Result<Vec<PgRow>, Fault> {
-        let rows = bound(sql, values, self.session).fetch_all(&mut *self.tx);
-        in_time(self.patience, sql.doing, rows).await
+    async fn fetch(&mut self, statement: BoundStatement<'_>) -> Result<Vec<PgRow>, Fault> {
+        let doing = statement.sql.doing;
+        let rows = bound(statement, self.session).fetch_all(&mut *self.tx);
+        in_time(self.patience, doing, rows).await
     }
 
     async fn commit(self) -> Result<(), Fault> {
@@ -332,7 +250,10 @@ async fn in_time<T>(
     answer.map_err(|error| fault(doing, error))
 }
 
-fn bound(sql: Sql, values: Vec<Value>, session: Session) -> Query<'static, Postgres, PgArguments> {
+fn bound(
+    BoundStatement { sql, values }: BoundStatement<'_>,
+    session: Session,
+) -> Query<'static, Postgres, PgArguments> {
     // Only a session of our own keeps what was prepared by a name.
     let query = sqlx::query(sql.text).persistent(session == Session::Own);
     values.into_iter().fold(query, |query, value| match value {

@@ -19,9 +19,10 @@ use sqlx::{
 use tokio::sync::Mutex;
 
 use super::{
-    driver::{Dialect, Driver, Fault, Sql, Tx, Value, said},
+    driver::{Driver, Fault, Tx, said},
     observed::Observed,
-    sql::{Marks, SqlStore, statements, statements::marks_dialect},
+    sql::{Dialect, Marks, SqlStore},
+    statement::{BoundStatement, Value},
 };
 use crate::{
     domain::Timestamp,
@@ -30,9 +31,11 @@ use crate::{
 };
 
 mod cells;
+mod dialect;
 mod fault;
 mod file;
 
+use dialect::DIALECT;
 use fault::{fault, is_busy, primary_code};
 use file::{Identity, begin_life, identity, lock, void_leases};
 
@@ -198,71 +201,6 @@ impl SqliteDriver {
     }
 }
 
-/// The instance's switches, the life that was verified, and the one that this is.
-macro_rules! read_switches {
-    ($name:literal) => {
-        concat!(
-            "-- ",
-            $name,
-            "\nselect paused_at_ms, fenced_at_ms, verified_server, life as server from instance"
-        )
-    };
-}
-
-static DIALECT: Dialect = Dialect {
-    lease_fresh: Sql {
-        doing: "lease reserved payments",
-        text: "-- payment.lease_fresh
-               update payments set epoch = max(epoch + 1, $2), due_at_ms = $1
-                where id in (select id from payments
-                              where state = 'RESERVED' and due_at_ms <= $2
-                              order by due_at_ms limit $3)
-               returning id",
-    },
-    lease_follow: Sql {
-        doing: "lease payments to follow",
-        text: "-- payment.lease_follow
-               update payments set epoch = max(epoch + 1, $2), due_at_ms = $1
-                where id in (select id from payments
-                              where state <> 'RESERVED' and due_at_ms <= $2
-                              order by due_at_ms limit $3)
-               returning id",
-    },
-    leased: statements::LEASED_SQLITE,
-    leased_sends: statements::LEASED_SENDS_SQLITE,
-    hold_withdraw: Sql {
-        doing: "hold a withdraw request",
-        // The one writer has the whole database.
-        text: "-- withdraw.hold
-               select id from withdraws where id = $1 and version = $2",
-    },
-    hold_instance: Sql {
-        doing: "read whether the instance is halted",
-        // The one writer has the whole database.
-        text: read_switches!("instance.hold"),
-    },
-    see_instance: Sql {
-        doing: "read which database server answers",
-        text: read_switches!("instance.see"),
-    },
-    newest_written: Sql {
-        doing: "read when the newest payment was written",
-        // It has no clock of its own, but an order: what is lost was written after the last send that is
-        // there. Only that one can be of a clock that was ahead.
-        text: "-- payment.newest_written
-               select p.id as newest_id,
-                      (select s.sent_at_ms from sends s order by s.rowid desc limit 1) as written_at_ms
-                 from payments p where p.state <> 'PAID' or p.node_id is not null
-                order by p.id desc limit 1",
-    },
-    pass_limit: Sql {
-        doing: "count what a limit leaves",
-        // The one writer has the whole database.
-        text: "-- limit.pass\nselect only_row from instance",
-    },
-    marks: marks_dialect!("instance.life", "cast(unixepoch('subsec') * 1000 as integer)"),
-};
-
 #[async_trait]
 impl Driver for SqliteDriver {
     type Row = SqliteRow;
@@ -290,20 +228,21 @@ impl Driver for SqliteDriver {
         begun
     }
 
-    async fn fetch(&self, sql: Sql, values: Vec<Value>) -> Result<Vec<SqliteRow>, StoreError> {
+    async fn fetch(&self, statement: BoundStatement<'_>) -> Result<Vec<SqliteRow>, StoreError> {
         self.same_files()?;
-        let rows = bound(sql, values).fetch_all(&self.readers).await;
-        rows.map_err(|error| fault(sql.doing, error).into_error())
+        let doing = statement.sql.doing;
+        let rows = bound(statement).fetch_all(&self.readers).await;
+        rows.map_err(|error| fault(doing, error).into_error())
     }
 
     async fn fetch_for_operator(
         &self,
-        sql: Sql,
-        values: Vec<Value>,
+        statement: BoundStatement<'_>,
     ) -> Result<Vec<SqliteRow>, StoreError> {
         self.same_files()?;
-        let rows = bound(sql, values).fetch_all(&self.operator_reader).await;
-        rows.map_err(|error| fault(sql.doing, error).into_error())
+        let doing = statement.sql.doing;
+        let rows = bound(statement).fetch_all(&self.operator_reader).await;
+        rows.map_err(|error| fault(doing, error).into_error())
     }
 
     fn schema(&self) -> i64 {
@@ -352,14 +291,16 @@ pub struct SqliteTx(sqlx::Transaction<'static, Sqlite>);
 impl Tx for SqliteTx {
     type Row = SqliteRow;
 
-    async fn execute(&mut self, sql: Sql, values: Vec<Value>) -> Result<u64, Fault> {
-        let done = bound(sql, values).execute(&mut *self.0).await;
-        done.map(|done| done.rows_affected()).map_err(|error| fault(sql.doing, error))
+    async fn execute(&mut self, statement: BoundStatement<'_>) -> Result<u64, Fault> {
+        let doing = statement.sql.doing;
+        let done = bound(statement).execute(&mut *self.0).await;
+        done.map(|done| done.rows_affected()).map_err(|error| fault(doing, error))
     }
 
-    async fn fetch(&mut self, sql: Sql, values: Vec<Value>) -> Result<Vec<SqliteRow>, Fault> {
-        let rows = bound(sql, values).fetch_all(&mut *self.0).await;
-        rows.map_err(|error| fault(sql.doing, error))
+    async fn fetch(&mut self, statement: BoundStatement<'_>) -> Result<Vec<SqliteRow>, Fault> {
+        let doing = statement.sql.doing;
+        let rows = bound(statement).fetch_all(&mut *self.0).await;
+        rows.map_err(|error| fault(doing, error))
     }
 
     async fn commit(self) -> Result<(), Fault> {
@@ -371,12 +312,14 @@ impl Tx for SqliteTx {
     }
 }
 
-fn bound(sql: Sql, values: Vec<Value>) -> Query<'static, Sqlite, SqliteArguments> {
+fn bound(
+    BoundStatement { sql, values }: BoundStatement<'_>,
+) -> Query<'static, Sqlite, SqliteArguments> {
     values.into_iter().fold(sqlx::query(sql.text), |query, value| match value {
         Value::Int(value) => query.bind(value),
         Value::Bool(value) => query.bind(value),
         Value::Text(value) => query.bind(value),
-        Value::Bytes(value) => query.bind(value),
+        Value::Bytes(value) => query.bind(value.map(Vec::from)),
         Value::Uuid(value) => query.bind(value),
         Value::Decimal(value) => query.bind(value.normalize().to_string()),
     })

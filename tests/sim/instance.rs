@@ -3,24 +3,19 @@
 use async_trait::async_trait;
 use withdrawd::{
     domain::{
-        Heartbeat, Millis, NodeTrouble, PaymentHash, Restored, Standing, Timestamp, Turn, Withdraw,
-        WithdrawId,
+        Heartbeat, Millis, NodeId, NodeTrouble, PaymentHash, Restored, Standing, Timestamp, Turn,
+        Withdraw, WithdrawId,
     },
-    ports::{Inherited, Instance, Integrity, LostCommits, SeenServer, Server, StoreError},
+    ports::{
+        Inherited, Instance, Integrity, Introduction, KnownFrom, LostCommits, SeenServer, Server,
+        StoreError,
+    },
 };
 
 use super::store::GatedStore;
 
 #[async_trait]
 impl Instance for GatedStore {
-    async fn standing(
-        &self,
-        clock_skew: Millis,
-        spent_since: Option<Timestamp>,
-    ) -> Result<Standing, StoreError> {
-        self.read("standing", self.inner().standing(clock_skew, spent_since)).await
-    }
-
     async fn standing_for_operator(
         &self,
         clock_skew: Millis,
@@ -53,6 +48,22 @@ impl Instance for GatedStore {
             }
         };
         self.write("turn", self.inner().turn(turn), told).await
+    }
+
+    async fn current_node(&self) -> Result<Option<NodeId>, StoreError> {
+        self.read("current_node", self.inner().current_node()).await
+    }
+
+    async fn remember_node(
+        &self,
+        node: &Introduction,
+        backend: &str,
+        replace: bool,
+        now: Timestamp,
+    ) -> Result<NodeId, StoreError> {
+        let work = self.inner().remember_node(node, backend, replace, now);
+        let told = |_: &NodeId| self.world.lock().node.is_known = true;
+        self.write("remember_node", work, told).await
     }
 }
 
@@ -98,7 +109,7 @@ impl Integrity for GatedStore {
         self.read("last_send", self.inner().last_send()).await
     }
 
-    async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError> {
+    async fn known_from(&self, now: Timestamp) -> Result<KnownFrom, StoreError> {
         self.write("known_from", self.inner().known_from(now), |_| {}).await
     }
 

@@ -9,14 +9,14 @@ use std::{
 use async_trait::async_trait;
 use withdrawd::{
     domain::{
-        Change, Claim, Event, KeyId, ListQuery, NodeId, PaymentHash, PaymentId, SecretHash,
-        Timestamp, Withdraw, WithdrawId, WithdrawView,
+        Change, Claim, Event, KeyId, ListQuery, Millis, NodeId, PaymentHash, PaymentId, SecretHash,
+        Standing, Timestamp, Withdraw, WithdrawId, WithdrawView,
         payment::{Advance, PaymentEntry, PaymentQuery, Unanswered},
     },
     ports::{
-        ClaimOutcome, Claims, Connections, CreateOutcome, Events, Introduction, Lane, Leased,
-        NewWitness, Nodes, OpenPayments, Payments, Schema, Store, StoreError, Upkeep, Withdraws,
-        Witnesses, WriteProof,
+        ClaimOutcome, Connections, CreateOutcome, Lane, Leased, NewWitness, OpenPayments,
+        OverdueSends, Payments, PublicStore, Schema, Store, StoreError, Upkeep, Withdraws,
+        WriteProof,
     },
 };
 
@@ -141,6 +141,33 @@ impl GatedStore {
 }
 
 #[async_trait]
+impl PublicStore for GatedStore {
+    async fn by_secret(&self, hash: &SecretHash) -> Result<Option<WithdrawView>, StoreError> {
+        self.read("by_secret", self.inner().by_secret(hash)).await
+    }
+
+    async fn standing(
+        &self,
+        clock_skew: Millis,
+        spent_since: Option<Timestamp>,
+    ) -> Result<Standing, StoreError> {
+        self.read("standing", self.inner().standing(clock_skew, spent_since)).await
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<ClaimOutcome, StoreError> {
+        Mutation::claims(self.mutation, claim.payment.payment_hash, &self.database);
+        let told = |outcome: &ClaimOutcome| {
+            if *outcome == ClaimOutcome::Accepted {
+                self.world.lock().claimed(self.life, claim);
+                self.told("claimed");
+                read_payment(&self.world, &self.database, claim.payment.id);
+            }
+        };
+        self.write("claim", self.inner().claim(claim), told).await
+    }
+}
+
+#[async_trait]
 impl Withdraws for GatedStore {
     async fn create(&self, withdraws: &[Withdraw]) -> Result<Vec<CreateOutcome>, StoreError> {
         let told = |outcomes: &Vec<CreateOutcome>| {
@@ -156,10 +183,6 @@ impl Withdraws for GatedStore {
 
     async fn withdraw(&self, id: WithdrawId) -> Result<Option<WithdrawView>, StoreError> {
         self.read("withdraw", self.inner().withdraw(id)).await
-    }
-
-    async fn by_secret(&self, hash: &SecretHash) -> Result<Option<WithdrawView>, StoreError> {
-        self.read("by_secret", self.inner().by_secret(hash)).await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Vec<WithdrawView>, StoreError> {
@@ -181,20 +204,9 @@ impl Withdraws for GatedStore {
     async fn due_to_tick(&self, now: Timestamp, limit: i64) -> Result<Vec<Withdraw>, StoreError> {
         self.read("due_to_tick", self.inner().due_to_tick(now, limit)).await
     }
-}
 
-#[async_trait]
-impl Claims for GatedStore {
-    async fn claim(&self, claim: &Claim) -> Result<ClaimOutcome, StoreError> {
-        Mutation::claims(self.mutation, claim.payment.payment_hash, &self.database);
-        let told = |outcome: &ClaimOutcome| {
-            if *outcome == ClaimOutcome::Accepted {
-                self.world.lock().claimed(self.life, claim);
-                self.told("claimed");
-                read_payment(&self.world, &self.database, claim.payment.id);
-            }
-        };
-        self.write("claim", self.inner().claim(claim), told).await
+    async fn events_of(&self, id: WithdrawId) -> Result<Vec<Event>, StoreError> {
+        self.read("events_of", self.inner().events_of(id)).await
     }
 }
 
@@ -266,10 +278,7 @@ impl Payments for GatedStore {
     ) -> Result<Option<PaymentHash>, StoreError> {
         self.read("newest_known", self.inner().newest_known(node, but)).await
     }
-}
 
-#[async_trait]
-impl Witnesses for GatedStore {
     async fn is_witnessed(
         &self,
         node: &NodeId,
@@ -284,10 +293,9 @@ impl Witnesses for GatedStore {
     async fn unanswered_in_a_row(
         &self,
         node: &NodeId,
-        times: (Timestamp, Timestamp),
-        most: i64,
+        overdue: OverdueSends,
     ) -> Result<i64, StoreError> {
-        let work = self.inner().unanswered_in_a_row(node, times, most);
+        let work = self.inner().unanswered_in_a_row(node, overdue);
         self.read("unanswered_in_a_row", work).await
     }
 
@@ -318,32 +326,6 @@ impl Witnesses for GatedStore {
         after: i64,
     ) -> Result<(), StoreError> {
         self.write("witnessed", self.inner().witnessed(node, begun_at, after), |()| {}).await
-    }
-}
-
-#[async_trait]
-impl Events for GatedStore {
-    async fn events_of(&self, id: WithdrawId) -> Result<Vec<Event>, StoreError> {
-        self.read("events_of", self.inner().events_of(id)).await
-    }
-}
-
-#[async_trait]
-impl Nodes for GatedStore {
-    async fn current_node(&self) -> Result<Option<NodeId>, StoreError> {
-        self.read("current_node", self.inner().current_node()).await
-    }
-
-    async fn remember_node(
-        &self,
-        node: &Introduction,
-        backend: &str,
-        replace: bool,
-        now: Timestamp,
-    ) -> Result<NodeId, StoreError> {
-        let work = self.inner().remember_node(node, backend, replace, now);
-        let told = |_: &NodeId| self.world.lock().node.is_known = true;
-        self.write("remember_node", work, told).await
     }
 }
 

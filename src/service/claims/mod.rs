@@ -10,7 +10,7 @@ use crate::{
         Claim, ClaimRules, PaymentId, Presented, PublicUrl, Refusal, Sat, Secret, Standing,
         Timestamp, WithdrawView,
     },
-    ports::{ClaimOutcome, Meter, Store, StoreError},
+    ports::{ClaimOutcome, Meter, PublicStore, StoreError},
     runtime::Runtime,
     trace,
 };
@@ -38,7 +38,7 @@ pub struct Offer {
 /// The public side's use cases.
 #[derive(Clone)]
 pub struct ClaimService {
-    store: Arc<dyn Store>,
+    store: Arc<dyn PublicStore>,
     rules: ClaimRules,
     public_url: PublicUrl,
     runtime: Runtime,
@@ -55,7 +55,7 @@ impl std::fmt::Debug for ClaimService {
 impl ClaimService {
     /// Use cases over this store; `notifier` is rung after each accepted claim.
     pub fn new(
-        store: Arc<dyn Store>,
+        store: Arc<dyn PublicStore>,
         rules: ClaimRules,
         public_url: PublicUrl,
         runtime: Runtime,

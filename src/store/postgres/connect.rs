@@ -10,13 +10,13 @@ use sqlx::{
 };
 
 use super::{
-    DIALECT, PostgresOptions, code, fault,
+    DIALECT, PostgresOptions, bound, code, fault,
     place::Place,
     session::{self, Session},
 };
 use crate::{
     ports::StoreError,
-    store::sql::{Marks, marks_found},
+    store::sql::{self, Marks, OfWriter},
 };
 
 /// Connections of each process reserved for operators' commands: one runs the command, one ends sessions
@@ -178,9 +178,10 @@ async fn read_marks(
     if told.is_nothing() {
         return Ok(());
     }
-    let read = sqlx::query(DIALECT.marks.read.text).persistent(session == Session::Own);
-    let rows = read.bind(marks.writer()).fetch_all(connection).await?;
-    let (_, found) = marks_found(&rows).map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+    let read = DIALECT.marks.read.bind(OfWriter { writer: marks.writer() });
+    let rows = bound(read, session).fetch_all(connection).await?;
+    let (_, found) =
+        sql::read_marks(&rows).map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
     marks.suspect_if_older(&told, &found);
     Ok(())
 }

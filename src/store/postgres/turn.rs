@@ -19,7 +19,10 @@ use sqlx::Row;
 use super::{PostgresDriver, PostgresTx, code, said};
 use crate::{
     ports::StoreError,
-    store::driver::{Driver, Fault, Sql, Tx},
+    store::{
+        driver::{Driver, Fault, Tx},
+        statement::Statement,
+    },
 };
 
 /// The command has the lock by then, or fails: an operator is answered within a second.
@@ -30,20 +33,18 @@ const POLL_INTERVAL: Duration = Duration::from_millis(150);
 
 /// Less than [`BOUND`], so that the server itself gives up waiting. Only within this transaction, so that a
 /// pooler in between does not carry it to another one.
-const LIMIT: Sql = Sql {
-    doing: "lock the instance",
-    text: "-- instance.limit_wait\nselect set_config('lock_timeout', '800ms', true)",
-};
+const LIMIT: Statement<()> = statement!(
+    "lock the instance",
+    "-- instance.limit_wait\nselect set_config('lock_timeout', '800ms', true)"
+);
 
-const LOCK: Sql = Sql {
-    doing: "lock the instance",
-    text: "-- instance.lock\nlock table instance in exclusive mode",
-};
+const LOCK: Statement<()> =
+    statement!("lock the instance", "-- instance.lock\nlock table instance in exclusive mode");
 
 /// Ends sessions that have idled for longer than this and hold the instance, or hold up one that does.
-const END_IDLE: Sql = Sql {
-    doing: "end sessions that idle in a transaction",
-    text: "-- instance.end_idle
+const END_IDLE: Statement<()> = statement!(
+    "end sessions that idle in a transaction",
+    "-- instance.end_idle
            with recursive holders (pid) as (
                select l.pid from pg_locks l
                 where l.relation = 'instance'::regclass and l.granted
@@ -56,8 +57,8 @@ const END_IDLE: Sql = Sql {
            select pg_terminate_backend(a.pid) as ended
              from pg_stat_activity a join holders h on h.pid = a.pid
             where a.usename = current_user and a.state like 'idle in transaction%'
-              and a.state_change < clock_timestamp() - interval '150 milliseconds'",
-};
+              and a.state_change < clock_timestamp() - interval '150 milliseconds'"
+);
 
 /// Begins a transaction that holds the instance exclusively. Fails with [`StoreError::Unavailable`] within
 /// [`BOUND`].
@@ -82,13 +83,13 @@ pub async fn begin(driver: &PostgresDriver) -> Result<PostgresTx, Fault> {
 }
 
 fn unavailable(why: &str) -> Fault {
-    StoreError::Unavailable { doing: LOCK.doing, source: why.into() }.into()
+    StoreError::Unavailable { doing: LOCK.sql.doing, source: why.into() }.into()
 }
 
 async fn locked(driver: &PostgresDriver) -> Result<PostgresTx, Fault> {
     let mut tx = driver.begin_on(&driver.operators).await?;
-    tx.fetch(LIMIT, Vec::new()).await?;
-    tx.execute(LOCK, Vec::new()).await?;
+    tx.fetch(LIMIT.bind(())).await?;
+    tx.execute(LOCK.bind(())).await?;
     Ok(tx)
 }
 
@@ -104,7 +105,7 @@ async fn end_idle_ones(driver: &PostgresDriver) -> Infallible {
     polls.tick().await;
     loop {
         polls.tick().await;
-        match driver.fetch_for_operator(END_IDLE, Vec::new()).await {
+        match driver.fetch_for_operator(END_IDLE.bind(())).await {
             Ok(sessions) => log_ended(sessions.iter().filter_map(|row| row.try_get("ended").ok())),
             Err(error) => tracing::debug!(%error, "could not end idle sessions"),
         }

@@ -1,19 +1,93 @@
-//! Claims: the one conditional write that decides who is paid.
+//! What wallets ask for, and claims: the one conditional write that decides who is paid.
 
 use async_trait::async_trait;
 
 use super::{
-    SqlStore, bytes, int, marks::CommitLabel, retry::retrying, rows, statements, tallies, text,
-    uuid, withdraws,
+    SqlStore, marks::CommitLabel, reader::Reader, retry::retrying, tallies, withdraws::write_change,
 };
 use crate::{
-    domain::{Claim, EventKind, Halt, Payment, Timestamp},
-    ports::{ClaimOutcome, Claims, StoreError},
-    store::driver::{Driver, Fault, Tx, Value},
+    domain::{
+        Claim, EventKind, Halt, Millis, Msat, PaymentHash, PaymentId, SecretHash, Standing,
+        Timestamp, TraceContext, WithdrawId, WithdrawView,
+    },
+    ports::{ClaimOutcome, PublicStore, StoreError},
+    store::{
+        driver::{Driver, Fault, Tx},
+        statement::Statement,
+    },
 };
 
+params! {
+    struct HashUsed {
+        withdraw_id: WithdrawId,
+        payment_hash: PaymentHash,
+    }
+
+    struct Reserve<'a> {
+        id: PaymentId,
+        version: i64,
+        withdraw_id: WithdrawId,
+        invoice: &'a str,
+        payment_hash: PaymentHash,
+        amount_msat: Msat,
+        fee_limit_msat: Msat,
+        invoice_expires_at_ms: Timestamp,
+        send_until_ms: Timestamp,
+        due_at_ms: Timestamp,
+        trace_parent: Option<TraceContext>,
+    }
+}
+
+/// Both in one snapshot: a claim that has used the hash has also moved its request.
+const HASH_USED: Statement<HashUsed> = statement!(
+    HashUsed,
+    "look for a used invoice",
+    "-- payment.hash_used
+     select w.version from withdraws w
+      where w.id = :withdraw_id
+        and exists (select 1 from payments p where p.payment_hash = :payment_hash)"
+);
+
+const RESERVE: Statement<Reserve> = statement!(
+    Reserve,
+    "reserve a payment",
+    concat!(
+        "-- payment.reserve\n",
+        insert_into!(
+            "payments",
+            id,
+            version,
+            withdraw_id,
+            invoice,
+            payment_hash,
+            amount_msat,
+            fee_limit_msat,
+            invoice_expires_at_ms,
+            send_until_ms,
+            state = "'RESERVED'",
+            due_at_ms,
+            trace_parent,
+            tallied = ":version",
+        ),
+        " on conflict (payment_hash) do nothing"
+    )
+);
+
 #[async_trait]
-impl<D: Driver> Claims for SqlStore<D> {
+impl<D: Driver> PublicStore for SqlStore<D> {
+    async fn by_secret(&self, hash: &SecretHash) -> Result<Option<WithdrawView>, StoreError> {
+        self.view_by_secret(hash).await
+    }
+
+    async fn standing(
+        &self,
+        clock_skew: Millis,
+        spent_since: Option<Timestamp>,
+    ) -> Result<Standing, StoreError> {
+        let fetch = |statement| self.driver().fetch(statement);
+        self.read_standing(clock_skew, spent_since, fetch).await
+    }
+
     async fn claim(&self, claim: &Claim) -> Result<ClaimOutcome, StoreError> {
         match retrying(|| self.claim_once(claim)).await {
             Err(StoreError::Halted(halt)) => Ok(ClaimOutcome::Halted(halt)),
@@ -37,12 +111,10 @@ impl<D: Driver> SqlStore<D> {
             return Ok(ClaimOutcome::Halted(halt));
         }
         // The request's row first: whoever comes second waits here and then finds it moved.
-        if !withdraws::write_change(&mut tx, &claim.change).await? {
+        if !write_change(&mut tx, &claim.change).await? {
             return Ok(ClaimOutcome::Stale);
         }
-        // Not the request's `modified`: that may lie ahead of every clock.
-        let accepted_at = claim.payment.id.created();
-        if tx.execute(statements::RESERVE, reserved(&claim.payment, accepted_at)).await? != 1 {
+        if tx.execute(RESERVE.bind(Reserve::of(claim))).await? != 1 {
             return Ok(ClaimOutcome::HashUsed);
         }
         if !tallies::claimed(&mut tx, claim).await? {
@@ -57,25 +129,29 @@ impl<D: Driver> SqlStore<D> {
     /// takes no lock. The unique constraint still decides.
     async fn version_if_used(&self, claim: &Claim) -> Result<Option<i64>, StoreError> {
         let Claim { change, payment, .. } = claim;
-        let values = vec![uuid(change.next.id.as_uuid()), bytes(payment.payment_hash.as_bytes())];
-        let found = self.driver().fetch(statements::HASH_USED, values).await?;
-        found.first().map(|row| rows::one_int(row, "version")).transpose()
+        let hash_used =
+            HashUsed { withdraw_id: change.next.id, payment_hash: payment.payment_hash };
+        let found = self.driver().fetch(HASH_USED.bind(hash_used)).await?;
+        found.first().map(|row| Reader(row).int("version")).transpose()
     }
 }
 
-/// The parameters of `payment.reserve`. It is due at once.
-fn reserved(payment: &Payment, accepted_at: Timestamp) -> Vec<Value> {
-    vec![
-        uuid(payment.id.as_uuid()),
-        int(payment.version),
-        uuid(payment.withdraw.as_uuid()),
-        text(&payment.invoice),
-        bytes(payment.payment_hash.as_bytes()),
-        int(payment.amount.get()),
-        int(payment.fee_limit.get()),
-        int(payment.invoice_expires_at.as_ms()),
-        int(payment.send_until.as_ms()),
-        int(accepted_at.as_ms()),
-        rows::trace_parent(payment.trace_parent),
-    ]
+impl<'a> Reserve<'a> {
+    fn of(claim: &'a Claim) -> Self {
+        let payment = &claim.payment;
+        Self {
+            id: payment.id,
+            version: payment.version,
+            withdraw_id: payment.withdraw,
+            invoice: &payment.invoice,
+            payment_hash: payment.payment_hash,
+            amount_msat: payment.amount,
+            fee_limit_msat: payment.fee_limit,
+            invoice_expires_at_ms: payment.invoice_expires_at,
+            send_until_ms: payment.send_until,
+            // At once. Not the request's `modified`: that may lie ahead of every clock.
+            due_at_ms: payment.id.created(),
+            trace_parent: payment.trace_parent,
+        }
+    }
 }

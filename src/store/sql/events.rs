@@ -1,35 +1,116 @@
 //! Events: appended by every change, in its own transaction.
 
-use async_trait::async_trait;
-
-use super::{SqlStore, int, opt_text, rows, statements, text, uuid};
+use super::{
+    SqlStore,
+    reader::{Parsed, Reader, known},
+};
 use crate::{
-    domain::{Event, PaymentId, WithdrawId},
-    ports::{Events, StoreError},
-    store::driver::{Driver, Fault, Tx, Value},
+    domain::{
+        Event, EventKind, FailureReason, Operator, OperatorReason, PaymentId, Timestamp, WithdrawId,
+    },
+    ports::StoreError,
+    store::{
+        driver::{Cells, Driver, Fault, Tx},
+        statement::Statement,
+    },
 };
 
-#[async_trait]
-impl<D: Driver> Events for SqlStore<D> {
-    async fn events_of(&self, id: WithdrawId) -> Result<Vec<Event>, StoreError> {
-        let rows = self.driver().fetch(statements::EVENTS_OF, vec![uuid(id.as_uuid())]).await?;
+params! {
+    struct Append<'a> {
+        withdraw_id: WithdrawId,
+        version: i64,
+        kind: &'a str,
+        payment_id: Option<PaymentId>,
+        detail: Option<&'a str>,
+        at_ms: Timestamp,
+        operator: Option<&'a str>,
+        note: Option<&'a str>,
+    }
+
+    struct OfWithdraw {
+        withdraw_id: WithdrawId,
+    }
+}
+
+const APPEND: Statement<Append> = statement!(
+    Append,
+    "write an event",
+    concat!(
+        "-- event.append\n",
+        insert_into!(
+            "events",
+            withdraw_id,
+            version,
+            kind,
+            payment_id,
+            detail,
+            at_ms,
+            operator,
+            note,
+        )
+    )
+);
+
+const OF_WITHDRAW: Statement<OfWithdraw> = statement!(
+    OfWithdraw,
+    "read the events of a withdraw request",
+    "-- event.of_withdraw
+     select withdraw_id, version, kind, payment_id, detail, at_ms, operator, note
+       from events where withdraw_id = :withdraw_id order by version"
+);
+
+impl<D: Driver> SqlStore<D> {
+    /// All of one request, in order.
+    pub(super) async fn read_events(&self, id: WithdrawId) -> Result<Vec<Event>, StoreError> {
+        let rows = self.driver().fetch(OF_WITHDRAW.bind(OfWithdraw { withdraw_id: id })).await?;
         self.settle_lost_answers().await?;
-        rows.iter().map(rows::event).collect()
+        rows.iter().map(event).collect()
     }
 }
 
 /// Appends an event in the transaction of what it tells of.
 pub async fn append<T: Tx>(tx: &mut T, event: &Event) -> Result<(), Fault> {
-    let values = vec![
-        uuid(event.withdraw.as_uuid()),
-        int(event.version),
-        text(event.kind.name()),
-        Value::Uuid(event.payment.map(PaymentId::as_uuid)),
-        opt_text(event.detail),
-        int(event.at.as_ms()),
-        opt_text(event.by.as_ref().map(|by| by.name.as_str())),
-        opt_text(event.by.as_ref().map(|by| by.note.as_str())),
-    ];
-    tx.execute(statements::NEW_EVENT, values).await?;
+    let by = event.by.as_ref();
+    let append = Append {
+        withdraw_id: event.withdraw,
+        version: event.version,
+        kind: event.kind.name(),
+        payment_id: event.payment,
+        detail: event.detail,
+        at_ms: event.at,
+        operator: by.map(|by| by.name.as_str()),
+        note: by.map(|by| by.note.as_str()),
+    };
+    tx.execute(APPEND.bind(append)).await?;
     Ok(())
+}
+
+/// Its detail is one of the reasons' names.
+fn event(row: &impl Cells) -> Parsed<Event> {
+    let row = Reader(row);
+    let detail = match row.opt_text("detail")? {
+        None => None,
+        Some(name) => Some(known("detail", reason_name(&name))?),
+    };
+    Ok(Event {
+        withdraw: WithdrawId::from_uuid(row.uuid("withdraw_id")?),
+        version: row.int("version")?,
+        kind: row.named("kind", EventKind::parse)?,
+        payment: row.opt_uuid("payment_id")?.map(PaymentId::from_uuid),
+        detail,
+        at: row.time("at_ms")?,
+        by: operator(&row)?,
+    })
+}
+
+fn operator<R: Cells>(row: &Reader<'_, R>) -> Parsed<Option<Operator>> {
+    let Some(name) = row.opt_text("operator")? else {
+        return Ok(None);
+    };
+    Ok(Some(Operator { name, note: row.text("note")? }))
+}
+
+fn reason_name(name: &str) -> Option<&'static str> {
+    let failure = FailureReason::parse(name).map(FailureReason::name);
+    failure.or_else(|| OperatorReason::parse(name).map(OperatorReason::name))
 }

@@ -1,19 +1,16 @@
-//! The store, written once for both databases: one file per noun, every decision the domain's.
+//! The store, written once for both databases: one folder or file per noun, in which a statement, its
+//! parameters and the reader of its rows stand side by side. Every decision is the domain's.
 
 mod claims;
-mod durable;
+mod dialect;
 mod events;
 mod instance;
 mod integrity;
-mod lists;
-mod marks;
-mod memory;
+pub(super) mod marks;
 mod nodes;
-mod payment_lists;
 mod payments;
+mod reader;
 mod retry;
-mod rows;
-pub(super) mod statements;
 mod tallies;
 mod upkeep;
 mod withdraws;
@@ -21,16 +18,22 @@ mod witnesses;
 
 use std::sync::Arc;
 
-use super::driver::{Driver, Sql, Value};
+use super::{
+    driver::{Driver, Fault, Tx},
+    statement::BoundStatement,
+};
 
-use memory::Memory;
+use integrity::memory::Memory;
 
-pub(super) use marks::Marks;
-pub(super) use rows::marks::found as marks_found;
+pub(super) use dialect::Dialect;
+pub(super) use marks::{Marks, OfWriter, marks_dialect, read_marks};
+pub(super) use payments::{
+    LEASED_POSTGRES, LEASED_SENDS_POSTGRES, LEASED_SENDS_SQLITE, LEASED_SQLITE, Lease,
+};
+pub(super) use withdraws::OfVersion;
 
-pub use instance::instance_statements;
-pub use lists::list_statements;
-pub use payment_lists::payment_list_statements;
+pub use payments::payment_list_statements;
+pub use withdraws::list_statements;
 
 /// The store over one of the databases.
 #[derive(Debug)]
@@ -56,35 +59,26 @@ impl<D: Driver> SqlStore<D> {
     pub(super) fn driver(&self) -> &D {
         &self.driver
     }
+
+    /// One statement in a transaction of its own.
+    async fn write(&self, statement: BoundStatement<'_>) -> Result<u64, Fault> {
+        let mut tx = self.driver().begin().await?;
+        let written = tx.execute(statement).await?;
+        tx.commit().await?;
+        Ok(written)
+    }
 }
 
-// Short forms for the lists of parameters.
-
-fn int(value: i64) -> Value {
-    Value::Int(Some(value))
-}
-
-fn text(value: &str) -> Value {
-    Value::Text(Some(value.to_owned()))
-}
-
-fn opt_text(value: Option<&str>) -> Value {
-    Value::Text(value.map(str::to_owned))
-}
-
-fn bytes(value: &[u8; 32]) -> Value {
-    Value::Bytes(Some(value.to_vec()))
-}
-
-fn opt_bytes(value: Option<&[u8; 32]>) -> Value {
-    Value::Bytes(value.map(|bytes| bytes.to_vec()))
-}
-
-const fn uuid(value: uuid::Uuid) -> Value {
-    Value::Uuid(Some(value))
-}
-
-/// A statement from its purpose and its text.
-const fn sql(doing: &'static str, text: &'static str) -> Sql {
-    Sql { doing, text }
+/// The texts of what is read of the instance, for those who want to see how a database plans them.
+pub const fn instance_statements() -> [&'static str; 8] {
+    [
+        instance::STANDING.sql.text,
+        tallies::SPENT_SINCE.sql.text,
+        tallies::ANY_OLD_OUT.sql.text,
+        integrity::KNOWN_FROM.sql.text,
+        integrity::HASH_EXISTS.sql.text,
+        integrity::TO_WITHHOLD.sql.text,
+        integrity::WITHHELD.sql.text,
+        payments::OPEN_BY_STATE.sql.text,
+    ]
 }

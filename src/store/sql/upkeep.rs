@@ -4,15 +4,93 @@ use std::{cmp::Ordering, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{SqlStore, int, retry::retrying, rows, statements::upkeep as statements, text};
+use super::{
+    SqlStore,
+    marks::LEAVE,
+    reader::{Reader, only},
+    retry::retrying,
+};
 use crate::{
     domain::{KeyId, Timestamp},
     ports::{Connections, Schema, StoreError, Upkeep, WriteProof},
-    store::driver::{Driver, Fault, Tx},
+    store::{
+        driver::{Cells, Driver, Fault, Tx},
+        statement::Statement,
+    },
 };
 
 /// How long the end of a process waits for a database that may be gone.
 const GOODBYE: Duration = Duration::from_millis(500);
+
+params! {
+    struct SeeKey<'a> {
+        key_id: &'a KeyId,
+        first_seen_ms: Timestamp,
+    }
+
+    struct DeriveFrom<'a> {
+        key_id: &'a KeyId,
+        /// Empty for none.
+        before: &'a str,
+    }
+
+    struct ProveWrite {
+        proven_ms: Timestamp,
+    }
+}
+
+const SCHEMA: Statement<()> = statement!(
+    "read the schema's version",
+    "-- schema\nselect max(version) as version from _sqlx_migrations where success"
+);
+
+/// Steps from key to key through the index instead of reading every request.
+const KEYS_IN_USE: Statement<()> = statement!(
+    "read which keys are in use",
+    "-- withdraw.keys_in_use
+     with recursive used (key_id) as (
+         select min(key_id) from withdraws where status = 'ACTIVE'
+         union all
+         select (select min(w.key_id) from withdraws w
+                  where w.status = 'ACTIVE' and w.key_id > used.key_id)
+           from used where used.key_id is not null
+     )
+     select key_id from used where key_id is not null"
+);
+
+const ANY_WITHDRAW: Statement<()> = statement!(
+    "look for any withdraw request",
+    "-- withdraw.any\nselect id from withdraws limit 1"
+);
+
+const DERIVING_KEY: Statement<()> = statement!(
+    "read which key new requests derive from",
+    "-- key.deriving\nselect key_id from deriving where key_id is not null"
+);
+
+const SEE_KEY: Statement<SeeKey> = statement!(
+    SeeKey,
+    "record a master key",
+    concat!(
+        "-- key.see\n",
+        insert_into!("master_keys", key_id, first_seen_ms),
+        " on conflict (key_id) do nothing"
+    )
+);
+
+/// By a process that holds the key of before.
+const DERIVE_FROM: Statement<DeriveFrom> = statement!(
+    DeriveFrom,
+    "record the key that new requests derive from",
+    "-- key.derive_from
+     update deriving set key_id = :key_id where coalesce(key_id, '') = :before"
+);
+
+const PROVE_WRITE: Statement<ProveWrite> = statement!(
+    ProveWrite,
+    "prove that the database takes writes",
+    "-- write.prove\nupdate write_proof set proven_ms = :proven_ms"
+);
 
 #[async_trait]
 impl<D: Driver> Upkeep for SqlStore<D> {
@@ -21,8 +99,8 @@ impl<D: Driver> Upkeep for SqlStore<D> {
     }
 
     async fn ping(&self) -> Result<Schema, StoreError> {
-        let rows = self.driver().fetch(statements::SCHEMA, Vec::new()).await?;
-        let found = rows::schema(rows.first())?;
+        let rows = self.driver().fetch(SCHEMA.bind(())).await?;
+        let found = only(&rows)?.opt_int("version")?.unwrap_or(0);
         Ok(match found.cmp(&self.driver().schema()) {
             Ordering::Less => Schema::Older,
             Ordering::Equal => Schema::Fits,
@@ -31,19 +109,17 @@ impl<D: Driver> Upkeep for SqlStore<D> {
     }
 
     async fn keys_in_use(&self) -> Result<Vec<KeyId>, StoreError> {
-        let rows = self.driver().fetch(statements::KEYS_IN_USE, Vec::new()).await?;
-        let ids = rows.iter().map(|row| rows::one_text(row, "key_id").map(KeyId::from_text));
-        ids.collect()
+        let rows = self.driver().fetch(KEYS_IN_USE.bind(())).await?;
+        rows.iter().map(key_id).collect()
     }
 
     async fn is_empty(&self) -> Result<bool, StoreError> {
-        Ok(self.driver().fetch(statements::ANY_WITHDRAW, Vec::new()).await?.is_empty())
+        Ok(self.driver().fetch(ANY_WITHDRAW.bind(())).await?.is_empty())
     }
 
     async fn deriving_key(&self) -> Result<Option<KeyId>, StoreError> {
-        let found = self.driver().fetch(statements::DERIVING_KEY, Vec::new()).await?;
-        let key = found.first().map(|row| rows::one_text(row, "key_id").map(KeyId::from_text));
-        key.transpose()
+        let found = self.driver().fetch(DERIVING_KEY.bind(())).await?;
+        found.first().map(key_id).transpose()
     }
 
     async fn derive_from(
@@ -56,8 +132,8 @@ impl<D: Driver> Upkeep for SqlStore<D> {
     }
 
     async fn prove_write(&self, now: Timestamp) -> Result<WriteProof, StoreError> {
-        let proof = vec![int(now.as_ms())];
-        let written = retrying(|| self.write(statements::PROVE_WRITE, proof.clone())).await;
+        let proof = || PROVE_WRITE.bind(ProveWrite { proven_ms: now });
+        let written = retrying(|| self.write(proof())).await;
         let proof = match written {
             Ok(_) => WriteProof::Written,
             // Whatever else it says: it answered, and did not write.
@@ -75,7 +151,7 @@ impl<D: Driver> Upkeep for SqlStore<D> {
 
     async fn close(&self) {
         // What this process was told ends with it: nobody has to wait for it on another server.
-        let forgotten = self.write(statements::FORGET_WRITER, self.writer_id());
+        let forgotten = self.write(LEAVE.bind(self.own_writer()));
         if !tokio::time::timeout(GOODBYE, forgotten).await.is_ok_and(|done| done.is_ok()) {
             tracing::debug!("this process stays known to the database");
         }
@@ -91,13 +167,16 @@ impl<D: Driver> SqlStore<D> {
         now: Timestamp,
     ) -> Result<bool, Fault> {
         let mut tx = self.driver().begin().await?;
-        let seen = vec![text(key.as_str()), int(now.as_ms())];
-        tx.execute(statements::SEE_KEY, seen).await?;
-        let next = vec![text(key.as_str()), text(before.map_or("", KeyId::as_str))];
-        if tx.execute(statements::DERIVE_FROM, next).await? == 0 {
+        tx.execute(SEE_KEY.bind(SeeKey { key_id: key, first_seen_ms: now })).await?;
+        let next = DeriveFrom { key_id: key, before: before.map_or("", KeyId::as_str) };
+        if tx.execute(DERIVE_FROM.bind(next)).await? == 0 {
             return Ok(false);
         }
         tx.commit().await?;
         Ok(true)
     }
+}
+
+fn key_id(row: &impl Cells) -> Result<KeyId, StoreError> {
+    Reader(row).text("key_id").map(KeyId::from_text)
 }

@@ -1,12 +1,20 @@
-//! Write witnesses.
+//! Write witnesses: what shows that a node stores payments.
+//!
+//! A time from the future is of a clock that has been set back since: it witnesses nothing, and is taken out
+//! before it lies in the past.
 
-use async_trait::async_trait;
-
-use super::{SqlStore, int, retry::retrying, rows, statements::witnesses as statements, text};
+use super::{
+    SqlStore,
+    reader::{Reader, only},
+    retry::retrying,
+};
 use crate::{
     domain::{Halt, Millis, NodeId, Timestamp, payment::Unanswered},
-    ports::{NewWitness, StoreError, Witnesses},
-    store::driver::{Driver, Fault, Tx},
+    ports::{NewWitness, OverdueSends, StoreError},
+    store::{
+        driver::{Driver, Fault, Tx},
+        statement::Statement,
+    },
 };
 
 /// So often a witness was asked for, or its overdue answer waited for anew: one that was asked for by a
@@ -18,9 +26,171 @@ const LONG: Millis = Millis::from_secs(3600);
 /// Clocks disagree by less, unless one was set.
 const SOON: Millis = Millis::from_secs(60);
 
-#[async_trait]
-impl<D: Driver> Witnesses for SqlStore<D> {
-    async fn is_witnessed(
+params! {
+    struct StoredSince<'a> {
+        node_id: &'a NodeId,
+        until: Timestamp,
+        sequence: i64,
+        now: Timestamp,
+    }
+
+    struct UnansweredInARow<'a> {
+        node_id: &'a NodeId,
+        begun_before: Timestamp,
+        now: Timestamp,
+        most: i64,
+    }
+
+    struct Begin<'a> {
+        next_at: Timestamp,
+        node_id: &'a NodeId,
+        now: Timestamp,
+        long_ago: Timestamp,
+        far_ahead: Timestamp,
+    }
+
+    struct ForgetFuture<'a> {
+        node_id: &'a NodeId,
+        soon: Timestamp,
+    }
+
+    struct Renew<'a> {
+        next_at: Timestamp,
+        node_id: &'a NodeId,
+        ends_at: Timestamp,
+    }
+
+    struct InVainSince<'a> {
+        in_vain: i64,
+        node_id: &'a NodeId,
+        now: Timestamp,
+        long_ago: Timestamp,
+    }
+
+    struct Witnessed<'a> {
+        begun_at: Timestamp,
+        after: i64,
+        node_id: &'a NodeId,
+    }
+}
+
+pub const LAST_SEND: Statement<()> = statement!(
+    "read the last send",
+    "-- send.last
+     select coalesce(max(sequence), 0) as sequence from sends"
+);
+
+/// Of those that began late enough, the first one is usually the answer.
+const ANSWERED_SINCE: Statement<StoredSince> = statement!(
+    StoredSince,
+    "look for a send that the node stored",
+    "-- send.stored_since
+     select sequence from sends
+      where node_id = :node_id and begun_at_ms > :until and begun_at_ms <= :now
+        and answer in ('STORED', 'FINAL') and sequence > :sequence
+      limit 1"
+);
+
+const WITNESSED_SINCE: Statement<StoredSince> = statement!(
+    StoredSince,
+    "look for a write witness",
+    "-- node.witnessed_since
+     select node_id from nodes
+      where node_id = :node_id and witnessed_at_ms > :until and witnessed_at_ms <= :now
+        and witnessed_after >= :sequence"
+);
+
+const UNANSWERED_IN_A_ROW: Statement<UnansweredInARow> = statement!(
+    UnansweredInARow,
+    "count the sends that were not answered",
+    "-- send.unanswered_in_a_row
+     select count(*) as counted from (
+         select 1 from sends s
+          where s.node_id = :node_id and s.answer is null and s.begun_at_ms < :begun_before
+            and s.begun_at_ms > (select coalesce(max(w.begun_at_ms), 0) from sends w
+                                  where w.node_id = :node_id and w.begun_at_ms <= :now
+                                    and w.answer in ('STORED', 'FINAL'))
+            and s.begun_at_ms > (select coalesce(max(n.witnessed_at_ms), 0) from nodes n
+                                  where n.node_id = :node_id and n.witnessed_at_ms <= :now)
+          limit :most) as few"
+);
+
+/// Whether what was asked in vain goes on: nothing was stored since, it was not from the future, and the
+/// last turn is not long over.
+macro_rules! still_in_vain {
+    () => {
+        "witness_in_vain_since_ms <= :now and witness_due_at_ms > :long_ago
+                     and not exists (select 1 from sends s
+                                      where s.node_id = :node_id
+                                        and s.begun_at_ms > witness_in_vain_since_ms
+                                        and s.begun_at_ms <= :now and s.answer in ('STORED', 'FINAL'))"
+    };
+}
+
+/// A turn that ends in the far future was taken by a clock that has been set back since.
+const BEGIN: Statement<Begin> = statement!(
+    Begin,
+    "take the turn to make a write witness",
+    concat!(
+        "-- node.begin_witness
+     update nodes
+        set witness_due_at_ms = :next_at,
+            witness_in_vain_since_ms = case when ",
+        still_in_vain!(),
+        "
+                then witness_in_vain_since_ms else :now end,
+            witness_in_vain = case when ",
+        still_in_vain!(),
+        "
+                then witness_in_vain + 1 else 1 end,
+            witnessed_at_ms = case when witnessed_at_ms <= :now then witnessed_at_ms end,
+            witnessed_after = case when witnessed_at_ms <= :now then witnessed_after end
+      where node_id = :node_id and is_current
+        and (witness_due_at_ms is null or witness_due_at_ms <= :now or witness_due_at_ms > :far_ahead)"
+    )
+);
+
+/// Usually there is none.
+const FORGET_FUTURE: Statement<ForgetFuture> = statement!(
+    ForgetFuture,
+    "take out sends of a clock that was ahead",
+    "-- send.forget_future
+     update sends set begun_at_ms = 0
+      where node_id = :node_id and begun_at_ms > :soon and answer in ('STORED', 'FINAL')"
+);
+
+const RENEW: Statement<Renew> = statement!(
+    Renew,
+    "keep the turn to make a write witness",
+    "-- node.renew_witness
+     update nodes set witness_due_at_ms = :next_at, witness_in_vain = witness_in_vain + 1
+      where node_id = :node_id and witness_due_at_ms = :ends_at"
+);
+
+const IN_VAIN_SINCE: Statement<InVainSince> = statement!(
+    InVainSince,
+    "read since when a node stores nothing",
+    concat!(
+        "-- node.in_vain_since
+     select witness_in_vain_since_ms from nodes
+      where node_id = :node_id and witness_in_vain >= :in_vain and ",
+        still_in_vain!()
+    )
+);
+
+/// A later one counts, whatever stands there: another database server may know of fewer sends.
+const WITNESSED: Statement<Witnessed> = statement!(
+    Witnessed,
+    "write a write witness",
+    "-- node.witnessed
+     update nodes set witnessed_at_ms = :begun_at, witnessed_after = :after,
+                      witness_in_vain_since_ms = null, witness_in_vain = 0
+      where node_id = :node_id
+        and (witnessed_at_ms is null or witnessed_after <= :after or witnessed_at_ms < :begun_at)"
+);
+
+impl<D: Driver> SqlStore<D> {
+    pub(super) async fn saw_stored(
         &self,
         node: &NodeId,
         sends: &Unanswered,
@@ -30,66 +200,64 @@ impl<D: Driver> Witnesses for SqlStore<D> {
         let Some(sequence) = sends.sequence else {
             return Ok(false);
         };
-        let since = || {
-            let (until, now) = (sends.until.as_ms(), now.as_ms());
-            vec![text(node.as_str()), int(until), int(sequence), int(now)]
-        };
-        for statement in [statements::ANSWERED_SINCE, statements::WITNESSED_SINCE] {
-            if !self.driver().fetch(statement, since()).await?.is_empty() {
+        for statement in [ANSWERED_SINCE, WITNESSED_SINCE] {
+            let since = StoredSince { node_id: node, until: sends.until, sequence, now };
+            if !self.driver().fetch(statement.bind(since)).await?.is_empty() {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    async fn unanswered_in_a_row(
+    pub(super) async fn count_unanswered(
         &self,
         node: &NodeId,
-        (overdue, now): (Timestamp, Timestamp),
-        most: i64,
+        overdue: OverdueSends,
     ) -> Result<i64, StoreError> {
-        let values = vec![text(node.as_str()), int(overdue.as_ms()), int(now.as_ms()), int(most)];
-        rows::counted(self.driver().fetch(statements::UNANSWERED_IN_A_ROW, values).await?.first())
+        let OverdueSends { begun_before, now, most } = overdue;
+        let sends = UnansweredInARow { node_id: node, begun_before, now, most };
+        only(&self.driver().fetch(UNANSWERED_IN_A_ROW.bind(sends)).await?)?.int("counted")
     }
 
-    async fn begin_witness(&self, witness: &NewWitness) -> Result<Option<i64>, StoreError> {
+    pub(super) async fn begin_witness_turn(
+        &self,
+        witness: &NewWitness,
+    ) -> Result<Option<i64>, StoreError> {
         retrying(|| self.begin_witness_once(witness)).await
     }
 
-    async fn renew_witness(
+    pub(super) async fn renew_witness_turn(
         &self,
         witness: &NewWitness,
         ends_at: Timestamp,
     ) -> Result<bool, StoreError> {
         let NewWitness { node, next_at, .. } = witness;
-        let turn = [int(next_at.as_ms()), text(node.as_str()), int(ends_at.as_ms())];
-        let kept = retrying(|| self.write(statements::RENEW_WITNESS, turn.to_vec())).await?;
+        let turn = || Renew { next_at: *next_at, node_id: node, ends_at };
+        let kept = retrying(|| self.write(RENEW.bind(turn()))).await?;
         Ok(kept == 1)
     }
 
-    async fn in_vain_since(
+    pub(super) async fn read_in_vain_since(
         &self,
         node: &NodeId,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
-        let long_ago = now.minus(LONG).as_ms();
-        let values = vec![int(IN_VAIN), text(node.as_str()), int(now.as_ms()), int(long_ago)];
-        let found = self.driver().fetch(statements::IN_VAIN_SINCE, values).await?;
-        found.first().map(rows::in_vain_since).transpose()
+        let long_ago = now.minus(LONG);
+        let since = InVainSince { in_vain: IN_VAIN, node_id: node, now, long_ago };
+        let found = self.driver().fetch(IN_VAIN_SINCE.bind(since)).await?;
+        found.first().map(|row| Reader(row).time("witness_in_vain_since_ms")).transpose()
     }
 
-    async fn witnessed(
+    pub(super) async fn write_witnessed(
         &self,
         node: &NodeId,
         begun_at: Timestamp,
         after: i64,
     ) -> Result<(), StoreError> {
-        let values = [int(begun_at.as_ms()), int(after), text(node.as_str())];
-        retrying(|| self.write(statements::WITNESSED, values.to_vec())).await.map(drop)
+        let witnessed = || Witnessed { begun_at, after, node_id: node };
+        retrying(|| self.write(WITNESSED.bind(witnessed()))).await.map(drop)
     }
-}
 
-impl<D: Driver> SqlStore<D> {
     async fn begin_witness_once(&self, witness: &NewWitness) -> Result<Option<i64>, Fault> {
         let mut tx = self.driver().begin().await?;
         // It pays nobody, and what a pause or a fence leaves open ends by it.
@@ -97,20 +265,20 @@ impl<D: Driver> SqlStore<D> {
             return Ok(None);
         }
         let NewWitness { node, begun_at, next_at } = witness;
-        let turn = vec![
-            int(next_at.as_ms()),
-            text(node.as_str()),
-            int(begun_at.as_ms()),
-            int(begun_at.minus(LONG).as_ms()),
-            int(begun_at.plus(LONG).as_ms()),
-        ];
-        if tx.execute(statements::BEGIN_WITNESS, turn).await? != 1 {
+        let turn = Begin {
+            next_at: *next_at,
+            node_id: node,
+            now: *begun_at,
+            long_ago: begun_at.minus(LONG),
+            far_ahead: begun_at.plus(LONG),
+        };
+        if tx.execute(BEGIN.bind(turn)).await? != 1 {
             return Ok(None);
         }
-        let future = vec![text(node.as_str()), int(begun_at.plus(SOON).as_ms())];
-        tx.execute(statements::FORGET_FUTURE, future).await?;
-        let found = tx.fetch(statements::LAST_SEND, Vec::new()).await?;
-        let after = rows::sequence(found.first())?;
+        let future = ForgetFuture { node_id: node, soon: begun_at.plus(SOON) };
+        tx.execute(FORGET_FUTURE.bind(future)).await?;
+        let found = tx.fetch(LAST_SEND.bind(())).await?;
+        let after = only(&found)?.int("sequence")?;
         tx.commit().await?;
         Ok(Some(after))
     }

@@ -18,11 +18,11 @@ use withdrawd::{
         payment::{Advance, PaymentEntry, PaymentQuery, Unanswered},
     },
     ports::{
-        ClaimOutcome, Claims, Connections, CreateOutcome, Events, Inherited, Instance, Integrity,
-        Introduction, Lane, Leased, LightningNode, LookUp, LostCommits, NewWitness, NodeError,
-        NodeHealth, NodeTraits, Nodes, OpenPayments, Payments, PaymentsPage, PaymentsQuery, Schema,
-        SeenServer, SendOrder, SendStream, Server, Store, StoreError, Upkeep, Withdraws,
-        WitnessOrder, Witnesses, WriteProof,
+        ClaimOutcome, Connections, CreateOutcome, Inherited, Instance, Integrity, Introduction,
+        KnownFrom, Lane, Leased, LightningNode, LookUp, LostCommits, NewWitness, NodeError,
+        NodeHealth, NodeTraits, OpenPayments, OverdueSends, Payments, PaymentsPage, PaymentsQuery,
+        PublicStore, Schema, SeenServer, SendOrder, SendStream, Server, Store, StoreError, Upkeep,
+        Withdraws, WitnessOrder, WriteProof,
     },
     runtime::Clock,
 };
@@ -127,6 +127,25 @@ pub struct FaultyStore {
 }
 
 #[async_trait]
+impl PublicStore for FaultyStore {
+    async fn by_secret(&self, hash: &SecretHash) -> Result<Option<WithdrawView>, StoreError> {
+        self.faults.gate(self.inner.by_secret(hash)).await
+    }
+
+    async fn standing(
+        &self,
+        clock_skew: Millis,
+        spent_since: Option<Timestamp>,
+    ) -> Result<Standing, StoreError> {
+        self.inner.standing(clock_skew, spent_since).await
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<ClaimOutcome, StoreError> {
+        self.faults.write("claim", self.inner.claim(claim)).await
+    }
+}
+
+#[async_trait]
 impl Withdraws for FaultyStore {
     async fn create(&self, withdraws: &[Withdraw]) -> Result<Vec<CreateOutcome>, StoreError> {
         self.faults.write("create", self.inner.create(withdraws)).await
@@ -134,10 +153,6 @@ impl Withdraws for FaultyStore {
 
     async fn withdraw(&self, id: WithdrawId) -> Result<Option<WithdrawView>, StoreError> {
         self.faults.gate(self.inner.withdraw(id)).await
-    }
-
-    async fn by_secret(&self, hash: &SecretHash) -> Result<Option<WithdrawView>, StoreError> {
-        self.faults.gate(self.inner.by_secret(hash)).await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Vec<WithdrawView>, StoreError> {
@@ -151,12 +166,9 @@ impl Withdraws for FaultyStore {
     async fn due_to_tick(&self, now: Timestamp, limit: i64) -> Result<Vec<Withdraw>, StoreError> {
         self.inner.due_to_tick(now, limit).await
     }
-}
 
-#[async_trait]
-impl Claims for FaultyStore {
-    async fn claim(&self, claim: &Claim) -> Result<ClaimOutcome, StoreError> {
-        self.faults.write("claim", self.inner.claim(claim)).await
+    async fn events_of(&self, id: WithdrawId) -> Result<Vec<Event>, StoreError> {
+        self.inner.events_of(id).await
     }
 }
 
@@ -217,10 +229,7 @@ impl Payments for FaultyStore {
     ) -> Result<Option<PaymentHash>, StoreError> {
         self.faults.gate(self.inner.newest_known(node, but)).await
     }
-}
 
-#[async_trait]
-impl Witnesses for FaultyStore {
     async fn is_witnessed(
         &self,
         node: &NodeId,
@@ -233,10 +242,9 @@ impl Witnesses for FaultyStore {
     async fn unanswered_in_a_row(
         &self,
         node: &NodeId,
-        times: (Timestamp, Timestamp),
-        most: i64,
+        overdue: OverdueSends,
     ) -> Result<i64, StoreError> {
-        self.inner.unanswered_in_a_row(node, times, most).await
+        self.inner.unanswered_in_a_row(node, overdue).await
     }
 
     async fn begin_witness(&self, witness: &NewWitness) -> Result<Option<i64>, StoreError> {
@@ -269,24 +277,9 @@ impl Witnesses for FaultyStore {
     }
 }
 
-#[async_trait]
-impl Events for FaultyStore {
-    async fn events_of(&self, id: WithdrawId) -> Result<Vec<Event>, StoreError> {
-        self.inner.events_of(id).await
-    }
-}
-
-/// Advice, and turns that their callers repeat: no crash point of a withdrawal.
+/// Advice, and turns that their callers repeat, are no crash points of a withdrawal; which node pays is.
 #[async_trait]
 impl Instance for FaultyStore {
-    async fn standing(
-        &self,
-        clock_skew: Millis,
-        spent_since: Option<Timestamp>,
-    ) -> Result<Standing, StoreError> {
-        self.inner.standing(clock_skew, spent_since).await
-    }
-
     async fn report_trouble(
         &self,
         trouble: Option<&NodeTrouble>,
@@ -309,6 +302,22 @@ impl Instance for FaultyStore {
 
     async fn turn(&self, turn: &Turn) -> Result<bool, StoreError> {
         self.inner.turn(turn).await
+    }
+
+    async fn current_node(&self) -> Result<Option<NodeId>, StoreError> {
+        self.faults.gate(self.inner.current_node()).await
+    }
+
+    async fn remember_node(
+        &self,
+        node: &Introduction,
+        backend: &str,
+        replace: bool,
+        now: Timestamp,
+    ) -> Result<NodeId, StoreError> {
+        self.faults
+            .write("remember_node", self.inner.remember_node(node, backend, replace, now))
+            .await
     }
 }
 
@@ -354,7 +363,7 @@ impl Integrity for FaultyStore {
         self.inner.last_send().await
     }
 
-    async fn known_from(&self, now: Timestamp) -> Result<[Option<Timestamp>; 3], StoreError> {
+    async fn known_from(&self, now: Timestamp) -> Result<KnownFrom, StoreError> {
         self.inner.known_from(now).await
     }
 
@@ -380,25 +389,6 @@ impl Integrity for FaultyStore {
 
     async fn withheld(&self, limit: i64) -> Result<Vec<Withdraw>, StoreError> {
         self.inner.withheld(limit).await
-    }
-}
-
-#[async_trait]
-impl Nodes for FaultyStore {
-    async fn current_node(&self) -> Result<Option<NodeId>, StoreError> {
-        self.faults.gate(self.inner.current_node()).await
-    }
-
-    async fn remember_node(
-        &self,
-        node: &Introduction,
-        backend: &str,
-        replace: bool,
-        now: Timestamp,
-    ) -> Result<NodeId, StoreError> {
-        self.faults
-            .write("remember_node", self.inner.remember_node(node, backend, replace, now))
-            .await
     }
 }
 

@@ -1,0 +1,59 @@
+//! The instance: its switches, its node, and what both allow.
+
+mod standing;
+mod switches;
+
+use async_trait::async_trait;
+
+use super::{SqlStore, retry::retrying};
+use crate::{
+    domain::{Heartbeat, Millis, NodeId, NodeTrouble, Standing, Timestamp, Turn},
+    ports::{Instance, Introduction, StoreError},
+    store::driver::Driver,
+};
+
+pub use standing::STANDING;
+pub use switches::switches;
+
+#[async_trait]
+impl<D: Driver> Instance for SqlStore<D> {
+    async fn standing_for_operator(
+        &self,
+        clock_skew: Millis,
+        spent_since: Option<Timestamp>,
+    ) -> Result<Standing, StoreError> {
+        let fetch = |statement| self.driver().fetch_for_operator(statement);
+        self.read_standing(clock_skew, spent_since, fetch).await
+    }
+
+    async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError> {
+        self.write_beat(beat).await?;
+        self.drop_old_out(beat.at).await
+    }
+
+    async fn report_trouble(
+        &self,
+        trouble: Option<&NodeTrouble>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.write_trouble(trouble, at).await
+    }
+
+    async fn turn(&self, turn: &Turn) -> Result<bool, StoreError> {
+        retrying(|| self.turn_once(turn)).await
+    }
+
+    async fn current_node(&self) -> Result<Option<NodeId>, StoreError> {
+        self.read_current_node().await
+    }
+
+    async fn remember_node(
+        &self,
+        node: &Introduction,
+        backend: &str,
+        replace: bool,
+        now: Timestamp,
+    ) -> Result<NodeId, StoreError> {
+        retrying(|| self.remember_once(node, backend, replace, now)).await
+    }
+}

@@ -1,0 +1,134 @@
+//! What the instance may do now.
+
+use crate::{
+    domain::{
+        Act, FenceReason, Heartbeat, Millis, Msat, NodeId, NodeTrouble, Standing, Timestamp,
+        TroubleKind,
+    },
+    ports::StoreError,
+    store::{
+        driver::{Cells, Driver},
+        sql::{
+            SqlStore,
+            reader::{Parsed, Reader, only},
+            tallies,
+        },
+        statement::{BoundStatement, Statement},
+    },
+};
+
+params! {
+    pub struct Now {
+        clock_skew_ms: Millis,
+    }
+}
+
+/// The sums are of kept values, a few rows each, however many payments are open. A payment was out by the
+/// time that it was known to be in flight, so one known before the heartbeat was counted by it.
+///
+/// They name nothing of the outer rows: Postgres would guess hundreds of those (it knows nothing of
+/// tables as small), and compile the statement anew, for a second, each time.
+pub const STANDING: Statement<Now> = statement!(
+    Now,
+    "read the instance's standing",
+    "-- instance.standing
+     select i.paused_at_ms, i.paused_by, i.pause_reason, i.fenced_at_ms, i.fence_reason,
+            n.node_id, n.alias, n.network, n.heartbeat_at_ms, n.synced, n.remembers, n.answers_sends,
+            n.can_send_msat, n.active_channels, n.busiest_channel_htlcs,
+            (select t.kind from node_trouble t) as trouble,
+            (select t.subject from node_trouble t) as trouble_subject,
+            cast((select coalesce(sum(t.msat), 0) from tallies t
+                   where t.kind = 'OPEN') as bigint) as not_out_msat,
+            cast((select coalesce(sum(t.msat), 0) from tallies t
+                   where t.kind = 'OUT'
+                     and t.slot >= ((select c.heartbeat_at_ms from nodes c
+                                      where c.is_current) - :clock_skew_ms) / 1000) as bigint) as just_out_msat,
+            cast((select coalesce(sum(t.payments), 0) from tallies t
+                   where t.kind = 'OPEN') as bigint) as in_flight
+       from instance i left join nodes n on n.is_current"
+);
+
+/// What this process has seen of its database.
+#[derive(Clone, Copy)]
+struct SeenOfDatabase {
+    verified: bool,
+    writable: bool,
+}
+
+impl<D: Driver> SqlStore<D> {
+    /// The standing, read by `fetch`, with what this process has seen of its database.
+    pub(in crate::store::sql) async fn read_standing<F>(
+        &self,
+        clock_skew: Millis,
+        spent_since: Option<Timestamp>,
+        fetch: impl Fn(BoundStatement<'static>) -> F + Send,
+    ) -> Result<Standing, StoreError>
+    where
+        F: Future<Output = Result<Vec<D::Row>, StoreError>> + Send,
+    {
+        let found = fetch(STANDING.bind(Now { clock_skew_ms: clock_skew })).await?;
+        let spent = match spent_since {
+            None => None,
+            Some(at) => fetch(tallies::spent_since(at)).await?.pop(),
+        };
+        self.settle_lost_answers().await?;
+        let verified = self.memory.is_verified() && !self.marks.is_suspect();
+        let seen = SeenOfDatabase { verified, writable: self.memory.is_writable() };
+        read(&found, spent.as_ref(), seen)
+    }
+}
+
+/// The instance's standing, from `instance.standing`, from `tally.spent_since` if that was asked, and from what
+/// this process has seen of its database.
+fn read<R: Cells>(rows: &[R], spent: Option<&R>, seen: SeenOfDatabase) -> Parsed<Standing> {
+    let row = only(rows)?;
+    let paused = match row.opt_time("paused_at_ms")? {
+        None => None,
+        Some(at) => {
+            Some(Act { operator: row.text("paused_by")?, reason: row.text("pause_reason")?, at })
+        }
+    };
+    let fenced = match row.opt_time("fenced_at_ms")? {
+        None => None,
+        Some(at) => Some((at, row.named("fence_reason", FenceReason::parse)?)),
+    };
+    let node = row.opt_named("node_id", |id| NodeId::parse(id).ok())?;
+    let heartbeat = match (&node, row.opt_time("heartbeat_at_ms")?) {
+        (Some(node), Some(at)) => Some(heartbeat(&row, node.clone(), at)?),
+        (None, _) | (_, None) => None,
+    };
+    let trouble = match row.opt_named("trouble", TroubleKind::parse)? {
+        None => None,
+        Some(kind) => Some(NodeTrouble { kind, subject: row.text("trouble_subject")? }),
+    };
+    let (not_out, just_out) = (row.int("not_out_msat")?, row.int("just_out_msat")?);
+    // What went out and failed, after a clock that was ahead had let it be forgotten, is less than nothing.
+    let unseen = not_out.saturating_add(just_out).max(0);
+    Ok(Standing {
+        paused,
+        fenced,
+        verified: seen.verified,
+        writable: seen.writable,
+        node,
+        heartbeat,
+        trouble,
+        unseen: Msat::new(unseen).unwrap_or(Msat::MAX),
+        in_flight: row.int("in_flight")?,
+        spent_24h: tallies::spent(spent)?,
+    })
+}
+
+fn heartbeat(row: &Reader<'_, impl Cells>, node: NodeId, at: Timestamp) -> Parsed<Heartbeat> {
+    Ok(Heartbeat {
+        node,
+        alias: row.text("alias")?,
+        network: row.named("network", |name| name.parse().ok())?,
+        at,
+        synced: row.bool("synced")?,
+        remembers: row.bool("remembers")?,
+        answers_sends: row.bool("answers_sends")?,
+        can_send: row.msat("can_send_msat")?,
+        active_channels: row.int("active_channels")?,
+        busiest_channel_htlcs: row.int("busiest_channel_htlcs")?,
+    })
+}

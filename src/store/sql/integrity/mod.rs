@@ -1,0 +1,172 @@
+//! Whether the database still holds what it was told, and putting back what it lost.
+
+mod known_from;
+pub mod memory;
+mod restore;
+
+use async_trait::async_trait;
+
+use super::{
+    SqlStore,
+    instance::switches,
+    marks::{CommitLabel, Forget, FoundAll, Verify, YetToRead, read_marks},
+    reader::only,
+    retry::retrying,
+    withdraws::OfVersion,
+    witnesses::LAST_SEND,
+};
+use crate::{
+    domain::{Millis, PaymentHash, Restored, Timestamp, Withdraw, WithdrawId},
+    ports::{Inherited, Integrity, KnownFrom, LostCommits, SeenServer, Server, StoreError},
+    store::driver::{Driver, Fault, Tx},
+};
+
+pub use known_from::KNOWN_FROM;
+pub use restore::{HASH_EXISTS, TO_WITHHOLD, WITHHELD};
+
+/// Marks of writers silent for longer are deleted. A process that comes back later finds its own missing, and
+/// fences.
+const FORGOTTEN_AFTER: Millis = Millis::from_secs(7 * 24 * 3600);
+/// The rest goes with the next look.
+const FORGOTTEN_AT_ONCE: i64 = 500;
+
+#[async_trait]
+impl<D: Driver> Integrity for SqlStore<D> {
+    async fn server(&self) -> Result<SeenServer, StoreError> {
+        let see = self.driver().dialect().see_instance;
+        let seen = switches(&self.driver().fetch(see.bind(())).await?)?;
+        // So that offers hear of a change, too.
+        self.memory.set_verified(seen.verified);
+        Ok(SeenServer {
+            server: Server(seen.server),
+            verified: seen.verified,
+            fenced_at: seen.fenced_at,
+        })
+    }
+
+    fn must_read_marks(&self, server: Server) -> bool {
+        !self.marks.has_checked(server.0)
+    }
+
+    async fn lost_commits(&self) -> Result<Option<LostCommits>, StoreError> {
+        let told = self.marks.acknowledged();
+        let read = self.driver().dialect().marks.read;
+        let found = self.driver().fetch(read.bind(self.own_writer())).await?;
+        let (server, found) = read_marks(&found)?;
+        if !self.marks.check(server, &told, &found) {
+            return Ok(Some(self.marks.lost(&found)));
+        }
+        retrying(|| self.found_all(server)).await?;
+        self.end_doubts().await;
+        Ok(None)
+    }
+
+    async fn vouch(&self, id: WithdrawId, version: i64) -> Result<(), StoreError> {
+        retrying(|| async {
+            let mut tx = self.driver().begin().await?;
+            let hold = self.driver().dialect().hold_withdraw;
+            if tx.fetch(hold.bind(OfVersion { id, version })).await?.is_empty() {
+                return Err(StoreError::Stale.into());
+            }
+            self.commit(tx, CommitLabel::of_withdraws("shown again", id, 1)).await
+        })
+        .await
+    }
+
+    async fn yet_to_read_marks(&self, server: Server, lately: Millis) -> Result<i64, StoreError> {
+        let others = YetToRead { writer: self.marks.writer(), server: server.0, lately_ms: lately };
+        let yet_to_read = self.driver().dialect().marks.yet_to_read;
+        only(&self.driver().fetch(yet_to_read.bind(others)).await?)?.int("writers")
+    }
+
+    async fn verify(&self, server: Server, at: Timestamp) -> Result<bool, StoreError> {
+        let timeline = self.driver().timeline().await;
+        let verified = || Verify {
+            server: server.0,
+            verified_by: self.marks.writer(),
+            verified_at_ms: at,
+            timeline,
+        };
+        let verify = self.driver().dialect().marks.verify;
+        let written = retrying(|| self.write(verify.bind(verified()))).await? == 1;
+        if written {
+            let writer = self.marks.writer();
+            tracing::info!(%writer, server = server.0, "the database server is verified");
+        }
+        self.memory.set_verified(written);
+        Ok(written)
+    }
+
+    fn has_met(&self, server: Server) -> bool {
+        self.memory.has_met(server.0)
+    }
+
+    fn meet(&self, server: Server, inherited: Option<Inherited>) {
+        self.memory.meet(server.0, inherited);
+    }
+
+    fn met(&self) -> Option<(Server, Option<Inherited>)> {
+        self.memory.met().map(|(server, inherited)| (Server(server), inherited))
+    }
+
+    async fn last_send(&self) -> Result<i64, StoreError> {
+        only(&self.driver().fetch(LAST_SEND.bind(())).await?)?.int("sequence")
+    }
+
+    async fn known_from(&self, now: Timestamp) -> Result<KnownFrom, StoreError> {
+        self.read_known_from(now).await
+    }
+
+    async fn newest_committed(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.newest_written().await?.map(|newest| newest.min(now)))
+    }
+
+    async fn knows(&self, hash: PaymentHash) -> Result<bool, StoreError> {
+        self.hash_exists(hash).await
+    }
+
+    async fn restore(&self, restored: &Restored) -> Result<(), StoreError> {
+        retrying(|| self.restore_once(restored)).await
+    }
+
+    async fn to_withhold(
+        &self,
+        before: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<Withdraw>, StoreError> {
+        self.requests_to_withhold(before, limit).await
+    }
+
+    async fn withheld(&self, limit: i64) -> Result<Vec<Withdraw>, StoreError> {
+        self.withheld_requests(limit).await
+    }
+}
+
+impl<D: Driver> SqlStore<D> {
+    /// A move whose COMMIT was never answered is over once a later one of its lane was made: its row is
+    /// locked until then. One that still waits is looked at again.
+    async fn end_doubts(&self) {
+        for lane in self.marks.doubtful_lanes() {
+            let Some(mark) = self.marks.next_on_doubtful(lane) else { continue };
+            let ended = async {
+                let tx = self.driver().begin().await?;
+                self.commit_move(tx, mark).await
+            };
+            if let Err(fault) = ended.await {
+                tracing::debug!(error = %fault.into_error(), "a COMMIT is still without an answer");
+                return;
+            }
+        }
+    }
+
+    /// For the others to see; and what nobody needs any more goes.
+    async fn found_all(&self, server: i64) -> Result<(), Fault> {
+        let marks = &self.driver().dialect().marks;
+        let mut tx = self.driver().begin().await?;
+        let writer = self.marks.writer();
+        let forget = Forget { writer, silent_ms: FORGOTTEN_AFTER, limit: FORGOTTEN_AT_ONCE };
+        tx.execute(marks.forget.bind(forget)).await?;
+        tx.execute(marks.found_all.bind(FoundAll { writer, server })).await?;
+        tx.commit().await
+    }
+}

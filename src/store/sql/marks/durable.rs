@@ -1,0 +1,150 @@
+//! Commits that callers are told of: each moves a mark of this process, on a server that has all of them.
+
+use super::{
+    book::{CommitLabel, Found, Move},
+    statements::{self, Advance, Begin, OfWriter, read_marks},
+};
+use crate::{
+    domain::Halt,
+    ports::StoreError,
+    store::{
+        driver::{Driver, Fault, Tx},
+        sql::SqlStore,
+    },
+};
+
+/// What becomes of a commit on a database that lacks one of before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnLoss {
+    /// It is refused: nothing is served there until the loss is fenced.
+    Refuse,
+    /// It is written all the same: it halts the instance, or is the fence itself.
+    Write,
+}
+
+impl<D: Driver> SqlStore<D> {
+    /// Commits what a caller is told of.
+    pub(in crate::store::sql) async fn commit(
+        &self,
+        tx: D::Tx,
+        label: CommitLabel,
+    ) -> Result<(), Fault> {
+        self.commit_or(tx, label, OnLoss::Refuse).await
+    }
+
+    pub(in crate::store::sql) async fn commit_or(
+        &self,
+        mut tx: D::Tx,
+        label: CommitLabel,
+        on_loss: OnLoss,
+    ) -> Result<(), Fault> {
+        let mut mark = self.marks.next(label);
+        if !self.move_if_complete(&mut tx, &mark).await? {
+            if on_loss == OnLoss::Refuse {
+                // No more than this is known here; the guard says what is missing.
+                return Err(StoreError::Halted(Halt::Unverified).into());
+            }
+            mark = self.marks.next_on_a_new_lane(label);
+            self.move_mark(&mut tx, &mark).await?;
+        }
+        Self::end(tx, mark).await
+    }
+
+    /// Commits nothing but a move: what is acknowledged is there.
+    pub(in crate::store::sql) async fn commit_move(
+        &self,
+        mut tx: D::Tx,
+        mark: Move,
+    ) -> Result<(), Fault> {
+        if !self.move_if_complete(&mut tx, &mark).await? {
+            return Err(StoreError::Halted(Halt::Unverified).into());
+        }
+        Self::end(tx, mark).await
+    }
+
+    async fn end(tx: D::Tx, mut mark: Move) -> Result<(), Fault> {
+        mark.asked();
+        match tx.commit().await {
+            Ok(()) => {
+                mark.acknowledged();
+                Ok(())
+            }
+            Err(fault) => {
+                if !matches!(fault, Fault::Final(StoreError::Unknown(_))) {
+                    mark.taken_back();
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    /// Moves a mark; false if this database lacks a commit that was told.
+    async fn move_if_complete(&self, tx: &mut D::Tx, mark: &Move) -> Result<bool, Fault> {
+        let Some(server) = self.move_mark(tx, mark).await? else {
+            self.marks.suspect();
+            return Ok(false);
+        };
+        self.has_all_marks(tx, server).await
+    }
+
+    /// The server that answers; none if the mark was older than it was told to be.
+    async fn move_mark(&self, tx: &mut D::Tx, mark: &Move) -> Result<Option<i64>, Fault> {
+        let marks = &self.driver().dialect().marks;
+        let (writer, lane, value) = (self.marks.writer(), mark.lane(), mark.value());
+        let moved = if mark.required() == 0 {
+            tx.execute(marks.introduce.bind(OfWriter { writer })).await?;
+            tx.fetch(marks.begin.bind(Begin { writer, lane, value })).await?
+        } else {
+            let required = mark.required();
+            tx.fetch(marks.advance.bind(Advance { writer, lane, value, required })).await?
+        };
+        Ok(moved.first().map(statements::server).transpose()?)
+    }
+
+    /// Whether the server that answers in this transaction has all that was told. Asked once for each.
+    pub(in crate::store::sql) async fn has_all_marks(
+        &self,
+        tx: &mut D::Tx,
+        server: i64,
+    ) -> Result<bool, Fault> {
+        if self.marks.is_suspect() {
+            return Ok(false);
+        }
+        if self.marks.has_checked(server) {
+            return Ok(true);
+        }
+        let told = self.marks.acknowledged();
+        let (server, found) = self.marks_in(tx).await?;
+        Ok(self.marks.check(server, &told, &found))
+    }
+
+    /// The server that answers, and the marks of this process on it.
+    pub(in crate::store::sql) async fn marks_in(
+        &self,
+        tx: &mut D::Tx,
+    ) -> Result<(i64, Found), Fault> {
+        let read = self.driver().dialect().marks.read;
+        Ok(read_marks(&tx.fetch(read.bind(self.own_writer())).await?)?)
+    }
+
+    /// For what is read back after a COMMIT that was not answered: whoever hears of it is told.
+    pub(in crate::store::sql) async fn settle_lost_answers(&self) -> Result<(), StoreError> {
+        if !self.marks.has_lost_answers() {
+            return Ok(());
+        }
+        let told = self.marks.acknowledged();
+        let read = self.driver().dialect().marks.read;
+        let (_, found) = read_marks(&self.driver().fetch(read.bind(self.own_writer())).await?)?;
+        self.marks.settle(&told, &found);
+        Ok(())
+    }
+
+    /// This process, as the database knows it.
+    pub(in crate::store::sql) fn own_writer(&self) -> OfWriter {
+        OfWriter { writer: self.marks.writer() }
+    }
+}
+
+#[cfg(test)]
+#[path = "durable_test.rs"]
+mod tests;

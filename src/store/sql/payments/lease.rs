@@ -1,0 +1,253 @@
+//! Leases: who works on an attempt until when.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use super::{row, sends};
+use crate::{
+    domain::{PaymentId, Sends, Timestamp, payment::Send},
+    ports::{Lane, Leased, StoreError},
+    store::{
+        driver::{Cells, Driver, Fault, Tx},
+        sql::{
+            SqlStore,
+            reader::{Parsed, Reader},
+            retry::retrying,
+            withdraws,
+        },
+        statement::Statement,
+    },
+};
+
+params! {
+    struct DueBy {
+        now: Timestamp,
+    }
+
+    /// Of `payment.lease_fresh` and `payment.lease_follow`, which each database spells in its own way.
+    pub struct Lease {
+        until: Timestamp,
+        now: Timestamp,
+        limit: i64,
+    }
+
+    /// What was leased: a JSON array of ids.
+    pub struct LeasedIds<'a> {
+        ids: &'a str,
+    }
+
+    struct Postpone {
+        due_at_ms: Option<Timestamp>,
+        looks: i64,
+        id: PaymentId,
+        epoch: i64,
+        version: i64,
+    }
+
+    struct Far {
+        beyond: Timestamp,
+    }
+
+    struct PullFar {
+        beyond: Timestamp,
+        now: Timestamp,
+    }
+}
+
+const ANY_DUE_FRESH: Statement<DueBy> = statement!(
+    DueBy,
+    "look for reserved payments",
+    "-- payment.any_due_fresh
+     select id from payments where state = 'RESERVED' and due_at_ms <= :now limit 1"
+);
+
+const ANY_DUE_FOLLOW: Statement<DueBy> = statement!(
+    DueBy,
+    "look for payments to follow",
+    "-- payment.any_due_follow
+     select id from payments where state <> 'RESERVED' and due_at_ms <= :now limit 1"
+);
+
+/// A batch that was leased. The two databases take its ids apart in their own ways.
+macro_rules! select_leased {
+    ($ids:literal) => {
+        statement!(
+            LeasedIds,
+            "read leased payments",
+            concat!(
+                "-- payment.leased\nselect ",
+                $crate::store::sql::withdraws::row::withdraw_columns!(),
+                ", ",
+                $crate::store::sql::payments::row::payment_columns!(),
+                " from payments p join withdraws w on w.id = p.withdraw_id where p.id in (",
+                $ids,
+                ")"
+            )
+        )
+    };
+}
+
+/// The sends of such a batch.
+macro_rules! select_leased_sends {
+    ($ids:literal) => {
+        statement!(
+            LeasedIds,
+            "read the sends of leased payments",
+            concat!(
+                "-- send.of_leased
+     select payment_id, number, epoch, node_id, sent_at_ms, begun_at_ms, send_deadline_ms,
+            answer, sequence
+       from sends where payment_id in (",
+                $ids,
+                ") order by payment_id, number"
+            )
+        )
+    };
+}
+
+pub const LEASED_POSTGRES: Statement<LeasedIds> = select_leased!(
+    "select cast(value as uuid) from jsonb_array_elements_text(cast(:ids as jsonb))"
+);
+pub const LEASED_SQLITE: Statement<LeasedIds> =
+    select_leased!("select unhex(value) from json_each(:ids)");
+pub const LEASED_SENDS_POSTGRES: Statement<LeasedIds> = select_leased_sends!(
+    "select cast(value as uuid) from jsonb_array_elements_text(cast(:ids as jsonb))"
+);
+pub const LEASED_SENDS_SQLITE: Statement<LeasedIds> =
+    select_leased_sends!("select unhex(value) from json_each(:ids)");
+
+const POSTPONE: Statement<Postpone> = statement!(
+    Postpone,
+    "postpone a payment",
+    "-- payment.postpone
+     update payments set due_at_ms = :due_at_ms, looks = :looks
+      where id = :id and epoch = :epoch and version = :version"
+);
+
+/// No plan for an open attempt reaches as far as a clock that went wrong.
+const ANY_FAR: Statement<Far> = statement!(
+    Far,
+    "look for payments that are due too late",
+    "-- payment.any_far
+     select id from payments
+      where state in ('RESERVED', 'SENDING', 'IN_FLIGHT', 'NEEDS_OPERATOR') and due_at_ms > :beyond
+      limit 1"
+);
+
+const PULL_FAR: Statement<PullFar> = statement!(
+    PullFar,
+    "pull in payments that are due too late",
+    "-- payment.pull_far
+     update payments set due_at_ms = :now
+      where state in ('RESERVED', 'SENDING', 'IN_FLIGHT', 'NEEDS_OPERATOR') and due_at_ms > :beyond"
+);
+
+impl<D: Driver> SqlStore<D> {
+    pub(super) async fn lease_due(
+        &self,
+        lane: Lane,
+        now: Timestamp,
+        until: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<Leased>, StoreError> {
+        if limit <= 0 {
+            return Ok(Vec::new());
+        }
+        let dialect = self.driver().dialect();
+        let (any, statement) = match lane {
+            Lane::Fresh => (ANY_DUE_FRESH, dialect.lease_fresh),
+            Lane::Follow => (ANY_DUE_FOLLOW, dialect.lease_follow),
+        };
+        // Most passes find nothing, and then they shall not write.
+        if self.driver().fetch(any.bind(DueBy { now })).await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        retrying(|| self.lease_once(statement, Lease { until, now, limit })).await
+    }
+
+    async fn lease_once(
+        &self,
+        statement: Statement<Lease>,
+        lease: Lease,
+    ) -> Result<Vec<Leased>, Fault> {
+        let mut tx = self.driver().begin().await?;
+        let taken = tx.fetch(statement.bind(lease)).await?;
+        // Nothing was taken: nothing to make durable.
+        if taken.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Result<Vec<Uuid>, StoreError> =
+            taken.iter().map(|row| Reader(row).uuid("id")).collect();
+        let ids = json_array(&ids?);
+        let dialect = self.driver().dialect();
+        let found = tx.fetch(dialect.leased.bind(LeasedIds { ids: &ids })).await?;
+        let mut sends: HashMap<Uuid, Vec<_>> = HashMap::new();
+        for send in tx.fetch(dialect.leased_sends.bind(LeasedIds { ids: &ids })).await? {
+            sends.entry(Reader(&send).uuid("payment_id")?).or_default().push(send);
+        }
+        let leases = found.iter().filter_map(|row| {
+            let id = Reader(row).uuid("p_id").ok()?;
+            let its_sends = sends.remove(&id).unwrap_or_default();
+            leased(row, &its_sends).map_err(|error| log_unreadable(id, &error)).ok()
+        });
+        let leases = leases.collect();
+        // Also what cannot be read is leased: it shall not come first in every pass.
+        tx.commit().await?;
+        Ok(leases)
+    }
+
+    pub(super) async fn postpone_to(
+        &self,
+        leased: &Leased,
+        due_at: Option<Timestamp>,
+        looks: i64,
+    ) -> Result<(), StoreError> {
+        let Leased { payment, epoch, .. } = leased;
+        let postpone = || Postpone {
+            due_at_ms: due_at,
+            looks,
+            id: payment.id,
+            epoch: *epoch,
+            version: payment.version,
+        };
+        retrying(|| self.write(POSTPONE.bind(postpone()))).await.map(drop)
+    }
+
+    pub(super) async fn pull_in(
+        &self,
+        beyond: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        if self.driver().fetch(ANY_FAR.bind(Far { beyond })).await?.is_empty() {
+            return Ok(0);
+        }
+        retrying(|| self.write(PULL_FAR.bind(PullFar { beyond, now }))).await
+    }
+}
+
+/// The digits alone: what both databases read as an id.
+fn json_array(ids: &[Uuid]) -> String {
+    let ids: Vec<String> = ids.iter().map(|id| format!("\"{}\"", id.simple())).collect();
+    format!("[{}]", ids.join(","))
+}
+
+/// A row that a hand or a newer version wrote. The others are worked on without it.
+fn log_unreadable(payment: Uuid, error: &StoreError) {
+    tracing::error!(
+        %payment,
+        error = error as &dyn std::error::Error,
+        "the payment cannot be read: nobody follows it"
+    );
+}
+
+/// An attempt and its request, with the sends that were read for it.
+pub fn leased<R: Cells>(row: &R, sends: &[R]) -> Parsed<Leased> {
+    let sends: Result<Vec<Send>, StoreError> = sends.iter().map(sends::send).collect();
+    Ok(Leased {
+        payment: row::payment(row, Sends::from_rows(sends?))?,
+        withdraw: withdraws::row::withdraw(row)?,
+        epoch: Reader(row).int("p_epoch")?,
+        looks: Reader(row).int("p_looks")?,
+    })
+}

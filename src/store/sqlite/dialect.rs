@@ -1,0 +1,73 @@
+//! SQLite's spelling of the statements that the two databases spell differently.
+
+use crate::store::sql::{
+    Dialect, LEASED_SENDS_SQLITE, LEASED_SQLITE, Lease, OfVersion, marks_dialect,
+};
+
+/// The instance's switches, the life that was verified, and the one that this is.
+macro_rules! read_switches {
+    ($name:literal) => {
+        concat!(
+            "-- ",
+            $name,
+            "\nselect paused_at_ms, fenced_at_ms, verified_server, life as server from instance"
+        )
+    };
+}
+
+pub static DIALECT: Dialect = Dialect {
+    lease_fresh: statement!(
+        Lease,
+        "lease reserved payments",
+        "-- payment.lease_fresh
+               update payments set epoch = max(epoch + 1, :now), due_at_ms = :until
+                where id in (select id from payments
+                              where state = 'RESERVED' and due_at_ms <= :now
+                              order by due_at_ms limit :limit)
+               returning id"
+    ),
+    lease_follow: statement!(
+        Lease,
+        "lease payments to follow",
+        "-- payment.lease_follow
+               update payments set epoch = max(epoch + 1, :now), due_at_ms = :until
+                where id in (select id from payments
+                              where state <> 'RESERVED' and due_at_ms <= :now
+                              order by due_at_ms limit :limit)
+               returning id"
+    ),
+    leased: LEASED_SQLITE,
+    leased_sends: LEASED_SENDS_SQLITE,
+    hold_withdraw: statement!(
+        OfVersion,
+        "hold a withdraw request",
+        // The one writer has the whole database.
+        "-- withdraw.hold
+               select id from withdraws where id = :id and version = :version"
+    ),
+    hold_instance: statement!(
+        "read whether the instance is halted",
+        // The one writer has the whole database.
+        read_switches!("instance.hold")
+    ),
+    see_instance: statement!(
+        "read which database server answers",
+        read_switches!("instance.see")
+    ),
+    newest_written: statement!(
+        "read when the newest payment was written",
+        // It has no clock of its own, but an order: what is lost was written after the last send that is
+        // there. Only that one can be of a clock that was ahead.
+        "-- payment.newest_written
+               select p.id as newest_id,
+                      (select s.sent_at_ms from sends s order by s.rowid desc limit 1) as written_at_ms
+                 from payments p where p.state <> 'PAID' or p.node_id is not null
+                order by p.id desc limit 1"
+    ),
+    pass_limit: statement!(
+        "count what a limit leaves",
+        // The one writer has the whole database.
+        "-- limit.pass\nselect only_row from instance"
+    ),
+    marks: marks_dialect!("instance.life", "cast(unixepoch('subsec') * 1000 as integer)"),
+};
