@@ -22,7 +22,7 @@ mod trace;
 mod violation;
 pub mod withdraw;
 
-pub use actor::{Operator, operator_violations};
+pub use actor::{Actor, ActorDraft, Principal};
 pub use bolt11::{Bolt11Invoice, Malformed};
 pub use event::{Event, EventKind};
 pub use ids::{InvalidId, PaymentId, WithdrawId};
@@ -32,7 +32,7 @@ pub use instance::{
 };
 pub use invoice::{Invoice, InvoiceFault, InvoiceRules, PaymentHash, Preimage};
 pub use lnurl::{InvalidLnurl, InvalidPublicUrl, PublicUrl};
-pub use money::{Amount, FeePolicy, Msat, Sat};
+pub use money::{Amount, Currency, FeePolicy, Msat, Sat};
 pub use network::{Network, NodeId};
 pub use page::{Cursor, Filter, Fingerprint, InvalidToken, ListQuery, PageToken};
 pub use payment::{
@@ -46,8 +46,8 @@ pub use violation::{Field, Violation};
 #[cfg(test)]
 pub(crate) use withdraw::tests as withdraw_test;
 pub use withdraw::{
-    Attempt, Change, Draft, DraftTtl, Hold, NotDeactivatable, PassThru, PassThruFault,
-    REQUEST_ID_RULE, Status, Terms, Unclaimable, Valid, Withdraw, is_request_id,
+    Attempt, Change, Draft, DraftTtl, Hold, NotDeactivatable, Order, PassThru, PassThruFault,
+    Quote, REQUEST_ID_RULE, Rate, Status, Terms, Unclaimable, Withdraw, is_request_id,
 };
 
 /// A withdraw request with its open or last attempt.

@@ -2,10 +2,13 @@
 
 use std::fmt::Display;
 
-use super::convert::{read_bound, wire_time};
+use super::{
+    convert::{read_bound, wire_time},
+    convert_instance::actor,
+};
 use crate::{
     domain::{
-        Field, Millis, Payment, PaymentHash, State, Violation, WithdrawId, invoice,
+        Field, Millis, Payment, PaymentHash, Principal, State, Violation, WithdrawId, invoice,
         payment::{
             Answer, FailureReason, OperatorReason, OutcomeDraft, PaymentEntry, PaymentFilter,
             PaymentView, ResolutionDraft, Send, StateKind,
@@ -96,7 +99,7 @@ fn read_age(age: &prost_types::Duration) -> Result<Millis, &'static str> {
 }
 
 /// What an operator decides.
-pub fn resolution(request: pb::ResolvePaymentRequest) -> ResolutionDraft {
+pub fn resolution(caller: Principal, request: pb::ResolvePaymentRequest) -> ResolutionDraft {
     use pb::resolve_payment_request::Outcome as Wire;
 
     let outcome = request.outcome.map(|outcome| match outcome {
@@ -107,8 +110,8 @@ pub fn resolution(request: pb::ResolvePaymentRequest) -> ResolutionDraft {
             stranded: request.confirm_stranded,
         },
     });
-    let (id, operator, reason) = (request.id, request.operator, request.reason);
-    ResolutionDraft { id, operator, reason, outcome }
+    let actor = actor(caller, request.operator, request.reason);
+    ResolutionDraft { id: request.id, actor, outcome }
 }
 
 /// A payment as operators see it, with its sends.

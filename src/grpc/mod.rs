@@ -1,6 +1,7 @@
 //! The gRPC side: `withdraw.v1` services, health and reflection.
 
 mod call;
+mod caller;
 mod code;
 mod convert;
 mod convert_instance;

@@ -3,7 +3,7 @@
 use prost::Message;
 use tonic::{Request, Response, Status};
 
-use super::{convert, fit::fit, status};
+use super::{caller, convert, fit::fit, status};
 use crate::{
     domain::{Field, Violation},
     pb::{self, withdraw_service_server::WithdrawService},
@@ -23,7 +23,8 @@ impl WithdrawService for Withdraws {
         &self,
         request: Request<pb::CreateWithdrawRequest>,
     ) -> Result<Response<pb::Withdraw>, Status> {
-        let shown = self.0.create(convert::draft(request.into_inner())).await?;
+        let caller = caller::of(&request);
+        let shown = self.0.create(caller, convert::draft(request.into_inner())).await?;
         Ok(Response::new(convert::withdraw(shown)))
     }
 
@@ -31,13 +32,14 @@ impl WithdrawService for Withdraws {
         &self,
         request: Request<pb::BatchCreateWithdrawsRequest>,
     ) -> Result<Response<pb::BatchCreateWithdrawsResponse>, Status> {
+        let caller = caller::of(&request);
         let message = request.into_inner();
         if message.encoded_len() > MAX_BATCH_BYTES {
             let rule = format!("must be at most {MAX_BATCH_BYTES} bytes together; split the batch");
             return Err(status::bad_request(&[Violation::new(Field::Requests, rule)]));
         }
         let drafts = message.requests.into_iter().map(convert::draft);
-        let shown = self.0.create_batch(drafts).await?;
+        let shown = self.0.create_batch(caller, drafts).await?;
         let withdraws = shown.into_iter().map(convert::withdraw).collect();
         Ok(Response::new(pb::BatchCreateWithdrawsResponse { withdraws }))
     }
@@ -46,7 +48,8 @@ impl WithdrawService for Withdraws {
         &self,
         request: Request<pb::GetWithdrawRequest>,
     ) -> Result<Response<pb::Withdraw>, Status> {
-        let shown = self.0.get(&request.into_inner().id).await?;
+        let caller = caller::of(&request);
+        let shown = self.0.get(caller, &request.into_inner().id).await?;
         Ok(Response::new(convert::withdraw(shown)))
     }
 
@@ -54,8 +57,9 @@ impl WithdrawService for Withdraws {
         &self,
         request: Request<pb::ListWithdrawsRequest>,
     ) -> Result<Response<pb::ListWithdrawsResponse>, Status> {
+        let caller = caller::of(&request);
         let (request, unread) = convert::page(request.into_inner());
-        let page = self.0.list(&request, unread).await?;
+        let page = self.0.list(caller, &request, unread).await?;
         let withdraws = page.withdraws.into_iter();
         let withdraws =
             withdraws.map(|shown| (shown.view.withdraw.id.as_uuid(), convert::withdraw(shown)));
@@ -67,7 +71,8 @@ impl WithdrawService for Withdraws {
         &self,
         request: Request<pb::DeactivateWithdrawRequest>,
     ) -> Result<Response<pb::Withdraw>, Status> {
-        let shown = self.0.deactivate(&request.into_inner().id).await?;
+        let caller = caller::of(&request);
+        let shown = self.0.deactivate(caller, &request.into_inner().id).await?;
         Ok(Response::new(convert::withdraw(shown)))
     }
 }

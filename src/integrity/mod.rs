@@ -18,7 +18,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::{
-    domain::{Act, FenceReason, Millis, Timestamp, Turn},
+    domain::{Act, Actor, FenceReason, Millis, Timestamp, Turn},
     lookup::{LookupError, NodeAccess},
     ports::{Inherited, LostCommits, NodeError, SeenServer, Server, Store, StoreError},
     runtime::Runtime,
@@ -257,11 +257,7 @@ impl DatabaseVerifier {
 
     /// Also where a later fence stands. [`StoreError::Stale`] if no mark is lost after all.
     async fn fence(&self, reason: FenceReason) -> Result<(), StoreError> {
-        let act = Act {
-            operator: "withdrawd".to_owned(),
-            reason: reason.name().to_owned(),
-            at: self.runtime.clock.now(),
-        };
+        let act = Act { by: Actor::service(reason.name()), at: self.runtime.clock.now() };
         self.store.turn(&Turn::Fence(reason, act)).await?;
         tracing::error!(
             reason = reason.name(),

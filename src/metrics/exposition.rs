@@ -13,7 +13,7 @@ use super::{
     gauges::{self, View},
 };
 use crate::{
-    domain::{Millis, Sat, Timestamp},
+    domain::{Millis, Principal, Sat, Timestamp},
     ports::Store,
     report::chain,
     runtime::Runtime,
@@ -111,7 +111,7 @@ impl MetricsEndpoint {
     }
 
     async fn ask(&self) -> Result<View, InstanceError> {
-        let instance = self.instance.instance().await?;
+        let instance = self.instance.instance(Principal::Service).await?;
         let open = self.store.open_payments().await?;
         Ok(View { instance, open, now: self.runtime.clock.now() })
     }

@@ -1,8 +1,12 @@
 //! Amounts: decimals as callers write them, and whole satoshis and millisatoshis as nodes count.
 
+mod currency;
+
 use std::fmt;
 
 use rust_decimal::Decimal;
+
+pub use currency::Currency;
 
 const MAX_WHOLE_DIGITS: usize = 16;
 const MAX_FRACTION_DIGITS: usize = 8;
@@ -68,6 +72,11 @@ impl Amount {
     /// Whether it is nothing.
     pub fn is_zero(self) -> bool {
         self.0.is_zero()
+    }
+
+    /// How many decimals it has; none at its end is a zero.
+    pub const fn decimals(self) -> u32 {
+        self.0.scale()
     }
 
     /// The whole number that this is, if it is one.

@@ -28,6 +28,7 @@ mod sends;
 mod table;
 #[cfg(test)]
 mod table_test;
+mod transition;
 mod word;
 
 pub use claim::{Allowance, Claim, ClaimRules, Presented, Refusal};
@@ -41,6 +42,7 @@ pub use resolve::{NodeSays, Outcome, Stranding, Unresolvable, resolvable, resolv
 pub use schedule::{AfterFailure, Again, Pace, again, next_look};
 pub use sends::{Answer, Send, SendLimits, Sends, Unanswered};
 pub use table::{Beside, Heard, LookedUp, Next, OnStream, Trust, heard, looked_up};
+pub use transition::{PaidAfter, Transition};
 pub use word::{Age, Record, RecordState, Word};
 
 use super::{Msat, NodeId, PaymentHash, PaymentId, Preimage, Timestamp, TraceContext, WithdrawId};
@@ -137,7 +139,7 @@ impl State {
     }
 
     /// The name that proto, SQL and docs use.
-    pub const fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         self.kind().name()
     }
 

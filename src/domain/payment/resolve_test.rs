@@ -1,12 +1,15 @@
 //! What an operator may decide, by what the node says: every row, and that nothing else passes.
 
+use strum::VariantArray;
+
 use super::{
     Age, FailureReason, LateSuccess, NodeSays, OperatorReason, Outcome, OutcomeDraft, Payment,
     Pending, PendingFacts, Record, RecordState, Reopening, ResolutionDraft, Send, SendLimits,
     Sends, State, Stranding, Trust, Unresolvable, Word, resolve,
 };
 use crate::domain::{
-    EventKind, Field, Millis, Msat, NodeId, Operator, PaymentId, Preimage, Unclaimable, Withdraw,
+    Actor, ActorDraft, EventKind, Field, Millis, Msat, NodeId, PaymentId, Preimage, Principal,
+    Unclaimable, Withdraw,
     payment::Next,
     withdraw_test::{at, attempt_at, request},
 };
@@ -131,7 +134,7 @@ fn as_failed_takes_what_the_node_leaves_open() {
 /// A proof settles it, whatever the reason of the doubt, unless the payment is still on its way.
 #[test]
 fn as_paid_takes_the_proof() {
-    for reason in OperatorReason::ALL {
+    for reason in OperatorReason::VARIANTS.iter().copied() {
         let payment = in_doubt(reason);
         for said in ALL_SAID {
             for pending in
@@ -352,8 +355,8 @@ fn a_send_is_waited_for() {
     assert_eq!(until, Pending::Until(at(3610 + 65)), "such a node refuses expired invoices only");
 }
 
-fn operator() -> Operator {
-    Operator { name: "alice".into(), note: "a note".into() }
+fn operator() -> Actor {
+    Actor::unnamed("alice", "a note")
 }
 
 /// The request opens, the event says who and why, and the payment is no witness any more.
@@ -402,15 +405,20 @@ fn every_bad_field_is_reported_at_once() {
     let fields = |draft: ResolutionDraft| -> Vec<Field> {
         draft.validate().unwrap_err().iter().map(|violation| violation.field).collect()
     };
-    let (id, operator, reason) = (String::new(), "a\nb".to_owned(), String::new());
+    let id = String::new();
+    let actor = |name: &str, reason: &str| ActorDraft {
+        principal: Principal::Unnamed,
+        name: name.to_owned(),
+        reason: reason.to_owned(),
+    };
     let outcome = Some(OutcomeDraft::Paid { preimage: "zz".into(), fee_msat: Some(-1) });
-    let bad = ResolutionDraft { id, operator, reason, outcome };
+    let bad = ResolutionDraft { id, actor: actor("a\nb", ""), outcome };
     assert_eq!(
         fields(bad.clone()),
         [Field::Id, Field::Operator, Field::Reason, Field::PaidPreimage, Field::PaidFee]
     );
     let id = PaymentId::new(at(0), &[1; 10]).to_string();
-    let good = ResolutionDraft { id, operator: "a".into(), reason: "b".into(), outcome: None };
+    let good = ResolutionDraft { id, actor: actor("a", "b"), outcome: None };
     assert_eq!(fields(good.clone()), [Field::Outcome]);
     for preimage in ["", "07", &"07".repeat(33), &"0g".repeat(32)] {
         let outcome = Some(OutcomeDraft::Paid { preimage: preimage.into(), fee_msat: None });

@@ -5,15 +5,19 @@
 
 mod draft;
 mod pass_thru;
+mod quote;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use draft::{Draft, DraftTtl, REQUEST_ID_RULE, Valid, is_request_id};
+pub use draft::{Draft, DraftTtl, Order, REQUEST_ID_RULE, is_request_id};
 pub use pass_thru::{PassThru, PassThruFault};
+pub use quote::{Quote, Rate};
+
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::domain::{
-    Amount, Event, EventKind, FailureReason, KeyId, Millis, Operator, OperatorReason, PaymentId,
-    Sat, SecretHash, Timestamp, TraceContext, WithdrawId,
+    Actor, Amount, Currency, Event, EventKind, FailureReason, KeyId, Millis, OperatorReason,
+    PaymentId, Sat, SecretHash, Timestamp, TraceContext, WithdrawId,
 };
 
 /// What was asked for, with all defaults filled in.
@@ -24,9 +28,9 @@ pub struct Terms {
     /// The most that the customer can receive, in `currency`.
     pub max_amount: Amount,
     /// Of the amounts above.
-    pub currency: String,
+    pub currency: Currency,
     /// What is sent.
-    pub target_currency: String,
+    pub target_currency: Currency,
     /// Target currency for one unit of currency.
     pub exchange_rate: Amount,
     /// How long it can be claimed.
@@ -58,7 +62,8 @@ impl Terms {
 }
 
 /// The seed's three statuses. Expiry is none of them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum Status {
     /// Until it is paid or deactivated.
     Active,
@@ -69,21 +74,9 @@ pub enum Status {
 }
 
 impl Status {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Active, Self::Paid, Self::Deactivated];
-
     /// The name that proto, SQL and docs use.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Active => "ACTIVE",
-            Self::Paid => "PAID",
-            Self::Deactivated => "DEACTIVATED",
-        }
-    }
-
-    /// Reads a name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.name() == name)
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -97,7 +90,8 @@ pub struct Attempt {
 }
 
 /// How an attempt holds its request.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum Hold {
     /// It ended.
     Released,
@@ -109,17 +103,8 @@ pub enum Hold {
 
 impl Hold {
     /// The name that SQL uses.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Released => "RELEASED",
-            Self::Open => "OPEN",
-            Self::InDoubt => "IN_DOUBT",
-        }
-    }
-
-    /// Reads a name.
-    pub fn parse(name: &str) -> Option<Self> {
-        [Self::Released, Self::Open, Self::InDoubt].into_iter().find(|h| h.name() == name)
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -132,6 +117,8 @@ pub struct Withdraw {
     pub version: i64,
     /// The caller's name for it.
     pub request_id: Option<String>,
+    /// Whose name `request_id` is: [`crate::domain::Principal::caller`].
+    pub caller: String,
     /// What was asked for.
     pub terms: Terms,
     /// Which key derives its secret.
@@ -202,7 +189,7 @@ pub struct Change {
 impl Change {
     /// The same, as what this person decided.
     #[must_use]
-    pub fn signed(mut self, by: Operator) -> Self {
+    pub fn signed(mut self, by: Actor) -> Self {
         self.event.by = Some(by);
         self
     }
@@ -222,6 +209,7 @@ impl Withdraw {
             id,
             version: 1,
             request_id,
+            caller: String::new(),
             terms,
             key,
             secret_hash,
@@ -348,7 +336,7 @@ impl Withdraw {
     }
 
     /// An operator has looked: it was not paid. None if nothing changes.
-    pub fn release(self, by: Operator, now: Timestamp) -> Option<Change> {
+    pub fn release(self, by: Actor, now: Timestamp) -> Option<Change> {
         if !self.withheld {
             return None;
         }

@@ -10,7 +10,7 @@ use crate::{
         Claim, ClaimRules, PaymentId, Presented, PublicUrl, Refusal, Sat, Secret, Standing,
         Timestamp, WithdrawView,
     },
-    ports::{ClaimOutcome, Meter, PublicStore, StoreError},
+    ports::{ClaimOutcome, PublicStore, Recorder, StoreError},
     runtime::Runtime,
     trace,
 };
@@ -43,7 +43,7 @@ pub struct ClaimService {
     public_url: PublicUrl,
     runtime: Runtime,
     notifier: Notifier,
-    meter: Arc<dyn Meter>,
+    recorder: Arc<dyn Recorder>,
 }
 
 impl std::fmt::Debug for ClaimService {
@@ -60,9 +60,9 @@ impl ClaimService {
         public_url: PublicUrl,
         runtime: Runtime,
         notifier: Notifier,
-        meter: Arc<dyn Meter>,
+        recorder: Arc<dyn Recorder>,
     ) -> Self {
-        Self { store, rules, public_url, runtime, notifier, meter }
+        Self { store, rules, public_url, runtime, notifier, recorder }
     }
 
     /// The first GET. It changes nothing.
@@ -176,7 +176,7 @@ impl ClaimService {
             amount_msat = payment.amount.get(),
             "claimed"
         );
-        self.meter.claimed();
+        self.recorder.claimed();
         self.notifier.notify();
     }
 }

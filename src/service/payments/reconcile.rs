@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use super::PaymentError;
 use crate::{
     domain::{
-        Field, NodeId, PaymentHash, PaymentId, Timestamp, Verdict, Violation,
+        Field, NodeId, PaymentHash, PaymentId, Principal, Timestamp, Verdict, Violation,
         payment::{PaymentEntry, PaymentFilter, PaymentQuery, PaymentView, Record},
     },
     lookup::NodeAccess,
@@ -60,6 +60,7 @@ impl ReconcileService {
     /// then our attempts that the node did not list, newest first.
     pub async fn reconcile(
         &self,
+        _: Principal,
         from: Timestamp,
         to: Timestamp,
     ) -> Result<Vec<Line>, PaymentError> {

@@ -1,6 +1,8 @@
 //! Every circumstance that the table looks at, and words for them: each word says in one place what it
 //! means and how it is printed.
 
+use strum::VariantArray;
+
 use super::*;
 use crate::domain::payment::{Heard, OnStream, heard};
 
@@ -318,7 +320,7 @@ fn attempts() -> Vec<(From, State, Vec<Option<Answer>>)> {
     for mark in [None, Some(late())] {
         all.extend(few().map(|answers| (From::Failed, failed(mark), answers)));
     }
-    for reason in OperatorReason::ALL {
+    for reason in OperatorReason::VARIANTS.iter().copied() {
         all.extend(few().map(|answers| (From::NeedsOperator, in_doubt(reason), answers)));
     }
     all
