@@ -31,7 +31,6 @@ use crate::{
 const CLOSE: Millis = Millis::from_secs(2);
 
 /// A running process.
-#[derive(Debug)]
 pub struct Running {
     /// Where it listens.
     pub listening: Listening,

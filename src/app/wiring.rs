@@ -20,7 +20,6 @@ use crate::{
 };
 
 /// What runs beside the use cases.
-#[derive(Debug)]
 pub struct Workers {
     /// Verifies that the database lost no commits.
     pub verifier: Arc<DatabaseVerifier>,
@@ -29,7 +28,6 @@ pub struct Workers {
 }
 
 /// What pays.
-#[derive(Debug)]
 pub struct Paying {
     /// Asks the node.
     pub access: NodeAccess,

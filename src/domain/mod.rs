@@ -25,7 +25,7 @@ pub mod withdraw;
 pub use actor::{Actor, ActorDraft, Principal};
 pub use bolt11::{Bolt11Invoice, Malformed};
 pub use event::{Event, EventKind};
-pub use ids::{InvalidId, PaymentId, WithdrawId};
+pub use ids::{Id, InvalidId, Kind, PaymentId, WithdrawId};
 pub use instance::{
     Act, FenceReason, Halt, Heartbeat, NodeTrouble, NotRestorable, PayingLimits, Restored, Room,
     Standing, TroubleKind, Turn, can_be_ours,

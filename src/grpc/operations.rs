@@ -14,7 +14,6 @@ use crate::{
 };
 
 /// The service on the wire.
-#[derive(Debug)]
 pub struct Operations {
     /// The switches of the instance.
     pub instance: service::InstanceService,

@@ -9,7 +9,6 @@ use crate::{
 };
 
 /// The service on the wire, over these use cases.
-#[derive(Debug)]
 pub struct Payments(pub service::PaymentService);
 
 #[tonic::async_trait]

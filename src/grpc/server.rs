@@ -50,7 +50,7 @@ pub struct GrpcOptions {
 }
 
 /// The use cases that are served.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Services {
     /// `WithdrawService`.
     pub withdraws: WithdrawService,

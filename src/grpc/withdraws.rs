@@ -14,7 +14,6 @@ use crate::{
 const MAX_BATCH_BYTES: usize = 5 * 512 * 1024;
 
 /// The service on the wire, over these use cases.
-#[derive(Debug)]
 pub struct Withdraws(pub service::WithdrawService);
 
 #[tonic::async_trait]

@@ -15,7 +15,9 @@
 //!
 //! Two primaries at once cannot be seen from here, nor what was told by a process that is gone.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::{
     domain::{Act, Actor, FenceReason, Millis, Timestamp, Turn},
@@ -72,12 +74,6 @@ struct State {
     /// The fence that it has heard of.
     fenced_at: Option<Timestamp>,
     told_of_permission: bool,
-}
-
-impl std::fmt::Debug for DatabaseVerifier {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DatabaseVerifier").field("options", &self.options).finish_non_exhaustive()
-    }
 }
 
 impl DatabaseVerifier {
@@ -268,7 +264,7 @@ impl DatabaseVerifier {
     }
 
     fn locked<T>(&self, with: impl FnOnce(&mut State) -> T) -> T {
-        with(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        with(&mut self.state.lock())
     }
 }
 

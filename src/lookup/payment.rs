@@ -56,12 +56,6 @@ pub struct Began {
     pub pending: Pending,
 }
 
-impl std::fmt::Debug for PaymentLookup {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PaymentLookup").finish_non_exhaustive()
-    }
-}
-
 impl PaymentLookup {
     pub(super) fn new(
         store: Arc<dyn Store>,

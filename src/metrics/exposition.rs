@@ -51,12 +51,6 @@ pub struct MetricsEndpoint {
     seen: Mutex<Option<(Millis, Option<Arc<View>>)>>,
 }
 
-impl fmt::Debug for MetricsEndpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MetricsEndpoint").finish_non_exhaustive()
-    }
-}
-
 impl MetricsEndpoint {
     /// Of what `metrics` counts, and of what `operations` and `store` say of the instance.
     pub fn new(

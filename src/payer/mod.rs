@@ -58,12 +58,6 @@ pub struct Payer {
     stop: CancellationToken,
 }
 
-impl std::fmt::Debug for Payer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Payer").field("options", &self.options).finish_non_exhaustive()
-    }
-}
-
 impl Payer {
     /// A payer of this process, at this node.
     pub fn new(

@@ -23,7 +23,6 @@ use crate::{
 const MAX_URL_BYTES: usize = 8 * 1024;
 
 /// The public routes.
-#[derive(Debug)]
 pub struct Routes {
     claims: ClaimService,
     runtime: Runtime,

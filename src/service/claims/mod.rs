@@ -46,12 +46,6 @@ pub struct ClaimService {
     recorder: Arc<dyn Recorder>,
 }
 
-impl std::fmt::Debug for ClaimService {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ClaimService").finish_non_exhaustive()
-    }
-}
-
 impl ClaimService {
     /// Use cases over this store; `notifier` is rung after each accepted claim.
     pub fn new(

@@ -44,12 +44,6 @@ pub struct InstanceService {
     runtime: Runtime,
 }
 
-impl std::fmt::Debug for InstanceService {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("InstanceService").finish_non_exhaustive()
-    }
-}
-
 impl InstanceService {
     /// Use cases over this store.
     pub fn new(store: Arc<dyn Store>, rules: ClaimRules, runtime: Runtime) -> Self {

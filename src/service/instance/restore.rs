@@ -67,12 +67,6 @@ pub struct CommitDelays {
     pub clock_skew: Millis,
 }
 
-impl std::fmt::Debug for RestoreService {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RestoreService").finish_non_exhaustive()
-    }
-}
-
 impl RestoreService {
     /// Use cases over this store; without a node nothing is compared with it.
     pub fn new(

@@ -32,12 +32,6 @@ pub struct PaymentService {
     recorder: Arc<dyn Recorder>,
 }
 
-impl std::fmt::Debug for PaymentService {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PaymentService").finish_non_exhaustive()
-    }
-}
-
 /// A page of payments to read.
 #[derive(Clone, Debug, Default)]
 pub struct PaymentPageRequest {

@@ -40,12 +40,6 @@ pub struct ReconcileService {
     runtime: Runtime,
 }
 
-impl std::fmt::Debug for ReconcileService {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ReconcileService").finish_non_exhaustive()
-    }
-}
-
 impl ReconcileService {
     /// Over this store; without a node there is nothing to compare with.
     pub const fn new(store: Arc<dyn Store>, node: Option<NodeAccess>, runtime: Runtime) -> Self {

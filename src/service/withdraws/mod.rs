@@ -42,12 +42,6 @@ impl WithdrawService {
     }
 }
 
-impl std::fmt::Debug for WithdrawService {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WithdrawService").finish_non_exhaustive()
-    }
-}
-
 /// Reads an id, or says what one looks like.
 fn read_id(text: &str) -> Result<WithdrawId, WithdrawError> {
     WithdrawId::parse(text)
