@@ -9,7 +9,7 @@ use std::fmt;
 use bitcoin::secp256k1::PublicKey;
 use sha2::{Digest, Sha256};
 
-use super::{Bolt11Invoice, Millis, Msat, Network, NodeId, Sat, Timestamp};
+use super::{Bolt11Invoice, Millis, Msat, Network, NodeId, Sat, SatRange, Timestamp};
 
 /// Longer texts are not worth parsing; an invoice with all its hints stays below.
 pub const MAX_INVOICE_CHARS: usize = 4096;
@@ -199,7 +199,7 @@ impl InvoiceRules {
     pub fn check(
         &self,
         text: &str,
-        bounds: (Sat, Sat),
+        bounds: SatRange,
         own_node: Option<&NodeId>,
         now: Timestamp,
     ) -> Result<Invoice, InvoiceFault> {
@@ -213,14 +213,14 @@ impl InvoiceRules {
         &self,
         text: String,
         parsed: &Bolt11Invoice,
-        (min, max): (Sat, Sat),
+        bounds: SatRange,
         own_node: Option<&NodeId>,
         now: Timestamp,
     ) -> Result<Invoice, InvoiceFault> {
         if parsed.currency != self.network.currency() {
             return Err(InvoiceFault::OtherNetwork(self.network));
         }
-        let amount = amount_within(parsed, min, max)?;
+        let amount = amount_within(parsed, bounds)?;
         if parsed.expiry_s > MAX_EXPIRY_S {
             return Err(InvoiceFault::LastsTooLong);
         }
@@ -311,7 +311,10 @@ fn check_features(invoice: &Bolt11Invoice) -> Result<(), InvoiceFault> {
     }
 }
 
-fn amount_within(invoice: &Bolt11Invoice, min: Sat, max: Sat) -> Result<Msat, InvoiceFault> {
+fn amount_within(
+    invoice: &Bolt11Invoice,
+    SatRange { min, max }: SatRange,
+) -> Result<Msat, InvoiceFault> {
     // An amount that overflows reads as none, and so does zero to a wallet.
     let msat = invoice.msat.filter(|&msat| msat > 0);
     let msat = msat.ok_or(InvoiceFault::NoAmount)?;

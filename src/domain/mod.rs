@@ -32,7 +32,7 @@ pub use instance::{
 };
 pub use invoice::{Invoice, InvoiceFault, InvoiceRules, PaymentHash, Preimage};
 pub use lnurl::{InvalidLnurl, InvalidPublicUrl, PublicUrl};
-pub use money::{Amount, Currency, FeePolicy, Msat, Sat};
+pub use money::{Amount, Currency, FeePolicy, Msat, Sat, SatRange};
 pub use network::{Network, NodeId};
 pub use page::{Cursor, Filter, Fingerprint, InvalidToken, ListQuery, PageToken};
 pub use payment::{
@@ -40,7 +40,7 @@ pub use payment::{
     Sends, State, Verdict,
 };
 pub use secret::{InvalidKey, KeyId, Keyring, MasterKey, Secret, SecretHash};
-pub use time::{Millis, Timestamp};
+pub use time::{ClockBounds, Millis, Timestamp};
 pub use trace::TraceContext;
 pub use violation::{Field, Violation};
 #[cfg(test)]

@@ -98,8 +98,8 @@ where
         request.extensions_mut().insert(Principal::Unnamed);
         let answering = span.in_scope(|| self.inner.call(request));
         let answered = async move {
-            let limits = (shared.limit, deadline);
-            let mut answer = match in_time(&shared.runtime, limits, answering).await {
+            let mut answer = match in_time(&shared.runtime, shared.limit, deadline, answering).await
+            {
                 Ok(answer) => answer?,
                 Err(status) => status.into_http(),
             };
@@ -125,7 +125,8 @@ impl Shared {
 /// Waits for `answering` until our limit or the caller's deadline, whichever is first.
 async fn in_time<T>(
     runtime: &Runtime,
-    (limit, deadline): (Millis, Option<Millis>),
+    limit: Millis,
+    deadline: Option<Millis>,
     answering: impl Future<Output = T>,
 ) -> Result<T, Status> {
     match deadline.filter(|deadline| *deadline < limit) {

@@ -86,7 +86,8 @@ impl GrpcOptions {
 pub async fn serve(
     listener: TcpListener,
     services: Services,
-    (runtime, metrics): (Runtime, Arc<Metrics>),
+    runtime: Runtime,
+    metrics: Arc<Metrics>,
     options: GrpcOptions,
     health: HealthServer<impl HealthRpc>,
     stop: CancellationToken,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{ClockMonitor, ClockReading, LookupError, LookupOptions, NodeVerifier};
 use crate::{
     domain::{
-        Millis, NodeId, Timestamp,
+        ClockBounds, Millis, NodeId, Timestamp,
         payment::{
             Advance, LookedUp, Payment, Pending, PendingFacts, Record, Reopening, SendLimits,
             State, Stranding, Unanswered, Word, next_look,
@@ -142,7 +142,7 @@ impl PaymentLookup {
             settled,
             too_late: payment.too_late(late.later),
             too_late_for_a_witness: payment.too_late_for_a_witness(
-                (late.earlier, late.later),
+                ClockBounds { earlier: late.earlier, later: late.later },
                 in_vain_since,
                 limits,
             ),

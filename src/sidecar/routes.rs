@@ -37,7 +37,8 @@ impl Routes {
     /// Routes below `base`.
     pub fn new(
         claims: ClaimService,
-        (runtime, metrics): (Runtime, Arc<Metrics>),
+        runtime: Runtime,
+        metrics: Arc<Metrics>,
         base: &str,
         answer_within: Millis,
     ) -> Self {

@@ -12,6 +12,15 @@ const MAX_WHOLE_DIGITS: usize = 16;
 const MAX_FRACTION_DIGITS: usize = 8;
 const MAX_SIGNIFICANT_DIGITS: usize = 16;
 
+/// From the least to the most, both included.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SatRange {
+    /// The least.
+    pub min: Sat,
+    /// The most.
+    pub max: Sat,
+}
+
 /// A decimal amount or rate without trailing zeros, never negative.
 ///
 /// Its grammar is `(0|[1-9][0-9]{0,15})(\.[0-9]{1,8})?` with at most 16 significant digits; it has

@@ -17,7 +17,7 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::domain::{
     Actor, Amount, Currency, Event, EventKind, FailureReason, KeyId, Millis, OperatorReason,
-    PaymentId, Sat, SecretHash, Timestamp, TraceContext, WithdrawId,
+    PaymentId, Sat, SatRange, SecretHash, Timestamp, TraceContext, WithdrawId,
 };
 
 /// What was asked for, with all defaults filled in.
@@ -48,6 +48,11 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// What a wallet may ask for.
+    pub const fn bounds(&self) -> SatRange {
+        SatRange { min: self.target_min, max: self.target_max }
+    }
+
     /// Whether a repeat under the same request id asks for the same. What is computed (rate and
     /// target amounts) is not compared: it may differ from one moment to the next.
     pub fn same_content(&self, other: &Self) -> bool {

@@ -74,7 +74,7 @@ impl ClaimService {
         }
         let terms = view.withdraw.terms;
         let standing = self.standing(now).await?;
-        let bounds = (terms.target_min, terms.target_max);
+        let bounds = terms.bounds();
         let most = self.rules.most_now(&standing, bounds, now)?;
         Ok(Offer {
             callback: self.public_url.callback(),
