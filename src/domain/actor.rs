@@ -1,6 +1,6 @@
 //! Who does something: as far as the process has authenticated it, as they call themselves, and why.
 
-use super::{Field, Violation};
+use super::{InstanceField, Violation};
 
 const MAX_NAME_BYTES: usize = 128;
 const MAX_REASON_BYTES: usize = 640;
@@ -60,8 +60,10 @@ impl Actor {
 impl ActorDraft {
     /// Checks both texts and reports every violation.
     pub fn validate(self) -> Result<Actor, Vec<Violation>> {
-        let rules =
-            [(Field::Operator, name_rule(&self.name)), (Field::Reason, reason_rule(&self.reason))];
+        let rules = [
+            (InstanceField::Operator, name_rule(&self.name)),
+            (InstanceField::Reason, reason_rule(&self.reason)),
+        ];
         let broken = rules.into_iter().filter_map(|(field, rule)| Some((field, rule?)));
         let broken: Vec<Violation> =
             broken.map(|(field, rule)| Violation::new(field, rule)).collect();

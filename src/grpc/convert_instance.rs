@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     domain::{
-        ActorDraft, FenceReason, Field, Halt, Heartbeat, Principal, Standing, Timestamp, Verdict,
-        Violation, payment::RecordState,
+        ActorDraft, FenceReason, Halt, Heartbeat, InstanceField, Principal, Standing, Timestamp,
+        Verdict, Violation, payment::RecordState,
     },
     pb::{self, instance},
     service::{InstanceView, Line, ListedPayment, Pair, Which},
@@ -50,8 +50,8 @@ pub fn range(
             Timestamp::MIN
         })
     };
-    let from = read(Field::From, message.from.as_ref(), None);
-    let to = read(Field::To, message.to.as_ref(), Some(now));
+    let from = read(InstanceField::From, message.from.as_ref(), None);
+    let to = read(InstanceField::To, message.to.as_ref(), Some(now));
     if violations.is_empty() { Ok((from, to)) } else { Err(violations) }
 }
 

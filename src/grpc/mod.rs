@@ -7,6 +7,7 @@ mod convert;
 mod convert_instance;
 mod convert_payment;
 mod deadline;
+mod fields;
 mod fit;
 mod json;
 mod layer;

@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status};
 
 use super::{caller, convert, fit::fit, status};
 use crate::{
-    domain::{Field, Violation},
+    domain::{Violation, WithdrawField},
     pb::{self, withdraw_service_server::WithdrawService},
     service,
 };
@@ -35,7 +35,7 @@ impl WithdrawService for Withdraws {
         let message = request.into_inner();
         if message.encoded_len() > MAX_BATCH_BYTES {
             let rule = format!("must be at most {MAX_BATCH_BYTES} bytes together; split the batch");
-            return Err(status::bad_request(&[Violation::new(Field::Requests, rule)]));
+            return Err(status::bad_request(&[Violation::new(WithdrawField::Requests, rule)]));
         }
         let drafts = message.requests.into_iter().map(convert::draft);
         let shown = self.0.create_batch(caller, drafts).await?;

@@ -3,11 +3,13 @@
 //! A request is claimable by itself alone (see [`crate::domain::Withdraw::unclaimable`]); this is the other
 //! half. What was accepted before goes on, whatever stands here.
 
+mod field;
 mod node_trouble;
 mod restore;
 #[cfg(test)]
 mod tests;
 
+pub use field::InstanceField;
 pub use node_trouble::{NodeTrouble, TroubleKind};
 pub use restore::{NotRestorable, Restored, can_be_ours};
 

@@ -14,6 +14,7 @@
 //! * [`schedule`]: when to look again.
 
 mod claim;
+mod field;
 mod follow;
 mod list;
 mod pending;
@@ -32,6 +33,7 @@ mod transition;
 mod word;
 
 pub use claim::{Allowance, Claim, ClaimRules, Presented, Refusal};
+pub use field::PaymentField;
 pub use follow::{Advance, Reopening, Sender};
 pub use list::{PaymentFilter, PaymentQuery, Span, StateKind};
 pub use pending::{Pending, PendingFacts};

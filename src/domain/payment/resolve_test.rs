@@ -8,8 +8,8 @@ use super::{
     Sends, State, Stranding, Trust, Unresolvable, Word, resolve,
 };
 use crate::domain::{
-    Actor, ActorDraft, EventKind, Field, Millis, Msat, NodeId, PaymentId, Preimage, Principal,
-    Unclaimable, Withdraw,
+    Actor, ActorDraft, CommonField, EventKind, Field, InstanceField, Millis, Msat, NodeId,
+    PaymentField, PaymentId, Preimage, Principal, Unclaimable, Withdraw,
     payment::Next,
     withdraw_test::{at, attempt_at, request},
 };
@@ -415,17 +415,26 @@ fn every_bad_field_is_reported_at_once() {
     let bad = ResolutionDraft { id, actor: actor("a\nb", ""), outcome };
     assert_eq!(
         fields(bad.clone()),
-        [Field::Id, Field::Operator, Field::Reason, Field::PaidPreimage, Field::PaidFee]
+        [
+            CommonField::Id.into(),
+            InstanceField::Operator.into(),
+            InstanceField::Reason.into(),
+            PaymentField::PaidPreimage.into(),
+            PaymentField::PaidFee.into()
+        ]
     );
     let id = PaymentId::new(at(0), &[1; 10]).to_string();
     let good = ResolutionDraft { id, actor: actor("a", "b"), outcome: None };
-    assert_eq!(fields(good.clone()), [Field::Outcome]);
+    assert_eq!(fields(good.clone()), [PaymentField::Outcome.into()]);
     for preimage in ["", "07", &"07".repeat(33), &"0g".repeat(32)] {
         let outcome = Some(OutcomeDraft::Paid { preimage: preimage.into(), fee_msat: None });
-        assert_eq!(fields(ResolutionDraft { outcome, ..good.clone() }), [Field::PaidPreimage]);
+        assert_eq!(
+            fields(ResolutionDraft { outcome, ..good.clone() }),
+            [PaymentField::PaidPreimage.into()]
+        );
     }
     let outcome = Some(OutcomeDraft::Paid { preimage: "07".repeat(32), fee_msat: Some(i64::MAX) });
-    assert_eq!(fields(ResolutionDraft { outcome, ..good.clone() }), [Field::PaidFee]);
+    assert_eq!(fields(ResolutionDraft { outcome, ..good.clone() }), [PaymentField::PaidFee.into()]);
     let outcome = Some(OutcomeDraft::Paid { preimage: "07".repeat(32), fee_msat: Some(0) });
     let valid = ResolutionDraft { outcome, ..good }.validate().unwrap();
     assert_eq!(valid.outcome, paid(Some(Msat::ZERO)));

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::domain::{Amount, Currency, Field, PassThru, PassThruFault, Violation};
+use crate::domain::{Amount, Currency, PassThru, PassThruFault, Violation, WithdrawField};
 
 const MIN_TTL_S: i64 = 180;
 const MAX_TTL_S: i64 = 365 * 24 * 3600;
@@ -74,14 +74,14 @@ impl Draft {
     /// Checks every field and reports every violation.
     pub fn validate(self) -> Result<Order, Vec<Violation>> {
         let mut found = Findings(Vec::new());
-        let request_id = found.keep(Field::RequestId, request_id(self.request_id));
-        let currency = found.keep(Field::Currency, currency(&self.currency));
+        let request_id = found.keep(WithdrawField::RequestId, request_id(self.request_id));
+        let currency = found.keep(WithdrawField::Currency, currency(&self.currency));
         let amounts = amounts(&mut found, &self.min_amount, &self.max_amount, currency);
-        let ttl_s = found.keep(Field::Ttl, ttl(self.ttl));
-        let memo = found.keep(Field::Memo, text(self.memo, MAX_MEMO_BYTES));
+        let ttl_s = found.keep(WithdrawField::Ttl, ttl(self.ttl));
+        let memo = found.keep(WithdrawField::Memo, text(self.memo, MAX_MEMO_BYTES));
         let descriptor = text(self.statement_descriptor, MAX_STATEMENT_DESCRIPTOR_BYTES);
-        let descriptor = found.keep(Field::StatementDescriptor, descriptor);
-        let pass_thru = found.keep(Field::PassThru, pass_thru(self.pass_thru));
+        let descriptor = found.keep(WithdrawField::StatementDescriptor, descriptor);
+        let pass_thru = found.keep(WithdrawField::PassThru, pass_thru(self.pass_thru));
 
         match (request_id, currency, amounts, ttl_s, memo, descriptor, pass_thru) {
             (
@@ -111,7 +111,7 @@ impl Draft {
 struct Findings(Vec<Violation>);
 
 impl Findings {
-    fn keep<T>(&mut self, field: Field, read: Result<T, String>) -> Option<T> {
+    fn keep<T>(&mut self, field: WithdrawField, read: Result<T, String>) -> Option<T> {
         read.map_err(|rule| self.0.push(Violation::new(field, rule))).ok()
     }
 }
@@ -131,12 +131,15 @@ fn amounts(
 ) -> Option<Amounts> {
     let max_read =
         if max.is_empty() { Err("is required".to_owned()) } else { amount(max, currency) };
-    let max_read = found.keep(Field::MaxAmount, max_read);
-    let min_read =
-        if min.is_empty() { max_read } else { found.keep(Field::MinAmount, amount(min, currency)) };
+    let max_read = found.keep(WithdrawField::MaxAmount, max_read);
+    let min_read = if min.is_empty() {
+        max_read
+    } else {
+        found.keep(WithdrawField::MinAmount, amount(min, currency))
+    };
     let (max, min) = (max_read?, min_read?);
     if min > max {
-        found.keep::<()>(Field::MinAmount, Err("must not be above max_amount".to_owned()));
+        found.keep::<()>(WithdrawField::MinAmount, Err("must not be above max_amount".to_owned()));
         return None;
     }
     Some(Amounts { min, max })
@@ -213,6 +216,7 @@ fn pass_thru(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Field;
 
     fn draft() -> Draft {
         Draft { max_amount: "20".into(), ..Draft::default() }
@@ -248,16 +252,16 @@ mod tests {
         };
         let fields: Vec<Field> = bad.validate().unwrap_err().iter().map(|v| v.field).collect();
         for field in [
-            Field::RequestId,
-            Field::MinAmount,
-            Field::MaxAmount,
-            Field::Currency,
-            Field::Ttl,
-            Field::Memo,
-            Field::StatementDescriptor,
-            Field::PassThru,
+            WithdrawField::RequestId,
+            WithdrawField::MinAmount,
+            WithdrawField::MaxAmount,
+            WithdrawField::Currency,
+            WithdrawField::Ttl,
+            WithdrawField::Memo,
+            WithdrawField::StatementDescriptor,
+            WithdrawField::PassThru,
         ] {
-            assert!(fields.contains(&field), "{field:?} is not reported");
+            assert!(fields.contains(&field.into()), "{field:?} is not reported");
         }
     }
 
@@ -265,9 +269,9 @@ mod tests {
     #[test]
     fn memo_and_statement_descriptor_are_one_line_of_so_many_bytes() {
         type Set = fn(String) -> Draft;
-        let fields: [(Field, usize, Set); 2] = [
-            (Field::Memo, 639, |memo| Draft { memo, ..draft() }),
-            (Field::StatementDescriptor, 255, |text| Draft {
+        let fields: [(WithdrawField, usize, Set); 2] = [
+            (WithdrawField::Memo, 639, |memo| Draft { memo, ..draft() }),
+            (WithdrawField::StatementDescriptor, 255, |text| Draft {
                 statement_descriptor: text,
                 ..draft()
             }),
@@ -278,12 +282,12 @@ mod tests {
                 Err(found) => found.iter().map(|violation| violation.field).collect(),
             };
             assert!(found("x".repeat(most)).is_empty());
-            assert_eq!(found("x".repeat(most + 1)), [field]);
+            assert_eq!(found("x".repeat(most + 1)), [field.into()]);
             // Bytes, not characters.
             assert!(found(format!("{}x", "é".repeat(most / 2))).is_empty());
-            assert_eq!(found("é".repeat(most / 2 + 1)), [field]);
+            assert_eq!(found("é".repeat(most / 2 + 1)), [field.into()]);
             for control in ['\0', '\t', '\n', '\r', '\u{1b}', '\u{7f}', '\u{85}', '\u{9f}'] {
-                assert_eq!(found(format!("a{control}b")), [field], "{control:?}");
+                assert_eq!(found(format!("a{control}b")), [field.into()], "{control:?}");
             }
             assert!(found("Ünïcödé 💸, \"quoted\" \\ and so on".to_owned()).is_empty());
         }
@@ -297,6 +301,6 @@ mod tests {
         let nanos = Draft { ttl: Some(DraftTtl { seconds: 200, nanos: 1 }), ..draft() };
         assert!(nanos.validate().is_err());
         let over = Draft { min_amount: "21".into(), ..draft() }.validate().unwrap_err();
-        assert_eq!(over[0].field, Field::MinAmount);
+        assert_eq!(over[0].field, WithdrawField::MinAmount.into());
     }
 }

@@ -1,7 +1,7 @@
 //! What an order comes to in satoshis at a rate: the second step between a draft and its terms.
 
 use super::{Order, Terms};
-use crate::domain::{Amount, Currency, Field, Sat, Violation};
+use crate::domain::{Amount, Currency, Sat, Violation, WithdrawField};
 
 /// What one unit of a currency is in satoshis, locked when the request is made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,12 +41,12 @@ impl Order {
             }
             sat
         };
-        let target_max = target(Field::MaxAmount, self.max_amount);
+        let target_max = target(WithdrawField::MaxAmount, self.max_amount);
         // Absent, it is the other: one violation is enough.
         let target_min = if self.min_amount == self.max_amount {
             target_max
         } else {
-            target(Field::MinAmount, self.min_amount)
+            target(WithdrawField::MinAmount, self.min_amount)
         };
         match (target_min, target_max) {
             (Some(target_min), Some(target_max)) => {
@@ -88,7 +88,7 @@ impl Quote {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Draft;
+    use crate::domain::{Draft, Field};
 
     fn order(min: &str, max: &str) -> Order {
         let draft = Draft { min_amount: min.into(), max_amount: max.into(), ..Draft::default() };
@@ -104,7 +104,7 @@ mod tests {
         assert!(most("20", limit).is_ok());
         let over = order("21", "22").quote(Rate::PAR, limit).unwrap_err();
         let fields: Vec<Field> = over.iter().map(|violation| violation.field).collect();
-        assert_eq!(fields, [Field::MaxAmount, Field::MinAmount]);
+        assert_eq!(fields, [WithdrawField::MaxAmount.into(), WithdrawField::MinAmount.into()]);
         assert_eq!(over[0].rule, "must be from 1 to 20");
     }
 }

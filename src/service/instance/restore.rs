@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::InstanceError;
 use crate::{
     domain::{
-        Act, ActorDraft, Change, FailureReason, FenceReason, Field, Hold, Millis, Payment,
-        PaymentHash, PaymentId, Principal, Restored, State, Timestamp, Turn, Violation, Withdraw,
-        WithdrawId, WithdrawView,
+        Act, ActorDraft, Change, CommonField, FailureReason, FenceReason, Hold, InstanceField,
+        Millis, Payment, PaymentHash, PaymentId, Principal, Restored, State, Timestamp, Turn,
+        Violation, Withdraw, WithdrawId, WithdrawView,
         payment::{Next, PaymentView, Pending},
     },
     lookup::NodeAccess,
@@ -254,7 +254,7 @@ impl RestoreService {
     async fn release_these(&self, ids: &[String], act: &Act) -> Result<u64, InstanceError> {
         if ids.is_empty() || ids.len() > MAX_IDS {
             let rule = format!("must be 1 to {MAX_IDS}, or all must be set");
-            return Err(InstanceError::Invalid(vec![Violation::new(Field::Ids, rule)]));
+            return Err(InstanceError::Invalid(vec![Violation::new(InstanceField::Ids, rule)]));
         }
         let ids: Result<Vec<WithdrawId>, InstanceError> =
             ids.iter().map(|id| read_id(id)).collect();
@@ -313,7 +313,7 @@ fn read_pairs(pairs: &[Pair]) -> Result<Vec<(WithdrawId, PaymentHash)>, Instance
     let mut read = Vec::with_capacity(pairs.len());
     if pairs.len() > MAX_IDS {
         let rule = format!("must have at most {MAX_IDS} entries");
-        violations.push(Violation::new(Field::Paid, rule));
+        violations.push(Violation::new(InstanceField::Paid, rule));
     }
     for (index, pair) in pairs.iter().take(MAX_IDS).enumerate() {
         match (WithdrawId::parse(&pair.withdraw), PaymentHash::parse(&pair.payment_hash)) {
@@ -321,12 +321,12 @@ fn read_pairs(pairs: &[Pair]) -> Result<Vec<(WithdrawId, PaymentHash)>, Instance
                 if read.iter().any(|(other, its)| *other == withdraw || *its == hash) =>
             {
                 let rule = "names a request or a payment that an entry before it names";
-                violations.push(Violation::new(Field::Paid, rule).of_entry(index));
+                violations.push(Violation::new(InstanceField::Paid, rule).of_entry(index));
             }
             (Ok(withdraw), Some(hash)) => read.push((withdraw, hash)),
             (Err(_), _) | (_, None) => {
                 let rule = "must be a withdraw id (wr_…) and a payment hash (64 hex digits)";
-                violations.push(Violation::new(Field::Paid, rule).of_entry(index));
+                violations.push(Violation::new(InstanceField::Paid, rule).of_entry(index));
             }
         }
     }
@@ -335,5 +335,5 @@ fn read_pairs(pairs: &[Pair]) -> Result<Vec<(WithdrawId, PaymentHash)>, Instance
 
 fn read_id(text: &str) -> Result<WithdrawId, InstanceError> {
     WithdrawId::parse(text)
-        .map_err(|fault| InstanceError::Invalid(vec![Violation::new(Field::Id, fault)]))
+        .map_err(|fault| InstanceError::Invalid(vec![Violation::new(CommonField::Id, fault)]))
 }

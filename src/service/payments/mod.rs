@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Field, Payment, PaymentId, Principal, Violation,
+        CommonField, Payment, PaymentId, Principal, Violation,
         payment::{PaymentEntry, PaymentFilter, PaymentQuery},
     },
     lookup::NodeAccess,
@@ -70,7 +70,7 @@ impl PaymentService {
     /// One by its id, with its sends.
     pub async fn get(&self, _: Principal, id: &str) -> Result<Payment, PaymentError> {
         let id = PaymentId::parse(id)
-            .map_err(|fault| PaymentError::Invalid(vec![Violation::new(Field::Id, fault)]))?;
+            .map_err(|fault| PaymentError::Invalid(vec![Violation::new(CommonField::Id, fault)]))?;
         let leased = self.store.payment(id).await?.ok_or(PaymentError::NotFound)?;
         Ok(leased.payment)
     }

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use super::PaymentError;
 use crate::{
     domain::{
-        Field, NodeId, PaymentHash, PaymentId, Principal, Timestamp, Verdict, Violation,
+        InstanceField, NodeId, PaymentHash, PaymentId, Principal, Timestamp, Verdict, Violation,
         payment::{PaymentEntry, PaymentFilter, PaymentQuery, PaymentView, Record},
     },
     lookup::NodeAccess,
@@ -60,7 +60,7 @@ impl ReconcileService {
     ) -> Result<Vec<Line>, PaymentError> {
         if from >= to {
             let rule = "must be later than from";
-            return Err(PaymentError::Invalid(vec![Violation::new(Field::To, rule)]));
+            return Err(PaymentError::Invalid(vec![Violation::new(InstanceField::To, rule)]));
         }
         let paying = self.node()?.verifier.paying_node().await?;
         let mut lines = Vec::new();
@@ -156,7 +156,7 @@ fn push(
     };
     if lines.len() == MOST {
         let rule = format!("must leave at most {MOST} payments; choose a shorter time");
-        return Err(PaymentError::Invalid(vec![Violation::new(Field::To, rule)]));
+        return Err(PaymentError::Invalid(vec![Violation::new(InstanceField::To, rule)]));
     }
     lines.push(Line { payment_hash, verdict, here, there });
     Ok(())

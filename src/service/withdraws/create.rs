@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use super::{Shown, WithdrawError, WithdrawService};
 use crate::{
     domain::{
-        Draft, Field, Order, Principal, Quote, Rate, Violation, Withdraw, WithdrawId, WithdrawView,
+        Draft, Order, Principal, Quote, Rate, Violation, Withdraw, WithdrawField, WithdrawId,
+        WithdrawView,
     },
     ports::{BoxError, CreateOutcome, StoreError},
     service::{Failure, failure::finished},
@@ -32,7 +33,10 @@ impl WithdrawService {
     ) -> Result<Vec<Shown>, WithdrawError> {
         if drafts.len() == 0 || drafts.len() > MAX_BATCH {
             let rule = format!("must have 1 to {MAX_BATCH} entries");
-            return Err(WithdrawError::Invalid(vec![Violation::new(Field::Requests, rule)]));
+            return Err(WithdrawError::Invalid(vec![Violation::new(
+                WithdrawField::Requests,
+                rule,
+            )]));
         }
         let quotes = self.quote_all(drafts).map_err(WithdrawError::Invalid)?;
         self.create_quoted(principal, quotes).await
@@ -57,7 +61,8 @@ impl WithdrawService {
                     let id = quote.order.request_id.as_ref();
                     if id.is_some_and(|id| !seen.insert(id.clone())) {
                         let rule = "must not be that of an earlier entry of the same batch";
-                        violations.push(Violation::new(Field::RequestId, rule).of_entry(index));
+                        violations
+                            .push(Violation::new(WithdrawField::RequestId, rule).of_entry(index));
                     }
                     quotes.push(quote);
                 }

@@ -3,7 +3,8 @@
 use super::{Shown, WithdrawError, WithdrawService, read_id};
 use crate::{
     domain::{
-        Field, Filter, ListQuery, Principal, REQUEST_ID_RULE, Violation, WithdrawId, is_request_id,
+        Filter, ListQuery, Principal, REQUEST_ID_RULE, Violation, WithdrawField, WithdrawId,
+        is_request_id,
     },
     service::paging::{cut, page_limit, page_start},
 };
@@ -63,7 +64,7 @@ impl WithdrawService {
         let limit = page_limit(request.page_size, &mut violations);
         let request_id = request.filter.request_id.as_deref();
         if request_id.is_some_and(|id| !is_request_id(id)) {
-            violations.push(Violation::new(Field::RequestId, REQUEST_ID_RULE));
+            violations.push(Violation::new(WithdrawField::RequestId, REQUEST_ID_RULE));
         }
         let print = filter_is_read.then(|| request.filter.fingerprint());
         let after = page_start(&request.page_token, print, &mut violations);

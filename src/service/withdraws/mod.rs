@@ -9,7 +9,7 @@ mod shown;
 use std::sync::Arc;
 
 use crate::{
-    domain::{Field, Keyring, PublicUrl, Sat, Violation, WithdrawId},
+    domain::{CommonField, Keyring, PublicUrl, Sat, Violation, WithdrawId},
     ports::Store,
     runtime::Runtime,
 };
@@ -45,5 +45,5 @@ impl WithdrawService {
 /// Reads an id, or says what one looks like.
 fn read_id(text: &str) -> Result<WithdrawId, WithdrawError> {
     WithdrawId::parse(text)
-        .map_err(|fault| WithdrawError::Invalid(vec![Violation::new(Field::Id, fault)]))
+        .map_err(|fault| WithdrawError::Invalid(vec![Violation::new(CommonField::Id, fault)]))
 }
