@@ -2,7 +2,7 @@
 
 use crate::domain::InstanceField;
 
-/// The name of a field of OperationsService.
+/// The name of a field of `OperationsService`.
 pub const fn name(field: InstanceField) -> &'static str {
     match field {
         InstanceField::Operator => "operator",

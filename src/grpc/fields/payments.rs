@@ -2,7 +2,7 @@
 
 use crate::domain::PaymentField;
 
-/// The name of a field of PaymentService.
+/// The name of a field of `PaymentService`.
 pub const fn name(field: PaymentField) -> &'static str {
     match field {
         PaymentField::State => "state",

@@ -2,7 +2,7 @@
 
 use crate::domain::WithdrawField;
 
-/// The name of a field of WithdrawService.
+/// The name of a field of `WithdrawService`.
 pub const fn name(field: WithdrawField) -> &'static str {
     match field {
         WithdrawField::RequestId => "request_id",
