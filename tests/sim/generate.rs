@@ -4,8 +4,9 @@
 use withdrawd::domain::{State, payment::RecordState};
 
 use super::{
-    history::{History, fits},
+    history::History,
     rng::Rng,
+    schedule::fits,
     step::{End, How, Kind, Step},
     world::{Parked, REPLICAS},
 };

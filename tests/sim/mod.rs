@@ -10,7 +10,8 @@
 //! that [`step::Step::Pause`] lets time pass just before a reading, and that each replica's clock,
 //! the database's and the node's are set apart.
 //!
-//! * [`history`]: makes steps; [`events`]: those of the world; [`heal`]: the end of each history.
+//! * [`history`]: makes steps; [`use_cases`], [`schedule`], [`events`]: those of callers, of the
+//!   scheduler and of the world; [`heal`]: the end of each history.
 //! * [`generate`]: draws steps; [`stories`]: enumerates crashes; [`run`], [`many`]: run, shorten,
 //!   report.
 //! * [`node`]: the truth; [`node_port`], [`store`]: the gates before it and before the store.
@@ -34,7 +35,9 @@ mod payees;
 mod replica;
 mod rng;
 pub mod run;
+mod schedule;
 mod step;
 mod store;
 pub mod stories;
+mod use_cases;
 mod world;
