@@ -10,7 +10,7 @@ use super::{
     mutation::Mutation,
     replica::Replica,
     rng::Rng,
-    step::{ActorId, How, Step},
+    step::{ActorId, Completion, Step},
     world::{REPLICAS, World},
 };
 
@@ -33,7 +33,7 @@ pub struct History {
     /// A crash at this call, counted from 1, before or after its effect.
     pub crash_at: Option<(u64, bool)>,
     /// How the next calls go when everything runs on.
-    pub(super) armed: Vec<(&'static str, How)>,
+    pub(super) armed: Vec<(&'static str, Completion)>,
     pub(super) database: Arc<Database>,
     pub(super) mutation: Option<Mutation>,
     pub(super) seed: u64,
@@ -76,7 +76,7 @@ impl History {
             world,
         };
         for replica in 0..REPLICAS {
-            history.look_around(replica);
+            history.begin_process_checks(replica);
         }
         history
     }
@@ -99,26 +99,26 @@ impl History {
     fn make(&mut self, step: Step) -> bool {
         match step {
             Step::Create { replica } => self.create(replica),
-            Step::Tap { replica, withdraw, invoice } => self.tap(replica, withdraw, invoice),
+            Step::Claim { replica, withdraw, invoice } => self.claim(replica, withdraw, invoice),
             Step::Offer { replica, withdraw } => self.offer(replica, withdraw),
             Step::Deactivate { replica, withdraw } => self.deactivate(replica, withdraw),
-            Step::Pass { replica } => self.pass(replica),
-            Step::Expire { replica } => self.expire(replica),
+            Step::RunPayer { replica } => self.pass(replica),
+            Step::MarkExpired { replica } => self.expire(replica),
             Step::Run { actor, how } => self.run(actor, how),
-            Step::Beat { replica } => self.beat(replica),
+            Step::Heartbeat { replica } => self.beat(replica),
             Step::VerifyDatabase { replica } => self.verify_database(replica),
-            Step::Halt { replica, on } => self.halt(replica, on),
+            Step::SwitchInstance { replica, on } => self.halt(replica, on),
             Step::RunOn { actor } => self.run_on(actor),
             Step::Drain => self.drain(),
-            Step::Arm { call, how } => {
+            Step::ScriptNextCall { call, how } => {
                 self.armed.push((call, how));
                 true
             }
-            Step::KeepDatabase => self.keep_database(),
-            Step::FailOver => self.fail_over(),
+            Step::DetachStandby => self.detach_standby(),
+            Step::PromoteStandby => self.promote_standby(),
             Step::Crash { replica } => self.crash(replica),
             Step::Start { replica } => self.start(replica),
-            Step::Jump { replica, ms } => {
+            Step::SetClock { replica, ms } => {
                 self.world.lock().clocks[replica].offset_ms += ms;
                 true
             }
@@ -133,7 +133,7 @@ impl History {
 
     pub(super) fn crash(&mut self, replica: usize) -> bool {
         let lived = self.replicas[replica].take().is_some();
-        self.world.lock().die(replica);
+        self.world.lock().end_process(replica);
         self.actors.kill(&self.world, replica);
         lived
     }
@@ -143,15 +143,15 @@ impl History {
             return false;
         }
         let mut inner = self.world.lock();
-        inner.clocks[replica].born_ms = inner.now_ms;
+        inner.clocks[replica].started_ms = inner.now_ms;
         drop(inner);
         let process = Replica::start(&self.world, &self.database, self.mutation, replica);
         self.replicas[replica] = Some(process);
-        self.look_around(replica)
+        self.begin_process_checks(replica)
     }
 
     /// What every process does first: make sure of its database, and hear of its node.
-    fn look_around(&mut self, replica: usize) -> bool {
+    fn begin_process_checks(&mut self, replica: usize) -> bool {
         let Some(process) = &self.replicas[replica] else { return false };
         let (verifier, heartbeats) =
             (Arc::clone(&process.verifier), Arc::clone(&process.heartbeats));
@@ -163,18 +163,18 @@ impl History {
         self.begin(replica, Box::pin(task))
     }
 
-    fn keep_database(&mut self) -> bool {
+    fn detach_standby(&mut self) -> bool {
         let keeps = !self.has_lost() && self.database.keep();
         if keeps {
-            self.world.lock().books.begin_to_lag();
+            self.world.lock().mirror.begin_to_lag();
         }
         keeps
     }
 
-    fn fail_over(&mut self) -> bool {
-        let can = !self.has_lost() && self.world.lock().books.lags();
+    fn promote_standby(&mut self) -> bool {
+        let can = !self.has_lost() && self.world.lock().mirror.lags();
         if can {
-            self.database.fail_over();
+            self.database.promote_standby();
             self.world.lock().lose();
         }
         can
@@ -182,6 +182,6 @@ impl History {
 
     /// Whether the database has lost commits.
     pub fn has_lost(&self) -> bool {
-        self.world.lock().books.loss.is_some()
+        self.world.lock().mirror.loss.is_some()
     }
 }

@@ -7,7 +7,7 @@ use withdrawd::{
 
 use super::{
     history::{History, SAT},
-    node::Facts,
+    node::InvoiceFacts,
     rng::Rng,
     world::BEGIN,
 };
@@ -29,7 +29,7 @@ impl History {
             }
             let preimage = preimage_of(&wanted.secret);
             let text = wanted.build();
-            let facts = Facts {
+            let facts = InvoiceFacts {
                 hash: hash_of(&text),
                 expires_at: invoice::expires_at(&invoice::parse(&text).unwrap()),
                 amount: Msat::new(i64::try_from(SAT).unwrap() * 1000).unwrap(),

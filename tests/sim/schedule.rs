@@ -2,12 +2,12 @@
 
 use super::{
     history::History,
-    step::{ActorId, How, Kind},
+    step::{ActorId, CallKind, Completion},
 };
 
 impl History {
     /// Lets one actor go on: its call is made, its late answer arrives, or it wakes.
-    pub(super) fn run(&mut self, actor: ActorId, how: How) -> bool {
+    pub(super) fn run(&mut self, actor: ActorId, how: Completion) -> bool {
         self.last = actor;
         let (parked, rested) = {
             let inner = self.world.lock();
@@ -16,23 +16,24 @@ impl History {
         let Some(replica) = self.actors.replica_of(actor) else { return false };
         let Some(parked) = parked else {
             if rested {
-                self.actors.go(&self.world, actor, How::Done);
+                self.actors.go(&self.world, actor, Completion::Done);
             }
             return rested;
         };
-        let how = if parked.answered || !fits(how, parked.call.kind) { How::Done } else { how };
+        let how =
+            if parked.answered || !fits(how, parked.call.kind) { Completion::Done } else { how };
         let now = self.world.lock().calls + 1;
         let how = match self.crash_at {
             Some((at, after)) if at == now && !parked.answered => {
                 if !after {
                     return self.crash(replica);
                 }
-                How::Die
+                Completion::Die
             }
             _ => how,
         };
         self.actors.go(&self.world, actor, how);
-        if how == How::Die {
+        if how == Completion::Die {
             self.crash(replica);
         }
         true
@@ -49,22 +50,23 @@ impl History {
                     |other: &ActorId| *other == actor || inner.parents.get(other) == Some(&actor);
                 let mut parked = inner.parked.iter().filter(|(other, _)| theirs(other));
                 let next = parked.next().map(|(other, parked)| (*other, parked.call.kind));
-                next.filter(|(_, kind)| made == 0 || *kind != Kind::Send).map(|(other, _)| other)
+                next.filter(|(_, kind)| made == 0 || *kind != CallKind::Send)
+                    .map(|(other, _)| other)
             };
             let Some(next) = next.filter(|_| !self.is_broken()) else { break };
-            ran |= self.run(next, How::Done);
+            ran |= self.run(next, Completion::Done);
         }
         ran
     }
 
-    /// Everything goes on in turn, until nothing can; what was told on streams is heard.
+    /// Everything goes on in turn, until nothing can; what is on its way on streams arrives.
     pub(super) fn drain(&mut self) -> bool {
         for _ in 0..3000 {
             if self.is_broken() {
                 return true;
             }
             let Some(actor) = self.next_in_turn() else {
-                if !self.hear_any() {
+                if !self.deliver_any() {
                     return true;
                 }
                 self.actors.settle(&self.world);
@@ -85,25 +87,27 @@ impl History {
         all.iter().find(|actor| **actor > self.last).or(all.first()).copied()
     }
 
-    fn hear_any(&self) -> bool {
+    fn deliver_any(&self) -> bool {
         let mut inner = self.world.lock();
-        (0..inner.node.wires.len()).any(|wire| inner.node.hear(wire))
+        (0..inner.node.streams.len()).any(|stream| inner.node.deliver(stream))
     }
 
-    fn armed_for(&mut self, actor: ActorId) -> How {
+    fn armed_for(&mut self, actor: ActorId) -> Completion {
         let name = self.world.lock().parked.get(&actor).map(|parked| parked.call.name);
         let armed = self.armed.iter().position(|(call, _)| Some(*call) == name);
-        armed.map_or(How::Done, |index| self.armed.remove(index).1)
+        armed.map_or(Completion::Done, |index| self.armed.remove(index).1)
     }
 }
 
 /// Whether a call of this kind can go so.
-pub fn fits(how: How, kind: Kind) -> bool {
+pub fn fits(how: Completion, kind: CallKind) -> bool {
     match how {
-        How::Done | How::Late | How::NotDone | How::Die => true,
-        How::LostBefore => kind == Kind::Write,
-        How::LostAfter => kind != Kind::Read,
-        How::OnItsWay | How::Adrift => kind == Kind::Send,
-        How::Zeros | How::OtherAmount | How::Flap => kind == Kind::Ask,
+        Completion::Done | Completion::Late | Completion::NotDone | Completion::Die => true,
+        Completion::LostBefore => kind == CallKind::Write,
+        Completion::LostAfter => kind != CallKind::Read,
+        Completion::OnItsWay | Completion::OnItsWayButLost => kind == CallKind::Send,
+        Completion::ZeroPreimage | Completion::OtherAmount | Completion::FailedAsInFlight => {
+            kind == CallKind::Ask
+        }
     }
 }

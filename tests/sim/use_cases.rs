@@ -8,8 +8,8 @@ use withdrawd::{
 };
 
 use super::{
-    books::Told,
     history::{Created, History, SAT},
+    mirror::WalletAnswer,
 };
 
 impl History {
@@ -39,21 +39,21 @@ impl History {
         self.created.lock().unwrap().get(withdraw).cloned().flatten()
     }
 
-    pub(super) fn tap(&mut self, replica: usize, withdraw: usize, invoice: usize) -> bool {
+    pub(super) fn claim(&mut self, replica: usize, withdraw: usize, invoice: usize) -> bool {
         let text = self.invoice(invoice);
         let Some((id, secret)) = self.known(withdraw) else { return false };
         let Some(process) = &self.replicas[replica] else { return false };
         let (claims, world) = (process.claims.clone(), Arc::clone(&self.world));
         let task = async move {
-            let told = match claims.claim(&secret, &text).await {
-                Ok(()) => Told::Ok,
-                Err(ClaimError::Refused(refusal)) => Told::Refused(refusal.to_string()),
-                Err(error) => Told::Error(error.to_string()),
+            let answer = match claims.claim(&secret, &text).await {
+                Ok(()) => WalletAnswer::Ok,
+                Err(ClaimError::Refused(refusal)) => WalletAnswer::Refused(refusal.to_string()),
+                Err(error) => WalletAnswer::Error(error.to_string()),
             };
             let mut inner = world.lock();
             let me = inner.current.unwrap();
-            inner.note(|| format!("      the wallet with invoice {invoice} is told {told:?}"));
-            inner.check_told(me, id, invoice, &told);
+            inner.note(|| format!("      the wallet with invoice {invoice} is told {answer:?}"));
+            inner.check_wallet_answer(me, id, invoice, &answer);
         };
         self.begin(replica, Box::pin(task))
     }

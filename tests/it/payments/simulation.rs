@@ -9,7 +9,7 @@ use crate::{
         database::Database,
         many::{self, Progress},
         mutation::Mutation,
-        run, stories,
+        run, scenarios,
     },
 };
 
@@ -44,14 +44,14 @@ fn a_seed_is_replayed_to_the_letter() {
 
 #[test]
 fn every_story_survives_a_crash_before_and_after_every_call() {
-    let stories = Mutex::new(stories::all());
+    let scenarios = Mutex::new(scenarios::all());
     let work = || {
         let database = Database::sqlite();
         let mut crashes = 0;
-        while let Some(story) = { stories.lock().unwrap().pop() } {
+        while let Some(scenario) = { scenarios.lock().unwrap().pop() } {
             let points =
-                story.with_every_crash(&database).unwrap_or_else(|broken| panic!("{broken}"));
-            eprintln!("{}: {points} crash points", story.name);
+                scenario.with_every_crash(&database).unwrap_or_else(|broken| panic!("{broken}"));
+            eprintln!("{}: {points} crash points", scenario.name);
             crashes += points;
         }
         crashes
@@ -95,9 +95,9 @@ fn the_same_stories_and_seeds_hold_on_postgres() {
     let tokio = tokio::runtime::Runtime::new().unwrap();
     let open = || Database::postgres(&tokio.block_on(new_postgres_database()));
     let database = open();
-    for story in stories::all() {
-        let told = story.tell(&database);
-        assert_eq!(told.broken, None, "{}", story.name);
+    for scenario in scenarios::all() {
+        let told = scenario.tell(&database);
+        assert_eq!(told.broken, None, "{}", scenario.name);
     }
     let progress = Progress::default();
     let failed = many::run(open, 0..SEEDS_ON_POSTGRES, THREADS, None, &progress);

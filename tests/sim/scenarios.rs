@@ -1,4 +1,4 @@
-//! Stories, each told once without a fault, and then with a crash before and after every single call.
+//! Scenarios, each played once without a fault, and then with a crash before and after every single call.
 
 use std::sync::Arc;
 
@@ -6,11 +6,11 @@ use super::{
     database::Database,
     history::History,
     run::{self, Outcome},
-    step::{End, How, Step},
+    step::{Completion, End, Step},
     world::REPLICAS,
 };
 
-pub struct Story {
+pub struct Scenario {
     pub name: &'static str,
     pub steps: Vec<Step>,
     /// What its attempts become, without a crash.
@@ -25,81 +25,93 @@ const CREATE: [Step; 3] = [Step::Drain, Step::Create { replica: 0 }, Step::Drain
 const PAID: &[(&str, u64)] = &[("PAID", 1)];
 /// The first fails, the second is paid.
 const SECOND: &[(&str, u64)] = &[("FAILED", 1), ("PAID", 1)];
-const TAP: Step = Step::Tap { replica: 0, withdraw: 0, invoice: 0 };
-const PASS: [Step; 2] = [Step::Pass { replica: 0 }, Step::Drain];
+const CLAIM: Step = Step::Claim { replica: 0, withdraw: 0, invoice: 0 };
+const RUN_PAYER: [Step; 2] = [Step::RunPayer { replica: 0 }, Step::Drain];
 
 const fn settle(invoice: usize) -> Step {
-    Step::Finish { invoice, end: End::Settled }
+    Step::EndPayment { invoice, end: End::Settled }
 }
 
-/// Time passes, and the payer looks.
+/// Time passes, and the payer runs.
 const fn later(ms: i64) -> [Step; 3] {
-    [Step::Advance { ms }, Step::Pass { replica: 0 }, Step::Drain]
+    [Step::Advance { ms }, Step::RunPayer { replica: 0 }, Step::Drain]
 }
 
 /// The first invoice is claimed with, and the payer sends it.
-fn sent(how: &[How]) -> Vec<Step> {
-    let armed = how.iter().map(|how| Step::Arm { call: "send", how: *how });
-    let claimed = CREATE.into_iter().chain([TAP, Step::Drain]);
-    claimed.chain(armed).chain(PASS).collect()
+fn sent(how: &[Completion]) -> Vec<Step> {
+    let armed = how.iter().map(|how| Step::ScriptNextCall { call: "send", how: *how });
+    let claimed = CREATE.into_iter().chain([CLAIM, Step::Drain]);
+    claimed.chain(armed).chain(RUN_PAYER).collect()
 }
 
 /// Another invoice is claimed with, and paid.
 fn again() -> Vec<Step> {
-    let tap = Step::Tap { replica: 0, withdraw: 0, invoice: 1 };
-    [tap, Step::Drain].into_iter().chain(PASS).chain([settle(1), Step::Drain]).collect()
+    let tap = Step::Claim { replica: 0, withdraw: 0, invoice: 1 };
+    [tap, Step::Drain].into_iter().chain(RUN_PAYER).chain([settle(1), Step::Drain]).collect()
 }
 
-fn story(name: &'static str, ends: &'static [(&'static str, u64)], parts: &[&[Step]]) -> Story {
-    Story { name, steps: parts.concat(), ends, within_contract: true }
+fn scenario(
+    name: &'static str,
+    ends: &'static [(&'static str, u64)],
+    parts: &[&[Step]],
+) -> Scenario {
+    Scenario { name, steps: parts.concat(), ends, within_contract: true }
 }
 
 /// All of them.
-pub fn all() -> Vec<Story> {
-    let refused = Step::Finish { invoice: 0, end: End::Refused };
-    let no_route = Step::Finish { invoice: 0, end: End::NoRoute };
+pub fn all() -> Vec<Scenario> {
+    let refused = Step::EndPayment { invoice: 0, end: End::Refused };
+    let no_route = Step::EndPayment { invoice: 0, end: End::NoRoute };
     let drain = Step::Drain;
     let (over, look) = (later(90_000), later(700));
     let hold = [later(61_000), later(400_000)].concat();
     vec![
-        story("paid", PAID, &[&sent(&[]), &[settle(0), drain]]),
-        story("answer lost", PAID, &[&sent(&[How::LostAfter]), &[settle(0)], &look, &over]),
-        story("request lost", PAID, &[&sent(&[How::NotDone]), &look, &over, &[settle(0), drain]]),
-        story(
+        scenario("paid", PAID, &[&sent(&[]), &[settle(0), drain]]),
+        scenario(
+            "answer lost",
+            PAID,
+            &[&sent(&[Completion::LostAfter]), &[settle(0)], &look, &over],
+        ),
+        scenario(
+            "request lost",
+            PAID,
+            &[&sent(&[Completion::NotDone]), &look, &over, &[settle(0), drain]],
+        ),
+        scenario(
             "request delayed",
             PAID,
             &[
-                &sent(&[How::Adrift]),
+                &sent(&[Completion::OnItsWayButLost]),
                 &look,
-                &[Step::Arrive { request: 0, slow: true }],
+                &[Step::DeliverRequest { request: 0, slow: true }],
                 &later(10_000),
-                &[Step::Store { request: 0 }],
+                &[Step::StoreRequest { request: 0 }],
                 &look,
                 &[settle(0)],
                 &over,
             ],
         ),
-        story("failed, claimed anew", SECOND, &[&sent(&[]), &[no_route, drain], &again()]),
-        story(
+        scenario("failed, claimed anew", SECOND, &[&sent(&[]), &[no_route, drain], &again()]),
+        scenario(
             "failure not heard",
             SECOND,
-            &[&sent(&[How::LostAfter]), &[no_route], &look, &over, &over, &again()],
+            &[&sent(&[Completion::LostAfter]), &[no_route], &look, &over, &over, &again()],
         ),
         refused_three_times(),
-        story(
+        scenario(
             "never answered, closed by a witness",
             SECOND,
-            &[&sent(&[How::NotDone]), &later(3_700_000), &over, &again()],
+            &[&sent(&[Completion::NotDone]), &later(3_700_000), &over, &again()],
         ),
         stalled(),
-        story("held, then settled", PAID, &[&sent(&[]), &hold, &[settle(0)], &later(400_000)]),
-        story(
+        scenario("held, then settled", PAID, &[&sent(&[]), &hold, &[settle(0)], &later(400_000)]),
+        scenario(
             "held, then cancelled",
             SECOND,
             &[&sent(&[]), &hold, &[refused], &later(400_000), &again()],
         ),
-        deactivated_beside(&[], &[Step::Deactivate { replica: 1, withdraw: 0 }, TAP]),
-        deactivated_beside(PAID, &[TAP, drain, Step::Deactivate { replica: 1, withdraw: 0 }]),
+        deactivated_beside(&[], &[Step::Deactivate { replica: 1, withdraw: 0 }, CLAIM]),
+        deactivated_beside(PAID, &[CLAIM, drain, Step::Deactivate { replica: 1, withdraw: 0 }]),
         commits_lost(),
         two_replicas(),
         late_success(),
@@ -107,79 +119,80 @@ pub fn all() -> Vec<Story> {
 }
 
 /// The node itself refuses each send: three are enough.
-fn refused_three_times() -> Story {
-    let refused = |request| [&[Step::Refuse { request }, Step::Drain][..], &later(90_000)].concat();
-    let sends = sent(&[How::OnItsWay, How::OnItsWay, How::OnItsWay]);
+fn refused_three_times() -> Scenario {
+    let refused =
+        |request| [&[Step::RefuseRequest { request }, Step::Drain][..], &later(90_000)].concat();
+    let sends = sent(&[Completion::OnItsWay, Completion::OnItsWay, Completion::OnItsWay]);
     let parts: [&[Step]; 5] = [&sends, &refused(0), &refused(1), &refused(2), &again()];
-    story("refused until it is given up", SECOND, &parts)
+    scenario("refused until it is given up", SECOND, &parts)
 }
 
 /// The node's writes stall while its reads are answered, for longer than any time of ours.
-fn stalled() -> Story {
-    let stall = |on| [Step::Stall { on }, Step::Drain];
+fn stalled() -> Scenario {
+    let stall = |on| [Step::StallNode { on }, Step::Drain];
     let waits = [later(90_000), later(90_000), later(3_700_000), later(90_000)];
-    let claimed = [&CREATE[..], &[TAP, Step::Drain], &stall(true), &PASS].concat();
+    let claimed = [&CREATE[..], &[CLAIM, Step::Drain], &stall(true), &RUN_PAYER].concat();
     let ends = [&stall(false)[..], &[settle(0), Step::Drain], &later(90_000)].concat();
-    story("writes stall", PAID, &[&claimed, waits.as_flattened(), &ends])
+    scenario("writes stall", PAID, &[&claimed, waits.as_flattened(), &ends])
 }
 
-/// A claim, a deactivation and the expiry pass beside each other.
-fn deactivated_beside(ends: &'static [(&'static str, u64)], first: &[Step]) -> Story {
-    let expires = [Step::Expire { replica: 0 }, Step::Drain];
+/// A claim, a deactivation and the expiry job beside each other.
+fn deactivated_beside(ends: &'static [(&'static str, u64)], first: &[Step]) -> Scenario {
+    let expires = [Step::MarkExpired { replica: 0 }, Step::Drain];
     let paid = [settle(0), Step::Drain, Step::Advance { ms: 1_300_000 }];
     let name = "deactivated and expired beside";
-    story(name, ends, &[&CREATE, first, &expires, &PASS, &paid, &expires])
+    scenario(name, ends, &[&CREATE, first, &expires, &RUN_PAYER, &paid, &expires])
 }
 
 /// Every kind of commit, once lost after it was made and once before.
-fn commits_lost() -> Story {
-    let lost = |call, how| Step::Arm { call, how };
+fn commits_lost() -> Scenario {
+    let lost = |call, how| Step::ScriptNextCall { call, how };
     let armed = ["create", "claim", "remember_node", "lease_fresh", "advance"]
-        .map(|call| [lost(call, How::LostAfter), lost(call, How::LostBefore)]);
-    let tap = [TAP, Step::Drain];
+        .map(|call| [lost(call, Completion::LostAfter), lost(call, Completion::LostBefore)]);
+    let tap = [CLAIM, Step::Drain];
     let twice = [&CREATE[..], &CREATE, &tap, &tap].concat();
-    // One pass for each answer that is lost before the claim is leased and sent.
+    // One run for each answer that is lost before the claim is leased and sent.
     let looks = [later(700), later(700), later(90_000), later(90_000), later(90_000)];
     let looks = [looks.as_flattened(), &[settle(0)], &later(90_000)].concat();
     let parts: [&[Step]; 4] = [&[Step::Drain], armed.as_flattened(), &twice, &looks];
-    story("commits whose answers are lost", PAID, &parts)
+    scenario("commits whose answers are lost", PAID, &parts)
 }
 
 /// Two wallets and two payers at once; a worker that sleeps for longer than its lease.
-fn two_replicas() -> Story {
+fn two_replicas() -> Scenario {
     let race = [
-        TAP,
-        Step::Tap { replica: 1, withdraw: 0, invoice: 1 },
-        Step::Tap { replica: 1, withdraw: 0, invoice: 0 },
+        CLAIM,
+        Step::Claim { replica: 1, withdraw: 0, invoice: 1 },
+        Step::Claim { replica: 1, withdraw: 0, invoice: 0 },
         Step::Drain,
-        Step::Pass { replica: 0 },
-        Step::Pass { replica: 1 },
+        Step::RunPayer { replica: 0 },
+        Step::RunPayer { replica: 1 },
         Step::Advance { ms: 100_000 },
-        Step::Pass { replica: 1 },
+        Step::RunPayer { replica: 1 },
         Step::Drain,
         settle(0),
         settle(1),
         Step::Drain,
     ];
-    story("two replicas", PAID, &[&CREATE, &race])
+    scenario("two replicas", PAID, &[&CREATE, &race])
 }
 
 /// Outside of the contract: a doubled request restarts a payment that has failed and was closed.
-fn late_success() -> Story {
+fn late_success() -> Scenario {
     let doubled = [
-        Step::Double { request: 0 },
-        Step::Finish { invoice: 0, end: End::NoRoute },
+        Step::Duplicate { request: 0 },
+        Step::EndPayment { invoice: 0, end: End::NoRoute },
         Step::Drain,
         Step::LeaveContract,
-        Step::Arrive { request: 1, slow: false },
+        Step::DeliverRequest { request: 1, slow: false },
         settle(0),
     ];
     let steps = [&sent(&[])[..], &doubled, &later(3_700_000)].concat();
-    Story { name: "late success", steps, ends: PAID, within_contract: false }
+    Scenario { name: "late success", steps, ends: PAID, within_contract: false }
 }
 
-impl Story {
-    /// Without a fault but those of the story.
+impl Scenario {
+    /// Without a fault but those of the scenario.
     pub fn tell(&self, database: &Arc<Database>) -> Outcome {
         self.with_crash(database, None, false)
     }
@@ -203,7 +216,7 @@ impl Story {
         })
     }
 
-    /// A crash before and after every call that the story makes. Returns how many there were.
+    /// A crash before and after every call that the scenario makes. Returns how many there were.
     pub fn with_every_crash(&self, database: &Arc<Database>) -> Result<usize, String> {
         let calls = self.tell(database);
         let ends: Vec<_> = calls.ends.iter().map(|(name, count)| (*name, *count)).collect();
@@ -228,7 +241,7 @@ impl Story {
     }
 }
 
-/// A process that died is started again, and the story goes on.
+/// A process that died is started again, and the scenario goes on.
 fn revive(history: &mut History) {
     for replica in 0..REPLICAS {
         if history.replicas[replica].is_none() {
@@ -239,7 +252,7 @@ fn revive(history: &mut History) {
 
 /// Wallets tap again, as wallets do; whoever was not paid comes with a new invoice.
 fn end(history: &mut History) {
-    for step in [TAP, Step::Drain, Step::Pass { replica: 1 }, Step::Drain] {
+    for step in [CLAIM, Step::Drain, Step::RunPayer { replica: 1 }, Step::Drain] {
         history.apply(step);
     }
 }

@@ -12,12 +12,12 @@ use super::{
 /// So many rounds of some work and some time are enough for any attempt.
 const ROUNDS: usize = 60;
 /// Where the healing begins in a log.
-pub const HEALS: &str = "the node heals";
+pub const RECOVERS: &str = "the node is repaired";
 const HOUR_MS: i64 = 3_600_000;
 
 impl History {
     /// Heals the node, the network and the clocks, and lets both processes work until all is done.
-    pub fn heal(&mut self, rng: &mut Rng) {
+    pub fn recover(&mut self, rng: &mut Rng) {
         self.armed.clear();
         self.crash_at = None;
         self.repair(rng);
@@ -34,9 +34,9 @@ impl History {
             };
             self.apply(Step::Advance { ms });
             if round % 4 == 3 {
-                self.apply(Step::Expire { replica: round / 4 % REPLICAS });
+                self.apply(Step::MarkExpired { replica: round / 4 % REPLICAS });
             }
-            self.apply(Step::Pass { replica: round % REPLICAS });
+            self.apply(Step::RunPayer { replica: round % REPLICAS });
             self.apply(Step::Drain);
         }
         if rng.chance(10) {
@@ -50,7 +50,7 @@ impl History {
     }
 
     fn read_events(&self) {
-        let ids: Vec<_> = self.world.lock().books.withdraws.keys().copied().collect();
+        let ids: Vec<_> = self.world.lock().mirror.withdraws.keys().copied().collect();
         for id in ids {
             let events = self.database.run(self.database.store.events_of(id)).unwrap();
             self.world.lock().check_events(id, &events);
@@ -59,8 +59,8 @@ impl History {
 
     fn repair(&mut self, rng: &mut Rng) {
         let mut inner = self.world.lock();
-        inner.note(|| HEALS.into());
-        inner.heal_node();
+        inner.note(|| RECOVERS.into());
+        inner.repair_node();
         // A clock that was set is set right again.
         inner.database_offset_ms = inner.database_offset_ms.clamp(-2500, 2500);
         for clocks in &mut inner.clocks {
@@ -72,10 +72,10 @@ impl History {
                 self.apply(Step::Start { replica });
             }
         }
-        self.apply(Step::Halt { replica: 0, on: false });
+        self.apply(Step::SwitchInstance { replica: 0, on: false });
         for replica in 0..REPLICAS {
             self.apply(Step::VerifyDatabase { replica });
-            self.apply(Step::Beat { replica });
+            self.apply(Step::Heartbeat { replica });
         }
         self.apply(Step::Drain);
         // A worker that waits for an answer gets it, unless its process is about to be replaced.
@@ -101,14 +101,14 @@ impl History {
             };
             match (over, checked) {
                 (true, _) => {}
-                (false, true) => self.apply(Step::Store { request }),
-                (false, false) => self.apply(Step::Arrive { request, slow: false }),
+                (false, true) => self.apply(Step::StoreRequest { request }),
+                (false, false) => self.apply(Step::DeliverRequest { request, slow: false }),
             }
         }
         for invoice in 0..invoices {
             while self.world.lock().is_pending(invoice) && !self.is_broken() {
                 let end = rng.pick(&[End::Settled, End::Settled, End::NoRoute, End::Refused]);
-                self.apply(Step::Finish { invoice, end });
+                self.apply(Step::EndPayment { invoice, end });
             }
         }
         self.apply(Step::Drain);
@@ -122,15 +122,15 @@ impl History {
             State::Sending | State::InFlight => true,
             State::Paid { .. } | State::Failed { .. } | State::NeedsOperator { .. } => false,
         };
-        // What was paid may still be on its way into the books.
-        let behind = inner.books.payments.values().any(|payment| {
+        // What was paid may still be on its way into the database.
+        let behind = inner.mirror.payments.values().any(|payment| {
             let invoice = inner.node.invoice_of(payment.payment_hash);
             let paid = invoice.is_some_and(|invoice| inner.node.settled(invoice) > 0);
             let failed = matches!(payment.state, State::Failed { late: None, .. });
             open(&payment.state) || (paid && failed)
         });
         // What was paid beside an open attempt settles the request once that has ended.
-        let settling = inner.books.withdraws.values().any(|withdraw| {
+        let settling = inner.mirror.withdraws.values().any(|withdraw| {
             let held = withdraw.attempt.is_some_and(|attempt| attempt.hold != Hold::Released);
             withdraw.status == Status::Active && withdraw.late_success && !held
         });
@@ -141,7 +141,7 @@ impl History {
     fn look_late(&mut self) {
         for ms in [HOUR_MS, 24 * HOUR_MS] {
             self.apply(Step::Advance { ms });
-            self.apply(Step::Pass { replica: 0 });
+            self.apply(Step::RunPayer { replica: 0 });
             self.apply(Step::Drain);
         }
     }

@@ -1,133 +1,24 @@
-//! What the database holds, read back after every commit, and the invariants that it must keep with
-//! the node's truth. Checked after every effect.
-
-use std::collections::{BTreeMap, BTreeSet};
+//! The invariants that the database and the node must keep together, checked after every effect.
 
 use withdrawd::{
     domain::{
-        Claim, Event, FailureReason, Hold, OperatorReason, Payment, PaymentHash, PaymentId, State,
-        Status, Turn, Withdraw, WithdrawId, payment::Advance,
+        Event, FailureReason, Hold, OperatorReason, Payment, State, Status, Withdraw, WithdrawId,
     },
     ports::SendOrder,
 };
 
 use super::{
-    loss::Loss,
+    mirror::WalletAnswer,
     step::ActorId,
-    world::{Fault, Inner, Life},
+    world::{Fault, Inner},
 };
 
-/// What a wallet was told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
-    Ok,
-    Refused(String),
-    Error(String),
-}
-
-/// A claim that was committed.
-#[derive(Clone, Copy, Debug)]
-struct Claimed {
-    by: Option<ActorId>,
-    payment: PaymentId,
-    hash: PaymentHash,
-}
-
-#[derive(Default)]
-pub struct Books {
-    pub withdraws: BTreeMap<WithdrawId, Withdraw>,
-    pub payments: BTreeMap<PaymentId, Payment>,
-    claims: Vec<Claimed>,
-    /// Actors that the store refused an answer.
-    shaken: BTreeSet<ActorId>,
-    /// Whether the instance is paused, and fenced.
-    halted: (bool, bool),
-    /// How often the node was asked to pay each hash.
-    asked: BTreeMap<PaymentHash, usize>,
-    /// What was committed since a standby of the database has stopped to follow it, and by whom.
-    pub(super) since: Option<Vec<(Life, &'static str)>>,
-    /// The database has lost that.
-    pub loss: Option<Loss>,
-}
-
-/// A request is paid once, whatever the database has lost, as long as somebody lives who was told.
+/// A request is paid once, whatever the database has lost, as long as a process runs that was told of it.
 pub const SETTLES_ONCE: &str = "at most one payment of a request settles";
 
 impl Inner {
-    /// The running actor cannot know what stands in the store.
-    pub fn shaken(&mut self) {
-        let actor = self.current;
-        self.books.shaken.extend(actor);
-    }
-
-    pub fn claimed(&mut self, by: Life, claim: &Claim) {
-        self.check_open_to("claimed");
-        self.check_owing(by, "claimed");
-        let hash = claim.payment.payment_hash;
-        if self.books.claims.iter().any(|claimed| claimed.hash == hash) {
-            self.broke("a payment hash is claimed with once", &format!("{hash:?}"));
-        }
-        self.books.claims.push(Claimed { by: self.current, payment: claim.payment.id, hash });
-    }
-
-    /// The instance's switches were turned.
-    pub fn turned(&mut self, turn: &Turn) {
-        let halted = &mut self.books.halted;
-        match turn {
-            Turn::Pause(_) => halted.0 = true,
-            Turn::Resume(_) => halted.0 = false,
-            Turn::Fence(..) => halted.1 = true,
-            Turn::Acknowledge(..) => halted.1 = false,
-        }
-        if let (Turn::Fence(..), Some(loss)) = (turn, &mut self.books.loss) {
-            loss.fenced = true;
-        }
-        if let Turn::Fence(reason, _) = turn
-            && !self.faults.contains(&Fault::Foreign)
-        {
-            self.broke("the instance fences itself only for a cause", reason.name());
-        }
-    }
-
-    /// A step was committed.
-    pub fn advanced(&mut self, by: Life, advance: &Advance) {
-        if advance.new_send.is_some() {
-            self.check_open_to("sent");
-            self.check_owing(by, "sent");
-        }
-    }
-
-    fn check_open_to(&mut self, what: &str) {
-        if self.books.halted != (false, false) {
-            self.broke("nothing is claimed or sent in a pause or behind a fence", what);
-        }
-    }
-
-    /// A commit was made: what stands there now.
-    pub fn wrote(&mut self, payment: Option<Payment>, withdraw: &Withdraw) {
-        if self.books.loss.is_some() {
-            return self.wrote_anew(payment, withdraw);
-        }
-        let id = withdraw.id;
-        let before = self.books.withdraws.insert(id, withdraw.clone());
-        if before.is_some_and(|before| before.status == Status::Paid)
-            && withdraw.status != Status::Paid
-        {
-            self.broke("PAID never changes", &format!("withdraw {id}"));
-        }
-        if let Some(payment) = payment {
-            let before = self.books.payments.insert(payment.id, payment.clone());
-            self.note(|| {
-                let Payment { id, state, noted, version, .. } = &payment;
-                format!("      {id} v{version} is {state:?}, noted {noted:?}")
-            });
-            self.check_step(before.as_ref(), &payment);
-        }
-        self.check_request(withdraw);
-    }
-
     /// One step of a payment.
-    fn check_step(&mut self, before: Option<&Payment>, after: &Payment) {
+    pub(super) fn check_step(&mut self, before: Option<&Payment>, after: &Payment) {
         let Some(invoice) = self.node.invoice_of(after.payment_hash) else { return };
         let was = before.map(|payment| payment.state);
         if let Some(State::Paid { .. }) = was
@@ -170,10 +61,10 @@ impl Inner {
     }
 
     /// What a request and its attempts must look like together.
-    fn check_request(&mut self, withdraw: &Withdraw) {
+    pub(super) fn check_request(&mut self, withdraw: &Withdraw) {
         let id = withdraw.id;
         let of = |inner: &Self, is: fn(&State) -> bool| {
-            let all = inner.books.payments.values();
+            let all = inner.mirror.payments.values();
             all.filter(|payment| payment.withdraw == id && is(&payment.state)).count()
         };
         let (open, paid) = (of(self, State::is_open), of(self, is_paid));
@@ -196,10 +87,10 @@ impl Inner {
     /// The node is about to be asked to pay.
     pub fn check_sent(&mut self, order: &SendOrder) {
         let hash = order.payment_hash;
-        let asked = self.books.asked.entry(hash).or_default();
+        let asked = self.mirror.asked.entry(hash).or_default();
         *asked += 1;
         let asked = *asked;
-        let payment = self.books.payments.values().find(|payment| payment.payment_hash == hash);
+        let payment = self.mirror.payments.values().find(|payment| payment.payment_hash == hash);
         let committed = payment.is_some_and(|payment| {
             let deadline =
                 |send: &withdrawd::domain::payment::Send| send.send_deadline == order.send_deadline;
@@ -213,7 +104,7 @@ impl Inner {
     /// The node starts to pay.
     pub fn check_started(&mut self, invoice: usize) {
         let hash = self.node.invoices[invoice].hash;
-        let mut all = self.books.payments.values();
+        let mut all = self.mirror.payments.values();
         let closed = |state: &State| matches!(state, State::Failed { .. });
         let late = all.any(|payment| payment.payment_hash == hash && closed(&payment.state));
         if late && !self.outside {
@@ -223,7 +114,7 @@ impl Inner {
 
     /// Every change of a request has its event.
     pub fn check_events(&mut self, id: WithdrawId, events: &[Event]) {
-        let Some(version) = self.books.withdraws.get(&id).map(|withdraw| withdraw.version) else {
+        let Some(version) = self.mirror.withdraws.get(&id).map(|withdraw| withdraw.version) else {
             return;
         };
         if !events.iter().map(|event| event.version).eq(1..=version) {
@@ -235,7 +126,7 @@ impl Inner {
     pub fn check_settled(&mut self, invoice: usize) {
         let withdraw_of = |inner: &Self, invoice: usize| {
             let hash = inner.node.invoices[invoice].hash;
-            let all = inner.books.payments.values();
+            let all = inner.mirror.payments.values();
             all.filter(|payment| payment.payment_hash == hash)
                 .map(|payment| payment.withdraw)
                 .next()
@@ -247,66 +138,72 @@ impl Inner {
             .map(|other| self.node.settled(other))
             .sum();
         // What nobody knows of is found only by the comparison with the node.
-        if settled > 1 && !self.books.loss.as_ref().is_some_and(|loss| loss.unknown) {
+        if settled > 1 && !self.mirror.loss.as_ref().is_some_and(|loss| loss.unknown) {
             self.broke(SETTLES_ONCE, &withdraw.to_string());
         }
-        let status = self.books.withdraws.get(&withdraw).map(|withdraw| withdraw.status);
+        let status = self.mirror.withdraws.get(&withdraw).map(|withdraw| withdraw.status);
         if status == Some(Status::Deactivated) && self.node.settled(invoice) > 0 {
             self.broke("nothing of a deactivated request is paid", &withdraw.to_string());
         }
     }
 
     /// A wallet gets its answer.
-    pub fn check_told(&mut self, tap: ActorId, id: WithdrawId, invoice: usize, told: &Told) {
+    pub fn check_wallet_answer(
+        &mut self,
+        tap: ActorId,
+        id: WithdrawId,
+        invoice: usize,
+        answer: &WalletAnswer,
+    ) {
         let hash = self.node.invoices[invoice].hash;
         let theirs = |actor: ActorId| actor == tap || self.parents.get(&actor) == Some(&tap);
-        let shaken = self.books.shaken.iter().any(|actor| theirs(*actor));
-        let stands = self.books.claims.iter().any(|claimed| {
-            let payment = self.books.payments.get(&claimed.payment);
+        let unanswered = self.mirror.unanswered.iter().any(|actor| theirs(*actor));
+        let stands = self.mirror.claims.iter().any(|claimed| {
+            let payment = self.mirror.payments.get(&claimed.payment);
             let failed = |payment: &Payment| matches!(payment.state, State::Failed { .. });
             claimed.by.is_some_and(theirs) && payment.is_some_and(|payment| !failed(payment))
         });
-        let mut rows = self.books.payments.values();
+        let mut rows = self.mirror.payments.values();
         let durable = rows.any(|row| row.payment_hash == hash && row.withdraw == id);
-        match told {
-            Told::Ok if !durable => {
+        match answer {
+            WalletAnswer::Ok if !durable => {
                 self.broke("OK is said only of a claim that is durable", &format!("{hash:?}"));
             }
-            Told::Refused(_) if stands => {
-                self.broke("a refused wallet has no standing claim", &format!("{told:?}"));
+            WalletAnswer::Refused(_) if stands => {
+                self.broke("a refused wallet has no standing claim", &format!("{answer:?}"));
             }
-            Told::Error(_) if stands && !shaken => {
-                self.broke("a COMMIT whose answer was lost is read back", &format!("{told:?}"));
+            WalletAnswer::Error(_) if stands && !unanswered => {
+                self.broke("a COMMIT whose answer was lost is read back", &format!("{answer:?}"));
             }
-            Told::Ok | Told::Refused(_) | Told::Error(_) => {}
+            WalletAnswer::Ok | WalletAnswer::Refused(_) | WalletAnswer::Error(_) => {}
         }
     }
 
     /// Whoever deactivates gets an answer.
     pub fn check_deactivated(&mut self, id: WithdrawId, done: bool) {
-        let status = self.books.withdraws.get(&id).map(|withdraw| withdraw.status);
+        let status = self.mirror.withdraws.get(&id).map(|withdraw| withdraw.status);
         if done && status != Some(Status::Deactivated) {
             self.broke("deactivated is said only when it is", &id.to_string());
         }
     }
 
-    /// The node has healed, and there was time enough. With `explained`, a doubt that stands must be
+    /// The node is repaired, and there was time enough. With `explained`, a doubt that stands must be
     /// explained by a fault.
     pub fn check_end(&mut self, explained: bool) {
-        for withdraw in self.books.withdraws.values().cloned().collect::<Vec<_>>() {
+        for withdraw in self.mirror.withdraws.values().cloned().collect::<Vec<_>>() {
             let held = withdraw.attempt.is_some_and(|attempt| attempt.hold != Hold::Released);
             let waits = withdraw.reopens_at.is_some() || withdraw.late_success;
             if withdraw.status == Status::Active && !held && waits && !self.outside {
                 self.broke("a request that is not paid opens again", &withdraw.id.to_string());
             }
         }
-        for payment in self.books.payments.values().cloned().collect::<Vec<_>>() {
+        for payment in self.mirror.payments.values().cloned().collect::<Vec<_>>() {
             let Some(invoice) = self.node.invoice_of(payment.payment_hash) else { continue };
             let name = format!("invoice {invoice} is {:?}", payment.state);
             match payment.state {
                 State::Reserved if self.waits_for_an_operator() => {}
                 State::Reserved | State::Sending | State::InFlight => {
-                    self.broke("every attempt ends once the node heals", &name);
+                    self.broke("every attempt ends once the node is repaired", &name);
                 }
                 State::NeedsOperator { reason, .. } => {
                     if explained && !self.explains(reason, &payment) {
@@ -324,9 +221,9 @@ impl Inner {
     }
 
     /// While a payment that the node was seen to know is in doubt and gone from the node, the table
-    /// lets nothing new be sent: its word is that of a node without memory.
+    /// lets nothing new be sent: it may have lost its memory.
     pub fn waits_for_an_operator(&self) -> bool {
-        self.books.payments.values().any(|payment| {
+        self.mirror.payments.values().any(|payment| {
             let invoice = self.node.invoice_of(payment.payment_hash);
             let known = invoice.is_some_and(|invoice| self.node.records[0].contains_key(&invoice));
             matches!(payment.state, State::NeedsOperator { .. }) && !known
@@ -339,7 +236,7 @@ impl Inner {
         match reason {
             OperatorReason::KnownBeforeSend => did(&[Fault::Foreign]),
             OperatorReason::Foreign => did(&[Fault::Foreign, Fault::Doubled]),
-            OperatorReason::WrongPreimage => did(&[Fault::Zeros]),
+            OperatorReason::WrongPreimage => did(&[Fault::ZeroPreimage]),
             OperatorReason::AnswerMismatch => did(&[Fault::OtherAmount]),
             OperatorReason::RefusedAfterRepeats => payment.sends.count() > 1,
             OperatorReason::Vanished => did(&[Fault::Forgotten, Fault::Wiped, Fault::Switched]),
