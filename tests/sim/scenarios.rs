@@ -193,7 +193,7 @@ fn late_success() -> Scenario {
 
 impl Scenario {
     /// Without a fault but those of the scenario.
-    pub fn tell(&self, database: &Arc<Database>) -> Outcome {
+    pub fn play(&self, database: &Arc<Database>) -> Outcome {
         self.with_crash(database, None, false)
     }
 
@@ -218,7 +218,7 @@ impl Scenario {
 
     /// A crash before and after every call that the scenario makes. Returns how many there were.
     pub fn with_every_crash(&self, database: &Arc<Database>) -> Result<usize, String> {
-        let calls = self.tell(database);
+        let calls = self.play(database);
         let ends: Vec<_> = calls.ends.iter().map(|(name, count)| (*name, *count)).collect();
         let other = (ends != self.ends).then(|| format!("it ends as {ends:?}"));
         if let Some(broken) = calls.broken.or(other) {

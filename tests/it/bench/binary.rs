@@ -70,20 +70,20 @@ impl Home {
     }
 
     /// Runs a command that ends by itself.
-    pub fn run(&self, args: &[&str]) -> Said {
-        Said::of(self.command(args).output().unwrap())
+    pub fn run(&self, args: &[&str]) -> CommandOutput {
+        CommandOutput::of(self.command(args).output().unwrap())
     }
 
-    pub fn run_with(&self, args: &[&str], environment: &[(&str, &str)]) -> Said {
-        Said::of(self.command(args).envs(environment.iter().copied()).output().unwrap())
+    pub fn run_with(&self, args: &[&str], environment: &[(&str, &str)]) -> CommandOutput {
+        CommandOutput::of(self.command(args).envs(environment.iter().copied()).output().unwrap())
     }
 
     /// `serve` that must not start: what it said. Ports are free ones unless `args` name others.
-    pub fn refused(&self, args: &[&str]) -> Said {
+    pub fn refused(&self, args: &[&str]) -> CommandOutput {
         self.refused_with(args, &[])
     }
 
-    pub fn refused_with(&self, args: &[&str], environment: &[(&str, &str)]) -> Said {
+    pub fn refused_with(&self, args: &[&str], environment: &[(&str, &str)]) -> CommandOutput {
         let mut command = self.command(&["serve"]);
         free_ports(&mut command);
         command.args(args).envs(environment.iter().copied());
@@ -95,7 +95,7 @@ impl Home {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        Said::of(child.wait_with_output().unwrap())
+        CommandOutput::of(child.wait_with_output().unwrap())
     }
 
     pub fn serve(&self, args: &[&str]) -> Service {
@@ -174,10 +174,10 @@ impl Service {
     }
 
     /// A client command against this service.
-    pub fn cli(&self, args: &[&str]) -> Said {
+    pub fn cli(&self, args: &[&str]) -> CommandOutput {
         let mut command = clean(BINARY);
         command.args(args).env("WITHDRAWD_SERVER", self.server());
-        Said::of(command.output().unwrap())
+        CommandOutput::of(command.output().unwrap())
     }
 
     /// A client command that succeeds, as JSON.
@@ -233,7 +233,7 @@ impl Service {
 
     fn signal(&mut self, name: &str) -> ExitStatus {
         self.tell(name);
-        self.ended()
+        self.wait()
     }
 
     pub fn id(&self) -> u32 {
@@ -247,7 +247,7 @@ impl Service {
     }
 
     /// Waits for its end.
-    pub fn ended(&mut self) -> ExitStatus {
+    pub fn wait(&mut self) -> ExitStatus {
         until("ended", || self.child.try_wait().unwrap())
     }
 }
@@ -265,13 +265,13 @@ impl Drop for Service {
 
 /// What a command said, and how it ended.
 #[derive(Debug)]
-pub struct Said {
+pub struct CommandOutput {
     pub code: Option<i32>,
     pub out: String,
     pub err: String,
 }
 
-impl Said {
+impl CommandOutput {
     pub fn of(output: Output) -> Self {
         Self {
             code: output.status.code(),
@@ -287,7 +287,7 @@ impl Said {
     }
 
     /// The one line of a mistake: exit code 1, nothing on standard output.
-    pub fn mistake(&self) -> &str {
+    pub fn error_line(&self) -> &str {
         assert_eq!((self.code, self.out.as_str()), (Some(1), ""), "{self:?}");
         let line = self.err.strip_suffix('\n').unwrap();
         assert!(!line.contains('\n'), "more than a line: {self:?}");
@@ -296,7 +296,7 @@ impl Said {
 }
 
 /// A variable that tests/run sets, or a loud word that a story is left out.
-pub fn given(variable: &str) -> Option<String> {
+pub fn test_variable(variable: &str) -> Option<String> {
     let value = std::env::var(variable).ok();
     if value.is_none() {
         let required = std::env::var("WITHDRAWD_REQUIRE_ALL").is_ok_and(|all| all == "1");

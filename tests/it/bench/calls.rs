@@ -9,7 +9,7 @@ use withdrawd::{
     runtime::Clock,
 };
 
-use super::{Bench, http, invoices::Wanted};
+use super::{Bench, http, invoices::InvoiceDraft};
 
 impl Bench {
     pub async fn create(&self, min_sat: i64, max_sat: i64) -> Withdraw {
@@ -46,11 +46,11 @@ impl Bench {
 
     /// An invoice that can be paid.
     pub fn invoice(&self, sat: u64) -> String {
-        self.wanted(sat).build()
+        self.invoice_draft(sat).build()
     }
 
-    pub fn wanted(&self, sat: u64) -> Wanted {
-        Wanted::new(sat * 1000, self.clock.now())
+    pub fn invoice_draft(&self, sat: u64) -> InvoiceDraft {
+        InvoiceDraft::new(sat * 1000, self.clock.now())
     }
 
     /// The first GET.

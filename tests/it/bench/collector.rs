@@ -27,12 +27,12 @@ pub type Attributes = BTreeMap<String, String>;
 
 /// A span as it arrived.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct ReceivedSpan {
     pub span: Span,
     pub attributes: Attributes,
 }
 
-impl Seen {
+impl ReceivedSpan {
     pub fn trace_id(&self) -> String {
         hex::encode(&self.span.trace_id)
     }
@@ -65,8 +65,8 @@ impl Seen {
 }
 
 #[derive(Default)]
-struct Got {
-    spans: Vec<Seen>,
+struct Received {
+    spans: Vec<ReceivedSpan>,
     resource: Attributes,
     headers: Vec<MetadataMap>,
     /// All of it, for what must not be in it.
@@ -77,7 +77,7 @@ struct Got {
 #[derive(Clone)]
 pub struct Collector {
     address: SocketAddr,
-    got: Arc<Mutex<Got>>,
+    got: Arc<Mutex<Received>>,
     silent: bool,
 }
 
@@ -123,7 +123,7 @@ impl Collector {
         format!("https://localhost:{}", self.address.port())
     }
 
-    pub fn spans(&self) -> Vec<Seen> {
+    pub fn spans(&self) -> Vec<ReceivedSpan> {
         self.got.lock().unwrap().spans.clone()
     }
 
@@ -145,14 +145,14 @@ impl Collector {
     }
 
     /// The spans of this name.
-    pub fn named(&self, name: &str) -> Vec<Seen> {
+    pub fn named(&self, name: &str) -> Vec<ReceivedSpan> {
         let mut spans = self.spans();
         spans.retain(|seen| seen.span.name == name);
         spans
     }
 
     /// The one span of this name.
-    pub fn one(&self, name: &str) -> Seen {
+    pub fn one(&self, name: &str) -> ReceivedSpan {
         let mut named = self.named(name);
         let all: Vec<_> = self.spans().into_iter().map(|seen| seen.span.name).collect();
         assert_eq!(named.len(), 1, "{name} among {all:?}");
@@ -160,7 +160,7 @@ impl Collector {
     }
 
     /// The names of the spans right below this one, in order of their beginnings.
-    pub fn below(&self, parent: &Seen) -> Vec<String> {
+    pub fn below(&self, parent: &ReceivedSpan) -> Vec<String> {
         let mut below = self.spans();
         below.retain(|seen| seen.parent() == parent.id());
         assert!(below.iter().all(|seen| seen.trace_id() == parent.trace_id()));
@@ -188,7 +188,7 @@ impl TraceService for Collector {
             got.resource.extend(attributes(&resource.attributes));
             for span in of_resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
                 let attributes = attributes(&span.attributes);
-                got.spans.push(Seen { span, attributes });
+                got.spans.push(ReceivedSpan { span, attributes });
             }
         }
         Ok(Response::new(ExportTraceServiceResponse::default()))

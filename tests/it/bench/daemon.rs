@@ -26,7 +26,7 @@ use withdrawd::{
 
 use crate::{
     bench::lab::{Lab, eventually},
-    bench::{Kind, claim_at, kinds, new_postgres_database},
+    bench::{StoreKind, claim_at, new_postgres_database, store_kinds},
 };
 
 /// Shortened, so that what follows a silence is seen soon: a look at least once a second, and a
@@ -56,8 +56,8 @@ pub struct Home {
 /// Runs a story on every store, while every node is up.
 pub async fn on_every_store(settings: &[(&str, &str)], story: impl AsyncFn(&Lab, Home)) {
     let Some(lab) = Lab::open() else { return };
-    let _up = lab.together().await;
-    for kind in kinds() {
+    let _up = lab.share().await;
+    for kind in store_kinds() {
         eprintln!("on {kind:?}:");
         story(&lab, Home::new(kind, &lab).await.with(settings)).await;
     }
@@ -66,7 +66,7 @@ pub async fn on_every_store(settings: &[(&str, &str)], story: impl AsyncFn(&Lab,
 /// A home on each store, for stories that take a node down once for all of them.
 pub async fn homes(lab: &Lab, settings: &[(&str, &str)]) -> Vec<Home> {
     let mut homes = Vec::new();
-    for kind in kinds() {
+    for kind in store_kinds() {
         homes.push(Home::new(kind, lab).await.with(settings));
     }
     homes
@@ -74,10 +74,10 @@ pub async fn homes(lab: &Lab, settings: &[(&str, &str)]) -> Vec<Home> {
 
 impl Home {
     /// On a fresh store, with the payer's lnd for its node.
-    pub async fn new(kind: Kind, lab: &Lab) -> Self {
+    pub async fn new(kind: StoreKind, lab: &Lab) -> Self {
         let database_url = match kind {
-            Kind::Sqlite => String::new(),
-            Kind::Postgres => new_postgres_database().await,
+            StoreKind::Sqlite => String::new(),
+            StoreKind::Postgres => new_postgres_database().await,
         };
         Self::empty()
             .with(&PACE)

@@ -18,19 +18,19 @@ use std::{
     time::Instant,
 };
 
-use crate::bench::binary::{BINARY, Home, Said, Service, clean, free_ports, until};
+use crate::bench::binary::{BINARY, CommandOutput, Home, Service, clean, free_ports, until};
 
 pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 #[derive(Debug)]
-pub struct Written {
+pub struct DocumentedCommand {
     pub story: String,
     pub command: String,
     refused: bool,
 }
 
 /// Every command of a document, with its story.
-pub fn commands(document: &str) -> Vec<Written> {
+pub fn commands(document: &str) -> Vec<DocumentedCommand> {
     let text = fs::read_to_string(Path::new(ROOT).join(document)).unwrap();
     let mut commands = Vec::new();
     let (mut marker, mut inside, mut refused) = (None, None, false);
@@ -52,7 +52,7 @@ pub fn commands(document: &str) -> Vec<Written> {
                     continue;
                 }
                 assert!(!command.ends_with('\\'), "one line each: {command}");
-                commands.push(Written {
+                commands.push(DocumentedCommand {
                     story: story.clone(),
                     command: command.to_owned(),
                     refused,
@@ -101,7 +101,7 @@ fn has_heading(text: &str, anchor: &str) -> bool {
 }
 
 /// A story being told.
-pub struct Telling {
+pub struct DocumentRun {
     document: &'static str,
     pub home: Home,
     prelude: String,
@@ -109,14 +109,14 @@ pub struct Telling {
     lnurl: String,
     pub id: String,
     pub service: Option<Service>,
-    pub told: Vec<(String, Said)>,
+    pub told: Vec<(String, CommandOutput)>,
 }
 
-impl Telling {
+impl DocumentRun {
     pub fn of(document: &'static str) -> Self {
         let home = Home::new();
         fs::create_dir(home.path().join("bin")).unwrap();
-        let telling = Self {
+        let guide = Self {
             document,
             home,
             prelude: String::new(),
@@ -127,9 +127,9 @@ impl Telling {
             told: Vec::new(),
         };
         let cargo = format!("[ \"$*\" = 'run --release' ] || exit 64\nexec {BINARY}");
-        telling.tool("cargo", &cargo);
-        symlink(BINARY, telling.home.path().join("bin/withdrawd")).unwrap();
-        telling
+        guide.tool("cargo", &cargo);
+        symlink(BINARY, guide.home.path().join("bin/withdrawd")).unwrap();
+        guide
     }
 
     pub fn tool(&self, name: &str, script: &str) {
@@ -154,7 +154,7 @@ impl Telling {
         eprintln!("{}, {story}: {} ms", self.document, began.elapsed().as_millis());
     }
 
-    fn run(&mut self, written: &Written) {
+    fn run(&mut self, written: &DocumentedCommand) {
         let mut command = written.command.clone();
         for (from, to) in &self.replacements {
             command = command.replace(from, to);
@@ -190,8 +190,8 @@ impl Telling {
         command
     }
 
-    fn say(&self, command: &str) -> Said {
-        Said::of(self.bash(command).output().unwrap())
+    fn say(&self, command: &str) -> CommandOutput {
+        CommandOutput::of(self.bash(command).output().unwrap())
     }
 
     /// What serves, serves in another terminal.

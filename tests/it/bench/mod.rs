@@ -48,12 +48,12 @@ use stores::open_store;
 
 pub use calls::{claim_at, reason};
 pub use stores::{
-    Kind, kinds, new_database_at, new_postgres_database, on_every_store, postgres_options,
-    postgres_url, sqlite_options,
+    StoreKind, new_database_at, new_postgres_database, on_every_store, postgres_options,
+    postgres_url, sqlite_options, store_kinds,
 };
 
 pub struct Bench {
-    pub kind: Kind,
+    pub kind: StoreKind,
     pub clock: Arc<TestClock>,
     pub node: Arc<ModelNode>,
     pub faults: Arc<Faults>,
@@ -73,26 +73,30 @@ struct Life {
 }
 
 impl Bench {
-    pub async fn new(kind: Kind) -> Self {
+    pub async fn new(kind: StoreKind) -> Self {
         Self::with(kind, &[]).await
     }
 
     /// With settings of its own.
-    pub async fn with(kind: Kind, settings: &[(&'static str, &str)]) -> Self {
+    pub async fn with(kind: StoreKind, settings: &[(&'static str, &str)]) -> Self {
         Self::made(kind, settings, None).await
     }
 
     /// Over SQLite, paying from an lnd that is reached in earnest.
     pub async fn on_lnd(options: LndOptions) -> Self {
         // What it lists is no matter of these stories.
-        Self::made(Kind::Sqlite, &[("node.shared", "true")], Some(options)).await
+        Self::made(StoreKind::Sqlite, &[("node.shared", "true")], Some(options)).await
     }
 
-    async fn made(kind: Kind, settings: &[(&'static str, &str)], lnd: Option<LndOptions>) -> Self {
+    async fn made(
+        kind: StoreKind,
+        settings: &[(&'static str, &str)],
+        lnd: Option<LndOptions>,
+    ) -> Self {
         let data_dir = tempfile::tempdir().unwrap();
         let database_url = match kind {
-            Kind::Sqlite => String::new(),
-            Kind::Postgres => new_postgres_database().await,
+            StoreKind::Sqlite => String::new(),
+            StoreKind::Postgres => new_postgres_database().await,
         };
         let mut overrides = vec![
             ("data_dir", data_dir.path().to_str().unwrap().to_owned()),
@@ -152,7 +156,7 @@ impl Bench {
     }
 
     /// The end of a life, wherever its tasks stand.
-    pub fn die(&mut self) {
+    pub fn crash(&mut self) {
         let Life { running, store, tokio, channel } = self.life.take().unwrap();
         // Its tasks are dropped before anything else of it: nothing has an effect any more.
         std::thread::spawn(move || {
@@ -164,8 +168,8 @@ impl Bench {
     }
 
     /// A crash and a new life on the same database.
-    pub async fn die_and_live_again(&mut self) {
-        self.die();
+    pub async fn crash_and_restart(&mut self) {
+        self.crash();
         self.faults.reset();
         self.start().await;
     }
@@ -238,7 +242,7 @@ impl Bench {
 impl Drop for Bench {
     fn drop(&mut self) {
         if self.life.is_some() {
-            self.die();
+            self.crash();
         }
     }
 }

@@ -13,7 +13,7 @@ use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tempfile::TempDir;
 
 use crate::{
-    bench::binary::{clean, given},
+    bench::binary::{clean, test_variable},
     bench::lab::eventually,
     bench::new_postgres_database,
 };
@@ -34,8 +34,10 @@ impl Pooler {
     /// Running, in this `pool_mode`. None where there is no Postgres or no PgBouncer, which is said
     /// aloud.
     pub async fn start(mode: &str) -> Option<Self> {
-        let (folder, url) =
-            (given("WITHDRAWD_TEST_PGBOUNCER")?, given("WITHDRAWD_TEST_POSTGRES_URL")?);
+        let (folder, url) = (
+            test_variable("WITHDRAWD_TEST_PGBOUNCER")?,
+            test_variable("WITHDRAWD_TEST_POSTGRES_URL")?,
+        );
         let behind = PgConnectOptions::from_str(&url).unwrap();
         // The path of a socket must be short.
         let within = behind.get_socket().expect("a private Postgres, on a Unix socket");

@@ -20,18 +20,18 @@ use withdrawd::{
 use super::Bench;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum StoreKind {
     Sqlite,
     Postgres,
 }
 
 /// Both, or SQLite alone (and loudly so) where no Postgres was started for the tests.
-pub fn kinds() -> Vec<Kind> {
+pub fn store_kinds() -> Vec<StoreKind> {
     if postgres_url().is_some() {
-        return vec![Kind::Sqlite, Kind::Postgres];
+        return vec![StoreKind::Sqlite, StoreKind::Postgres];
     }
     eprintln!("SKIPPED on Postgres: WITHDRAWD_TEST_POSTGRES_URL is not set (see tests/run)");
-    vec![Kind::Sqlite]
+    vec![StoreKind::Sqlite]
 }
 
 pub fn postgres_url() -> Option<String> {
@@ -40,7 +40,7 @@ pub fn postgres_url() -> Option<String> {
 
 /// Runs a story on every store.
 pub async fn on_every_store(story: impl AsyncFn(Bench)) {
-    for kind in kinds() {
+    for kind in store_kinds() {
         eprintln!("on {kind:?}:");
         story(Bench::new(kind).await).await;
     }

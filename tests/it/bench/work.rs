@@ -12,11 +12,11 @@ use withdrawd::{
     pb::{self, Withdraw},
 };
 
-use super::{Bench, Kind};
+use super::{Bench, StoreKind};
 
 impl Bench {
     /// The payer does all that is due now, to the end.
-    pub async fn work(&self) {
+    pub async fn run_payer(&self) {
         let payer = Arc::clone(self.life().running.payer().unwrap());
         self.inside(async move {
             // A place may have been taken while a pass looked: until nothing is due, or the node
@@ -33,14 +33,14 @@ impl Bench {
     }
 
     /// The payer takes what is due, without being waited for (a held payment keeps it busy).
-    pub async fn begin_work(&self) {
+    pub async fn start_payer(&self) {
         let payer = Arc::clone(self.life().running.payer().unwrap());
         self.inside(async move { payer.run_once().await.unwrap_or(0) }).await;
     }
 
     /// The payer begins with what is due; waits until the payment of `id` is in `state`.
-    pub async fn work_until(&self, id: &str, state: pb::payment::State) {
-        self.begin_work().await;
+    pub async fn run_payer_until(&self, id: &str, state: pb::payment::State) {
+        self.start_payer().await;
         self.until(id, |withdraw| {
             withdraw.payment.as_ref().is_some_and(|payment| payment.state() == state)
         })
@@ -61,7 +61,7 @@ impl Bench {
     }
 
     /// The node is asked how it is.
-    pub async fn beat(&self) {
+    pub async fn heartbeat(&self) {
         let heartbeats = Arc::clone(self.life().running.heartbeats().unwrap());
         // A node that is silent leaves its last word.
         let _ = self.inside(async move { heartbeats.beat().await }).await;
@@ -74,7 +74,7 @@ impl Bench {
     }
 
     /// The same, of a database that may not answer: whether the server is verified now.
-    pub async fn guarded(&self) -> bool {
+    pub async fn server_is_verified(&self) -> bool {
         let (verifier, store) = (Arc::clone(self.life().running.verifier()), self.store());
         let looked = async move {
             let looked = verifier.run_once().await.is_ok();
@@ -84,7 +84,7 @@ impl Bench {
     }
 
     /// As after a restart of the database: a server answers that nobody has looked at.
-    pub async fn another_server(&self) {
+    pub async fn forget_verified_server(&self) {
         self.sql("update instance set verified_server = -1").await;
         let store = self.store();
         assert!(!self.inside(async move { store.server().await.unwrap() }).await.verified);
@@ -93,13 +93,13 @@ impl Bench {
     /// A hand with psql.
     pub async fn sql(&self, statement: &'static str) {
         match self.kind {
-            Kind::Sqlite => {
+            StoreKind::Sqlite => {
                 let file = self.data_dir().join("withdrawd.sqlite");
                 let options = SqliteConnectOptions::new().filename(file);
                 let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
                 sqlx::query(statement).execute(&mut connection).await.unwrap();
             }
-            Kind::Postgres => {
+            StoreKind::Postgres => {
                 let url = self.database_url();
                 let options = PgConnectOptions::from_str(url).unwrap();
                 let mut connection = PgConnection::connect_with(&options).await.unwrap();
@@ -109,14 +109,14 @@ impl Bench {
     }
 
     /// Marks what has expired.
-    pub async fn expire(&self) -> usize {
+    pub async fn mark_expired(&self) -> usize {
         let expiry = Expiry::new(self.store(), self.runtime(), self.settings().expiry);
         self.inside(async move { expiry.mark_due().await.unwrap() }).await
     }
 
     /// Lets time pass, and everything that is due then happen.
-    pub async fn pass(&self, span: Millis) {
+    pub async fn run_payer_after(&self, span: Millis) {
         self.clock.advance(span);
-        self.work().await;
+        self.run_payer().await;
     }
 }

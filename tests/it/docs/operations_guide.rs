@@ -8,8 +8,8 @@ use withdrawd::runtime::{Clock, SystemClock};
 
 use crate::{
     bench::binary::until,
-    bench::documents::{Telling, check_links, stories},
-    bench::invoices::{Wanted, hash_of},
+    bench::documents::{DocumentRun, check_links, stories},
+    bench::invoices::{InvoiceDraft, hash_of},
     edge::cli_payments::in_doubt,
     payments::doubts::proof_of,
 };
@@ -36,12 +36,12 @@ const SHORT: [(&str, &str); 3] = [
     ("WITHDRAWD__PAYMENTS__NODE_SLACK_MS", "500"),
 ];
 
-fn serve(story: &mut Telling) {
+fn serve(story: &mut DocumentRun) {
     story.serve("withdrawd serve");
 }
 
 /// It has made sure of its database, and heard of its node.
-fn until_instance_says(story: &Telling, word: &str) {
+fn until_instance_says(story: &DocumentRun, word: &str) {
     until(word, || story.service().cli(&["instance"]).out.contains(word).then_some(()));
 }
 
@@ -57,7 +57,7 @@ fn links_lead_somewhere() {
 
 #[test]
 fn it_tells_how_the_instance_stands_and_how_to_pause_it() {
-    let mut story = Telling::of(GUIDE);
+    let mut story = DocumentRun::of(GUIDE);
     serve(&mut story);
     until_instance_says(&story, "accepts claims");
     story.tell("standing");
@@ -71,7 +71,7 @@ fn it_tells_how_the_instance_stands_and_how_to_pause_it() {
 
 #[test]
 fn it_probes_a_service() {
-    let mut story = Telling::of(GUIDE);
+    let mut story = DocumentRun::of(GUIDE);
     serve(&mut story);
     let admin = story.service().admin.to_string();
     story.set("WITHDRAWD__ADMIN__LISTEN", &admin);
@@ -84,8 +84,8 @@ fn it_probes_a_service() {
 
 #[test]
 fn it_ends_a_doubt_about_what_was_paid() {
-    let mut story = Telling::of(GUIDE);
-    let invoice = Wanted::new(10_000, SystemClock::new().now()).build();
+    let mut story = DocumentRun::of(GUIDE);
+    let invoice = InvoiceDraft::new(10_000, SystemClock::new().now()).build();
     let (service, payment) = in_doubt(&story.home, &invoice, Some(&"00".repeat(32)), &[]);
     story.service = Some(service);
     let id = payment["id"].as_str().unwrap();
@@ -102,8 +102,8 @@ fn it_ends_a_doubt_about_what_was_paid() {
 
 #[test]
 fn it_ends_a_doubt_about_what_was_not() {
-    let mut story = Telling::of(GUIDE);
-    let invoice = Wanted::new(10_000, SystemClock::new().now()).build();
+    let mut story = DocumentRun::of(GUIDE);
+    let invoice = InvoiceDraft::new(10_000, SystemClock::new().now()).build();
     let (service, payment) = in_doubt(&story.home, &invoice, None, &SHORT);
     service.kill9();
     // lnd was never asked, and its own record of it is gone.
@@ -122,7 +122,7 @@ fn it_ends_a_doubt_about_what_was_not() {
     story.replace("pay_...", id);
     story.tell("unpaid");
     let [(_, refused), (_, ended)] = &story.told[..] else { panic!("{:?}", story.told) };
-    assert!(refused.mistake().contains("CONFIRMATION_REQUIRED"), "{refused:?}");
+    assert!(refused.error_line().contains("CONFIRMATION_REQUIRED"), "{refused:?}");
     assert!(ended.ok().contains("RESOLVED_BY_OPERATOR"), "{ended:?}");
     let open = story.service().get(&payment["withdraw_id"]);
     assert!(open["payment"]["state"] == "FAILED" && open["status"] == "ACTIVE", "{open}");
@@ -133,7 +133,7 @@ fn it_ends_a_doubt_about_what_was_not() {
 struct Copy([(PathBuf, Option<Vec<u8>>); 3]);
 
 impl Copy {
-    fn of(story: &Telling) -> Self {
+    fn of(story: &DocumentRun) -> Self {
         let names = ["withdrawd.sqlite", "withdrawd.sqlite-wal", "withdrawd.sqlite-shm"];
         Self(names.map(|name| {
             let file = story.home.data(name);
@@ -154,7 +154,7 @@ impl Copy {
 
 #[test]
 fn it_ends_a_fence_and_releases_what_was_not_paid() {
-    let mut story = Telling::of(GUIDE);
+    let mut story = DocumentRun::of(GUIDE);
     serve(&mut story);
     let [paid, free] = [(); 2].map(|()| story.service().create("10")["id"].clone());
     story.end();
@@ -187,7 +187,7 @@ fn it_ends_a_fence_and_releases_what_was_not_paid() {
     story.end();
 }
 
-fn claim(story: &Telling, id: &Value) {
+fn claim(story: &DocumentRun, id: &Value) {
     let service = story.service();
     let lnurl = service.get(id)["withdraw_request"].clone();
     service.cli(&["claim", lnurl.as_str().unwrap()]).ok();
@@ -195,7 +195,7 @@ fn claim(story: &Telling, id: &Value) {
 
 #[test]
 fn it_fences_by_hand() {
-    let mut story = Telling::of(GUIDE);
+    let mut story = DocumentRun::of(GUIDE);
     serve(&mut story);
     story.tell("by-hand");
     assert!(story.told("withdrawd fence").contains("fenced: BY_HAND"));
@@ -204,7 +204,7 @@ fn it_fences_by_hand() {
 
 #[test]
 fn it_upgrades() {
-    let mut story = Telling::of(GUIDE);
+    let mut story = DocumentRun::of(GUIDE);
     story.tell("upgrade");
     assert_eq!(story.told("withdrawd migrate"), "the schema is up to date\n");
     until_instance_says(&story, "accepts claims");

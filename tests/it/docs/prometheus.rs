@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    bench::binary::{Home, Said, clean, given, until},
+    bench::binary::{CommandOutput, Home, clean, test_variable, until},
     bench::documents::ROOT,
     bench::http,
     docs::deploy::free_port,
@@ -23,7 +23,7 @@ fn deploy() -> PathBuf {
 
 /// A program of Prometheus, where tests/run has put it.
 fn program(name: &str) -> Option<Command> {
-    let folder = given("WITHDRAWD_TEST_PROMETHEUS")?;
+    let folder = test_variable("WITHDRAWD_TEST_PROMETHEUS")?;
     Some(clean(Path::new(&folder).join(name)))
 }
 
@@ -31,8 +31,9 @@ fn program(name: &str) -> Option<Command> {
 fn the_rules_are_valid_and_so_is_the_example() {
     for (kind, file) in [("rules", "rules.yml"), ("config", "prometheus.yml")] {
         let Some(mut promtool) = program("promtool") else { return };
-        let said =
-            Said::of(promtool.args(["check", kind]).arg(deploy().join(file)).output().unwrap());
+        let said = CommandOutput::of(
+            promtool.args(["check", kind]).arg(deploy().join(file)).output().unwrap(),
+        );
         assert_eq!(said.code, Some(0), "{file}: {said:?}");
         assert!(said.out.contains("rules found"), "{file}: {said:?}");
     }
@@ -43,7 +44,7 @@ fn the_rules_are_valid_and_so_is_the_example() {
 fn the_alerts_live_through_their_stories() {
     let Some(mut promtool) = program("promtool") else { return };
     let stories = deploy().join("rules_test.yml");
-    let said = Said::of(promtool.args(["test", "rules"]).arg(stories).output().unwrap());
+    let said = CommandOutput::of(promtool.args(["test", "rules"]).arg(stories).output().unwrap());
     assert_eq!(said.code, Some(0), "{said:?}");
 }
 

@@ -10,8 +10,8 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    bench::binary::{Said, clean, given},
-    bench::documents::{ROOT, Telling, check_links, commands, stories},
+    bench::binary::{CommandOutput, clean, test_variable},
+    bench::documents::{DocumentRun, ROOT, check_links, commands, stories},
     bench::lab::Lab,
     bench::new_postgres_database,
 };
@@ -32,7 +32,7 @@ fn links_lead_somewhere() {
 
 #[test]
 fn the_walk_leads_from_nothing_to_a_claimed_withdrawal() {
-    let mut walk = Telling::of(README);
+    let mut walk = DocumentRun::of(README);
     walk.tell("walk");
     assert!(walk.service().stdout().contains("SIMULATED"));
     assert!(walk.told("withdrawd create --max-amount").contains('█'));
@@ -55,18 +55,18 @@ fn the_test_command_is_there() {
     assert_eq!(command.command, "tests/run");
     let script = Path::new(ROOT).join("tests/run");
     assert_ne!(fs::metadata(&script).unwrap().permissions().mode() & 0o111, 0);
-    if given("WITHDRAWD_TEST_POSTGRES_URL").is_some() {
+    if test_variable("WITHDRAWD_TEST_POSTGRES_URL").is_some() {
         let packages = clean(script).arg("--packages").output().unwrap();
-        Said::of(packages).ok();
+        CommandOutput::of(packages).ok();
     }
 }
 
 #[test]
 fn the_same_with_grpcurl() {
-    let Some(grpcurl) = given("WITHDRAWD_TEST_GRPCURL") else {
+    let Some(grpcurl) = test_variable("WITHDRAWD_TEST_GRPCURL") else {
         return;
     };
-    let mut story = Telling::of(README);
+    let mut story = DocumentRun::of(README);
     symlink(grpcurl, story.home.path().join("bin/grpcurl")).unwrap();
     story.serve("withdrawd serve");
     story.tell("grpcurl");
@@ -85,7 +85,7 @@ fn the_same_with_grpcurl() {
 
 #[test]
 fn configuration_comes_from_the_environment_and_from_flags() {
-    let mut story = Telling::of(README);
+    let mut story = DocumentRun::of(README);
     story.tell("configuration");
     let service = story.service();
     assert_eq!(service.public_url, "https://pay.example.com");
@@ -95,10 +95,10 @@ fn configuration_comes_from_the_environment_and_from_flags() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_runs_on_postgres() {
-    if given("WITHDRAWD_TEST_POSTGRES_URL").is_none() {
+    if test_variable("WITHDRAWD_TEST_POSTGRES_URL").is_none() {
         return;
     }
-    let mut story = Telling::of(README);
+    let mut story = DocumentRun::of(README);
     let url = format!("'{}'", new_postgres_database().await);
     story.replace("postgres://withdrawd@localhost/withdrawd", url);
     story.tell("postgres");
@@ -114,8 +114,8 @@ async fn it_runs_on_postgres() {
 #[tokio::test(flavor = "multi_thread")]
 async fn it_pays_with_lnd() {
     let Some(lab) = Lab::open() else { return };
-    let _up = lab.together().await;
-    let mut story = Telling::of(README);
+    let _up = lab.share().await;
+    let mut story = DocumentRun::of(README);
     let lncli = lab.command("payer", "lncli").join(" ");
     story.tool("lncli", &format!("exec {lncli} \"$@\""));
     story.replace("https://127.0.0.1:10009", format!("https://{}", lab.fact("payer", "rpc")));

@@ -18,21 +18,21 @@ use withdrawd::{
 use crate::{
     bench::binary::{Home, Service, until},
     bench::collector::Collector,
-    bench::invoices::Wanted,
+    bench::invoices::InvoiceDraft,
     bench::{new_postgres_database, postgres_url},
     claims::requests::reason_of,
-    edge::metrics::Told,
+    edge::metrics::Scrape,
     edge::traces::{lines, one_line},
 };
 
 const GET: &str = "withdraw.v1.WithdrawService/GetWithdraw";
 
 /// A database on which nobody can read a request until this is rolled back.
-struct Blocked {
+struct LockedRequests {
     holder: PgConnection,
 }
 
-impl Blocked {
+impl LockedRequests {
     async fn at(url: &str) -> Self {
         let options = PgConnectOptions::from_str(url).unwrap();
         let mut holder = PgConnection::connect_with(&options).await.unwrap();
@@ -92,7 +92,7 @@ async fn get(
 }
 
 async fn counted(service: &Service, series: &str) {
-    while Told::by(service.admin).await.value(series) != Some(1.0) {
+    while Scrape::by(service.admin).await.value(series) != Some(1.0) {
         tokio::task::yield_now().await;
     }
 }
@@ -110,7 +110,7 @@ async fn calls_that_end_from_outside_are_told_of() {
     ];
     let mut service = home.serve_with(&[], &variables);
     let made = service.create("1000");
-    let mut blocked = Blocked::at(&url).await;
+    let mut blocked = LockedRequests::at(&url).await;
 
     let (_answer, mut call) = get(&service, &made["id"], "hung-up", "1H").await;
     blocked.holds("withdraw.by_id").await;
@@ -127,7 +127,7 @@ async fn calls_that_end_from_outside_are_told_of() {
     assert_eq!((&hung_up["rpc"], &hung_up["code"]), (&"GetWithdraw".into(), &"CANCELLED".into()));
     the_deadlines_are_ours(&service, &made["id"]).await;
 
-    let invoice = Wanted::new(1_000_000, SystemClock::new().now()).build();
+    let invoice = InvoiceDraft::new(1_000_000, SystemClock::new().now()).build();
     let mut wallet = TcpStream::connect(service.lnurl).await.unwrap();
     let ott = made["ott"].as_str().unwrap();
     let claim = format!("GET /cb?k1={ott}&pr={invoice} HTTP/1.1\r\nHost: a\r\n\r\n");

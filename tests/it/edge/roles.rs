@@ -11,20 +11,20 @@ use crate::{
     bench::daemon::{Daemon, Home},
     bench::http::get,
     bench::lab::{Lab, eventually},
-    bench::{Kind, claim_at, postgres_url, reason},
+    bench::{StoreKind, claim_at, postgres_url, reason},
 };
 
 /// The homes of the three.
-struct Split {
+struct RoleProcesses {
     grpc: Home,
     lnurl: Home,
     payer: Home,
 }
 
-impl Split {
+impl RoleProcesses {
     /// Started already: the process for wallets, since the others need to know where it is.
     async fn new(lab: &Lab) -> (Self, Daemon) {
-        let payer = Home::new(Kind::Postgres, lab).await.with(&[("roles", "payer")]);
+        let payer = Home::new(StoreKind::Postgres, lab).await.with(&[("roles", "payer")]);
         // No credential of the node, and no master key, but in the process that needs it.
         let no_node = [("lnd.endpoint", ""), ("lnd.tls_cert", ""), ("lnd.macaroon", "")];
         let lnurl = payer.replica().with(&no_node).with(&[("roles", "lnurl")]);
@@ -43,8 +43,8 @@ async fn three_processes_pay_together_and_each_may_die() {
     if postgres_url().is_none() {
         return eprintln!("SKIPPED: no Postgres");
     }
-    let _up = lab.together().await;
-    let (homes, lnurl) = Split::new(&lab).await;
+    let _up = lab.share().await;
+    let (homes, lnurl) = RoleProcesses::new(&lab).await;
     let grpc = homes.grpc.start_without_node().await;
     let made = grpc.create(21).await;
     assert!(made.withdraw_request.starts_with("LNURL1"), "{made:?}");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpSocket;
 
 use crate::{
-    bench::Kind,
+    bench::StoreKind,
     bench::binary::Home,
     bench::collector::Collector,
     edge::traces::{CREATOR, WALLET, lines, one_line, serve, withdraw},
@@ -31,7 +31,7 @@ async fn a_collector_that_is_away_costs_nothing_but_its_spans() {
             ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4"),
             ("OTEL_BSP_MAX_QUEUE_SIZE", "8"),
         ];
-        let mut service = serve(&home, Kind::Sqlite, &variables).await;
+        let mut service = serve(&home, StoreKind::Sqlite, &variables).await;
         let began = Instant::now();
         for _ in 0..3 {
             withdraw(&service, true).await;
@@ -60,7 +60,7 @@ async fn the_sampler_is_the_environments() {
     let endpoint = collector.endpoint();
     let mut service = serve(
         &home,
-        Kind::Sqlite,
+        StoreKind::Sqlite,
         &[
             ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
             ("OTEL_SERVICE_NAME", "payouts"),
@@ -79,7 +79,7 @@ async fn the_sampler_is_the_environments() {
     let endpoint = collector.endpoint();
     let variables =
         [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("OTEL_TRACES_SAMPLER", "always_off")];
-    let mut service = serve(&home, Kind::Sqlite, &variables).await;
+    let mut service = serve(&home, StoreKind::Sqlite, &variables).await;
     withdraw(&service, true).await;
     assert!(service.terminate().success());
     assert_eq!(collector.spans().len(), 0);
@@ -97,13 +97,13 @@ async fn spans_go_to_whom_the_operator_trusts() {
     std::fs::write(&file, certificate).unwrap();
 
     let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str());
-    let mut stranger = serve(&home, Kind::Sqlite, &[endpoint]).await;
+    let mut stranger = serve(&home, StoreKind::Sqlite, &[endpoint]).await;
     withdraw(&stranger, true).await;
     assert!(stranger.terminate().success());
     assert_eq!(collector.spans().len(), 0);
 
     let authority = ("OTEL_EXPORTER_OTLP_CERTIFICATE", file.to_str().unwrap());
-    let mut service = serve(&home, Kind::Sqlite, &[endpoint, authority]).await;
+    let mut service = serve(&home, StoreKind::Sqlite, &[endpoint, authority]).await;
     withdraw(&service, true).await;
     assert!(service.terminate().success());
     collector.one("pay");
@@ -134,7 +134,7 @@ fn mistakes_are_told_by_their_variables() {
         ),
     ] {
         let said = home.refused_with(&[], &variables);
-        let mistake = said.mistake();
+        let mistake = said.error_line();
         assert!(mistake.starts_with(&format!("{wrong}: ")), "{mistake}");
         assert!(!mistake.contains("pass"), "{mistake}");
     }

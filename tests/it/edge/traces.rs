@@ -13,12 +13,12 @@ use withdrawd::{
 
 use crate::{
     bench::binary::{Home, Service},
-    bench::collector::{Collector, Seen},
+    bench::collector::{Collector, ReceivedSpan},
     bench::daemon::on_every_store,
     bench::http,
-    bench::invoices::Wanted,
+    bench::invoices::InvoiceDraft,
     bench::lab::eventually,
-    bench::{Kind, kinds, new_postgres_database, postgres_url},
+    bench::{StoreKind, new_postgres_database, postgres_url, store_kinds},
 };
 
 pub const CREATOR: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -33,10 +33,10 @@ fn parent(trace: &str, sampled: bool) -> String {
 }
 
 /// The binary on this kind of store, with these variables of OpenTelemetry.
-pub async fn serve(home: &Home, kind: Kind, variables: &[(&str, &str)]) -> Service {
+pub async fn serve(home: &Home, kind: StoreKind, variables: &[(&str, &str)]) -> Service {
     let url = match kind {
-        Kind::Sqlite => String::new(),
-        Kind::Postgres => new_postgres_database().await,
+        StoreKind::Sqlite => String::new(),
+        StoreKind::Postgres => new_postgres_database().await,
     };
     let mut environment = vec![("WITHDRAWD__STORE__DATABASE_URL", url.as_str())];
     environment.extend(variables);
@@ -44,14 +44,14 @@ pub async fn serve(home: &Home, kind: Kind, variables: &[(&str, &str)]) -> Servi
 }
 
 /// A withdrawal from its creation to the money, every call with a `traceparent` of its own.
-pub struct Story {
+pub struct TracedWithdrawal {
     id: Value,
     secret: String,
     invoice: String,
     preimage: String,
 }
 
-pub async fn withdraw(service: &Service, sampled: bool) -> Story {
+pub async fn withdraw(service: &Service, sampled: bool) -> TracedWithdrawal {
     let mut client = WithdrawServiceClient::connect(service.server()).await.unwrap();
     let message =
         CreateWithdrawRequest { max_amount: "1000".to_owned(), ..CreateWithdrawRequest::default() };
@@ -62,12 +62,12 @@ pub async fn withdraw(service: &Service, sampled: bool) -> Story {
 
     let offer = wallet_gets(service, &format!("/w/{secret}"), sampled).await;
     assert_eq!(offer["tag"], "withdrawRequest", "{offer}");
-    let invoice = Wanted::new(1_000_000, SystemClock::new().now()).build();
+    let invoice = InvoiceDraft::new(1_000_000, SystemClock::new().now()).build();
     let answer = wallet_gets(service, &format!("/cb?k1={secret}&pr={invoice}"), sampled).await;
     assert_eq!(answer, json!({ "status": "OK" }));
     let paid = service.paid(&id);
     let preimage = paid["payment"]["preimage"].as_str().unwrap().to_owned();
-    Story { id, secret, invoice, preimage }
+    TracedWithdrawal { id, secret, invoice, preimage }
 }
 
 async fn wallet_gets(service: &Service, target: &str, sampled: bool) -> Value {
@@ -95,7 +95,7 @@ pub fn one_line(service: &Service, key: &str, value: &str) -> Value {
 /// one withdrawal, and what each of them took stands below it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_withdrawal_reads_as_one_story() {
-    for kind in kinds() {
+    for kind in store_kinds() {
         eprintln!("on {kind:?}:");
         let (home, collector) = (Home::new(), Collector::start().await);
         let variables = [
@@ -126,11 +126,11 @@ async fn a_withdrawal_reads_as_one_story() {
     }
 }
 
-fn the_calls_continue_their_callers(collector: &Collector, kind: Kind) {
+fn the_calls_continue_their_callers(collector: &Collector, kind: StoreKind) {
     let create = collector.one("withdraw.v1.WithdrawService/CreateWithdraw");
     let system = match kind {
-        Kind::Sqlite => "sqlite",
-        Kind::Postgres => "postgresql",
+        StoreKind::Sqlite => "sqlite",
+        StoreKind::Postgres => "postgresql",
     };
     assert_eq!((create.trace_id(), create.parent()), (CREATOR.into(), CALLER_SPAN.into()));
     assert_eq!(create.span.kind, SERVER);
@@ -163,14 +163,14 @@ fn the_calls_continue_their_callers(collector: &Collector, kind: Kind) {
     }
 }
 
-fn the_payment_goes_back_to_both(collector: &Collector, story: &Story) {
+fn the_payment_goes_back_to_both(collector: &Collector, story: &TracedWithdrawal) {
     for name in ["withdraw.v1.WithdrawService/CreateWithdraw", "GET /w/{secret}", "GET /cb"] {
         let about = collector.one(name).attribute("withdrawd.withdraw.id").to_owned();
         assert_eq!(about, story.id.as_str().unwrap(), "{name}");
     }
     let create = collector.one("withdraw.v1.WithdrawService/CreateWithdraw");
     let claim = collector.one("GET /cb");
-    let payers: Vec<Seen> =
+    let payers: Vec<ReceivedSpan> =
         collector.spans().into_iter().filter(|seen| seen.span.kind == CONSUMER).collect();
     for payer in &payers {
         assert_eq!(payer.parent(), "", "it begins a trace");
@@ -209,7 +209,7 @@ fn the_payment_goes_back_to_both(collector: &Collector, story: &Story) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lines_name_the_trace_that_they_belong_to() {
     let home = Home::new();
-    let service = serve(&home, Kind::Sqlite, &[]).await;
+    let service = serve(&home, StoreKind::Sqlite, &[]).await;
     let story = withdraw(&service, true).await;
 
     assert_eq!(one_line(&service, "rpc", "CreateWithdraw")["trace_id"], CREATOR);
@@ -237,7 +237,7 @@ async fn lines_name_the_trace_that_they_belong_to() {
     assert!(!log.contains("\"span") && !log.contains("otel."), "{log}");
 
     let home = Home::new();
-    let human = serve(&home, Kind::Sqlite, &[("WITHDRAWD__LOG__FORMAT", "human")]).await;
+    let human = serve(&home, StoreKind::Sqlite, &[("WITHDRAWD__LOG__FORMAT", "human")]).await;
     withdraw(&human, true).await;
     let log = human.stderr();
     let rpc = log.lines().find(|line| line.contains("rpc=\"CreateWithdraw\"")).unwrap();
@@ -250,7 +250,7 @@ async fn what_is_no_trace_is_not_continued() {
     let (home, collector) = (Home::new(), Collector::start().await);
     let endpoint = collector.endpoint();
     let mut service =
-        serve(&home, Kind::Sqlite, &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &endpoint)]).await;
+        serve(&home, StoreKind::Sqlite, &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &endpoint)]).await;
     for header in [
         String::new(),
         "traceparent: nonsense\r\n".to_owned(),
@@ -267,7 +267,7 @@ async fn what_is_no_trace_is_not_continued() {
 
     let brewed = collector.named("HTTP /w/{secret}");
     assert_eq!(brewed.len(), 4);
-    let mut traces: Vec<_> = brewed.iter().map(Seen::trace_id).collect();
+    let mut traces: Vec<_> = brewed.iter().map(ReceivedSpan::trace_id).collect();
     traces.sort();
     traces.dedup();
     assert_eq!(traces.len(), 4, "each in a trace of its own");

@@ -96,7 +96,7 @@ impl Files {
         Self { _dir: dir, macaroon, tls_cert: path }
     }
 
-    fn given(&self) -> CredentialFiles {
+    fn test_variable(&self) -> CredentialFiles {
         CredentialFiles { macaroon: self.macaroon.clone(), tls_cert: Some(self.tls_cert.clone()) }
     }
 }
@@ -107,7 +107,7 @@ async fn a_new_certificate_at_the_same_path_is_used_without_a_restart() {
     let files = Files::new(&before.certificate_pem);
     let mut options = lnd.options();
     options.tls_cert_pem = Some(before.certificate_pem.clone().into_bytes());
-    let node = LndNode::new(&options, Some(files.given())).unwrap();
+    let node = LndNode::new(&options, Some(files.test_variable())).unwrap();
 
     let trouble = barred(&node).await;
     assert_eq!(trouble.to_string(), "lnd shows another certificate than lnd.tls_cert");
@@ -120,7 +120,7 @@ async fn a_new_certificate_at_the_same_path_is_used_without_a_restart() {
 async fn a_new_macaroon_at_the_same_path_is_used_without_a_restart() {
     let lnd = ScriptedLnd::start().await;
     let files = Files::new(&lnd.certificate_pem);
-    let node = LndNode::new(&lnd.options(), Some(files.given())).unwrap();
+    let node = LndNode::new(&lnd.options(), Some(files.test_variable())).unwrap();
     lnd.refuse_sends(Some((Code::Unknown, "permission denied")));
     let first = node.introduce().await.unwrap().connection;
     node.try_permissions().await.unwrap_err();

@@ -9,7 +9,7 @@ use withdrawd::pb::{
 
 use crate::{
     bench::daemon::{Daemon, homes, on_every_store},
-    bench::lab::{Gate, Invoice, Lab, eventually},
+    bench::lab::{ClosedProxy, Invoice, Lab, eventually},
     bench::reason,
     lnd::stories::error_reason,
 };
@@ -24,12 +24,12 @@ async fn payments_in_flight_survive_the_kill_of_the_service() {
     on_every_store(&[], async |lab, home| {
         let service = home.start().await;
         let (settled, canceled) = (service.create(70).await, service.create(80).await);
-        let (settles, cancels) = (lab.hold(70), lab.hold(80));
+        let (settles, cancels) = (lab.hold_invoice(70), lab.hold_invoice(80));
         service.claim_ok(&settled, &settles.invoice.text).await;
         service.claim_ok(&canceled, &cancels.invoice.text).await;
         for (withdraw, held) in [(&settled, &settles), (&canceled, &cancels)] {
             service.until(withdraw, State::InFlight).await;
-            lab.accepted(held).await;
+            lab.wait_until_accepted(held).await;
         }
         service.claim_ok(&settled, &settles.invoice.text).await;
         let other = lab.invoice("payee", 70);
@@ -69,7 +69,7 @@ async fn payments_in_flight_survive_the_kill_of_the_service() {
 #[tokio::test]
 async fn a_payment_in_flight_survives_the_kill_of_the_node() {
     let Some(lab) = Lab::open() else { return };
-    let alone = lab.alone().await;
+    let alone = lab.lock_exclusively().await;
     // The stream that is listened to breaks, which tells nothing.
     let listening = [("payments.fresh_for_s", "30"), ("payments.lease_ms", "31000")];
     let homes = homes(&lab, &listening).await;
@@ -77,10 +77,10 @@ async fn a_payment_in_flight_survives_the_kill_of_the_node() {
     for home in &homes {
         let service = home.start().await;
         let withdraw = service.create(60).await;
-        let held = lab.hold(60);
+        let held = lab.hold_invoice(60);
         service.claim_ok(&withdraw, &held.invoice.text).await;
         service.until(&withdraw, State::InFlight).await;
-        lab.accepted(&held).await;
+        lab.wait_until_accepted(&held).await;
         stories.push((service, withdraw, held));
     }
 
@@ -107,7 +107,7 @@ async fn a_payment_in_flight_survives_the_kill_of_the_node() {
 #[tokio::test]
 async fn nothing_is_claimed_until_the_node_can_be_reached() {
     on_every_store(&[], async |lab, home| {
-        let gate = Gate::before(lab, "payer").await;
+        let gate = ClosedProxy::in_front_of(lab, "payer").await;
         let home = home.with(&[("lnd.endpoint", &gate.endpoint)]);
         let service = home.start_without_node().await;
         let (withdraw, invoice) = (service.create(90).await, lab.invoice("payee", 90));
@@ -130,7 +130,7 @@ async fn nothing_is_claimed_until_the_node_can_be_reached() {
 #[tokio::test]
 async fn a_claim_while_the_node_restarts_is_paid_or_can_be_made_again() {
     let Some(lab) = Lab::open() else { return };
-    let alone = lab.alone().await;
+    let alone = lab.lock_exclusively().await;
     // The last heartbeat counts for as long as the story needs.
     let homes = homes(&lab, &[("node.heartbeat_stale_ms", "600000")]).await;
     let mut services = Vec::new();

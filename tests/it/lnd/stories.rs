@@ -15,7 +15,7 @@ use withdrawd::{
 use crate::{
     bench::daemon::{Daemon, Home, on_every_store},
     bench::lab::{Lab, let_pass},
-    bench::{Kind, kinds, reason},
+    bench::{StoreKind, reason, store_kinds},
 };
 
 /// The main job: the payee's own lnd says that it has the money.
@@ -180,12 +180,12 @@ async fn of_two_wallets_at_the_same_moment_one_is_paid() {
 #[tokio::test]
 async fn two_replicas_pay_everything_once() {
     let Some(lab) = Lab::open() else { return };
-    if !kinds().contains(&Kind::Postgres) {
+    if !store_kinds().contains(&StoreKind::Postgres) {
         return;
     }
-    let _up = lab.together().await;
+    let _up = lab.share().await;
     let master = hex::encode(rand::random::<[u8; 32]>());
-    let home = Home::new(Kind::Postgres, &lab).await;
+    let home = Home::new(StoreKind::Postgres, &lab).await;
     let home = home.with(&[("keys.master", &master)]);
     let replica = home.replica();
     let services = [home.start().await, replica.start().await];

@@ -7,7 +7,7 @@ use withdrawd::{
 
 use super::instance::{can_send, instance, ok, refused};
 use crate::{
-    bench::{Bench, Kind, kinds, node::Fate, on_every_store, reason},
+    bench::{Bench, StoreKind, node::OnSend, on_every_store, reason, store_kinds},
     payments::doubts::proof_of,
 };
 
@@ -20,7 +20,7 @@ async fn an_offer_is_no_larger_than_what_the_node_can_send() {
         let fixed = bench.create(3000, 3000).await;
         // With the least fee limit of 10 sat.
         can_send(&bench, 2010);
-        bench.beat().await;
+        bench.heartbeat().await;
         assert_eq!(bench.offer(&range).await["maxWithdrawable"], 2_000_000);
         refused(&bench, &fixed, 3000).await;
         let too_much = bench.claim(&range, &bench.invoice(2001)).await;
@@ -31,13 +31,13 @@ async fn an_offer_is_no_larger_than_what_the_node_can_send() {
         let too_much = bench.claim(&other, &bench.invoice(101)).await;
         assert_eq!(reason(&too_much), "at most 100 sat can be paid at the moment");
         // It is out, and the node says what is left: it counts once.
-        bench.work().await;
+        bench.run_payer().await;
         can_send(&bench, 110);
         bench.clock.advance(Millis::from_secs(10));
-        bench.beat().await;
+        bench.heartbeat().await;
         assert_eq!(bench.offer(&other).await["maxWithdrawable"], 100_000);
         can_send(&bench, 109);
-        bench.beat().await;
+        bench.heartbeat().await;
         refused(&bench, &other, 100).await;
         assert_eq!(instance(&bench).await.max_withdrawable_sat, 99);
     })
@@ -47,7 +47,7 @@ async fn an_offer_is_no_larger_than_what_the_node_can_send() {
 /// A limit over all replicas for 24 hours; what failed does not count, what is open does.
 #[tokio::test]
 async fn what_may_be_paid_in_24_hours_is_checked_by_the_database() {
-    for kind in kinds() {
+    for kind in store_kinds() {
         // With the least fee limit of 10 sat for what is open.
         let bench = Bench::with(kind, &[("limits.rolling_24h_sat", "1011")]).await;
         let [first, failing, second, third] = [
@@ -57,17 +57,17 @@ async fn what_may_be_paid_in_24_hours_is_checked_by_the_database() {
             bench.create(1, 1).await,
         ];
         bench.claim_ok(&first, &bench.invoice(600)).await;
-        bench.work().await;
-        bench.node.next([Fate::Hold]);
+        bench.run_payer().await;
+        bench.node.on_next_sends([OnSend::Hold]);
         bench.claim_ok(&failing, &bench.invoice(400)).await;
-        bench.work_until(&failing.id, State::InFlight).await;
+        bench.run_payer_until(&failing.id, State::InFlight).await;
         refused(&bench, &third, 1).await;
         assert_eq!(instance(&bench).await.halt(), Halt::LimitSpent);
         bench.node.release(false);
         bench.until(&failing.id, |withdraw| withdraw.claimable).await;
         assert_eq!(bench.offer(&second).await["maxWithdrawable"], 400_000);
         bench.claim_ok(&second, &bench.invoice(400)).await;
-        bench.work().await;
+        bench.run_payer().await;
         refused(&bench, &third, 1).await;
         assert_eq!(instance(&bench).await.spent_24h_msat, 1_000_002);
 
@@ -80,21 +80,21 @@ async fn what_may_be_paid_in_24_hours_is_checked_by_the_database() {
 /// Closed as failed, and paid all the same while another attempt was paid too: both were spent.
 #[tokio::test]
 async fn a_late_success_is_spent() {
-    for kind in kinds() {
+    for kind in store_kinds() {
         let bench = Bench::with(kind, &[("limits.rolling_24h_sat", "1000")]).await;
         let twice = bench.create(100, 600).await;
         let late = bench.invoice(600);
-        bench.node.next([Fate::Fail(FailureReason::NoRoute)]);
+        bench.node.on_next_sends([OnSend::Fail(FailureReason::NoRoute)]);
         bench.claim_ok(&twice, &late).await;
-        bench.work().await;
+        bench.run_payer().await;
         bench.claim_ok(&twice, &bench.invoice(400)).await;
-        bench.work().await;
+        bench.run_payer().await;
         assert_eq!(instance(&bench).await.spent_24h_msat, 400_001);
         let fee = Msat::new(1).unwrap();
         let paid = RecordState::Succeeded { preimage: proof_of(&late), fee };
         bench.node.foreign_payment(&late, paid);
-        bench.pass(Millis::from_secs(3601)).await;
-        bench.pass(Millis::from_secs(1)).await;
+        bench.run_payer_after(Millis::from_secs(3601)).await;
+        bench.run_payer_after(Millis::from_secs(1)).await;
         assert_eq!(instance(&bench).await.spent_24h_msat, 1_000_002);
         let other = bench.create(1, 1).await;
         refused(&bench, &other, 1).await;
@@ -104,7 +104,7 @@ async fn a_late_success_is_spent() {
 /// Twenty wallets at once and room for seven: the database counts.
 #[tokio::test]
 async fn claims_at_once_do_not_spend_the_same_room() {
-    for kind in kinds() {
+    for kind in store_kinds() {
         let settings = [
             ("limits.rolling_24h_sat", "75"),
             ("payments.fee_floor_msat", "0"),
@@ -124,7 +124,7 @@ async fn claims_at_once_do_not_spend_the_same_room() {
 
 #[tokio::test]
 async fn one_request_pays_no_more_than_its_limit() {
-    let bench = Bench::with(Kind::Sqlite, &[("limits.max_amount_sat", "500")]).await;
+    let bench = Bench::with(StoreKind::Sqlite, &[("limits.max_amount_sat", "500")]).await;
     let request = pb::CreateWithdrawRequest {
         max_amount: "501".into(),
         ..pb::CreateWithdrawRequest::default()
@@ -138,10 +138,10 @@ async fn one_request_pays_no_more_than_its_limit() {
 /// A limit that was lowered counts for requests that were made before.
 #[tokio::test]
 async fn a_lowered_limit_holds_for_older_requests() {
-    for kind in kinds() {
+    for kind in store_kinds() {
         let mut bench = Bench::new(kind).await;
         let (range, fixed) = (bench.create(1, 1000).await, bench.create(1000, 1000).await);
-        bench.die();
+        bench.crash();
         bench.config.limits.max_amount_sat = 500;
         bench.start().await;
         assert_eq!(bench.offer(&range).await["maxWithdrawable"], 500_000);
@@ -154,9 +154,9 @@ async fn a_lowered_limit_holds_for_older_requests() {
 /// some end, others go out.
 #[tokio::test]
 async fn payments_that_hang_have_a_cap_of_their_own() {
-    for kind in kinds() {
+    for kind in store_kinds() {
         let bench = Bench::with(kind, &[("payments.max_in_flight_per_channel", "2")]).await;
-        bench.node.next([Fate::Hold, Fate::Hold]);
+        bench.node.on_next_sends([OnSend::Hold, OnSend::Hold]);
         let [a, b, waiting, refused_one] = [
             bench.create(10, 10).await,
             bench.create(10, 10).await,
@@ -165,13 +165,13 @@ async fn payments_that_hang_have_a_cap_of_their_own() {
         ];
         for withdraw in [&a, &b] {
             bench.claim_ok(withdraw, &bench.invoice(10)).await;
-            bench.work_until(&withdraw.id, State::InFlight).await;
+            bench.run_payer_until(&withdraw.id, State::InFlight).await;
         }
         refused(&bench, &refused_one, 10).await;
         assert_eq!(instance(&bench).await.halt(), Halt::ChannelsFull);
         bench.node.release(true);
         bench.until(&a.id, |withdraw| withdraw.status() == Status::Paid).await;
         bench.claim_ok(&waiting, &bench.invoice(10)).await;
-        bench.work_until(&waiting.id, State::Paid).await;
+        bench.run_payer_until(&waiting.id, State::Paid).await;
     }
 }

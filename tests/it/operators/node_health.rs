@@ -9,12 +9,12 @@ use withdrawd::{
 };
 
 use super::instance::{instance, ok, refused};
-use crate::bench::{Bench, kinds, on_every_store};
+use crate::bench::{Bench, on_every_store, store_kinds};
 
 /// A node that falls silent is down after a while; its last word counts until then.
 #[tokio::test]
 async fn nothing_is_accepted_while_the_node_is_silent() {
-    for kind in kinds() {
+    for kind in store_kinds() {
         let bench = Bench::with(kind, &[("node.heartbeat_stale_ms", "15000")]).await;
         let withdraw = bench.create(10, 10).await;
         let before = bench.create(10, 10).await;
@@ -22,18 +22,18 @@ async fn nothing_is_accepted_while_the_node_is_silent() {
         bench.claim_ok(&before, &invoice).await;
         bench.node.unreachable.store(true, SeqCst);
         bench.clock.advance(Millis::from_secs(14));
-        bench.beat().await;
+        bench.heartbeat().await;
         assert_eq!(bench.offer(&withdraw).await["maxWithdrawable"], 10_000);
         bench.clock.advance(Millis::from_secs(2));
-        bench.beat().await;
+        bench.heartbeat().await;
         refused(&bench, &withdraw, 10).await;
         assert_eq!(bench.claim(&before, &invoice).await, ok());
         assert_eq!(instance(&bench).await.halt(), Halt::NodeSilent);
 
         bench.node.unreachable.store(false, SeqCst);
-        bench.beat().await;
+        bench.heartbeat().await;
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-        bench.pass(Millis::from_secs(40)).await;
+        bench.run_payer_after(Millis::from_secs(40)).await;
         for id in [&withdraw.id, &before.id] {
             assert_eq!(bench.get(id).await.status(), Status::Paid);
         }
@@ -45,11 +45,11 @@ async fn nothing_is_accepted_while_the_node_does_not_follow_the_chain() {
     on_every_store(async |bench| {
         let withdraw = bench.create(10, 10).await;
         bench.node.synced.store(false, SeqCst);
-        bench.beat().await;
+        bench.heartbeat().await;
         refused(&bench, &withdraw, 10).await;
         assert_eq!(instance(&bench).await.halt(), Halt::NodeUnsynced);
         bench.node.synced.store(true, SeqCst);
-        bench.beat().await;
+        bench.heartbeat().await;
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
     })
     .await;
@@ -62,7 +62,7 @@ async fn nothing_is_accepted_while_the_nodes_credentials_do_not_permit_to_pay() 
     on_every_store(async |bench| {
         let withdraw = bench.create(10, 10).await;
         *bench.node.lacks.lock().unwrap() = Some("SendPaymentV2");
-        bench.beat().await;
+        bench.heartbeat().await;
         refused(&bench, &withdraw, 10).await;
         let found = instance(&bench).await;
         assert_eq!(found.halt(), Halt::NodeNotPermitted);
@@ -72,7 +72,7 @@ async fn nothing_is_accepted_while_the_nodes_credentials_do_not_permit_to_pay() 
         );
         assert!(found.node.is_some(), "it answers");
         *bench.node.lacks.lock().unwrap() = None;
-        bench.beat().await;
+        bench.heartbeat().await;
         let found = instance(&bench).await;
         assert_eq!((found.halt(), found.node_error.as_str()), (Halt::Unspecified, ""));
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
@@ -85,13 +85,13 @@ async fn nothing_is_accepted_while_the_nodes_credentials_do_not_permit_to_pay() 
 async fn the_nodes_last_error_is_told_in_words() {
     on_every_store(async |bench| {
         bench.node.unreachable.store(true, SeqCst);
-        bench.beat().await;
+        bench.heartbeat().await;
         let found = instance(&bench).await;
         assert_eq!(found.halt(), Halt::Unspecified);
         assert_eq!(found.node_error, "the node cannot be reached");
         bench.node.unreachable.store(false, SeqCst);
         bench.node.become_other(9);
-        bench.beat().await;
+        bench.heartbeat().await;
         let found = instance(&bench).await;
         assert_eq!(found.node_error, "another node answers than the one that pays");
     })
@@ -105,22 +105,22 @@ async fn nothing_is_accepted_while_the_node_has_lost_its_memory() {
     on_every_store(async |bench| {
         let (paid, waits) = (bench.create(10, 10).await, bench.create(10, 10).await);
         bench.claim_ok(&paid, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         assert_eq!(bench.get(&paid.id).await.status(), Status::Paid);
         bench.node.unreachable.store(true, SeqCst);
         bench.claim_ok(&waits, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         bench.node.unreachable.store(false, SeqCst);
         bench.node.restart();
         bench.node.forget_all();
 
-        bench.beat().await;
+        bench.heartbeat().await;
         assert_eq!(instance(&bench).await.halt(), Halt::NodeForgot);
         let free = bench.create(10, 10).await;
         refused(&bench, &free, 10).await;
-        bench.pass(Millis::from_secs(60)).await;
+        bench.run_payer_after(Millis::from_secs(60)).await;
         assert_eq!(bench.events_of(&waits.id).await, ["created", "claimed"]);
-        bench.pass(Millis::from_secs(3600)).await;
+        bench.run_payer_after(Millis::from_secs(3600)).await;
         assert_eq!(bench.events_of(&waits.id).await, ["created", "claimed", "needs_operator"]);
         assert_eq!(bench.node.settled(), 1);
     })

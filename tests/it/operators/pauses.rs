@@ -6,17 +6,17 @@ use withdrawd::{
 };
 
 use super::instance::{instance, ok, pause, refused, resume};
-use crate::bench::{Bench, kinds, node::Fate, on_every_store};
+use crate::bench::{Bench, node::OnSend, on_every_store, store_kinds};
 
 #[tokio::test]
 async fn a_pause_stops_claims_and_sends_and_follows_what_is_out() {
     on_every_store(async |bench| {
         let [out, waiting, free] =
             [bench.create(10, 10).await, bench.create(10, 10).await, bench.create(10, 10).await];
-        bench.node.next([Fate::Hold]);
+        bench.node.on_next_sends([OnSend::Hold]);
         let (out_invoice, waiting_invoice) = (bench.invoice(10), bench.invoice(10));
         bench.claim_ok(&out, &out_invoice).await;
-        bench.work_until(&out.id, State::InFlight).await;
+        bench.run_payer_until(&out.id, State::InFlight).await;
         bench.claim_ok(&waiting, &waiting_invoice).await;
 
         let paused = pause(&bench).await;
@@ -27,14 +27,14 @@ async fn a_pause_stops_claims_and_sends_and_follows_what_is_out() {
         // Both wallets that were told OK are told so again.
         assert_eq!(bench.claim(&out, &out_invoice).await, ok());
         assert_eq!(bench.claim(&waiting, &waiting_invoice).await, ok());
-        bench.begin_work().await;
+        bench.start_payer().await;
         bench.node.release(true);
         bench.until(&out.id, |withdraw| withdraw.status() == Status::Paid).await;
-        bench.pass(Millis::from_secs(40)).await;
+        bench.run_payer_after(Millis::from_secs(40)).await;
         assert_eq!(bench.node.sends().len(), 1, "a pause sends nothing");
 
         assert_eq!(resume(&bench).await.halt(), Halt::Unspecified);
-        bench.pass(Millis::from_secs(40)).await;
+        bench.run_payer_after(Millis::from_secs(40)).await;
         assert_eq!(bench.get(&waiting.id).await.status(), Status::Paid);
         bench.claim_ok(&free, &bench.invoice(10)).await;
     })
@@ -44,16 +44,16 @@ async fn a_pause_stops_claims_and_sends_and_follows_what_is_out() {
 /// A pause outlives the process that was told of it, and who was told to wait for too long is told so.
 #[tokio::test]
 async fn a_pause_is_durable_and_lets_nobody_wait_for_ever() {
-    for kind in kinds() {
+    for kind in store_kinds() {
         let mut bench = Bench::new(kind).await;
         let withdraw = bench.create(10, 10).await;
         let invoice = bench.invoice(10);
         bench.claim_ok(&withdraw, &invoice).await;
         pause(&bench).await;
-        bench.die_and_live_again().await;
+        bench.crash_and_restart().await;
         assert_eq!(instance(&bench).await.halt(), Halt::Paused);
         for _ in 0..3 {
-            bench.pass(Millis::from_secs(1800)).await;
+            bench.run_payer_after(Millis::from_secs(1800)).await;
         }
         let found = bench.get(&withdraw.id).await;
         let payment = found.payment.unwrap();

@@ -16,7 +16,7 @@ use withdrawd::{
 
 use crate::{
     bench::invoices::hash_of,
-    bench::node::Fate,
+    bench::node::OnSend,
     bench::{Bench, on_every_store, reason},
     claims::requests::{fields_of, reason_of},
     payments::doubts::proof_of,
@@ -33,20 +33,20 @@ pub struct Doubt {
 
 impl Doubt {
     /// What the node does with it leaves a doubt of this reason.
-    async fn of(bench: &Bench, fate: Fate, reason: OperatorReason) -> Self {
+    async fn of(bench: &Bench, on_send: OnSend, reason: OperatorReason) -> Self {
         let withdraw = bench.create(10, 10).await;
         let invoice = bench.invoice(10);
-        bench.node.next([fate]);
+        bench.node.on_next_sends([on_send]);
         bench.claim_ok(&withdraw, &invoice).await;
-        if fate == Fate::Hold {
-            bench.work_until(&withdraw.id, State::InFlight).await;
+        if on_send == OnSend::Hold {
+            bench.run_payer_until(&withdraw.id, State::InFlight).await;
             bench.node.forget(hash_of(&invoice));
             bench.node.restart();
             for _ in 0..4 {
-                bench.pass(MINUTE).await;
+                bench.run_payer_after(MINUTE).await;
             }
         } else {
-            bench.work().await;
+            bench.run_payer().await;
         }
         let payment = bench.get(&withdraw.id).await.payment.unwrap();
         assert_eq!((payment.state(), payment.operator_reason()), (State::NeedsOperator, reason));
@@ -55,12 +55,12 @@ impl Doubt {
 
     /// Called paid, without a proof. Its only send is over.
     pub async fn unproven(bench: &Bench) -> Self {
-        Self::of(bench, Fate::PayWithWrongPreimage, OperatorReason::WrongPreimage).await
+        Self::of(bench, OnSend::PayWithWrongPreimage, OperatorReason::WrongPreimage).await
     }
 
     /// In flight once, and unknown to the node now.
     pub async fn vanished(bench: &Bench) -> Self {
-        Self::of(bench, Fate::Hold, OperatorReason::Vanished).await
+        Self::of(bench, OnSend::Hold, OperatorReason::Vanished).await
     }
 
     pub fn as_failed(&self, node_unreachable: bool, payee_unpaid: bool) -> ResolvePaymentRequest {
@@ -116,10 +116,10 @@ async fn a_forgotten_payment_stops_sends_until_an_operator_ends_it() {
         for was_paid in [false, true] {
             let before = bench.create(10, 10).await;
             bench.claim_ok(&before, &bench.invoice(10)).await;
-            bench.work().await;
+            bench.run_payer().await;
             let doubt = Doubt::vanished(&bench).await;
             let waiting = bench.create(10, 10).await;
-            bench.beat().await;
+            bench.heartbeat().await;
             let halted = bench.claim(&waiting, &bench.invoice(10)).await;
             assert!(reason(&halted).contains("cannot pay at the moment"), "{halted}");
 
@@ -154,14 +154,14 @@ async fn a_forgotten_payment_stops_sends_until_an_operator_ends_it() {
 
             // Also on a new connection, where its memory is put to the test again.
             bench.node.restart();
-            bench.beat().await;
+            bench.heartbeat().await;
             bench.claim_ok(&waiting, &bench.invoice(10)).await;
-            bench.work().await;
+            bench.run_payer().await;
             assert_eq!(bench.get(&waiting.id).await.status(), WithdrawStatus::Paid);
             let settled = bench.node.settled();
             if !was_paid {
                 bench.claim_ok(&doubt.withdraw, &bench.invoice(10)).await;
-                bench.work().await;
+                bench.run_payer().await;
                 let again = bench.get(&doubt.withdraw.id).await;
                 assert_eq!(again.status(), WithdrawStatus::Paid);
                 assert_eq!(bench.node.settled(), settled + 1);
@@ -261,11 +261,11 @@ async fn a_send_that_may_still_arrive_is_waited_for() {
     on_every_store(async |bench| {
         let withdraw = bench.create(10, 10).await;
         let invoice = bench.invoice(10);
-        bench.node.next([Fate::LoseRequest]);
+        bench.node.on_next_sends([OnSend::LoseRequest]);
         bench.claim_ok(&withdraw, &invoice).await;
-        bench.work().await;
+        bench.run_payer().await;
         bench.node.foreign_payment(&invoice, paid_with(Preimage::from_bytes([0; 32])));
-        bench.pass(Millis::from_secs(2)).await;
+        bench.run_payer_after(Millis::from_secs(2)).await;
         let payment = bench.get(&withdraw.id).await.payment.unwrap().id;
         let doubt = Doubt { withdraw, payment, invoice };
         bench.node.forget(hash_of(&doubt.invoice));
@@ -297,8 +297,8 @@ async fn a_send_that_may_still_arrive_is_waited_for() {
 #[tokio::test]
 async fn a_foreign_payment_is_resolved_as_paid_only() {
     on_every_store(async |bench| {
-        let doubt = Doubt::of(&bench, Fate::PaidBySomebodyElse, OperatorReason::Foreign).await;
-        bench.pass(Millis::from_secs(600)).await;
+        let doubt = Doubt::of(&bench, OnSend::PaidBySomebodyElse, OperatorReason::Foreign).await;
+        bench.run_payer_after(Millis::from_secs(600)).await;
         let says_paid = told("NODE_SAYS_PAID", &[]);
         assert_eq!(refused(&bench, doubt.as_failed(true, true)).await, says_paid);
         let resolved = resolve(&bench, doubt.as_paid(Some(500))).await.unwrap();
@@ -315,8 +315,8 @@ async fn a_wrong_decision_is_found_out() {
         let doubt = Doubt::vanished(&bench).await;
         resolve(&bench, doubt.as_failed(false, true)).await.unwrap();
         doubt.node_says(&bench, paid_with(proof_of(&doubt.invoice)));
-        bench.pass(Millis::from_secs(3601)).await;
-        bench.pass(Millis::from_secs(1)).await;
+        bench.run_payer_after(Millis::from_secs(3601)).await;
+        bench.run_payer_after(Millis::from_secs(1)).await;
         assert_eq!(bench.get(&doubt.withdraw.id).await.status(), WithdrawStatus::Paid);
     })
     .await;

@@ -43,7 +43,7 @@ fn a_seed_is_replayed_to_the_letter() {
 }
 
 #[test]
-fn every_story_survives_a_crash_before_and_after_every_call() {
+fn every_scenario_survives_a_crash_before_and_after_every_call() {
     let scenarios = Mutex::new(scenarios::all());
     let work = || {
         let database = Database::sqlite();
@@ -88,7 +88,7 @@ fn every_mutation_is_caught() {
 }
 
 #[test]
-fn the_same_stories_and_seeds_hold_on_postgres() {
+fn the_same_scenarios_and_seeds_hold_on_postgres() {
     if postgres_url().is_none() {
         return eprintln!("SKIPPED: WITHDRAWD_TEST_POSTGRES_URL is not set (see tests/run)");
     }
@@ -96,8 +96,8 @@ fn the_same_stories_and_seeds_hold_on_postgres() {
     let open = || Database::postgres(&tokio.block_on(new_postgres_database()));
     let database = open();
     for scenario in scenarios::all() {
-        let told = scenario.tell(&database);
-        assert_eq!(told.broken, None, "{}", scenario.name);
+        let outcome = scenario.play(&database);
+        assert_eq!(outcome.broken, None, "{}", scenario.name);
     }
     let progress = Progress::default();
     let failed = many::run(open, 0..SEEDS_ON_POSTGRES, THREADS, None, &progress);

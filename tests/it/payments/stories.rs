@@ -6,8 +6,8 @@ use withdrawd::{
 };
 
 use crate::{
-    bench::node::Fate,
-    bench::{Bench, kinds, on_every_store, reason},
+    bench::node::OnSend,
+    bench::{Bench, on_every_store, reason, store_kinds},
 };
 
 /// The main job.
@@ -24,7 +24,7 @@ async fn a_claimed_request_is_paid_once_and_says_so() {
 
         let invoice = bench.invoice(15);
         bench.claim_ok(&withdraw, &invoice).await;
-        bench.work().await;
+        bench.run_payer().await;
 
         let paid = bench.get(&withdraw.id).await;
         assert_eq!(paid.status(), Status::Paid);
@@ -37,7 +37,7 @@ async fn a_claimed_request_is_paid_once_and_says_so() {
         bench.claim_ok(&withdraw, &invoice).await;
         let other = bench.claim(&withdraw, &bench.invoice(15)).await;
         assert_eq!(reason(&other), "this withdrawal has already been paid");
-        bench.work().await;
+        bench.run_payer().await;
         assert_eq!(bench.node.settled(), 1);
     })
     .await;
@@ -49,14 +49,14 @@ async fn a_claimed_request_is_paid_once_and_says_so() {
 async fn a_lost_answer_is_looked_up_not_paid_again() {
     on_every_store(async |bench| {
         let withdraw = bench.create(10, 10).await;
-        bench.node.next([Fate::PayAndLoseAnswer]);
+        bench.node.on_next_sends([OnSend::PayAndLoseAnswer]);
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         assert_eq!(bench.get(&withdraw.id).await.payment.unwrap().state(), State::Sending);
         let other = bench.claim(&withdraw, &bench.invoice(10)).await;
         assert!(reason(&other).contains("being paid"), "{other}");
 
-        bench.pass(Millis::from_secs(2)).await;
+        bench.run_payer_after(Millis::from_secs(2)).await;
 
         assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid);
         assert_eq!((bench.node.settled(), bench.node.sends().len()), (1, 1));
@@ -71,9 +71,9 @@ async fn a_definite_failure_reopens_the_request() {
     on_every_store(async |bench| {
         let withdraw = bench.create(10, 10).await;
         let unlucky = bench.invoice(10);
-        bench.node.next([Fate::Fail(FailureReason::NoRoute)]);
+        bench.node.on_next_sends([OnSend::Fail(FailureReason::NoRoute)]);
         bench.claim_ok(&withdraw, &unlucky).await;
-        bench.work().await;
+        bench.run_payer().await;
 
         let failed = bench.get(&withdraw.id).await;
         assert!(failed.claimable);
@@ -82,7 +82,7 @@ async fn a_definite_failure_reopens_the_request() {
         assert_eq!(reason(&again), "this invoice was already used, please make a new one");
 
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid);
         assert_eq!(
             bench.events_of(&withdraw.id).await,
@@ -97,21 +97,21 @@ async fn a_definite_failure_reopens_the_request() {
 async fn a_failure_seen_by_look_up_closes_only_when_every_send_is_over() {
     on_every_store(async |bench| {
         let withdraw = bench.create(10, 10).await;
-        bench.node.next([Fate::FailAndLoseAnswer(FailureReason::NoRoute)]);
+        bench.node.on_next_sends([OnSend::FailAndLoseAnswer(FailureReason::NoRoute)]);
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-        bench.work().await;
-        bench.pass(Millis::from_secs(10)).await;
+        bench.run_payer().await;
+        bench.run_payer_after(Millis::from_secs(10)).await;
         let noted = bench.get(&withdraw.id).await;
         assert_eq!((noted.claimable, noted.payment.unwrap().state()), (false, State::Sending));
 
         // send_life 15 s, clock_skew 5 s, node_slack 60 s.
-        bench.pass(Millis::from_secs(69)).await;
+        bench.run_payer_after(Millis::from_secs(69)).await;
         assert!(!bench.get(&withdraw.id).await.claimable);
         // And until the node has shown that it holds none: a write witness.
-        bench.pass(Millis::from_secs(30)).await;
+        bench.run_payer_after(Millis::from_secs(30)).await;
         assert!(!bench.get(&withdraw.id).await.claimable);
         assert_eq!(bench.node.witnesses(), 1);
-        bench.pass(Millis::from_secs(60)).await;
+        bench.run_payer_after(Millis::from_secs(60)).await;
 
         assert!(bench.get(&withdraw.id).await.claimable);
         assert_eq!((bench.node.settled(), bench.node.witnesses()), (0, 1));
@@ -124,13 +124,13 @@ async fn a_failure_seen_by_look_up_closes_only_when_every_send_is_over() {
 async fn a_lost_request_is_repeated_with_the_same_invoice() {
     on_every_store(async |bench| {
         let withdraw = bench.create(10, 10).await;
-        bench.node.next([Fate::LoseRequest]);
+        bench.node.on_next_sends([OnSend::LoseRequest]);
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-        bench.work().await;
-        bench.pass(Millis::from_secs(60)).await;
+        bench.run_payer().await;
+        bench.run_payer_after(Millis::from_secs(60)).await;
         assert!(bench.node.sends().is_empty(), "sent again while the first may still arrive");
 
-        bench.pass(Millis::from_secs(60)).await;
+        bench.run_payer_after(Millis::from_secs(60)).await;
 
         assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid);
         assert_eq!(bench.node.settled(), 1);
@@ -143,11 +143,11 @@ async fn a_lost_request_is_repeated_with_the_same_invoice() {
 async fn a_node_that_refuses_each_time_is_asked_three_times() {
     on_every_store(async |bench| {
         let withdraw = bench.create(10, 10).await;
-        bench.node.next([Fate::Refuse, Fate::Refuse, Fate::Refuse]);
+        bench.node.on_next_sends([OnSend::Refuse, OnSend::Refuse, OnSend::Refuse]);
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         for _ in 0..15 {
-            bench.pass(Millis::from_secs(45)).await;
+            bench.run_payer_after(Millis::from_secs(45)).await;
         }
         let refused = bench.get(&withdraw.id).await;
         assert_eq!(
@@ -158,7 +158,7 @@ async fn a_node_that_refuses_each_time_is_asked_three_times() {
         // The request itself expired meanwhile, but the failure gives it ten more minutes.
         assert!(refused.claimable, "{:?}", refused.unclaimable_reason());
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid);
     })
     .await;
@@ -169,16 +169,16 @@ async fn a_node_that_refuses_each_time_is_asked_three_times() {
 async fn a_held_payment_never_times_out() {
     on_every_store(async |mut bench| {
         let withdraw = bench.create(10, 10).await;
-        bench.node.next([Fate::Hold]);
+        bench.node.on_next_sends([OnSend::Hold]);
         let invoice = bench.invoice(10);
         bench.claim_ok(&withdraw, &invoice).await;
-        bench.work_until(&withdraw.id, State::InFlight).await;
+        bench.run_payer_until(&withdraw.id, State::InFlight).await;
         bench.clock.advance(Millis::from_secs(3 * 24 * 3600));
-        bench.work().await;
-        bench.die_and_live_again().await;
+        bench.run_payer().await;
+        bench.crash_and_restart().await;
         bench.node.restart();
         bench.clock.advance(Millis::from_secs(600));
-        bench.work().await;
+        bench.run_payer().await;
 
         let held = bench.get(&withdraw.id).await;
         assert_eq!(held.payment.unwrap().state(), State::InFlight);
@@ -186,7 +186,7 @@ async fn a_held_payment_never_times_out() {
         bench.claim_ok(&withdraw, &invoice).await;
 
         bench.node.release(true);
-        bench.pass(Millis::from_secs(600)).await;
+        bench.run_payer_after(Millis::from_secs(600)).await;
         assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid);
         assert_eq!(bench.node.settled(), 1);
     })
@@ -200,12 +200,12 @@ async fn an_unreachable_node_delays_and_loses_nothing() {
         bench.node.unreachable.store(true, std::sync::atomic::Ordering::SeqCst);
         let withdraw = bench.create(10, 10).await;
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-        bench.work().await;
-        bench.pass(Millis::from_secs(300)).await;
+        bench.run_payer().await;
+        bench.run_payer_after(Millis::from_secs(300)).await;
         assert_eq!(bench.get(&withdraw.id).await.payment.unwrap().state(), State::Reserved);
 
         bench.node.unreachable.store(false, std::sync::atomic::Ordering::SeqCst);
-        bench.pass(Millis::from_secs(60)).await;
+        bench.run_payer_after(Millis::from_secs(60)).await;
         assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid);
     })
     .await;
@@ -214,19 +214,19 @@ async fn an_unreachable_node_delays_and_loses_nothing() {
 /// Held invoices are no longer among those that are sent: they hold up nobody.
 #[tokio::test]
 async fn held_payments_hold_up_nobody() {
-    for kind in kinds() {
+    for kind in store_kinds() {
         let bench = Bench::with(kind, &[("payments.max_sending", "2")]).await;
-        bench.node.next([Fate::Hold, Fate::Hold]);
+        bench.node.on_next_sends([OnSend::Hold, OnSend::Hold]);
         let mut held = Vec::new();
         for _ in 0..2 {
             let withdraw = bench.create(10, 10).await;
             bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-            bench.work_until(&withdraw.id, State::InFlight).await;
+            bench.run_payer_until(&withdraw.id, State::InFlight).await;
             held.push(withdraw);
         }
         let waiting = bench.create(10, 10).await;
         bench.claim_ok(&waiting, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         bench.until(&waiting.id, |withdraw| withdraw.status() == Status::Paid).await;
         bench.node.release(true);
         for withdraw in held {

@@ -19,7 +19,7 @@ pub use store::FaultyStore;
 
 /// What happens to the next write of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lost {
+pub enum LostAnswer {
     /// It is written, and the answer is lost.
     AfterCommit,
     /// It is not written, and nobody is told so.
@@ -33,7 +33,7 @@ pub struct Faults {
     /// Crash at this call (counted from 1), before or after its effect.
     crash_at: Mutex<Option<(usize, bool)>>,
     crashed: Notify,
-    lose: Mutex<Vec<(&'static str, Lost)>>,
+    lose: Mutex<Vec<(&'static str, LostAnswer)>>,
 }
 
 impl Faults {
@@ -57,7 +57,7 @@ impl Faults {
     }
 
     /// The next call of this method loses its answer.
-    pub fn lose(&self, method: &'static str, lost: Lost) {
+    pub fn lose(&self, method: &'static str, lost: LostAnswer) {
         self.lose.lock().unwrap().push((method, lost));
     }
 
@@ -66,7 +66,7 @@ impl Faults {
         self.lose.lock().unwrap().is_empty()
     }
 
-    fn to_lose(&self, method: &'static str) -> Option<Lost> {
+    fn to_lose(&self, method: &'static str) -> Option<LostAnswer> {
         let mut lose = self.lose.lock().unwrap();
         let index = lose.iter().position(|(name, _)| *name == method)?;
         Some(lose.remove(index).1)
@@ -100,8 +100,8 @@ impl Faults {
         let lost = || StoreError::Unknown("the answer was lost on purpose".into());
         match self.to_lose(method) {
             None => self.gate(work).await,
-            Some(Lost::BeforeCommit) => Err(lost()),
-            Some(Lost::AfterCommit) => {
+            Some(LostAnswer::BeforeCommit) => Err(lost()),
+            Some(LostAnswer::AfterCommit) => {
                 self.gate(work).await?;
                 Err(lost())
             }

@@ -9,77 +9,77 @@ use tokio::sync::watch;
 use withdrawd::domain::PaymentHash;
 
 /// Counts the questions.
-pub struct Asked {
-    looked: Mutex<Vec<PaymentHash>>,
-    open: Arc<Open>,
+pub struct CallLog {
+    look_ups: Mutex<Vec<PaymentHash>>,
+    open: Arc<OpenCalls>,
     /// Look-ups that are not answered as long as this stands.
-    silent_about: watch::Sender<fn(PaymentHash) -> bool>,
+    held: watch::Sender<fn(PaymentHash) -> bool>,
 }
 
 #[derive(Default)]
-struct Open {
+struct OpenCalls {
     now: AtomicUsize,
-    most: AtomicUsize,
+    max: AtomicUsize,
 }
 
 /// A question that is not answered yet.
-pub struct Asking(Arc<Open>);
+pub struct OpenCall(Arc<OpenCalls>);
 
-impl Default for Asked {
+impl Default for CallLog {
     fn default() -> Self {
         Self {
-            looked: Mutex::default(),
+            look_ups: Mutex::default(),
             open: Arc::default(),
-            silent_about: watch::Sender::new(|_| false),
+            held: watch::Sender::new(|_| false),
         }
     }
 }
 
-impl Drop for Asking {
+impl Drop for OpenCall {
     fn drop(&mut self) {
         self.0.now.fetch_sub(1, SeqCst);
     }
 }
 
-impl Asked {
-    fn asking(&self) -> Asking {
+impl CallLog {
+    fn open_call(&self) -> OpenCall {
         let now = self.open.now.fetch_add(1, SeqCst) + 1;
-        self.open.most.fetch_max(now, SeqCst);
-        Asking(Arc::clone(&self.open))
+        self.open.max.fetch_max(now, SeqCst);
+        OpenCall(Arc::clone(&self.open))
     }
 
     /// A look-up.
-    pub async fn about(&self, hash: PaymentHash) -> Asking {
-        let asking = self.asking();
-        self.looked.lock().unwrap().push(hash);
-        let mut silent_about = self.silent_about.subscribe();
+    pub async fn look_up(&self, hash: PaymentHash) -> OpenCall {
+        let open_call = self.open_call();
+        self.look_ups.lock().unwrap().push(hash);
+        let mut held = self.held.subscribe();
         // The node outlives those who ask.
-        let _ = silent_about.wait_for(|silent| !silent(hash)).await;
-        asking
+        let _ = held.wait_for(|is_held| !is_held(hash)).await;
+        open_call
     }
 
     /// A send, open until its stream is dropped.
-    pub fn to_pay(&self) -> Asking {
-        self.asking()
+    pub fn send(&self) -> OpenCall {
+        self.open_call()
     }
 
     /// From now on no look-up of these is answered.
-    pub fn be_silent_about(&self, hashes: fn(PaymentHash) -> bool) {
-        self.silent_about.send_replace(hashes);
+    pub fn hold_look_ups_of(&self, hashes: fn(PaymentHash) -> bool) {
+        self.held.send_replace(hashes);
     }
 
     /// Look-ups so far, in order.
-    pub fn looked(&self) -> Vec<PaymentHash> {
-        self.looked.lock().unwrap().clone()
+    pub fn look_ups(&self) -> Vec<PaymentHash> {
+        self.look_ups.lock().unwrap().clone()
     }
 
     /// Questions without an answer.
-    pub fn now(&self) -> usize {
+    pub fn open_now(&self) -> usize {
         self.open.now.load(SeqCst)
     }
 
     /// The most that there were at a time.
-    pub fn most(&self) -> usize {
-        self.open.most.load(SeqCst)
+    pub fn most_open(&self) -> usize {
+        self.open.max.load(SeqCst)
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! It settles by the simulated rule unless told to fail, hold, lose or forget.
 
-mod book;
 mod calls;
+mod ledger;
 mod port;
 mod stalled;
 
@@ -21,15 +21,15 @@ use withdrawd::{
     runtime::Clock,
 };
 
-use book::Book;
+use ledger::Ledger;
 
-pub use book::Fate;
-pub use calls::Asked;
+pub use calls::CallLog;
+pub use ledger::OnSend;
 
 pub struct ModelNode {
     id: Mutex<NodeId>,
     clock: Arc<dyn Clock>,
-    book: Mutex<Book>,
+    ledger: Mutex<Ledger>,
     pub unreachable: AtomicBool,
     restarts_next: AtomicBool,
     connection: AtomicUsize,
@@ -39,7 +39,7 @@ pub struct ModelNode {
     pub busiest_channel_htlcs: AtomicU32,
     pub active_channels: AtomicU32,
     /// Who asks, how many at a time.
-    pub asked: Asked,
+    pub calls: CallLog,
     /// Whether its credentials let it list its payments.
     pub lists_payments: AtomicBool,
     /// Whether its credentials keep its closing channels from us.
@@ -57,7 +57,7 @@ impl ModelNode {
         Self {
             id: Mutex::new(node_id(1)),
             clock,
-            book: Mutex::default(),
+            ledger: Mutex::default(),
             unreachable: AtomicBool::new(false),
             restarts_next: AtomicBool::new(false),
             connection: AtomicUsize::new(0),
@@ -72,46 +72,46 @@ impl ModelNode {
             can_send: Mutex::new(Msat::MAX),
             busiest_channel_htlcs: AtomicU32::new(0),
             active_channels: AtomicU32::new(1),
-            asked: Asked::default(),
+            calls: CallLog::default(),
             lists_payments: AtomicBool::new(true),
             hides_channels: AtomicBool::new(false),
             lacks: Mutex::default(),
         }
     }
 
-    fn book<T>(&self, with: impl FnOnce(&mut Book) -> T) -> T {
-        with(&mut self.book.lock().unwrap())
+    fn ledger<T>(&self, with: impl FnOnce(&mut Ledger) -> T) -> T {
+        with(&mut self.ledger.lock().unwrap())
     }
 
     /// The next sends meet these fates; afterwards all are paid.
-    pub fn next(&self, fates: impl IntoIterator<Item = Fate>) {
-        self.book(|book| book.fates.extend(fates));
+    pub fn on_next_sends(&self, on_sends: impl IntoIterator<Item = OnSend>) {
+        self.ledger(|ledger| ledger.on_sends.extend(on_sends));
     }
 
     /// Fates that were not met yet are taken back.
-    pub fn clear_fates(&self) {
-        self.book(|book| book.fates.clear());
+    pub fn clear_on_next_sends(&self) {
+        self.ledger(|ledger| ledger.on_sends.clear());
     }
 
     /// How often a payee received money.
     pub fn settled(&self) -> usize {
-        self.book(|book| book.settled.len())
+        self.ledger(|ledger| ledger.settled.len())
     }
 
     /// How often it was asked to pay.
     pub fn sends(&self) -> Vec<SendOrder> {
-        self.book(|book| book.sends.clone())
+        self.ledger(|ledger| ledger.sends.clone())
     }
 
     /// Every held payment is settled (the payee released the preimage), or fails.
     pub fn release(&self, settle: bool) {
-        let updates = self.book(|book| {
-            let held: Vec<_> = book.held.drain().collect();
+        let updates = self.ledger(|ledger| {
+            let held: Vec<_> = ledger.held.drain().collect();
             held.into_iter()
                 .map(|(hash, (preimage, listener))| {
-                    let record = book.records.get_mut(&hash).unwrap();
+                    let record = ledger.records.get_mut(&hash).unwrap();
                     record.state = if settle {
-                        book.settled.push(hash);
+                        ledger.settled.push(hash);
                         RecordState::Succeeded { preimage, fee: Msat::new(1).unwrap() }
                     } else {
                         RecordState::Failed(FailureReason::IncorrectPaymentDetails)
@@ -135,8 +135,8 @@ impl ModelNode {
     /// A new connection, as after a restart.
     pub fn restart(&self) {
         self.connection.fetch_add(1, Ordering::SeqCst);
-        self.book(|book| {
-            book.held.values_mut().for_each(|(_, listener)| *listener = None);
+        self.ledger(|ledger| {
+            ledger.held.values_mut().for_each(|(_, listener)| *listener = None);
         });
     }
 
@@ -148,23 +148,23 @@ impl ModelNode {
     }
 
     pub fn forget_all(&self) {
-        self.book(|book| book.records.clear());
+        self.ledger(|ledger| ledger.records.clear());
     }
 
     pub fn forget(&self, hash: PaymentHash) {
-        self.book(|book| book.records.remove(&hash));
+        self.ledger(|ledger| ledger.records.remove(&hash));
     }
 
     /// It has this payment on its way.
     pub fn holds(&self, payment_hash: PaymentHash, amount: Msat) {
         let (created, state) = (self.clock.now(), RecordState::InFlight);
         let record = Record { payment_hash, amount, created, state };
-        self.book(|book| book.records.insert(payment_hash, record));
+        self.ledger(|ledger| ledger.records.insert(payment_hash, record));
     }
 
     /// It calls this payment in flight, and no channel has its HTLC (lnd #5152).
     pub fn loses_htlc(&self, hash: PaymentHash) {
-        self.book(|book| book.without_htlc.insert(hash));
+        self.ledger(|ledger| ledger.without_htlc.insert(hash));
     }
 
     /// Somebody else pays from this node, at the clock's present.
@@ -177,14 +177,14 @@ impl ModelNode {
             created: self.clock.now(),
             state,
         };
-        self.book(|book| book.keep(record, invoice));
+        self.ledger(|ledger| ledger.keep(record, invoice));
     }
 
     /// A request that was on its way arrives.
     pub fn deliver(&self, hash: PaymentHash) {
-        let delayed = self.book(|book| {
-            let at = book.delayed.iter().position(|order| order.payment_hash == hash).unwrap();
-            book.delayed.remove(at)
+        let delayed = self.ledger(|ledger| {
+            let at = ledger.delayed.iter().position(|order| order.payment_hash == hash).unwrap();
+            ledger.delayed.remove(at)
         });
         self.receive(&delayed);
     }

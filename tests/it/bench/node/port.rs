@@ -13,7 +13,7 @@ use withdrawd::{
     },
 };
 
-use super::{ModelNode, stalled::Wanted};
+use super::{ModelNode, stalled::Order};
 
 fn told(update: SendUpdate) -> SendStream {
     Box::pin(stream::iter([update]))
@@ -42,8 +42,8 @@ impl LightningNode for ModelNode {
 
     async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError> {
         self.reach()?;
-        let _asking = self.asked.about(hash).await;
-        let record = self.book(|book| book.records.get(&hash).cloned());
+        let _asking = self.calls.look_up(hash).await;
+        let record = self.ledger(|ledger| ledger.records.get(&hash).cloned());
         Ok(LookUp { record, node: self.identity(), connection: self.connection() })
     }
 
@@ -67,10 +67,10 @@ impl LightningNode for ModelNode {
         if self.hides_channels.load(Ordering::SeqCst) {
             return Err(NodeError::NotPermitted("PendingChannels"));
         }
-        Ok(self.book(|book| {
-            let known = book.records.get(&hash);
+        Ok(self.ledger(|ledger| {
+            let known = ledger.records.get(&hash);
             let is_out = known.is_some_and(|known| known.state == RecordState::InFlight);
-            is_out && !book.without_htlc.contains(&hash)
+            is_out && !ledger.without_htlc.contains(&hash)
         }))
     }
 
@@ -80,7 +80,7 @@ impl LightningNode for ModelNode {
             return Err(NodeError::NotPermitted("ListPayments"));
         }
         let asked_for = query.created_from..=query.created_to;
-        let mut payments = self.book(|book| book.list());
+        let mut payments = self.ledger(|ledger| ledger.list());
         payments.retain(|listed| {
             listed.index > query.after_index && asked_for.contains(&listed.record.created)
         });
@@ -102,16 +102,16 @@ impl LightningNode for ModelNode {
         if order.connection != self.connection() {
             return told(SendUpdate::Unsent(NodeError::OtherConnection));
         }
-        let asking = self.asked.to_pay();
+        let asking = self.calls.send();
         let (tell, hear) = mpsc::unbounded_channel();
         let waits = self.clock.now() <= order.send_deadline
-            && self.book(|book| book.wait(Wanted::Payment(order.clone()), &tell));
+            && self.ledger(|ledger| ledger.wait(Order::Payment(order.clone()), &tell));
         if !waits {
             for update in self.receive(&order) {
                 let _ = tell.send(update);
             }
-            self.book(|book| {
-                if let Some((_, listener)) = book.held.get_mut(&order.payment_hash) {
+            self.ledger(|ledger| {
+                if let Some((_, listener)) = ledger.held.get_mut(&order.payment_hash) {
                     listener.get_or_insert(tell);
                 }
             });
@@ -130,9 +130,9 @@ impl LightningNode for ModelNode {
             return told(SendUpdate::Unsent(NodeError::OtherNode { found, expected }));
         }
         let (tell, hear) = mpsc::unbounded_channel();
-        let waits = self.book(|book| {
-            book.witnesses += 1;
-            book.wait(Wanted::Witness(order.clone()), &tell)
+        let waits = self.ledger(|ledger| {
+            ledger.witnesses += 1;
+            ledger.wait(Order::Witness(order.clone()), &tell)
         });
         if !waits {
             for update in self.store_witness(&order) {

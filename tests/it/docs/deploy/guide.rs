@@ -3,13 +3,13 @@
 use std::{fs, path::Path, process::Command};
 
 use super::{tool, yaml};
-use crate::bench::documents::{ROOT, Telling};
+use crate::bench::documents::{DocumentRun, ROOT};
 
 const GUIDE: &str = "deploy/operations.md";
 
 /// In a directory with what the repository ships.
-fn telling() -> Telling {
-    let story = Telling::of(GUIDE);
+fn guide() -> DocumentRun {
+    let story = DocumentRun::of(GUIDE);
     let mut copy = Command::new("cp");
     copy.arg("-r").arg(Path::new(ROOT).join("deploy")).arg(story.home.path());
     assert!(copy.status().unwrap().success());
@@ -19,7 +19,7 @@ fn telling() -> Telling {
 #[test]
 fn it_makes_an_overlay_and_renders_it() {
     let Some(kubectl) = tool("kubectl") else { return };
-    let mut story = telling();
+    let mut story = guide();
     story.tool("kubectl", &format!("exec {} \"$@\"", kubectl.get_program().to_str().unwrap()));
     for lnd in ["payer.macaroon", "tls.cert"] {
         fs::write(story.home.path().join(lnd), lnd).unwrap();
@@ -35,7 +35,7 @@ fn it_makes_an_overlay_and_renders_it() {
 
 #[test]
 fn it_judges_the_unit() {
-    let mut story = telling();
+    let mut story = guide();
     story.tell("systemd");
     assert!(story.told("systemd-analyze").contains("Overall exposure level"));
 }

@@ -13,7 +13,7 @@ use super::{
     tool, yaml,
 };
 use crate::{
-    bench::binary::{Said, given, until},
+    bench::binary::{CommandOutput, test_variable, until},
     bench::documents::ROOT,
     bench::lab::Lab,
 };
@@ -42,7 +42,7 @@ pub fn rendered(secrets: &Secrets) -> Option<String> {
         fs::write(folder.join(name), content).unwrap();
     }
     kubectl.arg("kustomize").arg(copy.path().join("example"));
-    Some(Said::of(kubectl.output().unwrap()).ok().to_owned())
+    Some(CommandOutput::of(kubectl.output().unwrap()).ok().to_owned())
 }
 
 /// Secrets that open nothing.
@@ -112,11 +112,12 @@ fn scraped(template: &Value) -> Probe {
 /// that was noticed, and the other one goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_pods_pay_once_and_end_one_after_the_other() {
-    let postgres = given("WITHDRAWD_TEST_POSTGRES_URL");
-    let (Some(lab), Some(_)) = (Lab::open(), postgres.and(given("WITHDRAWD_TEST_PYTHON"))) else {
+    let postgres = test_variable("WITHDRAWD_TEST_POSTGRES_URL");
+    let (Some(lab), Some(_)) = (Lab::open(), postgres.and(test_variable("WITHDRAWD_TEST_PYTHON")))
+    else {
         return;
     };
-    let _up = lab.together().await;
+    let _up = lab.share().await;
     let file = |key| fs::read(lab.fact("payer", key)).unwrap();
     let secrets = [
         ("database-url", format!("postgres://{}", database_over_tcp().await).into_bytes()),

@@ -24,7 +24,7 @@ use super::machine::{Differences, Machine, free_port};
 use crate::{
     bench::binary::{Home, Service, until},
     bench::http,
-    bench::invoices::Wanted,
+    bench::invoices::InvoiceDraft,
     bench::{claim_at, new_postgres_database},
 };
 
@@ -136,7 +136,7 @@ impl Deployed {
     /// The same, after it was told. A second SIGTERM would end it at once.
     pub fn ended_within(&mut self, seconds: u64) {
         let began = Instant::now();
-        let status = self.service.ended();
+        let status = self.service.wait();
         assert_eq!(status.code(), Some(0), "{}", self.service.log());
         assert!(began.elapsed() < Duration::from_secs(seconds), "{:?}", began.elapsed());
     }
@@ -144,7 +144,7 @@ impl Deployed {
 
 /// An invoice that the simulated node pays.
 pub fn invoice_of(sat: u64) -> String {
-    Wanted::new(sat * 1000, SystemClock::new().now()).build()
+    InvoiceDraft::new(sat * 1000, SystemClock::new().now()).build()
 }
 
 /// A request is made at one replica over gRPC; a wallet scans its code and claims at another; it is

@@ -12,14 +12,14 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    bench::binary::given,
+    bench::binary::test_variable,
     bench::lab::{Lab, eventually},
 };
 
 const NODES: [&str; 3] = ["payer", "payee", "stranger"];
 
 /// All that a round does not own itself.
-pub struct Grounds {
+pub struct Environment {
     pub lab: Lab,
     dir: PathBuf,
     /// Two test processes in one place would kill each other's nodes.
@@ -35,11 +35,11 @@ pub struct Marks {
     log: usize,
 }
 
-impl Grounds {
+impl Environment {
     /// A new network. None, loudly, where there is no place for it.
     pub async fn open() -> Option<Arc<Self>> {
-        let dir = PathBuf::from(given("WITHDRAWD_TEST_CHAOS")?);
-        let grounds = tokio::task::spawn_blocking(move || {
+        let dir = PathBuf::from(test_variable("WITHDRAWD_TEST_CHAOS")?);
+        let environment = tokio::task::spawn_blocking(move || {
             let mine = File::create(dir.join("lock")).unwrap();
             mine.lock().unwrap();
             let (network, postgres) = (dir.join("ln"), dir.join("pg"));
@@ -54,9 +54,9 @@ impl Grounds {
             }
             Self { lab: Lab::at(&network.join("lab.json")), dir, _mine: mine }
         });
-        let grounds = Arc::new(grounds.await.unwrap());
-        grounds.resume_postgres().await;
-        Some(grounds)
+        let environment = Arc::new(environment.await.unwrap());
+        environment.resume_postgres().await;
+        Some(environment)
     }
 
     pub fn postgres_url(&self) -> String {
@@ -65,15 +65,16 @@ impl Grounds {
 
     /// `pg_ctl stop -m immediate`: no checkpoint, no farewell.
     pub async fn crash_postgres(self: &Arc<Self>) {
-        self.blocking(|grounds| script("postgres", "crash", &grounds.dir.join("pg"))).await;
+        self.blocking(|environment| script("postgres", "crash", &environment.dir.join("pg"))).await;
     }
 
     pub async fn resume_postgres(self: &Arc<Self>) {
-        self.blocking(|grounds| script("postgres", "resume", &grounds.dir.join("pg"))).await;
+        self.blocking(|environment| script("postgres", "resume", &environment.dir.join("pg")))
+            .await;
     }
 
     /// Everything is up, and the payer can pay the payee, unless their channel is wedged.
-    pub async fn heal(self: &Arc<Self>, since: &Marks) {
+    pub async fn repair(self: &Arc<Self>, since: &Marks) {
         self.resume_postgres().await;
         for node in NODES {
             if self.lab.pids(node).is_empty() {
@@ -82,32 +83,32 @@ impl Grounds {
         }
         eventually("the payer finds a route", async || {
             let since = since.clone();
-            self.blocking(move |grounds| {
-                let lab = &grounds.lab;
+            self.blocking(move |environment| {
+                let lab = &environment.lab;
                 let payee = format!("{}@{}", lab.fact("payee", "pubkey"), lab.fact("payee", "p2p"));
                 // lnd waits longer and longer before it dials a lost peer; refused when connected.
                 let _ = lab.try_ask("payer", &["connect", &payee]);
                 let up = |node: &&str| lab.try_ask(node, &["getinfo"]).is_ok();
-                let pays = || lab.finds_route() || grounds.is_wedged(&since);
+                let pays = || lab.finds_route() || environment.is_wedged(&since);
                 (NODES.iter().all(up) && pays()).then_some(())
             })
             .await
         })
         .await;
         // What failed while the payee was away would keep lnd from trying that way for a minute.
-        self.blocking(|grounds| grounds.lab.try_ask("payer", &["resetmc"]).unwrap()).await;
+        self.blocking(|environment| environment.lab.try_ask("payer", &["resetmc"]).unwrap()).await;
     }
 
     pub async fn marks(self: &Arc<Self>) -> Marks {
-        self.blocking(|grounds| {
+        self.blocking(|environment| {
             let last = |node, args: &[&str]| {
-                grounds.lab.ask(node, args)["last_index_offset"].as_str().unwrap().to_owned()
+                environment.lab.ask(node, args)["last_index_offset"].as_str().unwrap().to_owned()
             };
             let newest_payment = ["listpayments", "--include_incomplete", "--max_payments=1"];
             Marks {
                 invoices: last("payee", &["listinvoices", "--max_invoices=1"]),
                 payments: last("payer", &newest_payment),
-                log: grounds.payees_log().len(),
+                log: environment.payees_log().len(),
             }
         })
         .await
@@ -116,7 +117,7 @@ impl Grounds {
     /// The same, once the nodes are up.
     pub async fn marks_once_up(self: &Arc<Self>) -> Marks {
         eventually("the payer is up", async || {
-            let up = |grounds: &Self| grounds.lab.try_ask("payer", &["getinfo"]).is_ok();
+            let up = |environment: &Self| environment.lab.try_ask("payer", &["getinfo"]).is_ok();
             self.blocking(up).await.then_some(())
         })
         .await;
@@ -124,17 +125,17 @@ impl Grounds {
     }
 
     /// The payee's invoices since the marks; None while it is down.
-    pub fn payees_book(&self, since: &Marks) -> Option<Vec<Value>> {
+    pub fn payee_invoices(&self, since: &Marks) -> Option<Vec<Value>> {
         let offset = format!("--index_offset={}", since.invoices);
         let list = ["listinvoices", "--paginate-forwards", "--max_invoices=10000", &offset];
-        self.book("payee", &list, "invoices")
+        self.list("payee", &list, "invoices")
     }
 
     /// The payer's payments since the marks; None while it is down.
-    pub fn payers_book(&self, since: &Marks) -> Option<Vec<Value>> {
+    pub fn payer_payments(&self, since: &Marks) -> Option<Vec<Value>> {
         let offset = format!("--index_offset={}", since.payments);
         let list = ["listpayments", "--include_incomplete", "--paginate_forwards", &offset];
-        self.book("payer", &list, "payments")
+        self.list("payer", &list, "payments")
     }
 
     /// Whether the payee's lnd has given the channel up, for ever: it was killed, and begins anew by
@@ -156,7 +157,7 @@ impl Grounds {
     /// An HTLC that is being locked in anew looks the same for a moment. And all that is in flight
     /// when the channel is wedged.
     pub fn stranded(&self, since: &Marks, died_at_ns: u64) -> Option<BTreeSet<String>> {
-        let payments = self.payers_book(since)?;
+        let payments = self.payer_payments(since)?;
         let channels: Value =
             serde_json::from_str(&self.lab.try_ask("payer", &["listchannels"]).ok()?).ok()?;
         let channels = channels["channels"].as_array()?;
@@ -182,10 +183,10 @@ impl Grounds {
         Some(stranded.map(|payment| payment["payment_hash"].as_str().unwrap().to_owned()).collect())
     }
 
-    fn book(&self, node: &str, list: &[&str], key: &str) -> Option<Vec<Value>> {
+    fn list(&self, node: &str, list: &[&str], key: &str) -> Option<Vec<Value>> {
         let answer = self.lab.try_ask(node, list).ok()?;
-        let mut book: Value = serde_json::from_str(&answer).ok()?;
-        let Value::Array(entries) = book[key].take() else { panic!("{node}: {answer}") };
+        let mut listed: Value = serde_json::from_str(&answer).ok()?;
+        let Value::Array(entries) = listed[key].take() else { panic!("{node}: {answer}") };
         Some(entries)
     }
 
@@ -194,8 +195,8 @@ impl Grounds {
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> T + Send + 'static,
     ) -> T {
-        let grounds = Arc::clone(self);
-        tokio::task::spawn_blocking(move || work(&grounds)).await.unwrap()
+        let environment = Arc::clone(self);
+        tokio::task::spawn_blocking(move || work(&environment)).await.unwrap()
     }
 }
 

@@ -1,8 +1,8 @@
 //! Rows in which lnd says how the payment stands: truths, untruths and what only a newer lnd says.
 
 use super::{
-    deal::{Deal, ok, stream, unknown},
-    story::{Row, row},
+    row::{Row, row},
+    test_invoice::{InvoiceUnderTest, ok, stream, unknown},
 };
 use crate::bench::scripted_lnd::{
     Act,
@@ -21,30 +21,39 @@ const IN_FLIGHT: &str = "IN_FLIGHT held, sent 1";
 const WRONG_PREIMAGE: &str = "NEEDS_OPERATOR WRONG_PREIMAGE held, sent 1";
 const MISMATCH: &str = "NEEDS_OPERATOR ANSWER_MISMATCH held, sent 1";
 
-pub fn rows(deal: &Deal) -> Vec<Row> {
-    [statuses(deal), reasons(deal), untruths(deal), newer(deal)].into_iter().flatten().collect()
+pub fn rows(test_invoice: &InvoiceUnderTest) -> Vec<Row> {
+    [statuses(test_invoice), reasons(test_invoice), untruths(test_invoice), newer(test_invoice)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
-fn statuses(deal: &Deal) -> Vec<Row> {
+fn statuses(test_invoice: &InvoiceUnderTest) -> Vec<Row> {
     let because =
         |payment| Payment { failure_reason: Reason::FailureReasonTimeout.into(), ..payment };
-    let initiated = deal.payment(PaymentStatus::Initiated);
-    let all = [initiated.clone(), deal.in_flight(), deal.paid()];
+    let initiated = test_invoice.payment(PaymentStatus::Initiated);
+    let all = [initiated.clone(), test_invoice.in_flight(), test_invoice.paid()];
     // Between two tries: none is out, and another may begin (lnd #8884).
-    let failed_tries = deal.failed(NoRoute).htlcs;
-    let on_its_way = because(Payment { htlcs: failed_tries, ..deal.in_flight() });
+    let failed_tries = test_invoice.failed(NoRoute).htlcs;
+    let on_its_way = because(Payment { htlcs: failed_tries, ..test_invoice.in_flight() });
     vec![
-        row("SUCCEEDED", deal.is_paid(), unknown(), PAID, PAID),
+        row("SUCCEEDED", test_invoice.is_paid(), unknown(), PAID, PAID),
         row("INITIATED, IN_FLIGHT, SUCCEEDED", [stream(&all, [ok()])], unknown(), PAID, PAID),
         row(
             "SUCCEEDED beside a failure_reason",
-            [reply(&because(deal.paid()))],
+            [reply(&because(test_invoice.paid()))],
             unknown(),
             PAID,
             PAID,
         ),
-        row("INITIATED, and silence", [stream([&initiated], [])], deal.is_paid(), IN_FLIGHT, PAID)
-            .stays_open(),
+        row(
+            "INITIATED, and silence",
+            [stream([&initiated], [])],
+            test_invoice.is_paid(),
+            IN_FLIGHT,
+            PAID,
+        )
+        .stays_open(),
         row(
             "IN_FLIGHT beside a failure_reason, and silence; looked up: the same",
             [stream([&on_its_way], [])],
@@ -55,15 +64,15 @@ fn statuses(deal: &Deal) -> Vec<Row> {
         .stays_open(),
         row(
             "IN_FLIGHT beside a failure_reason, then SUCCEEDED",
-            [stream([&on_its_way, &deal.paid()], [ok()])],
+            [stream([&on_its_way, &test_invoice.paid()], [ok()])],
             unknown(),
             PAID,
             PAID,
         ),
         row(
             "IN_FLIGHT, then FAILED",
-            [stream([&deal.in_flight(), &deal.failed(NoRoute)], [ok()])],
-            deal.has_failed(NoRoute),
+            [stream([&test_invoice.in_flight(), &test_invoice.failed(NoRoute)], [ok()])],
+            test_invoice.has_failed(NoRoute),
             "FAILED NO_ROUTE claimable, sent 1",
             "FAILED NO_ROUTE claimable, sent 1",
         ),
@@ -71,7 +80,7 @@ fn statuses(deal: &Deal) -> Vec<Row> {
 }
 
 /// A definite failure frees the request at once, whatever its reason.
-fn reasons(deal: &Deal) -> Vec<Row> {
+fn reasons(test_invoice: &InvoiceUnderTest) -> Vec<Row> {
     let reasons = [
         (0, "NONE", "FAILED NODE_ERROR claimable, sent 1"),
         (1, "TIMEOUT", "FAILED TIMEOUT claimable, sent 1"),
@@ -83,22 +92,23 @@ fn reasons(deal: &Deal) -> Vec<Row> {
         (7, "a reason of a newer lnd", "FAILED NODE_ERROR claimable, sent 1"),
     ];
     let row_of = |(reason, name, becomes)| {
-        let failed = reply(&deal.failed_with(reason, HtlcStatus::Failed.into()));
+        let failed = reply(&test_invoice.failed_with(reason, HtlcStatus::Failed.into()));
         let does = format!("FAILED, {name}");
         row(does, [failed.clone()], vec![failed], becomes, becomes)
     };
     reasons.map(row_of).into()
 }
 
-fn untruths(deal: &Deal) -> Vec<Row> {
-    let proves = |preimage: &str| Payment { payment_preimage: preimage.to_owned(), ..deal.paid() };
+fn untruths(test_invoice: &InvoiceUnderTest) -> Vec<Row> {
+    let proves =
+        |preimage: &str| Payment { payment_preimage: preimage.to_owned(), ..test_invoice.paid() };
     let other_hash = |payment| Payment { payment_hash: "07".repeat(32), ..payment };
     let other_amount = |payment| Payment { value_msat: 20_999, ..payment };
     let always = |does, payment: Payment, becomes| {
         let says: Vec<Vec<Act>> = vec![reply(&payment)];
         row(does, says.clone(), says, becomes, becomes)
     };
-    let failed_yet = |htlc: HtlcStatus| deal.failed_with(1, htlc.into());
+    let failed_yet = |htlc: HtlcStatus| test_invoice.failed_with(1, htlc.into());
     vec![
         always("SUCCEEDED with another preimage", proves(&"07".repeat(32)), WRONG_PREIMAGE),
         always("SUCCEEDED with 64 zeros", proves(&"00".repeat(32)), WRONG_PREIMAGE),
@@ -106,34 +116,34 @@ fn untruths(deal: &Deal) -> Vec<Row> {
         row(
             "SUCCEEDED with 64 zeros; looked up: with the proof",
             [reply(&proves(&"00".repeat(32)))],
-            deal.is_paid(),
+            test_invoice.is_paid(),
             WRONG_PREIMAGE,
             PAID,
         ),
-        always("SUCCEEDED of another hash", other_hash(deal.paid()), MISMATCH),
-        always("SUCCEEDED of another amount", other_amount(deal.paid()), MISMATCH),
-        always("IN_FLIGHT of another hash", other_hash(deal.in_flight()), MISMATCH),
-        always("FAILED of another hash", other_hash(deal.failed(NoRoute)), MISMATCH),
-        always("FAILED of another amount", other_amount(deal.failed(NoRoute)), MISMATCH),
+        always("SUCCEEDED of another hash", other_hash(test_invoice.paid()), MISMATCH),
+        always("SUCCEEDED of another amount", other_amount(test_invoice.paid()), MISMATCH),
+        always("IN_FLIGHT of another hash", other_hash(test_invoice.in_flight()), MISMATCH),
+        always("FAILED of another hash", other_hash(test_invoice.failed(NoRoute)), MISMATCH),
+        always("FAILED of another amount", other_amount(test_invoice.failed(NoRoute)), MISMATCH),
         always("FAILED with an HTLC that is out", failed_yet(HtlcStatus::InFlight), IN_FLIGHT),
         always("FAILED with an HTLC that is settled", failed_yet(HtlcStatus::Succeeded), SENDING),
         always(
             "SUCCEEDED of a hash that is none",
-            Payment { payment_hash: "0g".repeat(32), ..deal.paid() },
+            Payment { payment_hash: "0g".repeat(32), ..test_invoice.paid() },
             SENDING,
         ),
         always(
             "SUCCEEDED of an amount that is none",
-            Payment { value_msat: -1, ..deal.paid() },
+            Payment { value_msat: -1, ..test_invoice.paid() },
             SENDING,
         ),
     ]
 }
 
 /// What this version has no name for tells nothing.
-fn newer(deal: &Deal) -> Vec<Row> {
-    let numbered = |status| Payment { status, ..deal.paid() };
-    let failed_with_newer_htlc = deal.failed_with(1, 3);
+fn newer(test_invoice: &InvoiceUnderTest) -> Vec<Row> {
+    let numbered = |status| Payment { status, ..test_invoice.paid() };
+    let failed_with_newer_htlc = test_invoice.failed_with(1, 3);
     let says = |payment: &Payment| vec![reply(payment)];
     vec![
         row(
@@ -146,7 +156,7 @@ fn newer(deal: &Deal) -> Vec<Row> {
         row(
             "a status of a newer lnd; looked up: SUCCEEDED",
             says(&numbered(5)),
-            deal.is_paid(),
+            test_invoice.is_paid(),
             SENDING,
             PAID,
         ),

@@ -10,7 +10,7 @@ use withdrawd::{
 
 use crate::{
     bench::clock::TestClock,
-    bench::invoices::{Wanted, hash_of},
+    bench::invoices::{InvoiceDraft, hash_of},
     bench::scripted_lnd::{
         Act, end, not_found,
         proto::lnrpc::{
@@ -29,16 +29,16 @@ pub fn unknown() -> Vec<Vec<Act>> {
 }
 
 /// Whoever claims with the invoice is the only one.
-pub struct Deal {
+pub struct InvoiceUnderTest {
     pub invoice: String,
     preimage: Preimage,
     made_at: Timestamp,
 }
 
-impl Deal {
+impl InvoiceUnderTest {
     pub fn new() -> Self {
         let made_at = TestClock::new().now();
-        let invoice = Wanted::new(SAT.unsigned_abs() * 1_000, made_at).build();
+        let invoice = InvoiceDraft::new(SAT.unsigned_abs() * 1_000, made_at).build();
         let preimage = preimage_of(&invoice::parse(&invoice).unwrap().payment_secret.unwrap());
         Self { invoice, preimage, made_at }
     }

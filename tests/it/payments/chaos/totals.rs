@@ -5,10 +5,12 @@ use std::{
     fmt::{self, Display},
 };
 
-use super::{books::Books, offers::Offer, plan::Victim, round::Round, truth::is_write_witness};
+use super::{
+    checks::is_write_witness, offers::Offer, plan::Victim, records::Records, round::Round,
+};
 
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct Totals {
     rounds: usize,
     requests: usize,
     accepted: usize,
@@ -28,17 +30,18 @@ pub struct Tally {
     reasons: BTreeMap<String, usize>,
 }
 
-impl Tally {
-    pub fn add(&mut self, round: &Round, books: &Books) {
+impl Totals {
+    pub fn add(&mut self, round: &Round, records: &Records) {
         self.rounds += 1;
         self.requests += round.offers.len();
-        self.wedged += usize::from(books.wedged);
-        self.witnesses += books.payer.values().filter(|payment| is_write_witness(payment)).count();
+        self.wedged += usize::from(records.wedged);
+        self.witnesses +=
+            records.payer.values().filter(|payment| is_write_witness(payment)).count();
         for kill in &round.plan.kills {
             *self.kills.entry(kill.victim).or_default() += 1;
         }
-        for attempt in round.offers.iter().flat_map(Offer::bills) {
-            let Some(attempt) = books.attempts.get(attempt.hash()) else { continue };
+        for attempt in round.offers.iter().flat_map(Offer::invoices) {
+            let Some(attempt) = records.attempts.get(attempt.hash()) else { continue };
             self.accepted += 1;
             self.sends += attempt.sends;
             self.repeats += (attempt.sends - 1).max(0);
@@ -55,7 +58,7 @@ impl Tally {
     }
 
     /// Rounds in which nothing is killed, or nothing is paid, prove nothing.
-    pub fn assert_worth_it(&self) {
+    pub fn assert_meaningful(&self) {
         for victim in [Victim::Service, Victim::Payer, Victim::Payee, Victim::Postgres] {
             assert!(self.kills.contains_key(&victim), "no kill of {victim:?}: {self}");
         }
@@ -63,7 +66,7 @@ impl Tally {
     }
 }
 
-impl Display for Tally {
+impl Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             rounds,

@@ -6,8 +6,8 @@ use h2::Reason;
 use tokio::sync::Semaphore;
 
 use super::{
-    deal::{Deal, ok, stream, unknown},
-    story::{Row, row},
+    row::{Row, row},
+    test_invoice::{InvoiceUnderTest, ok, stream, unknown},
 };
 use crate::bench::scripted_lnd::{
     Act, not_found,
@@ -24,9 +24,13 @@ const VANISHED: &str = "NEEDS_OPERATOR VANISHED held, sent 1";
 /// Sent as often as time allowed, and closed when a write witness was seen.
 const UNANSWERED: &str = "FAILED NOT_SENT claimable";
 
-pub fn rows(deal: &Deal) -> Vec<Row> {
-    let mut rows: Vec<Row> = ways().into_iter().flat_map(|way| broken(way, deal)).collect();
-    rows.extend([ends(deal), silences(deal), proxies(deal), sizes(deal)].into_iter().flatten());
+pub fn rows(test_invoice: &InvoiceUnderTest) -> Vec<Row> {
+    let mut rows: Vec<Row> = ways().into_iter().flat_map(|way| broken(way, test_invoice)).collect();
+    rows.extend(
+        [ends(test_invoice), silences(test_invoice), proxies(test_invoice), sizes(test_invoice)]
+            .into_iter()
+            .flatten(),
+    );
     rows
 }
 
@@ -47,31 +51,38 @@ fn ways() -> [(&'static str, Act); 10] {
 }
 
 /// Each way before the answer, after its headers, in mid-answer; and in a look-up.
-fn broken((way, act): (&'static str, Act), deal: &Deal) -> Vec<Row> {
+fn broken((way, act): (&'static str, Act), test_invoice: &InvoiceUnderTest) -> Vec<Row> {
     let at_once = || vec![act.clone()];
     let midway = |does: &str, look_ups, end| {
         // What is still on its way would be lost with the stream.
         let heard = Arc::new(Semaphore::new(0));
-        let says = stream([&deal.in_flight()], [Act::Wait(Arc::clone(&heard)), act.clone()]);
+        let says =
+            stream([&test_invoice.in_flight()], [Act::Wait(Arc::clone(&heard)), act.clone()]);
         let does = format!("IN_FLIGHT, then {way}; looked up: {does}");
         row(does, [says], look_ups, IN_FLIGHT, end).goes_on(heard)
     };
     vec![
-        row(format!("{way}; looked up: SUCCEEDED"), [at_once()], deal.is_paid(), SENDING, PAID),
+        row(
+            format!("{way}; looked up: SUCCEEDED"),
+            [at_once()],
+            test_invoice.is_paid(),
+            SENDING,
+            PAID,
+        ),
         row(format!("{way}; never known"), [at_once()], unknown(), SENDING, UNANSWERED),
         row(
             format!("headers, then {way}; looked up: SUCCEEDED"),
             [vec![Act::Headers, act.clone()]],
-            deal.is_paid(),
+            test_invoice.is_paid(),
             SENDING,
             PAID,
         ),
-        midway("SUCCEEDED", deal.is_paid(), PAID),
-        midway("FAILED", deal.has_failed(NoRoute), NO_ROUTE),
+        midway("SUCCEEDED", test_invoice.is_paid(), PAID),
+        midway("FAILED", test_invoice.has_failed(NoRoute), NO_ROUTE),
         midway("not found", unknown(), VANISHED),
         row(
             format!("to the look-up before the first send: {way}"),
-            deal.is_paid(),
+            test_invoice.is_paid(),
             unknown(),
             RESERVED,
             RESERVED,
@@ -80,27 +91,37 @@ fn broken((way, act): (&'static str, Act), deal: &Deal) -> Vec<Row> {
         row(
             format!("a send is cut; looked up: {way}, then SUCCEEDED"),
             [vec![Act::Cut]],
-            [vec![at_once()], deal.is_paid()].concat(),
+            [vec![at_once()], test_invoice.is_paid()].concat(),
             SENDING,
             PAID,
         ),
     ]
 }
 
-fn ends(deal: &Deal) -> Vec<Row> {
+fn ends(test_invoice: &InvoiceUnderTest) -> Vec<Row> {
     let half = |payment: &Payment| vec![say_half(payment), ok()];
     vec![
-        row("half of SUCCEEDED; never known", [half(&deal.paid())], unknown(), SENDING, UNANSWERED),
+        row(
+            "half of SUCCEEDED; never known",
+            [half(&test_invoice.paid())],
+            unknown(),
+            SENDING,
+            UNANSWERED,
+        ),
         row(
             "half of FAILED; looked up: SUCCEEDED",
-            [half(&deal.failed(NoRoute))],
-            deal.is_paid(),
+            [half(&test_invoice.failed(NoRoute))],
+            test_invoice.is_paid(),
             SENDING,
             PAID,
         ),
         row(
             "GOAWAY that lets the answer go on to SUCCEEDED",
-            [[vec![Act::GoAwayGently], stream([&deal.in_flight(), &deal.paid()], [ok()])].concat()],
+            [[
+                vec![Act::GoAwayGently],
+                stream([&test_invoice.in_flight(), &test_invoice.paid()], [ok()]),
+            ]
+            .concat()],
             unknown(),
             PAID,
             PAID,
@@ -109,20 +130,26 @@ fn ends(deal: &Deal) -> Vec<Row> {
 }
 
 /// The first silence is the backend's to end, the others are the payer's.
-fn silences(deal: &Deal) -> Vec<Row> {
+fn silences(test_invoice: &InvoiceUnderTest) -> Vec<Row> {
     let nothing = Vec::new;
     vec![
         // Its database takes no writes, while its look-ups are answered: no witness comes either.
         row("silence to sends and witnesses", [nothing()], unknown(), SENDING, "SENDING held")
             .hangs()
             .stalls(),
-        row("silence; looked up: SUCCEEDED", [nothing()], deal.is_paid(), SENDING, "PAID held")
-            .hangs(),
+        row(
+            "silence; looked up: SUCCEEDED",
+            [nothing()],
+            test_invoice.is_paid(),
+            SENDING,
+            "PAID held",
+        )
+        .hangs(),
         row("silence; never known", [nothing()], unknown(), SENDING, "FAILED NOT_SENT claimable")
             .hangs(),
         row(
             "silence to the first look-up, then not found; the send: SUCCEEDED",
-            deal.is_paid(),
+            test_invoice.is_paid(),
             unknown(),
             RESERVED,
             "PAID held",
@@ -131,8 +158,8 @@ fn silences(deal: &Deal) -> Vec<Row> {
         .hangs(),
         row(
             "IN_FLIGHT and silence; looked up: SUCCEEDED",
-            deal.is_in_flight(),
-            deal.is_paid(),
+            test_invoice.is_in_flight(),
+            test_invoice.is_paid(),
             IN_FLIGHT,
             PAID,
         )
@@ -141,22 +168,24 @@ fn silences(deal: &Deal) -> Vec<Row> {
 }
 
 /// What stands between must not be taken for lnd: a page that is not found is no payment that is not.
-fn proxies(deal: &Deal) -> Vec<Row> {
+fn proxies(test_invoice: &InvoiceUnderTest) -> Vec<Row> {
     let mut rows = Vec::new();
     for status in [200, 403, 404, 502] {
         let answer = || vec![vec![Act::Http(status)]];
         let does = |call| format!("to {call}: HTTP {status} without gRPC");
-        rows.push(row(does("a send"), answer(), deal.is_paid(), SENDING, PAID));
+        rows.push(row(does("a send"), answer(), test_invoice.is_paid(), SENDING, PAID));
         rows.push(row(does("a look-up"), [vec![Act::Cut]], answer(), SENDING, SENDING));
-        let early = row(does("the first look-up"), deal.is_paid(), unknown(), RESERVED, RESERVED);
+        let early =
+            row(does("the first look-up"), test_invoice.is_paid(), unknown(), RESERVED, RESERVED);
         rows.push(early.after(0, answer()));
     }
     rows
 }
 
 /// A payment carries every try, with its route: megabytes are lawful.
-fn sizes(deal: &Deal) -> Vec<Row> {
-    let padded = |mib: usize| Payment { payment_request: "x".repeat(mib << 20), ..deal.paid() };
+fn sizes(test_invoice: &InvoiceUnderTest) -> Vec<Row> {
+    let padded =
+        |mib: usize| Payment { payment_request: "x".repeat(mib << 20), ..test_invoice.paid() };
     vec![
         row("SUCCEEDED in 10 MiB", [reply(&padded(10))], unknown(), PAID, PAID),
         row(
@@ -169,7 +198,7 @@ fn sizes(deal: &Deal) -> Vec<Row> {
         row(
             "SUCCEEDED in 33 MiB; looked up: the same, then SUCCEEDED",
             [reply(&padded(33))],
-            [vec![reply(&padded(33))], deal.is_paid()].concat(),
+            [vec![reply(&padded(33))], test_invoice.is_paid()].concat(),
             SENDING,
             PAID,
         ),

@@ -11,7 +11,7 @@ use withdrawd::pb::Withdraw;
 use super::round::Round;
 
 /// By payment hash, in hex.
-pub type Book<T> = BTreeMap<String, T>;
+pub type ByHash<T> = BTreeMap<String, T>;
 
 /// An attempt, as the service's database has it.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -24,14 +24,14 @@ pub struct Attempt {
     pub sends: i64,
 }
 
-pub struct Books {
+pub struct Records {
     /// The truth.
-    pub payee: Book<Value>,
-    pub payer: Book<Value>,
+    pub payee: ByHash<Value>,
+    pub payer: ByHash<Value>,
     /// Of them, those that will be in flight for ever.
     pub stranded: BTreeSet<String>,
     pub wedged: bool,
-    pub attempts: Book<Attempt>,
+    pub attempts: ByHash<Attempt>,
     /// How many requests the database has.
     pub requests: i64,
     /// As gRPC shows them, in the order of the offers.
@@ -53,17 +53,17 @@ const ATTEMPTS_SQLITE: &str = "
            (select count(*) from sends where payment_id = payments.id) as sends
       from payments";
 
-impl Books {
+impl Records {
     /// None while one of them cannot be read.
     pub async fn read(round: &Round) -> Option<Self> {
         let since = round.marks.clone();
-        let nodes = round
-            .grounds
-            .blocking(move |grounds| grounds.payees_book(&since).zip(grounds.payers_book(&since)));
+        let nodes = round.environment.blocking(move |environment| {
+            environment.payee_invoices(&since).zip(environment.payer_payments(&since))
+        });
         let (invoices, payments) = nodes.await?;
         let stranded = round.stranded().await?;
         let (requests, attempts) = database(round).await.ok()?;
-        let shown = round.offers.iter().map(|offer| round.look(offer.withdraw()));
+        let shown = round.offers.iter().map(|offer| round.get(offer.withdraw()));
         Some(Self {
             payee: by_hash(invoices, "r_hash"),
             payer: by_hash(payments, "payment_hash"),
@@ -76,7 +76,7 @@ impl Books {
     }
 }
 
-fn by_hash(entries: Vec<Value>, key: &str) -> Book<Value> {
+fn by_hash(entries: Vec<Value>, key: &str) -> ByHash<Value> {
     entries.into_iter().map(|entry| (entry[key].as_str().unwrap().to_owned(), entry)).collect()
 }
 

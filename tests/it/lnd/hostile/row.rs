@@ -14,7 +14,7 @@ use withdrawd::{
     },
 };
 
-use super::deal::{Deal, SAT};
+use super::test_invoice::{InvoiceUnderTest, SAT};
 use crate::{
     bench::Bench,
     bench::scripted_lnd::{Act, ScriptedLnd},
@@ -101,7 +101,7 @@ impl Row {
 
     /// Plays it with the real payer, the real backend and a real store. Tells where the attempt
     /// stood soon, and in the end.
-    pub async fn play(&self, deal: &Deal) -> [String; 2] {
+    pub async fn play(&self, test_invoice: &InvoiceUnderTest) -> [String; 2] {
         let lnd = ScriptedLnd::start().await;
         lnd.on_send(self.sends.clone());
         lnd.on_witness(self.stalls.then(Vec::new));
@@ -112,12 +112,12 @@ impl Row {
         options.call_timeout = self.call_timeout.unwrap_or(options.call_timeout);
         let bench = Bench::on_lnd(options).await;
         let withdraw = bench.create(SAT, SAT).await;
-        bench.claim_ok(&withdraw, &deal.invoice).await;
+        bench.claim_ok(&withdraw, &test_invoice.invoice).await;
 
         if self.stays_open || self.goes_on.is_some() || self.call_timeout.is_some() {
-            bench.begin_work().await;
+            bench.start_payer().await;
         } else {
-            bench.work().await;
+            bench.run_payer().await;
         }
         // What follows IN_FLIGHT is heard without anybody who waits for it.
         let soon = awaited(&bench, &lnd, &withdraw, self.soon).await;
@@ -126,7 +126,7 @@ impl Row {
         }
         if let Some(goes_on) = &self.goes_on {
             goes_on.add_permits(1);
-            bench.work().await;
+            bench.run_payer().await;
         }
         self.time_passes(&bench, LATE).await;
         for _ in 0..TOO_LATE.0 {
@@ -137,7 +137,7 @@ impl Row {
             self.time_passes(&bench, (1, TOO_LATE.1)).await;
         }
         let end = standing(&bench, &lnd, &withdraw).await;
-        assert!(lnd.sends().iter().all(|send| send.payment_request == deal.invoice));
+        assert!(lnd.sends().iter().all(|send| send.payment_request == test_invoice.invoice));
         // How often an unanswered send is repeated is a matter of chance.
         let end = if self.end.contains(", sent") { end } else { uncounted(&end) };
         [soon, end]
@@ -154,7 +154,7 @@ impl Row {
     async fn time_passes(&self, bench: &Bench, (count, span): (usize, Millis)) {
         for _ in 0..count {
             bench.clock.advance(span);
-            let mut work = std::pin::pin!(bench.work());
+            let mut work = std::pin::pin!(bench.run_payer());
             loop {
                 tokio::select! {
                     () = &mut work => break,
@@ -169,7 +169,7 @@ impl Row {
 
 pub async fn passes(bench: &Bench, (count, span): (usize, Millis)) {
     for _ in 0..count {
-        bench.pass(span).await;
+        bench.run_payer_after(span).await;
     }
 }
 

@@ -16,7 +16,7 @@ use super::{ModelNode, stalled::Waiting};
 
 /// What the node does with the next send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum OnSend {
     /// Pays it, and says so.
     Pay,
     /// Pays it, and the answer is lost.
@@ -40,9 +40,9 @@ pub enum Fate {
 }
 
 #[derive(Default)]
-pub(super) struct Book {
+pub(super) struct Ledger {
     pub(super) records: HashMap<PaymentHash, Record>,
-    pub(super) fates: VecDeque<Fate>,
+    pub(super) on_sends: VecDeque<OnSend>,
     pub(super) sends: Vec<SendOrder>,
     pub(super) delayed: Vec<SendOrder>,
     pub(super) settled: Vec<PaymentHash>,
@@ -58,7 +58,7 @@ pub(super) struct Book {
     pub(super) made: Vec<(PaymentHash, String)>,
 }
 
-impl Book {
+impl Ledger {
     pub(super) fn keep(&mut self, record: Record, invoice: &str) {
         self.made.push((record.payment_hash, invoice.to_owned()));
         self.records.insert(record.payment_hash, record);
@@ -86,9 +86,9 @@ impl ModelNode {
     pub(super) fn receive(&self, order: &SendOrder) -> Vec<SendUpdate> {
         let now = self.clock.now();
         if now > order.send_deadline {
-            self.book(|book| {
-                book.fates.pop_front();
-                book.sends.push(order.clone());
+            self.ledger(|ledger| {
+                ledger.on_sends.pop_front();
+                ledger.sends.push(order.clone());
             });
             return vec![refused("macaroon has expired")];
         }
@@ -98,20 +98,20 @@ impl ModelNode {
     /// The deadline was checked: the payment is looked up, stored, and made.
     pub(super) fn store(&self, order: &SendOrder) -> Vec<SendUpdate> {
         let now = self.clock.now();
-        self.book(|book| {
-            let fate = book.fates.pop_front().unwrap_or(Fate::Pay);
-            if fate == Fate::LoseRequest {
+        self.ledger(|ledger| {
+            let on_send = ledger.on_sends.pop_front().unwrap_or(OnSend::Pay);
+            if on_send == OnSend::LoseRequest {
                 return vec![SendUpdate::Lost(NodeError::Timeout)];
             }
-            if fate == Fate::Delay {
-                book.delayed.push(order.clone());
+            if on_send == OnSend::Delay {
+                ledger.delayed.push(order.clone());
                 return vec![SendUpdate::Lost(NodeError::Timeout)];
             }
-            book.sends.push(order.clone());
-            if fate == Fate::Refuse {
+            ledger.sends.push(order.clone());
+            if on_send == OnSend::Refuse {
                 return vec![refused("self-payments not allowed")];
             }
-            let known = book.records.get(&order.payment_hash);
+            let known = ledger.records.get(&order.payment_hash);
             if known.is_some_and(|known| !matches!(known.state, RecordState::Failed(_))) {
                 return vec![SendUpdate::AlreadyExists];
             }
@@ -119,18 +119,20 @@ impl ModelNode {
             let preimage = preimage_of(&secret);
             let fee = Msat::new(1).unwrap();
             let wrong = Preimage::from_bytes([0; 32]);
-            let (state, told) = match fate {
-                Fate::Pay | Fate::PaidBySomebodyElse => {
+            let (state, told) = match on_send {
+                OnSend::Pay | OnSend::PaidBySomebodyElse => {
                     (RecordState::Succeeded { preimage, fee }, true)
                 }
-                Fate::PayAndLoseAnswer => (RecordState::Succeeded { preimage, fee }, false),
-                Fate::PayWithWrongPreimage => {
+                OnSend::PayAndLoseAnswer => (RecordState::Succeeded { preimage, fee }, false),
+                OnSend::PayWithWrongPreimage => {
                     (RecordState::Succeeded { preimage: wrong, fee }, true)
                 }
-                Fate::Fail(reason) => (RecordState::Failed(reason), true),
-                Fate::FailAndLoseAnswer(reason) => (RecordState::Failed(reason), false),
-                Fate::Hold => (RecordState::InFlight, true),
-                Fate::LoseRequest | Fate::Delay | Fate::Refuse => unreachable!("handled above"),
+                OnSend::Fail(reason) => (RecordState::Failed(reason), true),
+                OnSend::FailAndLoseAnswer(reason) => (RecordState::Failed(reason), false),
+                OnSend::Hold => (RecordState::InFlight, true),
+                OnSend::LoseRequest | OnSend::Delay | OnSend::Refuse => {
+                    unreachable!("handled above")
+                }
             };
             let record = Record {
                 payment_hash: order.payment_hash,
@@ -138,15 +140,15 @@ impl ModelNode {
                 created: now,
                 state,
             };
-            book.keep(record.clone(), &order.invoice);
+            ledger.keep(record.clone(), &order.invoice);
             match state {
-                RecordState::Succeeded { .. } => book.settled.push(order.payment_hash),
+                RecordState::Succeeded { .. } => ledger.settled.push(order.payment_hash),
                 RecordState::InFlight => {
-                    book.held.insert(order.payment_hash, (preimage, None));
+                    ledger.held.insert(order.payment_hash, (preimage, None));
                 }
                 RecordState::Failed(_) | RecordState::ResultLost => {}
             }
-            if fate == Fate::PaidBySomebodyElse {
+            if on_send == OnSend::PaidBySomebodyElse {
                 vec![SendUpdate::AlreadyExists]
             } else if told {
                 vec![SendUpdate::Record(record)]

@@ -8,8 +8,8 @@ use tonic::Code;
 use withdrawd::{domain::Millis, pb::Withdraw};
 
 use super::{
-    deal::{Deal, SAT},
-    story::{EARLY, LATE, awaited, passes, refused, standing},
+    row::{EARLY, LATE, awaited, passes, refused, standing},
+    test_invoice::{InvoiceUnderTest, SAT},
 };
 use crate::{
     bench::scripted_lnd::{
@@ -22,16 +22,16 @@ use crate::{
 /// From a send to when it is over, and its lease has run out.
 const OVER: Millis = Millis::from_secs(95);
 
-async fn claimed(bench: &Bench, deal: &Deal) -> Withdraw {
+async fn claimed(bench: &Bench, test_invoice: &InvoiceUnderTest) -> Withdraw {
     let withdraw = bench.create(SAT, SAT).await;
-    bench.claim_ok(&withdraw, &deal.invoice).await;
+    bench.claim_ok(&withdraw, &test_invoice.invoice).await;
     withdraw
 }
 
 /// A claim that is not accepted, since nobody knows whether the node can pay.
-async fn turned_away(bench: &Bench, deal: &Deal) -> Withdraw {
+async fn turned_away(bench: &Bench, test_invoice: &InvoiceUnderTest) -> Withdraw {
     let withdraw = bench.create(SAT, SAT).await;
-    let answer = bench.claim(&withdraw, &deal.invoice).await;
+    let answer = bench.claim(&withdraw, &test_invoice.invoice).await;
     assert_eq!(reason(&answer), "cannot pay at the moment, please try again later");
     withdraw
 }
@@ -39,12 +39,12 @@ async fn turned_away(bench: &Bench, deal: &Deal) -> Withdraw {
 /// Works until it stands so. A send that waits for its answer is looked up once that is overdue.
 async fn stands(bench: &Bench, lnd: &ScriptedLnd, withdraw: &Withdraw, so: &str) {
     let patience = std::time::Instant::now() + Duration::from_secs(20);
-    bench.begin_work().await;
+    bench.start_payer().await;
     while standing(bench, lnd, withdraw).await != so {
         let found = standing(bench, lnd, withdraw).await;
         assert!(std::time::Instant::now() < patience, "{found} instead of {so}");
         bench.clock.advance(Millis::from_ms(200));
-        bench.begin_work().await;
+        bench.start_payer().await;
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -69,13 +69,13 @@ async fn bench_with_late(answer: Vec<Act>) -> (ScriptedLnd, Bench, Arc<Semaphore
 #[tokio::test]
 async fn nothing_is_sent_to_who_shows_another_certificate() {
     let (lnd, other) = (ScriptedLnd::start().await, ScriptedLnd::start().await);
-    let deal = Deal::new();
-    lnd.on_send(deal.is_paid());
+    let test_invoice = InvoiceUnderTest::new();
+    lnd.on_send(test_invoice.is_paid());
     let mut options = lnd.options();
     options.tls_cert_pem = Some(other.certificate_pem.into_bytes());
     let bench = Bench::on_lnd(options).await;
 
-    let withdraw = turned_away(&bench, &deal).await;
+    let withdraw = turned_away(&bench, &test_invoice).await;
     passes(&bench, EARLY).await;
     assert!(bench.get(&withdraw.id).await.claimable);
     assert!(lnd.calls().is_empty());
@@ -90,18 +90,18 @@ async fn a_macaroon_that_is_refused_sends_nothing_and_loses_nothing() {
     ];
     for text in texts {
         let lnd = ScriptedLnd::start().await;
-        let deal = Deal::new();
-        lnd.on_send(deal.is_paid());
+        let test_invoice = InvoiceUnderTest::new();
+        lnd.on_send(test_invoice.is_paid());
         lnd.refuse_info(Code::Unknown, text);
         let bench = Bench::on_lnd(lnd.options()).await;
 
-        let withdraw = turned_away(&bench, &deal).await;
+        let withdraw = turned_away(&bench, &test_invoice).await;
         passes(&bench, EARLY).await;
         assert!(lnd.calls().iter().all(|call| call.method != "SendPaymentV2"));
         lnd.accept_info();
         bench.verify_database().await;
-        bench.beat().await;
-        bench.claim_ok(&withdraw, &deal.invoice).await;
+        bench.heartbeat().await;
+        bench.claim_ok(&withdraw, &test_invoice.invoice).await;
         passes(&bench, EARLY).await;
         assert_eq!(standing(&bench, &lnd, &withdraw).await, "PAID held, sent 1");
     }
@@ -112,14 +112,14 @@ async fn a_macaroon_that_is_refused_sends_nothing_and_loses_nothing() {
 async fn another_identity_after_a_reconnect_is_not_believed() {
     for says_paid in [true, false] {
         let lnd = ScriptedLnd::start().await;
-        let deal = Deal::new();
+        let test_invoice = InvoiceUnderTest::new();
         let (gate, wait) = gate();
         lnd.on_send([vec![wait, Act::Cut]]);
         if says_paid {
-            lnd.on_look_up(1, deal.is_paid());
+            lnd.on_look_up(1, test_invoice.is_paid());
         }
         let bench = Bench::on_lnd(lnd.options()).await;
-        let withdraw = claimed(&bench, &deal).await;
+        let withdraw = claimed(&bench, &test_invoice).await;
         stands(&bench, &lnd, &withdraw, "SENDING held, sent 1").await;
 
         lnd.introduce_as(OTHER_NODE, "regtest");
@@ -130,7 +130,7 @@ async fn another_identity_after_a_reconnect_is_not_believed() {
 
         // The one that was asked is back, and proves it.
         lnd.introduce_as(NODE, "regtest");
-        lnd.on_look_up(1, deal.is_paid());
+        lnd.on_look_up(1, test_invoice.is_paid());
         lnd.cut();
         passes(&bench, LATE).await;
         assert_eq!(standing(&bench, &lnd, &withdraw).await, "PAID held, sent 1");
@@ -140,14 +140,14 @@ async fn another_identity_after_a_reconnect_is_not_believed() {
 #[tokio::test]
 async fn another_identity_before_the_first_send_is_not_asked_to_pay() {
     let lnd = ScriptedLnd::start().await;
-    let deal = Deal::new();
-    lnd.on_send(deal.is_paid());
+    let test_invoice = InvoiceUnderTest::new();
+    lnd.on_send(test_invoice.is_paid());
     let bench = Bench::on_lnd(lnd.options()).await;
-    bench.work().await;
+    bench.run_payer().await;
     lnd.introduce_as(OTHER_NODE, "regtest");
     lnd.cut();
 
-    let withdraw = claimed(&bench, &deal).await;
+    let withdraw = claimed(&bench, &test_invoice).await;
     passes(&bench, LATE).await;
     assert_eq!(standing(&bench, &lnd, &withdraw).await, "RESERVED held, sent 0");
     lnd.introduce_as(NODE, "regtest");
@@ -159,12 +159,16 @@ async fn another_identity_before_the_first_send_is_not_asked_to_pay() {
 /// The first send is answered only after its deadline, when a second one has been made.
 #[tokio::test]
 async fn an_answer_after_the_deadline_is_still_an_answer() {
-    let deal = Deal::new();
+    let test_invoice = InvoiceUnderTest::new();
     let cases = [
         // Paid is paid.
-        (deal.is_paid(), "PAID held, sent 2", "PAID held, sent 2"),
+        (test_invoice.is_paid(), "PAID held, sent 2", "PAID held, sent 2"),
         // Until the second one is over, it may start the payment anew; a third may be made to see that.
-        (deal.has_failed(NoRoute), "SENDING held, sent 2", "FAILED NO_ROUTE claimable, sent "),
+        (
+            test_invoice.has_failed(NoRoute),
+            "SENDING held, sent 2",
+            "FAILED NO_ROUTE claimable, sent ",
+        ),
         (
             vec![refuse(Code::Unavailable, "x")],
             "SENDING held, sent 2",
@@ -173,7 +177,7 @@ async fn an_answer_after_the_deadline_is_still_an_answer() {
     ];
     for (answer, soon, end) in cases {
         let (lnd, bench, gate) = bench_with_late(answer.concat()).await;
-        let withdraw = claimed(&bench, &deal).await;
+        let withdraw = claimed(&bench, &test_invoice).await;
         stands(&bench, &lnd, &withdraw, "SENDING held, sent 1").await;
         bench.clock.advance(OVER);
         stands(&bench, &lnd, &withdraw, "SENDING held, sent 2").await;
@@ -189,9 +193,9 @@ async fn an_answer_after_the_deadline_is_still_an_answer() {
 /// It was given up once its sends were over, and lnd had paid it all the same.
 #[tokio::test]
 async fn a_success_that_is_told_when_all_was_given_up_is_booked_while_the_request_is_free() {
-    let deal = Deal::new();
-    let (lnd, bench, gate) = bench_with_late(deal.is_paid().concat()).await;
-    let withdraw = claimed(&bench, &deal).await;
+    let test_invoice = InvoiceUnderTest::new();
+    let (lnd, bench, gate) = bench_with_late(test_invoice.is_paid().concat()).await;
+    let withdraw = claimed(&bench, &test_invoice).await;
     stands(&bench, &lnd, &withdraw, "SENDING held, sent 1").await;
     for sends in 2..=4 {
         bench.clock.advance(OVER);
