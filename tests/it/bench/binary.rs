@@ -32,7 +32,7 @@ pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 }
 
 /// A command that sees no setting of whoever runs the tests.
-pub fn clean(program: impl AsRef<std::ffi::OsStr>) -> Command {
+pub fn clean_command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         let name_text = name.to_string_lossy();
@@ -64,7 +64,7 @@ impl Home {
 
     /// The binary with these arguments.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = clean(BINARY);
+        let mut command = clean_command(BINARY);
         command.args(args).current_dir(self.path());
         command
     }
@@ -114,7 +114,7 @@ impl Home {
         let life = self.lives.fetch_add(1, Ordering::SeqCst);
         let file = |name: &str| self.path().join(format!("{name}-{life}.log"));
         let (out, err) = (file("stdout"), file("stderr"));
-        // That of an earlier life tells of other ports.
+        // That of an earlier process names other ports.
         let _ = fs::remove_file(listen_json);
         let child = command
             .stdin(Stdio::null())
@@ -175,7 +175,7 @@ impl Service {
 
     /// A client command against this service.
     pub fn cli(&self, args: &[&str]) -> CommandOutput {
-        let mut command = clean(BINARY);
+        let mut command = clean_command(BINARY);
         command.args(args).env("WITHDRAWD_SERVER", self.server());
         CommandOutput::of(command.output().unwrap())
     }
@@ -212,7 +212,7 @@ impl Service {
         fs::read_to_string(&self.err).unwrap()
     }
 
-    /// All that it ever said.
+    /// All of its output.
     pub fn log(&self) -> String {
         self.stdout() + &self.stderr()
     }
@@ -232,7 +232,7 @@ impl Service {
     }
 
     fn signal(&mut self, name: &str) -> ExitStatus {
-        self.tell(name);
+        self.send_signal(name);
         self.wait()
     }
 
@@ -241,7 +241,7 @@ impl Service {
     }
 
     /// A signal, whatever follows.
-    pub fn tell(&self, name: &str) {
+    pub fn send_signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
@@ -286,7 +286,7 @@ impl CommandOutput {
         &self.out
     }
 
-    /// The one line of a mistake: exit code 1, nothing on standard output.
+    /// The one line of an error: exit code 1, nothing on standard output.
     pub fn error_line(&self) -> &str {
         assert_eq!((self.code, self.out.as_str()), (Some(1), ""), "{self:?}");
         let line = self.err.strip_suffix('\n').unwrap();
@@ -295,7 +295,7 @@ impl CommandOutput {
     }
 }
 
-/// A variable that tests/run sets, or a loud word that a story is left out.
+/// A variable that tests/run sets; without it, a message that a test is skipped.
 pub fn test_variable(variable: &str) -> Option<String> {
     let value = std::env::var(variable).ok();
     if value.is_none() {

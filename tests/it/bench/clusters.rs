@@ -17,7 +17,7 @@ use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tempfile::TempDir;
 
 use crate::{
-    bench::binary::{CommandOutput, clean, test_variable},
+    bench::binary::{CommandOutput, clean_command, test_variable},
     bench::lab::eventually,
 };
 
@@ -35,7 +35,7 @@ const SETTINGS: [&str; 6] = [
 
 /// One of the server's programs, as the server's user.
 fn program(name: &str) -> Command {
-    let mut command = clean(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postgres"));
+    let mut command = clean_command(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postgres"));
     command.args(["run", name]).stdin(Stdio::null());
     command
 }
@@ -45,13 +45,13 @@ fn run(command: &mut Command) {
     assert_eq!(said.code, Some(0), "{said:?}");
 }
 
-/// Where a story's clusters are, and the front before them.
+/// Where a test's clusters are, and the front before them.
 pub struct Clusters {
     dir: TempDir,
 }
 
 impl Clusters {
-    /// None where no Postgres is installed, which is said aloud.
+    /// None, with a message, where no Postgres is installed.
     pub fn open() -> Option<Self> {
         let shared = test_variable("WITHDRAWD_TEST_POSTGRES_URL")?;
         let shared = PgConnectOptions::from_str(&shared).unwrap();
@@ -62,7 +62,7 @@ impl Clusters {
         Some(Self { dir })
     }
 
-    /// The front: what a service is told.
+    /// The front: the URL that a service is given.
     pub fn url(&self) -> String {
         url(self.dir.path())
     }
@@ -205,7 +205,7 @@ impl Cluster {
         .await;
     }
 
-    /// A hand with psql.
+    /// Runs a statement on a connection of the test's own.
     pub async fn sql(&self, statement: &'static str) {
         let options = PgConnectOptions::from_str(&url(&self.dir)).unwrap();
         let mut connection = PgConnection::connect_with(&options).await.unwrap();

@@ -1,5 +1,5 @@
 //! The real Lightning network of `tests/lab`: a payer with a channel to a payee, and a stranger to
-//! whom there is no route. What the lnds themselves say is the truth that the stories end with.
+//! whom there is no route. What the lnds themselves record is what tests assert in the end.
 //!
 //! All tests share one network. So whoever takes a node down does it alone ([`Lab::lock_exclusively`]), and
 //! everybody else holds [`Lab::share`] meanwhile. Other processes are no matter: cargo runs the
@@ -47,7 +47,7 @@ pub struct HoldInvoice {
 }
 
 impl Lab {
-    /// None, loudly, where no network was started for the tests.
+    /// None, with a message, where no network was started for the tests.
     pub fn open() -> Option<Self> {
         let Ok(path) = std::env::var("WITHDRAWD_TEST_LAB") else {
             let required = std::env::var("WITHDRAWD_REQUIRE_ALL").is_ok_and(|all| all == "1");
@@ -141,7 +141,7 @@ impl Lab {
         self.try_ask("payee", &["cancelinvoice", &held.invoice.hash])
     }
 
-    /// Waits for a state in the payee's own books, which trail a payment's success by a moment.
+    /// Waits for a state in the payee's own records, which trail a payment's success by a moment.
     pub async fn wait_for_payee_state(&self, invoice: &Invoice, state: &str) -> Value {
         eventually(state, async || {
             let found = self.ask("payee", &["lookupinvoice", &invoice.hash]);
@@ -167,7 +167,7 @@ impl Lab {
         assert!(htlcs.iter().all(|htlc| htlc["state"] != "SETTLED"), "{found}");
     }
 
-    /// How a node's own book has its payment of this hash; None if it made none.
+    /// A node's own record of its payment of this hash; None if it made none.
     pub fn payment(&self, node: &str, hash: &str) -> Option<Value> {
         let all = self.ask(node, &["listpayments", "--include_incomplete"]);
         let all = all["payments"].as_array().unwrap();
@@ -289,7 +289,7 @@ pub async fn let_pass(span: Duration) {
     tokio::time::sleep(span).await;
 }
 
-/// Polls until there is an answer; gives up loudly.
+/// Polls until there is an answer, within bounds.
 pub async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
     let patience = std::time::Instant::now() + PATIENCE;
     loop {

@@ -2,7 +2,7 @@
 //! injected clock, a model node, and faults at every call of both ports.
 //!
 //! The app lives in a tokio runtime of its own, so that a crash is the end of that runtime: every
-//! task is dropped where it stands, and a new life begins on the same database.
+//! task is dropped where it is, and a new process begins on the same database.
 
 mod calls;
 mod stores;
@@ -60,12 +60,12 @@ pub struct Bench {
     pub config: Config,
     /// Instead of the model node.
     lnd: Option<LndOptions>,
-    life: Option<Life>,
+    process: Option<Process>,
     data_dir: TempDir,
 }
 
-/// One life of the app.
-struct Life {
+/// The app from a start to a crash.
+struct Process {
     running: Running,
     store: Arc<dyn Store>,
     tokio: tokio::runtime::Runtime,
@@ -84,7 +84,7 @@ impl Bench {
 
     /// Over SQLite, paying from an lnd that is reached in earnest.
     pub async fn on_lnd(options: LndOptions) -> Self {
-        // What it lists is no matter of these stories.
+        // What it lists does not matter to these tests.
         Self::made(StoreKind::Sqlite, &[("node.shared", "true")], Some(options)).await
     }
 
@@ -104,7 +104,7 @@ impl Bench {
             ("grpc.listen", "127.0.0.1:0".to_owned()),
             ("lnurl.listen", "127.0.0.1:0".to_owned()),
             ("admin.listen", "127.0.0.1:0".to_owned()),
-            // Hours pass in a moment here: stories about silence set it themselves.
+            // Hours pass in a moment here: tests of silence set it themselves.
             ("node.heartbeat_stale_ms", "31536000000".to_owned()),
         ];
         overrides.extend(settings.iter().map(|(key, value)| (*key, (*value).to_owned())));
@@ -112,12 +112,12 @@ impl Bench {
         let clock = Arc::new(TestClock::new());
         let node = Arc::new(ModelNode::new(Arc::clone(&clock) as Arc<dyn Clock>));
         let faults = Arc::new(Faults::default());
-        let mut bench = Self { kind, clock, node, faults, config, lnd, life: None, data_dir };
+        let mut bench = Self { kind, clock, node, faults, config, lnd, process: None, data_dir };
         bench.start().await;
         bench
     }
 
-    /// Begins a life.
+    /// Starts the app.
     pub async fn start(&mut self) {
         let tokio = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -152,12 +152,12 @@ impl Bench {
         let (running, store) = started.await.unwrap();
         let server = format!("http://{}", running.listening.grpc.unwrap());
         let channel = Channel::from_shared(server).unwrap().connect().await.unwrap();
-        self.life = Some(Life { running, store, tokio, channel });
+        self.process = Some(Process { running, store, tokio, channel });
     }
 
-    /// The end of a life, wherever its tasks stand.
+    /// Ends the app, wherever its tasks are.
     pub fn crash(&mut self) {
-        let Life { running, store, tokio, channel } = self.life.take().unwrap();
+        let Process { running, store, tokio, channel } = self.process.take().unwrap();
         // Its tasks are dropped before anything else of it: nothing has an effect any more.
         std::thread::spawn(move || {
             tokio.shutdown_timeout(Duration::from_secs(10));
@@ -167,7 +167,7 @@ impl Bench {
         .unwrap();
     }
 
-    /// A crash and a new life on the same database.
+    /// A crash and a restart on the same database.
     pub async fn crash_and_restart(&mut self) {
         self.crash();
         self.faults.reset();
@@ -193,33 +193,33 @@ impl Bench {
         }
     }
 
-    fn life(&self) -> &Life {
-        self.life.as_ref().unwrap()
+    fn process(&self) -> &Process {
+        self.process.as_ref().unwrap()
     }
 
     pub fn store(&self) -> Arc<dyn Store> {
-        Arc::clone(&self.life().store)
+        Arc::clone(&self.process().store)
     }
 
     pub fn client(&self) -> WithdrawServiceClient<Channel> {
-        WithdrawServiceClient::new(self.life().channel.clone())
+        WithdrawServiceClient::new(self.process().channel.clone())
     }
 
     /// What operators call.
     pub fn payments(&self) -> PaymentServiceClient<Channel> {
-        PaymentServiceClient::new(self.life().channel.clone())
+        PaymentServiceClient::new(self.process().channel.clone())
     }
 
     pub fn lnurl(&self) -> SocketAddr {
-        self.life().running.listening.lnurl.unwrap()
+        self.process().running.listening.lnurl.unwrap()
     }
 
     pub fn grpc(&self) -> SocketAddr {
-        self.life().running.listening.grpc.unwrap()
+        self.process().running.listening.grpc.unwrap()
     }
 
     pub fn admin(&self) -> SocketAddr {
-        self.life().running.listening.admin
+        self.process().running.listening.admin
     }
 
     pub fn data_dir(&self) -> &std::path::Path {
@@ -231,17 +231,17 @@ impl Bench {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> T {
-        self.life().tokio.spawn(work).await.unwrap()
+        self.process().tokio.spawn(work).await.unwrap()
     }
 
     pub fn operations(&self) -> OperationsServiceClient<Channel> {
-        OperationsServiceClient::new(self.life().channel.clone())
+        OperationsServiceClient::new(self.process().channel.clone())
     }
 }
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        if self.life.is_some() {
+        if self.process.is_some() {
             self.crash();
         }
     }

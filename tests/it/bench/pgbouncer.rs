@@ -13,7 +13,7 @@ use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tempfile::TempDir;
 
 use crate::{
-    bench::binary::{clean, test_variable},
+    bench::binary::{clean_command, test_variable},
     bench::lab::eventually,
     bench::new_postgres_database,
 };
@@ -75,7 +75,8 @@ impl Pooler {
 
     /// Starts it, and waits until it answers.
     pub async fn resume(&mut self) {
-        let mut server = clean(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postgres"));
+        let mut server =
+            clean_command(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postgres"));
         server.arg("run").arg(&self.program).arg(self.dir.path().join("settings"));
         let log = self.dir.path().join("log");
         let log = fs::File::options().create(true).append(true).open(log).unwrap();
@@ -95,7 +96,7 @@ impl Pooler {
         let mut server = self.server.take().unwrap();
         server.kill().unwrap();
         server.wait().unwrap();
-        // It refuses to start beside the socket of a life that it cannot ask.
+        // It refuses to start beside the socket of an earlier process.
         let _ = fs::remove_file(self.dir.path().join(format!(".s.PGSQL.{PORT}")));
     }
 

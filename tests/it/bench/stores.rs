@@ -25,7 +25,7 @@ pub enum StoreKind {
     Postgres,
 }
 
-/// Both, or SQLite alone (and loudly so) where no Postgres was started for the tests.
+/// Both, or SQLite alone (with a message) where no Postgres was started for the tests.
 pub fn store_kinds() -> Vec<StoreKind> {
     if postgres_url().is_some() {
         return vec![StoreKind::Sqlite, StoreKind::Postgres];
@@ -38,11 +38,11 @@ pub fn postgres_url() -> Option<String> {
     std::env::var("WITHDRAWD_TEST_POSTGRES_URL").ok()
 }
 
-/// Runs a story on every store.
-pub async fn on_every_store(story: impl AsyncFn(Bench)) {
+/// Runs a test on every store.
+pub async fn on_every_store(test: impl AsyncFn(Bench)) {
     for kind in store_kinds() {
         eprintln!("on {kind:?}:");
-        story(Bench::new(kind).await).await;
+        test(Bench::new(kind).await).await;
     }
 }
 
@@ -89,7 +89,7 @@ pub(super) async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> Arc<d
             match SqliteStore::open(&options, Arc::clone(clock)).await {
                 Ok(store) => return Arc::new(store),
                 // A program that another test starts at this moment holds copies of all that is open here,
-                // the lock of the life before included, until it runs.
+                // the lock of the process before included, until it runs.
                 Err(error)
                     if withdrawd::report::chain(&error).contains("another withdrawd uses") =>
                 {

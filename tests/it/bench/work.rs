@@ -17,9 +17,9 @@ use super::{Bench, StoreKind};
 impl Bench {
     /// The payer does all that is due now, to the end.
     pub async fn run_payer(&self) {
-        let payer = Arc::clone(self.life().running.payer().unwrap());
+        let payer = Arc::clone(self.process().running.payer().unwrap());
         self.inside(async move {
-            // A place may have been taken while a pass looked: until nothing is due, or the node
+            // A place may have been taken during a run: until nothing is due, or the node
             // is silent.
             while payer.run_once().await.is_ok_and(|taken| taken > 0) {
                 payer.idle().await;
@@ -34,7 +34,7 @@ impl Bench {
 
     /// The payer takes what is due, without being waited for (a held payment keeps it busy).
     pub async fn start_payer(&self) {
-        let payer = Arc::clone(self.life().running.payer().unwrap());
+        let payer = Arc::clone(self.process().running.payer().unwrap());
         self.inside(async move { payer.run_once().await.unwrap_or(0) }).await;
     }
 
@@ -47,7 +47,7 @@ impl Bench {
         .await;
     }
 
-    /// Asks until it is so; gives up loudly.
+    /// Polls until it is so, within bounds.
     pub async fn until(&self, id: &str, so: impl Fn(&Withdraw) -> bool) -> Withdraw {
         let patience = std::time::Instant::now() + Duration::from_secs(20);
         loop {
@@ -60,22 +60,22 @@ impl Bench {
         }
     }
 
-    /// The node is asked how it is.
+    /// One heartbeat: the node is asked how it is.
     pub async fn heartbeat(&self) {
-        let heartbeats = Arc::clone(self.life().running.heartbeats().unwrap());
-        // A node that is silent leaves its last word.
+        let heartbeats = Arc::clone(self.process().running.heartbeats().unwrap());
+        // With a node that is silent the last heartbeat stays.
         let _ = self.inside(async move { heartbeats.beat().await }).await;
     }
 
-    /// The database is made sure of, if another server answers.
+    /// Verifies the database, if another server answers.
     pub async fn verify_database(&self) {
-        let verifier = Arc::clone(self.life().running.verifier());
+        let verifier = Arc::clone(self.process().running.verifier());
         self.inside(async move { verifier.run_once().await.unwrap() }).await;
     }
 
     /// The same, of a database that may not answer: whether the server is verified now.
     pub async fn server_is_verified(&self) -> bool {
-        let (verifier, store) = (Arc::clone(self.life().running.verifier()), self.store());
+        let (verifier, store) = (Arc::clone(self.process().running.verifier()), self.store());
         let looked = async move {
             let looked = verifier.run_once().await.is_ok();
             looked && store.server().await.is_ok_and(|seen| seen.verified)
@@ -83,14 +83,14 @@ impl Bench {
         self.inside(looked).await
     }
 
-    /// As after a restart of the database: a server answers that nobody has looked at.
+    /// As after a restart of the database: a server answers that nobody has verified.
     pub async fn forget_verified_server(&self) {
         self.sql("update instance set verified_server = -1").await;
         let store = self.store();
         assert!(!self.inside(async move { store.server().await.unwrap() }).await.verified);
     }
 
-    /// A hand with psql.
+    /// Runs a statement on a connection of the test's own.
     pub async fn sql(&self, statement: &'static str) {
         match self.kind {
             StoreKind::Sqlite => {

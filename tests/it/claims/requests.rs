@@ -56,9 +56,9 @@ pub fn fields_of(status: &tonic::Status) -> Vec<String> {
     bad.field_violations.into_iter().map(|violation| violation.field).collect()
 }
 
-/// Every attribute of the seed, under its own name.
+/// Every attribute that a caller may set, under its own name.
 #[tokio::test]
-async fn a_request_has_the_attributes_of_the_seed() {
+async fn a_request_has_all_its_attributes() {
     on_every_store(async |bench| {
         let fields = [
             ("b".to_owned(), Value { kind: Some(Kind::NumberValue(1.5)) }),
@@ -98,7 +98,7 @@ async fn a_request_has_the_attributes_of_the_seed() {
 
 /// A repeat under the same request id is safe, however it is written; another content is refused.
 #[tokio::test]
-async fn a_replay_returns_the_request_as_it_stands() {
+async fn a_replay_returns_the_request_as_it_is_now() {
     on_every_store(async |bench| {
         let made = create(&bench, asked("order-1", "10")).await.unwrap();
         let same = CreateWithdrawRequest {

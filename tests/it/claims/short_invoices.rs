@@ -39,7 +39,7 @@ async fn an_honest_invoice_of_60_s_gets_through() {
 }
 
 #[tokio::test]
-async fn nobody_is_told_to_make_an_invoice_like_the_one_at_hand() {
+async fn a_refusal_never_asks_for_an_invoice_like_the_refused_one() {
     on_every_store(async |bench| {
         let withdraw = bench.create(10, 20).await;
         // It was long on its way, or the wallet's clock is behind.

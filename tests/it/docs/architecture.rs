@@ -242,11 +242,11 @@ fn drivers_and_wires_stay_in_their_modules() {
     assert!(wrong.is_empty(), "crates out of place:\n{}", wrong.join("\n"));
 }
 
-/// What follows from a node's word is decided by the table (`domain/payment/table.rs`) and, where it
+/// What follows from a node's answer is decided by the table (`domain/payment/table.rs`) and, where it
 /// leaves a doubt, by `domain/payment/resolve.rs`: elsewhere nobody makes a decision, or reads one but to
 /// send, to ask for a witness, or to stay.
 #[test]
-fn no_other_place_maps_a_nodes_word_to_a_state() {
+fn no_other_module_maps_a_nodes_answer_to_a_state() {
     const DECISIONS: [&str; 6] = ["Note", "InFlight", "Pay", "Fail", "Doubt", "LateSuccess"];
     // What a decision makes of an attempt, and of its request.
     const STEPS: [&str; 4] = ["reopen", "doubt", "pay", "note_late_success"];

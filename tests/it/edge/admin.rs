@@ -239,7 +239,7 @@ fn the_binary_says_why_a_service_is_not_ready() {
     let home = Home::new();
     let service = home.serve_with(&[], &[("WITHDRAWD__SHUTDOWN__WAIT_MS", "60000")]);
     let admin = format!("http://{}", service.admin);
-    service.tell("TERM");
+    service.send_signal("TERM");
     until("not ready", || {
         let said = home.run(&["health", "--admin", &admin]);
         let stopping = said.code == Some(1);

@@ -126,7 +126,7 @@ fn lists_have_filters_and_pages() {
 
 /// Each in one line that says what to change.
 #[test]
-fn mistakes_of_clients_are_told_in_one_line() {
+fn mistakes_of_clients_are_reported_in_one_line() {
     let home = Home::new();
     let service = home.serve(&[]);
     let missing = "wr_00000000000000000000000000";

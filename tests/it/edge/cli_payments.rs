@@ -131,7 +131,7 @@ fn what_the_node_still_pays_cannot_be_ended() {
 }
 
 #[test]
-fn mistakes_of_operators_are_told() {
+fn mistakes_of_operators_are_reported() {
     let home = Home::new();
     let service = home.serve(&[]);
     let missing = "pay_00000000000000000000000000";

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use crate::bench::binary::Home;
 
 #[test]
-fn what_is_wrong_on_the_way_to_the_service_is_told() {
+fn an_unreachable_service_is_reported_with_its_cause() {
     let home = Home::new();
     let service = home.serve(&[]);
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();

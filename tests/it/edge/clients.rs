@@ -59,7 +59,7 @@ fn python_lnurl_withdraws_from_either_form_of_the_link() {
         let paid = service.paid(&made["id"]);
         assert_eq!(paid["payment"]["amount_msat"], 15_000);
 
-        // A person with another phone is told why not.
+        // Another wallet is told why it cannot claim.
         let late = python_wallet(&python, &made[form], &invoice(15));
         assert_eq!(late, json!({ "error": "this withdrawal has already been paid" }));
     }

@@ -42,7 +42,7 @@ impl LockedRequests {
     }
 
     /// Waits until this statement waits.
-    async fn holds(&mut self, statement: &str) {
+    async fn wait_until_blocked(&mut self, statement: &str) {
         let count = format!(
             "select count(*) from pg_stat_activity where datname = current_database()
                 and wait_event_type = 'Lock' and query like '%{statement}%'"
@@ -58,7 +58,7 @@ impl LockedRequests {
         }
     }
 
-    async fn free(self) {
+    async fn release(self) {
         self.holder.close().await.unwrap();
     }
 }
@@ -98,7 +98,7 @@ async fn counted(service: &Service, series: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_that_end_from_outside_are_told_of() {
+async fn calls_that_clients_end_are_logged_counted_and_traced() {
     if postgres_url().is_none() {
         return eprintln!("SKIPPED: no Postgres");
     }
@@ -113,7 +113,7 @@ async fn calls_that_end_from_outside_are_told_of() {
     let mut blocked = LockedRequests::at(&url).await;
 
     let (_answer, mut call) = get(&service, &made["id"], "hung-up", "1H").await;
-    blocked.holds("withdraw.by_id").await;
+    blocked.wait_until_blocked("withdraw.by_id").await;
     call.send_reset(Reason::CANCEL);
     counted(
         &service,
@@ -132,7 +132,7 @@ async fn calls_that_end_from_outside_are_told_of() {
     let ott = made["ott"].as_str().unwrap();
     let claim = format!("GET /cb?k1={ott}&pr={invoice} HTTP/1.1\r\nHost: a\r\n\r\n");
     wallet.write_all(claim.as_bytes()).await.unwrap();
-    blocked.holds("withdraw.by_secret").await;
+    blocked.wait_until_blocked("withdraw.by_secret").await;
     drop(wallet);
     until("its line", || {
         (!lines(&service, |line| line["lnurl"] == "callback").is_empty()).then_some(())
@@ -146,7 +146,7 @@ async fn calls_that_end_from_outside_are_told_of() {
     )
     .await;
     // The wallet has claimed all the same.
-    blocked.free().await;
+    blocked.release().await;
     service.paid(&made["id"]);
     assert!(service.terminate().success());
     the_spans_tell_so(&collector, &hung_up);
@@ -177,10 +177,10 @@ async fn the_deadlines_are_ours(service: &Service, id: &Value) {
 }
 
 fn the_spans_tell_so(collector: &Collector, hung_up: &Value) {
-    let claim = collector.one("GET /cb");
+    let claim = collector.span_named("GET /cb");
     assert_eq!(claim.attribute("lnurl.answer"), "GONE");
     assert!(!claim.failed(), "{claim:?}");
-    let gets = collector.named(GET);
+    let gets = collector.spans_named(GET);
     let ended = |code: &str| {
         let ended = gets.iter().filter(|seen| seen.attribute("rpc.response.status_code") == code);
         ended.collect::<Vec<_>>()

@@ -112,7 +112,7 @@ async fn what_is_hardly_http_is_refused_and_does_no_harm() {
     assert_serves(&bench).await;
 }
 
-/// The same on the real process, whose log would tell of a panic.
+/// The same on the real process, whose log would show a panic.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_real_process_does_not_panic() {
     let home = Home::new();

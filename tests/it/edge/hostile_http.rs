@@ -233,7 +233,7 @@ async fn one_url_is_understood_however_it_is_written() {
     }
 }
 
-/// Whoever forwards or lies about the host: the callback is the operator's word.
+/// Whoever forwards or lies about the host: the callback is what the operator configured.
 #[tokio::test]
 async fn nothing_of_the_request_gets_into_the_offer() {
     let settings = [("public_url", "https://pay.example.com")];

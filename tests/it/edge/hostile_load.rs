@@ -44,7 +44,7 @@ async fn slow_clients_lose_their_place() {
 }
 
 #[tokio::test]
-async fn a_siege_of_half_open_connections_does_not_keep_an_honest_wallet_out() {
+async fn half_open_connections_do_not_lock_out_an_honest_wallet() {
     let bench = Bench::with(StoreKind::Sqlite, &SIEGE).await;
     let withdraw = bench.create(10, 20).await;
     let mut besiegers = Vec::new();
@@ -64,7 +64,7 @@ async fn a_siege_of_half_open_connections_does_not_keep_an_honest_wallet_out() {
 
 /// A trickle of bytes does not extend the time either.
 #[tokio::test]
-async fn a_trickle_is_cut_off() {
+async fn a_request_that_trickles_in_is_cut_off() {
     let bench = Bench::with(StoreKind::Sqlite, &SIEGE).await;
     let stream = TcpStream::connect(bench.lnurl()).await.unwrap();
     let (mut read, mut write) = stream.into_split();

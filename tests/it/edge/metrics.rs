@@ -1,4 +1,4 @@
-//! What Prometheus is told: before and after each kind of end, of the whole instance, and while the
+//! The exported metrics: before and after each kind of end, of the whole instance, and while the
 //! database is silent.
 
 use std::{
@@ -22,7 +22,7 @@ use crate::{
     payments::doubts::proof_of,
 };
 
-/// What was told, by its name with its labels as they stand there.
+/// Samples by their names, with the labels as they were exported.
 pub struct Scrape {
     pub text: String,
 }
@@ -44,7 +44,7 @@ impl Scrape {
     }
 
     #[track_caller]
-    fn says(&self, expected: &[(&str, f64)]) {
+    fn assert_values(&self, expected: &[(&str, f64)]) {
         let told = |(series, _): &(&str, f64)| (series.to_string(), self.value(series));
         let told: Vec<_> = expected.iter().map(told).collect();
         let expected = expected.iter().map(|(series, value)| ((*series).to_owned(), Some(*value)));
@@ -67,8 +67,8 @@ impl Scrape {
     }
 }
 
-/// What is told a moment later: within a second it is the same.
-async fn told(bench: &Bench) -> Scrape {
+/// A scrape a moment later: within a second it would be the same.
+async fn scrape(bench: &Bench) -> Scrape {
     bench.clock.advance(Millis::from_secs(1));
     Scrape::by(bench.admin()).await
 }
@@ -104,8 +104,8 @@ const LATE: &str = r#"withdrawd_payments_total{state="LATE_SUCCESS",reason=""}"#
 async fn ends_of_payments_are_counted_once_each() {
     on_every_store(async |bench| {
         let zero = [(PAID, 0.0), (PAID_AFTER, 0.0), (NO_ROUTE, 0.0), (DOUBT, 0.0), (LATE, 0.0)];
-        told(&bench).await.says(&zero);
-        told(&bench).await.says(&[("withdrawd_claims_total", 0.0)]);
+        scrape(&bench).await.assert_values(&zero);
+        scrape(&bench).await.assert_values(&[("withdrawd_claims_total", 0.0)]);
 
         let (paid, _) = claimed(&bench, OnSend::Pay).await;
         let routing = bench.get(&paid.id).await.payment.unwrap().fee_msat.unwrap();
@@ -116,7 +116,7 @@ async fn ends_of_payments_are_counted_once_each() {
         bench.run_payer().await;
         #[expect(clippy::cast_precision_loss, reason = "a fee of a test")]
         let fees = routing as f64;
-        told(&bench).await.says(&[
+        scrape(&bench).await.assert_values(&[
             (PAID, 2.0),
             (NO_ROUTE, 2.0),
             (DOUBT, 1.0),
@@ -130,14 +130,14 @@ async fn ends_of_payments_are_counted_once_each() {
         for invoice in [&first, &beside] {
             let fee = Msat::new(1).unwrap();
             let paid = RecordState::Succeeded { preimage: proof_of(invoice), fee };
-            bench.node.foreign_payment(invoice, paid);
+            bench.node.add_foreign_payment(invoice, paid);
         }
         bench.run_payer_after(Millis::from_secs(3601)).await;
         for _ in 0..3 {
             bench.run_payer_after(Millis::from_secs(400)).await;
         }
         assert_eq!(bench.get(&unclaimed.id).await.status().as_str_name(), "PAID");
-        told(&bench).await.says(&[
+        scrape(&bench).await.assert_values(&[
             (PAID, 2.0),
             (PAID_AFTER, 1.0),
             (LATE, 1.0),
@@ -149,11 +149,11 @@ async fn ends_of_payments_are_counted_once_each() {
 }
 
 #[tokio::test]
-async fn how_the_instance_stands_is_told() {
+async fn the_status_of_the_instance_is_exported() {
     on_every_store(async |mut bench| {
         bench.heartbeat().await;
-        let before = told(&bench).await;
-        before.says(&[
+        let before = scrape(&bench).await;
+        before.assert_values(&[
             ("withdrawd_store_up", 1.0),
             (r#"withdrawd_open_payments{state="IN_FLIGHT"}"#, 0.0),
             (r#"withdrawd_oldest_open_payment_age_seconds{state="IN_FLIGHT"}"#, 0.0),
@@ -175,8 +175,8 @@ async fn how_the_instance_stands_is_told() {
         claimed_in_doubt(&bench).await;
         let pause = PauseRequest { operator: "annabelle".into(), reason: "a secret reason".into() };
         bench.operations().pause(pause).await.unwrap();
-        let after = told(&bench).await;
-        after.says(&[
+        let after = scrape(&bench).await;
+        after.assert_values(&[
             (r#"withdrawd_open_payments{state="RESERVED"}"#, 0.0),
             (r#"withdrawd_open_payments{state="IN_FLIGHT"}"#, 1.0),
             (r#"withdrawd_oldest_open_payment_age_seconds{state="IN_FLIGHT"}"#, 100.0),
@@ -193,7 +193,7 @@ async fn how_the_instance_stands_is_told() {
 
         let fence = "update instance set fenced_at_ms = 1, fence_reason = 'BY_HAND'";
         bench.sql(fence).await;
-        told(&bench).await.says(&[
+        scrape(&bench).await.assert_values(&[
             ("withdrawd_fenced", 1.0),
             (r#"withdrawd_halted{halt="PAUSED"}"#, 0.0),
             (r#"withdrawd_halted{halt="FENCED"}"#, 1.0),
@@ -201,7 +201,9 @@ async fn how_the_instance_stands_is_told() {
         ]);
         // What a process has counted is its own.
         bench.crash_and_restart().await;
-        told(&bench).await.says(&[("withdrawd_claims_total", 0.0), ("withdrawd_fenced", 1.0)]);
+        scrape(&bench)
+            .await
+            .assert_values(&[("withdrawd_claims_total", 0.0), ("withdrawd_fenced", 1.0)]);
     })
     .await;
 }
@@ -219,11 +221,11 @@ async fn claimed_in_doubt(bench: &Bench) {
 }
 
 #[tokio::test]
-async fn the_limit_of_a_day_is_told_where_there_is_one() {
+async fn the_daily_limit_is_exported_where_there_is_one() {
     let settings = [("limits.rolling_24h_sat", "100")];
     let bench = Bench::with(StoreKind::Sqlite, &settings).await;
     claimed(&bench, OnSend::Pay).await;
-    told(&bench).await.says(&[
+    scrape(&bench).await.assert_values(&[
         ("withdrawd_rolling_24h_accepted_msat", 10_001.0),
         ("withdrawd_rolling_24h_limit_msat", 100_000.0),
         ("withdrawd_claimable_msat", 79_000.0),
@@ -270,8 +272,8 @@ async fn calls_and_requests_are_counted_by_bounded_names() {
              answer=\"{answer}\"}}"
         )
     };
-    let told = told(&bench).await;
-    told.says(&[
+    let told = scrape(&bench).await;
+    told.assert_values(&[
         (&requests("withdraw", "OFFER"), 1.0),
         (&requests("withdraw", "UNKNOWN"), 20.0),
         (&requests("callback", "OK"), 1.0),
@@ -295,7 +297,7 @@ async fn unknown_method(bench: &Bench, path: String) -> Code {
 
 /// Scrapes go on while the database is gone, and do not wait for it as long as calls do.
 #[tokio::test]
-async fn while_the_database_is_silent_the_rest_is_told_promptly() {
+async fn other_metrics_are_exported_while_the_database_is_silent() {
     if postgres_url().is_none() {
         return eprintln!("SKIPPED: no Postgres");
     }
@@ -307,7 +309,7 @@ async fn while_the_database_is_silent_the_rest_is_told_promptly() {
     service.json(&["claim", made["withdraw_request"].as_str().unwrap()]);
     service.paid(&made["id"]);
     let before = Scrape::by(service.admin).await;
-    before.says(&[("withdrawd_store_up", 1.0), (PAID, 1.0)]);
+    before.assert_values(&[("withdrawd_store_up", 1.0), (PAID, 1.0)]);
     assert!(before.value("withdrawd_store_connections_max").unwrap() > 1.0);
 
     allow_connections_to(&url, false).await;
@@ -322,7 +324,7 @@ async fn while_the_database_is_silent_the_rest_is_told_promptly() {
         }
         assert!(Instant::now() < patience, "{}", told.text);
     };
-    silent.says(&[(PAID, 1.0), ("withdrawd_claims_total", 1.0)]);
+    silent.assert_values(&[(PAID, 1.0), ("withdrawd_claims_total", 1.0)]);
     for hidden in ["withdrawd_open_payments", "withdrawd_fenced", "withdrawd_node_synced"] {
         assert!(!silent.text.contains(hidden), "{}", silent.text);
     }
@@ -340,15 +342,15 @@ async fn while_the_database_is_silent_the_rest_is_told_promptly() {
 #[tokio::test]
 async fn scrapes_within_a_second_see_the_same() {
     let bench = Bench::new(StoreKind::Sqlite).await;
-    told(&bench).await.says(&[("withdrawd_fenced", 0.0)]);
+    scrape(&bench).await.assert_values(&[("withdrawd_fenced", 0.0)]);
     bench.sql("update instance set fenced_at_ms = 1, fence_reason = 'BY_HAND'").await;
-    Scrape::by(bench.admin()).await.says(&[("withdrawd_fenced", 0.0)]);
-    told(&bench).await.says(&[("withdrawd_fenced", 1.0)]);
+    Scrape::by(bench.admin()).await.assert_values(&[("withdrawd_fenced", 0.0)]);
+    scrape(&bench).await.assert_values(&[("withdrawd_fenced", 1.0)]);
 }
 
-/// The guide's table is what is told: names, types and labels, no more and no less.
+/// The guide's table has what is exported: names, types and labels, no more and no less.
 #[test]
-fn the_guide_lists_all_that_is_told() {
+fn the_guide_lists_every_metric() {
     let guide = include_str!("../../../deploy/operations.md");
     let section = guide.split("\n## Metrics\n").nth(1).unwrap().split("\n## ").next().unwrap();
     let rows = section.lines().filter(|line| line.starts_with("| `"));

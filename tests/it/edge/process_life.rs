@@ -1,4 +1,4 @@
-//! The life of the process: configuration, signals, restarts, keys, and what stays out of the log.
+//! The process from its start to its end: configuration, signals, restarts, keys, and what stays out of the log.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use crate::{
     bench::{new_postgres_database, postgres_url},
 };
 
-/// What the fee limit of a new payment tells of `payments.fee_floor_msat`.
+/// What the fee limit of a new payment shows of `payments.fee_floor_msat`.
 fn fee_floor(service: &Service) -> Value {
     let made = service.create("1");
     service.json(&["claim", made["withdraw_request"].as_str().unwrap()]);
@@ -57,7 +57,7 @@ fn flags_win_over_the_environment_over_the_file_over_the_defaults() {
 }
 
 #[test]
-fn a_newcomer_is_told_where_it_listens_and_what_to_type() {
+fn the_first_start_prints_where_it_listens_and_what_to_type() {
     let home = Home::new();
     let mut command = home.command(&[]);
     crate::bench::binary::free_ports(&mut command);
@@ -259,7 +259,7 @@ fn exercise(service: &Service) -> Vec<String> {
     secrets
 }
 
-/// An outage at the start is told with the place, and never with the password.
+/// An outage at the start is reported with the place, and never with the password.
 #[test]
 fn a_database_that_cannot_be_reached_is_named_without_its_password() {
     let nobody = tempfile::tempdir().unwrap();

@@ -139,7 +139,7 @@ async fn a_stop_under_traffic_fails_no_call_and_loses_no_claim() {
         let mut caller =
             test_variable("WITHDRAWD_TEST_PYTHON").map(|python| Caller::new(&python, &service));
         until("traffic", || claims.try_lock().ok().filter(|claims| claims.len() > 30).map(drop));
-        service.tell("TERM");
+        service.send_signal("TERM");
         // Whoever saw anything but UNAVAILABLE panics here.
         while let Some(done) = customers.join_next().await {
             done.unwrap();
@@ -192,7 +192,7 @@ async fn a_database_that_keeps_a_statement_does_not_keep_the_process() {
     while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut *held).await.unwrap() == 0 {
         assert!(Instant::now() < patience, "{}", service.log());
     }
-    service.tell("TERM");
+    service.send_signal("TERM");
     assert_eq!(service.wait().code(), Some(0), "{}", service.log());
     assert!(service.stderr().contains("stopping with statements under way"), "{}", service.log());
     scan.abort();
@@ -212,7 +212,7 @@ async fn a_second_signal_ends_at_once_what_the_first_began() {
     };
     assert_eq!(told(READINESS).await, ServingStatus::Serving);
     assert_eq!(told("").await, ServingStatus::Serving);
-    service.tell("TERM");
+    service.send_signal("TERM");
     let patience = Instant::now() + Duration::from_secs(30);
     while told(READINESS).await == ServingStatus::Serving {
         assert!(Instant::now() < patience, "{}", service.log());
@@ -224,7 +224,7 @@ async fn a_second_signal_ends_at_once_what_the_first_began() {
     service.json(&["claim", made["withdraw_request"].as_str().unwrap()]);
     service.paid(&made["id"]);
 
-    service.tell("TERM");
+    service.send_signal("TERM");
     assert_eq!(service.wait().code(), Some(0), "{}", service.log());
     assert!(service.stderr().contains("stopping at once"), "{}", service.log());
 }

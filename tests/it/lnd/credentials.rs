@@ -1,4 +1,4 @@
-//! What keeps lnd from us: which words it is told in, that nothing is paid to find it out, and that a new
+//! What keeps lnd from us: how it is reported, that nothing is paid to find it out, and that a new
 //! certificate or macaroon at the same path is used without a restart.
 
 use std::{fs, path::PathBuf};
@@ -22,7 +22,7 @@ async fn barred(node: &LndNode) -> NodeTrouble {
 
 /// lnd v0.21 says all of this with the code UNKNOWN.
 #[tokio::test]
-async fn what_lnd_has_against_us_is_told_apart() {
+async fn the_reasons_of_lnds_refusals_are_distinguished() {
     let lnd = ScriptedLnd::start().await;
     let cases = [
         (
@@ -68,8 +68,11 @@ async fn a_macaroon_that_may_not_pay_is_found_out_without_a_payment() {
     let node = lnd.client();
     lnd.refuse_sends(Some((Code::Unknown, "permission denied")));
     for _ in 0..2 {
-        let lacks = node.try_permissions().await.unwrap_err();
-        assert!(matches!(lacks, NodeError::NotPermitted("SendPaymentV2")), "{lacks:?}");
+        let missing_permission = node.try_permissions().await.unwrap_err();
+        assert!(
+            matches!(missing_permission, NodeError::NotPermitted("SendPaymentV2")),
+            "{missing_permission:?}"
+        );
     }
     lnd.refuse_sends(None);
     node.try_permissions().await.unwrap();
@@ -146,7 +149,7 @@ async fn a_new_macaroon_at_the_same_path_is_used_without_a_restart() {
 }
 
 #[tokio::test]
-async fn what_is_no_lnd_is_told_apart() {
+async fn a_server_that_is_no_lnd_is_distinguished() {
     let lnd = ScriptedLnd::start().await;
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let nobody = free.local_addr().unwrap().to_string();

@@ -94,7 +94,7 @@ fn node(lab: &Lab) -> LndNode {
     LndNode::new(&lnd.options, None).unwrap()
 }
 
-/// Sorts, and tells the median and the slowest.
+/// Sorts, and returns the median and the slowest.
 fn figures(times: &mut [Duration]) -> String {
     times.sort();
     let (median, slowest) = (times[times.len() / 2], times[times.len() - 1]);

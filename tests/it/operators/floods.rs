@@ -126,11 +126,11 @@ async fn holds_against(targets: impl AsyncFn(&Bench) -> Vec<Vec<String>>) {
             Halt::Fenced,
             Halt::Unspecified,
         ]) {
-            flood.rises().await;
+            flood.start().await;
             if of_claims && halt != Halt::Unspecified {
                 // Else a halt would prove nothing.
                 let before = rows(&bench).await;
-                flood.rises().await;
+                flood.start().await;
                 assert_ne!(rows(&bench).await, before, "nothing was accepted before {name}");
             }
             let halted = if name == "acknowledge" && of_claims {
@@ -142,11 +142,11 @@ async fn holds_against(targets: impl AsyncFn(&Bench) -> Vec<Vec<String>>) {
             assert_eq!(halted, halt, "{name}");
             if halt != Halt::Unspecified {
                 let before = rows(&bench).await;
-                flood.rises().await;
+                flood.start().await;
                 assert_eq!(rows(&bench).await, before, "after {name}");
             }
         }
-        flood.ebb().await;
+        flood.stop().await;
     }
 }
 
@@ -177,9 +177,9 @@ async fn commands_return_in_time_under_a_flood_of_claims_with_a_limit() {
         let flood = Flood::of(bench.lnurl(), good_claims(&bench).await).await;
         assert_eq!(in_time(&bench, "pause").await, Halt::Paused);
         let before = rows(&bench).await;
-        flood.rises().await;
+        flood.start().await;
         assert_eq!(rows(&bench).await, before);
-        flood.ebb().await;
+        flood.stop().await;
     }
 }
 
@@ -205,9 +205,9 @@ async fn commands_return_in_time_while_claims_queue_for_a_limit() {
     let flood = Flood::of(bench.lnurl(), targets).await;
     assert_eq!(in_time(&bench, "pause").await, Halt::Paused);
     let before = rows(&bench).await;
-    flood.rises().await;
+    flood.start().await;
     assert_eq!(rows(&bench).await, before);
-    flood.ebb().await;
+    flood.stop().await;
 }
 
 /// The query of claims and sends.
@@ -346,6 +346,6 @@ async fn the_command_line_pauses_a_flooded_service() {
             // The command line itself starts and connects.
             assert!(took < BOUND + BOUND / 2, "{command} took {took:?}");
         }
-        flood.ebb().await;
+        flood.stop().await;
     }
 }

@@ -92,7 +92,7 @@ async fn a_late_success_is_spent() {
         assert_eq!(instance(&bench).await.spent_24h_msat, 400_001);
         let fee = Msat::new(1).unwrap();
         let paid = RecordState::Succeeded { preimage: proof_of(&late), fee };
-        bench.node.foreign_payment(&late, paid);
+        bench.node.add_foreign_payment(&late, paid);
         bench.run_payer_after(Millis::from_secs(3601)).await;
         bench.run_payer_after(Millis::from_secs(1)).await;
         assert_eq!(instance(&bench).await.spent_24h_msat, 1_000_002);

@@ -11,7 +11,7 @@ use withdrawd::{
 use super::instance::{instance, ok, refused};
 use crate::bench::{Bench, on_every_store, store_kinds};
 
-/// A node that falls silent is down after a while; its last word counts until then.
+/// A node that falls silent is down after a while; its last heartbeat counts until then.
 #[tokio::test]
 async fn nothing_is_accepted_while_the_node_is_silent() {
     for kind in store_kinds() {
@@ -56,12 +56,12 @@ async fn nothing_is_accepted_while_the_node_does_not_follow_the_chain() {
 }
 
 /// All that paying needs is tried with each heartbeat: what lnd would refuse is not accepted, and people
-/// are told what is missing, by every replica. It ends by itself.
+/// learn what is missing from every replica. It ends by itself.
 #[tokio::test]
 async fn nothing_is_accepted_while_the_nodes_credentials_do_not_permit_to_pay() {
     on_every_store(async |bench| {
         let withdraw = bench.create(10, 10).await;
-        *bench.node.lacks.lock().unwrap() = Some("SendPaymentV2");
+        *bench.node.missing_permission.lock().unwrap() = Some("SendPaymentV2");
         bench.heartbeat().await;
         refused(&bench, &withdraw, 10).await;
         let found = instance(&bench).await;
@@ -71,7 +71,7 @@ async fn nothing_is_accepted_while_the_nodes_credentials_do_not_permit_to_pay() 
             "lnd.macaroon does not permit SendPaymentV2, bake one that does"
         );
         assert!(found.node.is_some(), "it answers");
-        *bench.node.lacks.lock().unwrap() = None;
+        *bench.node.missing_permission.lock().unwrap() = None;
         bench.heartbeat().await;
         let found = instance(&bench).await;
         assert_eq!((found.halt(), found.node_error.as_str()), (Halt::Unspecified, ""));
@@ -80,9 +80,9 @@ async fn nothing_is_accepted_while_the_nodes_credentials_do_not_permit_to_pay() 
     .await;
 }
 
-/// What goes on while its last word is young is told all the same.
+/// An error is shown also while the last heartbeat still counts.
 #[tokio::test]
-async fn the_nodes_last_error_is_told_in_words() {
+async fn the_nodes_last_error_is_shown() {
     on_every_store(async |bench| {
         bench.node.unreachable.store(true, SeqCst);
         bench.heartbeat().await;
@@ -90,7 +90,7 @@ async fn the_nodes_last_error_is_told_in_words() {
         assert_eq!(found.halt(), Halt::Unspecified);
         assert_eq!(found.node_error, "the node cannot be reached");
         bench.node.unreachable.store(false, SeqCst);
-        bench.node.become_other(9);
+        bench.node.replace_with(9);
         bench.heartbeat().await;
         let found = instance(&bench).await;
         assert_eq!(found.node_error, "another node answers than the one that pays");

@@ -41,7 +41,7 @@ async fn a_pause_stops_claims_and_sends_and_follows_what_is_out() {
     .await;
 }
 
-/// A pause outlives the process that was told of it, and who was told to wait for too long is told so.
+/// A pause outlives the process that took it, and what waits for too long behind it is failed.
 #[tokio::test]
 async fn a_pause_is_durable_and_lets_nobody_wait_for_ever() {
     for kind in store_kinds() {
@@ -63,7 +63,7 @@ async fn a_pause_is_durable_and_lets_nobody_wait_for_ever() {
 }
 
 #[tokio::test]
-async fn turning_twice_keeps_the_first_and_bad_names_change_nothing() {
+async fn a_second_pause_keeps_the_first_and_bad_names_change_nothing() {
     on_every_store(async |bench| {
         let nameless = PauseRequest { operator: " ".into(), reason: String::new() };
         let status = bench.operations().pause(nameless).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! Stories of what operators see: lists of payments by every filter, their pages, and one in full.
+//! What operators see: lists of payments by every filter, their pages, and one in full.
 
 use prost_types::{Duration, Timestamp};
 use withdrawd::{
@@ -80,7 +80,7 @@ impl SamplePayments {
         let (paid_beside, _) = attempt(bench, &twice, OnSend::Pay).await;
         let fee = Msat::new(2).unwrap();
         let succeeded = RecordState::Succeeded { preimage: proof_of(&late_invoice), fee };
-        bench.node.foreign_payment(&late_invoice, succeeded);
+        bench.node.add_foreign_payment(&late_invoice, succeeded);
         bench.run_payer_after(Millis::from_secs(3601)).await;
         bench.run_payer_after(Millis::from_secs(1)).await;
         let (paid, _) = attempt(bench, &bench.create(10, 10).await, OnSend::Pay).await;

@@ -44,7 +44,7 @@ async fn each_difference_is_found_and_explained() {
         let parsed = withdrawd::domain::invoice::parse(&foreign).unwrap();
         let preimage = preimage_of(&parsed.payment_secret.unwrap());
         let fee = Msat::new(5).unwrap();
-        bench.node.foreign_payment(&foreign, RecordState::Succeeded { preimage, fee });
+        bench.node.add_foreign_payment(&foreign, RecordState::Succeeded { preimage, fee });
         bench.clock.advance(Millis::from_ms(1));
 
         let lines = reconcile(&bench, false).await;

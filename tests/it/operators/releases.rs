@@ -32,7 +32,7 @@ fn operator(name: &str, note: &str) -> Operator {
 }
 
 #[tokio::test]
-async fn events_tell_who_put_back_and_who_released() {
+async fn events_name_who_restored_and_who_released() {
     on_every_store(async |bench| {
         let [lost, held, unpaid] =
             [bench.create(10, 10).await, bench.create(10, 10).await, bench.create(10, 10).await];
@@ -43,7 +43,7 @@ async fn events_tell_who_put_back_and_who_released() {
         let parsed = withdrawd::domain::invoice::parse(&forgotten).unwrap();
         let preimage = preimage_of(&parsed.payment_secret.unwrap());
         let paid = RecordState::Succeeded { preimage, fee: Msat::new(5).unwrap() };
-        bench.node.foreign_payment(&forgotten, paid);
+        bench.node.add_foreign_payment(&forgotten, paid);
         bench.clock.advance(Millis::from_ms(1));
 
         let (operator_name, reason) = ("ann".to_owned(), "a standby was promoted".to_owned());

@@ -88,8 +88,8 @@ impl LightningNode for DelayedNode {
     }
 }
 
-/// The node tells the operator that it knows nothing; before that is acted on, it tells the payer
-/// the proof. The payer wins, and the operator is told.
+/// The node answers the operator that it knows nothing; before that is acted on, it gives the payer
+/// the proof. The payer wins, and the operator is refused.
 #[tokio::test]
 async fn a_payer_that_learns_the_end_first_wins() {
     on_every_store(async |bench| {
@@ -99,7 +99,7 @@ async fn a_payer_that_learns_the_end_first_wins() {
             let (bench, invoice) = (Arc::clone(&bench), doubt.invoice.clone());
             let withdraw = doubt.withdraw.id.clone();
             Box::pin(async move {
-                bench.node.foreign_payment(&invoice, paid_with(proof_of(&invoice)));
+                bench.node.add_foreign_payment(&invoice, paid_with(proof_of(&invoice)));
                 bench.run_payer_after(Millis::from_secs(600)).await;
                 assert_eq!(bench.get(&withdraw).await.status(), WithdrawStatus::Paid);
             })

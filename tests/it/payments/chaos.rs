@@ -1,11 +1,11 @@
 //! Real processes, really killed: the service, the payer's lnd, the payee's lnd and Postgres die by
 //! kill -9 (Postgres by an immediate stop) while several wallets claim each of several requests.
-//! When all is up again everything that was accepted must have ended, and the payee's own books must
+//! When all is up again everything that was accepted must have ended, and the payee's own records must
 //! agree with the service's.
 //!
 //! tests/run says how to have more rounds than the usual ones. What a round does is drawn from its
 //! seed; when it happens is up to the machine. A round that fails says its seed and what was done
-//! when, and leaves the logs and the books of everybody in target/tmp/chaos.
+//! when, and leaves everybody's logs and records in target/tmp/chaos.
 
 mod checks;
 mod ending;
@@ -85,7 +85,7 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text}: not a number")))
 }
 
-/// Prints what was done when, and copies everything that may tell why it ended so.
+/// Prints what was done when, and copies everything that may show why it ended so.
 async fn keep(round: &Round) -> PathBuf {
     let dir =
         Path::new(env!("CARGO_TARGET_TMPDIR")).join("chaos").join(round.plan.seed.to_string());
@@ -109,7 +109,7 @@ async fn keep(round: &Round) -> PathBuf {
     dir
 }
 
-/// Of a replica: the logs of its lives, and SQLite's files.
+/// Of a replica: the logs of its processes, and SQLite's files.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().flatten() {

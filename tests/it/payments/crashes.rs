@@ -15,7 +15,7 @@ use crate::{
     payments::tallies,
 };
 
-/// What a wallet and the payer do, as far as the process lives. Gives up at the crash.
+/// What a wallet and the payer do until the process crashes.
 async fn withdrawal(bench: &Bench, ott: &str, invoice: &str) {
     let target = format!("/cb?k1={ott}&pr={invoice}");
     let story = async {
@@ -131,7 +131,7 @@ async fn a_claim_whose_commit_was_not_answered_is_read_back() {
             let events = bench.events_of(&withdraw.id).await;
             assert_eq!(events, ["created", "claimed", "paid"], "{lost:?}");
         }
-        // Each was told of, and counted, once.
+        // Each was logged, and counted, once.
         let metrics = http::get(bench.admin(), "/metrics").await.body;
         assert!(metrics.contains("\nwithdrawd_claims_total 2\n"), "{metrics}");
     })

@@ -1,4 +1,4 @@
-//! Stories of doubt: what the table does when the node contradicts itself, is another one, or has
+//! Doubts: what the decision table does when the node contradicts itself, is another one, or has
 //! lost its memory. Nothing of it may reopen a request that was or may be paid.
 
 use withdrawd::{
@@ -34,7 +34,7 @@ async fn claimed(bench: &Bench, on_sends: impl IntoIterator<Item = OnSend>) -> (
     (withdraw, invoice)
 }
 
-/// A node that calls it paid and cannot prove it: a person looks, the proof settles it later.
+/// A node that calls it paid and cannot prove it: an operator is needed, the proof settles it later.
 #[tokio::test]
 async fn a_success_without_proof_needs_an_operator() {
     on_every_store(async |bench| {
@@ -45,12 +45,12 @@ async fn a_success_without_proof_needs_an_operator() {
         bench.claim_ok(&withdraw, &invoice).await;
 
         // A failure never closes it, a proof does.
-        bench.node.foreign_payment(&invoice, RecordState::Failed(FailureReason::Timeout));
+        bench.node.add_foreign_payment(&invoice, RecordState::Failed(FailureReason::Timeout));
         bench.run_payer_after(Millis::from_secs(600)).await;
         assert_eq!(doubt(&bench.get(&withdraw.id).await), OperatorReason::WrongPreimage);
         let preimage = proof_of(&invoice);
         let paid = RecordState::Succeeded { preimage, fee: Msat::new(1).unwrap() };
-        bench.node.foreign_payment(&invoice, paid);
+        bench.node.add_foreign_payment(&invoice, paid);
         bench.run_payer_after(Millis::from_secs(600)).await;
         assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid);
         let events = bench.events_of(&withdraw.id).await;
@@ -71,7 +71,7 @@ async fn an_invoice_that_the_node_paid_long_ago_is_refused_before_the_first_send
         let invoice = bench.invoice(10);
         let paid =
             RecordState::Succeeded { preimage: proof_of(&invoice), fee: Msat::new(1).unwrap() };
-        bench.node.foreign_payment(&invoice, paid);
+        bench.node.add_foreign_payment(&invoice, paid);
         bench.clock.advance(MINUTE);
         let withdraw = bench.create(10, 10).await;
         bench.claim_ok(&withdraw, &invoice).await;
@@ -93,7 +93,7 @@ async fn a_payment_that_is_known_before_its_first_send_needs_an_operator() {
         let withdraw = bench.create(10, 10).await;
         bench.clock.advance(MINUTE);
         let invoice = bench.invoice(10);
-        bench.node.foreign_payment(&invoice, RecordState::InFlight);
+        bench.node.add_foreign_payment(&invoice, RecordState::InFlight);
         bench.claim_ok(&withdraw, &invoice).await;
         bench.run_payer().await;
         let found = bench.get(&withdraw.id).await;
@@ -102,7 +102,7 @@ async fn a_payment_that_is_known_before_its_first_send_needs_an_operator() {
         // The proof settles it, though no send of it is stored.
         let paid =
             RecordState::Succeeded { preimage: proof_of(&invoice), fee: Msat::new(1).unwrap() };
-        bench.node.foreign_payment(&invoice, paid);
+        bench.node.add_foreign_payment(&invoice, paid);
         bench.run_payer_after(Millis::from_secs(600)).await;
         assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid);
         assert!(bench.node.sends().is_empty());
@@ -116,7 +116,7 @@ async fn an_older_failure_of_the_same_invoice_is_no_obstacle() {
     on_every_store(async |bench| {
         let withdraw = bench.create(10, 10).await;
         let invoice = bench.invoice(10);
-        bench.node.foreign_payment(&invoice, RecordState::Failed(FailureReason::NoRoute));
+        bench.node.add_foreign_payment(&invoice, RecordState::Failed(FailureReason::NoRoute));
         bench.clock.advance(MINUTE);
         bench.claim_ok(&withdraw, &invoice).await;
         bench.run_payer().await;
@@ -172,12 +172,12 @@ async fn a_node_that_forgot_its_newest_payment_is_asked_to_pay_no_other() {
 
 /// Another node at the same address: it is not asked to pay, and its ignorance proves nothing.
 #[tokio::test]
-async fn another_node_stops_payments_and_what_is_in_doubt_waits_for_a_person() {
+async fn another_node_stops_payments_and_what_is_in_doubt_waits_for_an_operator() {
     on_every_store(async |mut bench| {
         let (paid, _) = claimed(&bench, []).await;
         assert_eq!(bench.get(&paid.id).await.status(), Status::Paid);
         let (doubtful, _) = claimed(&bench, [OnSend::PayAndLoseAnswer]).await;
-        bench.node.become_other(2);
+        bench.node.replace_with(2);
         let (waiting, _) = claimed(&bench, []).await;
         for _ in 0..4 {
             bench.run_payer_after(MINUTE).await;
@@ -232,7 +232,7 @@ async fn a_late_success_is_never_dropped() {
             }
             let late =
                 RecordState::Succeeded { preimage: proof_of(&invoice), fee: Msat::new(1).unwrap() };
-            bench.node.foreign_payment(&invoice, late);
+            bench.node.add_foreign_payment(&invoice, late);
             bench.run_payer_after(Millis::from_secs(3601)).await;
             // The expiry pass may have changed the request at the same moment.
             bench.run_payer_after(Millis::from_secs(1)).await;
@@ -263,7 +263,7 @@ async fn a_late_success_settles_the_request_when_the_attempt_beside_it_fails() {
         bench.run_payer_until(&withdraw.id, State::InFlight).await;
         let late =
             RecordState::Succeeded { preimage: proof_of(&first), fee: Msat::new(1).unwrap() };
-        bench.node.foreign_payment(&first, late);
+        bench.node.add_foreign_payment(&first, late);
         bench.run_payer_after(Millis::from_secs(3601)).await;
         assert!(bench.events_of(&withdraw.id).await.contains(&"late_success"));
 
@@ -287,13 +287,13 @@ async fn a_late_success_settles_the_request_when_the_attempt_beside_it_fails() {
 async fn a_closed_attempt_that_is_in_flight_again_is_followed_to_its_end() {
     on_every_store(async |bench| {
         let (withdraw, invoice) = claimed(&bench, [OnSend::Fail(FailureReason::NoRoute)]).await;
-        bench.node.foreign_payment(&invoice, RecordState::InFlight);
+        bench.node.add_foreign_payment(&invoice, RecordState::InFlight);
         for _ in 0..4 {
             bench.run_payer_after(Millis::from_secs(12 * 3600)).await;
         }
         let late =
             RecordState::Succeeded { preimage: proof_of(&invoice), fee: Msat::new(1).unwrap() };
-        bench.node.foreign_payment(&invoice, late);
+        bench.node.add_foreign_payment(&invoice, late);
         for _ in 0..2 {
             bench.run_payer_after(Millis::from_secs(400)).await;
         }

@@ -22,7 +22,7 @@ fn no_history_of_faults_breaks_an_invariant() {
     assert_eq!(differently_said(&reports), Vec::<String>::new());
 }
 
-/// The proof can fail: what the code is made to do wrong is found, and told by its shortest history.
+/// The proof can fail: what the code is made to do wrong is found, and shown by its shortest history.
 #[test]
 fn each_mutation_is_caught_with_its_shortest_counterexample() {
     assert_eq!(MUTATIONS.len(), 10, "one for each rule");

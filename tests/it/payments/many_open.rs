@@ -115,7 +115,7 @@ async fn multiply(bench: &Bench) {
         hand.run(&statement).await.unwrap_or_else(|error| panic!("{error}: {statement}"));
     }
     for number in (1..=BACKLOG).filter(|number| !matches!(number % ONE_IN, 1..=3)) {
-        bench.node.holds(hash_of(number), Msat::new(10_000).unwrap());
+        bench.node.add_in_flight(hash_of(number), Msat::new(10_000).unwrap());
     }
 }
 
@@ -139,7 +139,7 @@ async fn until(what: &str, so: impl AsyncFn() -> bool) {
     }
 }
 
-/// A life with one payment in flight, then a crash with 10,000 more.
+/// A process with one payment in flight, then a crash with 10,000 more.
 async fn crashed(kind: StoreKind) -> Bench {
     let mut bench = Bench::new(kind).await;
     // So that no channel is full.
@@ -154,7 +154,7 @@ async fn crashed(kind: StoreKind) -> Bench {
 }
 
 #[tokio::test]
-async fn a_restart_with_10_000_open_attempts_is_no_herd() {
+async fn a_restart_with_10_000_open_attempts_does_not_flood_the_node() {
     for kind in store_kinds() {
         eprintln!("on {kind:?}:");
         let began = Instant::now();
@@ -268,7 +268,7 @@ async fn nothing_happens_while_the_clock_stands(bench: &Bench) {
     assert_eq!((bench.node.calls.look_ups().len(), leased), (before.0 + due, due));
 }
 
-/// A row that cannot be read, by a hand or a newer version, stops nobody else.
+/// A row that cannot be read, edited by hand or written by a newer version, holds up no other.
 #[tokio::test]
 async fn an_unreadable_attempt_holds_up_nobody() {
     for kind in store_kinds() {

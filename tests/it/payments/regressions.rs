@@ -54,7 +54,7 @@ async fn a_request_known_to_be_paid_is_not_sent_again() {
         bench.node.on_next_sends([OnSend::LoseRequest, OnSend::LoseRequest]);
         bench.claim_ok(&withdraw, &second).await;
         bench.run_payer().await;
-        bench.node.foreign_payment(&first, paid(&first));
+        bench.node.add_foreign_payment(&first, paid(&first));
         bench.node.unreachable.store(true, Ordering::SeqCst);
         bench.run_payer_after(Millis::from_secs(3010)).await;
         bench.node.unreachable.store(false, Ordering::SeqCst);
@@ -158,7 +158,7 @@ async fn only_the_named_node_pays() {
     let withdraw = bench.create(10, 10).await;
     bench.node.unreachable.store(true, Ordering::SeqCst);
     bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-    bench.node.become_other(7);
+    bench.node.replace_with(7);
     bench.node.unreachable.store(false, Ordering::SeqCst);
     for _ in 0..4 {
         bench.run_payer_after(MINUTE).await;

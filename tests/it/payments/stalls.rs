@@ -98,9 +98,9 @@ async fn a_node_that_stalls_is_not_paid_around() {
     .await;
 }
 
-/// The answer comes hours late, up the stream of the first send: nobody had to look.
+/// The answer comes hours late, on the stream of the first send: no look-up was needed.
 #[tokio::test]
-async fn a_late_answer_is_heard_on_the_first_sends_stream() {
+async fn a_late_answer_arrives_on_the_first_sends_stream() {
     on_every_store(async |bench| {
         let (withdraw, _) = stalled(&bench).await;
         bench.clock.advance(HOUR);
@@ -172,9 +172,9 @@ async fn a_later_payment_of_another_request_is_a_witness() {
     .await;
 }
 
-/// No witness, for as long as is stated: a person looks, and nothing reopens until the node stores again.
+/// No witness within the stated time: an operator is needed, and nothing reopens until the node stores again.
 #[tokio::test]
-async fn without_a_witness_a_person_looks_and_nothing_reopens() {
+async fn without_a_witness_an_operator_is_needed_and_nothing_reopens() {
     on_every_store(async |bench| {
         let (withdraw, _) = stalled(&bench).await;
         for _ in 0..40 {
@@ -273,7 +273,7 @@ async fn a_place_is_free_again_when_the_answer_is_overdue() {
     }
 }
 
-/// lnd issue 5152: in flight for ever, and no channel holds it. A person may end it, once nobody can be
+/// lnd issue 5152: in flight for ever, and no channel holds it. An operator may end it, once nobody can be
 /// paid by it any more; should it be paid all the same, it is a late success.
 #[tokio::test]
 async fn what_is_stranded_in_flight_has_an_exit() {
@@ -296,7 +296,7 @@ async fn what_is_stranded_in_flight_has_an_exit() {
         };
         let refusal = async || reason_of(&resolve(&bench, stranded()).await.unwrap_err());
         assert_eq!(refusal().await, "HTLC_HELD");
-        bench.node.loses_htlc(hash_of(&invoice));
+        bench.node.drop_htlc(hash_of(&invoice));
         assert_eq!(refusal().await, "INVOICE_STILL_VALID");
         bench.run_payer_after(Millis::from_secs(2 * 3600)).await;
         let without_payee = pb::ResolvePaymentRequest { confirm_payee_unpaid: false, ..stranded() };
@@ -321,7 +321,7 @@ async fn what_is_stranded_in_flight_has_an_exit() {
 /// A clock was ahead, and was set back: what it stamped witnesses nothing, not even once that time has
 /// come, and a turn that it took keeps nobody waiting.
 #[tokio::test]
-async fn a_witness_from_the_future_is_none() {
+async fn a_witness_from_the_future_does_not_count() {
     on_every_store(async |bench| {
         let store = bench.store();
         let node = store.current_node().await.unwrap().unwrap();

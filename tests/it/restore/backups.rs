@@ -51,7 +51,7 @@ fn text<'a>(of: &'a Value, key: &str) -> &'a str {
     of[key].as_str().unwrap()
 }
 
-/// As the service shows it now: another life listens on another port.
+/// As the service shows it now: a restarted process listens on another port.
 fn lnurl(service: &Service, withdraw: &Value) -> Option<String> {
     let found = service.cli(&["get", text(withdraw, "id"), "--json"]);
     let found: Value = serde_json::from_str(&found.out).ok()?;

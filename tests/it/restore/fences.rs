@@ -46,7 +46,7 @@ fn pair(withdraw: &Withdraw, invoice: &str) -> Pair {
     Pair { withdraw_id: withdraw.id.clone(), payment_hash: hash_of(invoice).to_string() }
 }
 
-/// The database file and its log, between two lives.
+/// The database file and its log, while no process runs.
 pub struct Backup(Vec<u8>, Vec<u8>);
 
 fn files(bench: &Bench) -> [std::path::PathBuf; 3] {
@@ -54,7 +54,7 @@ fn files(bench: &Bench) -> [std::path::PathBuf; 3] {
         .map(|name| bench.data_dir().join(name))
 }
 
-/// Ends a life and waits for the driver's threads: they close their files a moment later, and write and
+/// Ends a process and waits for the driver's threads: they close their files a moment later, and write and
 /// remove some as they do.
 pub fn end(bench: &mut Bench) {
     bench.crash();
@@ -134,7 +134,7 @@ async fn a_restored_backup_pays_nothing_twice() {
     assert_eq!(bench.events_of(&free.id).await[1..3], ["withheld", "released"]);
 }
 
-/// What the node paid is forgotten, and so is who was told of it: nothing is assigned, all is held, and a
+/// What the node paid is forgotten, and so is who knew of it: nothing is assigned, all is held, and a
 /// later start does not fence again for the same payments.
 #[tokio::test]
 async fn an_acknowledged_loss_does_not_fence_again() {
@@ -163,7 +163,7 @@ async fn a_shared_node_does_not_fence() {
     bench.run_payer().await;
     restore(&mut bench, backup).await;
     assert_eq!(instance(&bench).await.halt(), Halt::Unspecified);
-    // Whoever promotes a standby there fences by hand.
+    // Whoever promotes a standby there fences the instance themselves.
     let fence = FenceRequest { operator: "ann".into(), reason: "promoted".into() };
     let stands = bench.operations().fence(fence).await.unwrap().into_inner();
     assert_eq!((stands.halt(), stands.fence_reason()), (Halt::Fenced, FenceReason::ByHand));
@@ -206,7 +206,7 @@ async fn an_acknowledgement_is_checked_against_the_node() {
     assert_eq!(bench.get(&large.id).await.status(), Status::Paid);
 }
 
-/// A process that was told that its send is durable does not find it any more.
+/// A process whose send was durable does not find it any more.
 #[tokio::test]
 async fn a_lost_send_fences_all_replicas() {
     on_every_store(async |bench| {

@@ -106,7 +106,7 @@ async fn the_second_look_asks_for_as_much_as_the_first() {
         bench.verify_database().await;
         assert_eq!(halt(&bench).await, Halt::Unspecified);
         bench.clock.advance(Millis::from_secs(20));
-        bench.node.foreign_payment(&bench.invoice(10), RecordState::InFlight);
+        bench.node.add_foreign_payment(&bench.invoice(10), RecordState::InFlight);
         bench.clock.advance(Millis::from_secs(280));
         let late = bench.create(10, 10).await;
         bench.claim_ok(&late, &bench.invoice(10)).await;
@@ -117,13 +117,13 @@ async fn the_second_look_asks_for_as_much_as_the_first() {
     }
 }
 
-/// An operator was quick, and left a payment to nobody: the look after that does not ask for it again.
+/// An operator was quick, and left a payment to nobody: the next verification does not ask for it again.
 #[tokio::test]
 async fn what_was_acknowledged_before_the_second_look_does_not_fence_again() {
     on_every_store(async |bench| {
         bench.claim_ok(&bench.create(10, 10).await, &bench.invoice(10)).await;
         bench.run_payer().await;
-        bench.node.foreign_payment(&bench.invoice(10), RecordState::InFlight);
+        bench.node.add_foreign_payment(&bench.invoice(10), RecordState::InFlight);
         bench.forget_verified_server().await;
         bench.verify_database().await;
         assert_eq!(instance(&bench).await.fence_reason(), FenceReason::UnknownPayments);
@@ -217,14 +217,14 @@ async fn a_loss_that_is_found_during_a_fence_holds_what_was_created_during_it() 
 }
 
 /// A process and the database die together, and the standby lacks the last commit: a send that is still on
-/// its way. Nobody is left who was told of it.
+/// its way. No process is left that knew of it.
 async fn die_without_the_last_commit(bench: &mut Bench) {
     bench.crash();
     bench.sql("delete from sends").await;
     bench
         .sql("update payments set state = 'RESERVED', version = 1, tallied = 1, due_at_ms = 0")
         .await;
-    // The payer of the new life would use what is left of the time to send.
+    // The payer of the new process would use what is left of the time to send.
     bench.clock.advance(Millis::from_secs(2));
     bench.start().await;
     bench.verify_database().await;
@@ -261,7 +261,7 @@ async fn a_send_that_was_lost_with_the_database_may_still_arrive() {
         for _ in 0..3 {
             bench.run_payer_after(Millis::from_secs(120)).await;
         }
-        // A doubt, since it was not known to be sent; the next look, by chance within these minutes, may end it.
+        // A doubt, since it was not known to be sent; the next look-up, by chance within these minutes, may end it.
         assert_eq!(bench.events_of(&one.id).await[..3], ["created", "claimed", "needs_operator"]);
         assert!(!bench.get(&one.id).await.claimable);
         assert_eq!(bench.events_of(&two.id).await, ["created", "claimed", "payment_failed"]);
@@ -325,7 +325,7 @@ async fn a_request_of_a_clock_that_is_ahead_is_withheld_too() {
     .await;
 }
 
-/// Another replica finds a loss while an operator acknowledges: the word was about what was lost before.
+/// Another replica finds a loss while an operator acknowledges: the acknowledgement was about what was lost before.
 #[tokio::test]
 async fn an_acknowledgement_does_not_end_a_later_fence() {
     on_every_store(async |bench| {
@@ -354,7 +354,7 @@ async fn a_pair_that_does_not_fit_gives_no_claim_up() {
         bench.claim_ok(&waiting, &bench.invoice(5)).await;
         fence(&bench).await;
         let hanging = bench.invoice(10);
-        bench.node.foreign_payment(&hanging, RecordState::InFlight);
+        bench.node.add_foreign_payment(&hanging, RecordState::InFlight);
         bench.node.unreachable.store(false, SeqCst);
 
         acknowledge(&bench, vec![pair(&waiting, &hanging)]).await.unwrap_err();

@@ -55,7 +55,7 @@ async fn is_fenced_for_a_mark(bench: &Bench) {
     assert_eq!((stands.halt(), stands.fence_reason()), (Halt::Fenced, FenceReason::MarkLost));
 }
 
-/// What a hand does to marks.
+/// How a test changes marks.
 impl Bench {
     /// Keeps the marks as they are now, for [`Self::put_marks_back`].
     pub async fn keep_marks(&self) {
@@ -64,7 +64,7 @@ impl Bench {
     }
 
     /// As if the transactions that have moved marks since had been lost: what else they wrote is the
-    /// story's to take back.
+    /// test's to take back.
     pub async fn put_marks_back(&self) {
         self.sql("delete from marks").await;
         self.sql("insert into marks select * from kept_marks").await;
@@ -182,7 +182,7 @@ async fn nothing_is_committed_over_a_mark_that_is_older() {
         pause(&bench).await;
         bench.verify_database().await;
         is_fenced_for_a_mark(&bench).await;
-        // From here on what is there is what was told.
+        // From here on what is there is what was answered.
         bench.deactivate(&withdraw.id).await.unwrap();
         bench.create(10, 10).await;
         bench.clock.advance(MINUTE);
@@ -317,7 +317,7 @@ async fn a_new_connection_shows_what_an_unchanged_server_has_lost() {
     is_fenced_for_a_mark(&bench).await;
 }
 
-/// What a process was told dies with it, and its marks go in the end: they take no room for ever.
+/// The marks of a process that has ended are deleted in the end: they do not accumulate.
 #[tokio::test]
 async fn marks_of_processes_that_are_gone_are_removed() {
     on_every_store(async |mut bench| {
@@ -327,7 +327,7 @@ async fn marks_of_processes_that_are_gone_are_removed() {
         }
         bench.sql("update writers set seen_at_ms = 0").await;
         bench.create(10, 10).await;
-        // By its own last look, so that no jump of a clock forgets who is there.
+        // By the time of its own last verification, so that no jump of a clock forgets a process.
         for _ in 0..2 {
             bench.clock.advance(MINUTE);
             bench.verify_database().await;
@@ -356,7 +356,7 @@ async fn a_server_is_not_verified_before_the_others_have_looked_for_their_marks(
         bench.forget_verified_server().await;
         bench.verify_database().await;
         assert_eq!(reason(&bench.claim(&withdraw, &bench.invoice(10)).await), CANNOT_PAY);
-        // It has looked.
+        // It has verified the server.
         bench
             .sql("update writers set server = (select max(server) from writers where server <> 5)")
             .await;

@@ -43,7 +43,7 @@ pub async fn fail_over(clusters: &Clusters, primary: &mut Cluster, standby: Clus
     *primary = standby;
 }
 
-/// Until the verifier has looked nothing is served; then the instance is fenced.
+/// Nothing is served until the verifier has run; then the instance is fenced.
 async fn fences(bench: &Bench, withdraw: &Withdraw, what: &str) {
     // The first calls may meet the connections of before.
     let create = || CreateWithdrawRequest { max_amount: "10".into(), ..Default::default() };

@@ -1,4 +1,4 @@
-//! The real binary, twice on one Postgres, under a mix of everything that callers are told of, while a real
+//! The real binary, twice on one Postgres, under a mix of everything that commits, while a real
 //! asynchronous standby lags behind and is promoted.
 
 use std::sync::{
@@ -18,7 +18,7 @@ use crate::{
     restore::marks_failover::{fail_over, left_behind},
 };
 
-/// What was told since the standby was cut off.
+/// What was answered since the standby was cut off.
 #[derive(Default)]
 struct Scrape {
     /// Requests that were deactivated.
@@ -37,7 +37,7 @@ async fn claim(service: &Service, withdraw: &Value) -> String {
     answer.json()["status"].as_str().unwrap_or_default().to_owned()
 }
 
-/// One worker: makes, ends, claims, pauses and resumes until it is told to stop; what fails is not told.
+/// One worker: makes, ends, claims, pauses and resumes until it is stopped; what fails is not recorded.
 async fn mix(
     service: Arc<Service>,
     old: Vec<Value>,

@@ -18,7 +18,7 @@ use crate::{
     bench::{Bench, StoreKind, new_postgres_database, on_every_store, postgres_url, store_kinds},
 };
 
-/// A hand on the database, past the program.
+/// A connection to the database beside the program's.
 pub enum DirectConnection {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),

@@ -1,5 +1,5 @@
 //! The service behind a PgBouncer: prepared statements, settings and locks of a session are not its own
-//! there, and every story goes as it does without.
+//! there, and everything works as it does without.
 
 use crate::bench::postgres_options;
 use std::{
@@ -60,9 +60,9 @@ async fn rows(url: &str, question: &'static str) -> Vec<PgRow> {
     sqlx::raw_sql(question).fetch_all(&mut connection).await.unwrap()
 }
 
-/// From the first migration to an operator's word, through lives that end in between.
+/// From the first migration to an operator's decision, with crashes in between.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whole_stories_pass_through_pgbouncer() {
+async fn whole_withdrawals_pass_through_pgbouncer() {
     for mode in MODES {
         let Some(pooler) = Pooler::start(mode).await else { return };
         eprintln!("in {mode} mode:");
@@ -85,7 +85,7 @@ async fn whole_stories_pass_through_pgbouncer() {
         bench.run_payer_until(&failed.id, State::InFlight).await;
         bench.crash_and_restart().await;
         bench.node.release(false);
-        // A send that was lost with another life of the database would start it anew: a witness first.
+        // A send that was lost with another server of the database would start it anew: a witness first.
         for _ in 0..4 {
             bench.run_payer_after(Millis::from_secs(300)).await;
         }

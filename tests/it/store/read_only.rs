@@ -1,5 +1,5 @@
 //! A database that answers and takes no writes: a full disk, a standby, an operator's setting. Wallets are
-//! turned away before they claim, and everybody is told that it is the store, not the node.
+//! turned away before they claim, and every status names the store, not the node.
 
 use std::{process::Command, str::FromStr, time::Duration};
 
@@ -13,7 +13,7 @@ use withdrawd::{
 };
 
 use crate::{
-    bench::binary::{BINARY, Home, clean, free_ports, until},
+    bench::binary::{BINARY, Home, clean_command, free_ports, until},
     bench::http,
     bench::{Bench, StoreKind, on_every_store, reason},
 };
@@ -39,7 +39,7 @@ async fn refuse_writes(bench: &Bench, so: bool) {
 /// For all sessions that begin from now on; those that there are end.
 async fn set_read_only(url: &str, so: bool) {
     let options = PgConnectOptions::from_str(url).unwrap();
-    // The hand that does it can write all the same.
+    // The connection that sets it can write all the same.
     let options = options.options([("default_transaction_read_only", "off")]);
     let database = options.get_database().unwrap().to_owned();
     let mut connection = PgConnection::connect_with(&options).await.unwrap();
@@ -135,11 +135,11 @@ async fn no_request_and_no_probe_pays_for_the_proof() {
     .await;
 }
 
-/// SQLite's own word for a log that cannot grow, in a real process: the system refuses the write.
+/// SQLite's own error for a log that cannot grow, in a real process: the system refuses the write.
 #[test]
 fn a_full_disk_under_sqlite_is_named_and_ends() {
     let home = Home::new();
-    let mut command = clean("sh");
+    let mut command = clean_command("sh");
     // What is ignored stays so: a write past the limit fails, and does not kill.
     command.args(["-c", "trap '' XFSZ; exec \"$0\" serve", BINARY]).current_dir(home.path());
     free_ports(&mut command);

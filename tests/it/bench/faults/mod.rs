@@ -22,7 +22,7 @@ pub use store::FaultyStore;
 pub enum LostAnswer {
     /// It is written, and the answer is lost.
     AfterCommit,
-    /// It is not written, and nobody is told so.
+    /// It is not written, and the caller does not learn so.
     BeforeCommit,
 }
 

@@ -1,4 +1,4 @@
-//! How a model node is asked: about what, in which order, and by how many at a time.
+//! The calls of a model node: about what, in which order, and how many at a time.
 
 use std::sync::{
     Arc, Mutex,
@@ -8,11 +8,11 @@ use std::sync::{
 use tokio::sync::watch;
 use withdrawd::domain::PaymentHash;
 
-/// Counts the questions.
+/// Records the calls.
 pub struct CallLog {
     look_ups: Mutex<Vec<PaymentHash>>,
     open: Arc<OpenCalls>,
-    /// Look-ups that are not answered as long as this stands.
+    /// Look-ups that are not answered for now.
     held: watch::Sender<fn(PaymentHash) -> bool>,
 }
 
@@ -22,7 +22,7 @@ struct OpenCalls {
     max: AtomicUsize,
 }
 
-/// A question that is not answered yet.
+/// A call that is not answered yet.
 pub struct OpenCall(Arc<OpenCalls>);
 
 impl Default for CallLog {
@@ -73,7 +73,7 @@ impl CallLog {
         self.look_ups.lock().unwrap().clone()
     }
 
-    /// Questions without an answer.
+    /// Calls without an answer.
     pub fn open_now(&self) -> usize {
         self.open.now.load(SeqCst)
     }

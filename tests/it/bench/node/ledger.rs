@@ -21,9 +21,9 @@ pub enum OnSend {
     Pay,
     /// Pays it, and the answer is lost.
     PayAndLoseAnswer,
-    /// The request never arrives, and the caller is not told.
+    /// The request never arrives, and the caller does not learn so.
     LoseRequest,
-    /// The request is on its way until it is delivered, and the caller is not told.
+    /// The request is on its way until it is delivered, and the caller does not learn so.
     Delay,
     /// Fails it, and says so.
     Fail(FailureReason),

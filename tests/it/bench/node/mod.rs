@@ -45,7 +45,7 @@ pub struct ModelNode {
     /// Whether its credentials keep its closing channels from us.
     pub hides_channels: AtomicBool,
     /// What its credentials do not permit, of all that paying needs.
-    pub lacks: Mutex<Option<&'static str>>,
+    pub missing_permission: Mutex<Option<&'static str>>,
 }
 
 pub fn node_id(byte: u8) -> NodeId {
@@ -75,7 +75,7 @@ impl ModelNode {
             calls: CallLog::default(),
             lists_payments: AtomicBool::new(true),
             hides_channels: AtomicBool::new(false),
-            lacks: Mutex::default(),
+            missing_permission: Mutex::default(),
         }
     }
 
@@ -83,12 +83,12 @@ impl ModelNode {
         with(&mut self.ledger.lock().unwrap())
     }
 
-    /// The next sends meet these fates; afterwards all are paid.
+    /// What happens to the next sends; afterwards all are paid.
     pub fn on_next_sends(&self, on_sends: impl IntoIterator<Item = OnSend>) {
         self.ledger(|ledger| ledger.on_sends.extend(on_sends));
     }
 
-    /// Fates that were not met yet are taken back.
+    /// Plans for sends that were not made yet are dropped.
     pub fn clear_on_next_sends(&self) {
         self.ledger(|ledger| ledger.on_sends.clear());
     }
@@ -141,7 +141,7 @@ impl ModelNode {
     }
 
     /// Another node answers from now on, with an empty memory.
-    pub fn become_other(&self, byte: u8) {
+    pub fn replace_with(&self, byte: u8) {
         *self.id.lock().unwrap() = node_id(byte);
         self.forget_all();
         self.restart();
@@ -156,19 +156,19 @@ impl ModelNode {
     }
 
     /// It has this payment on its way.
-    pub fn holds(&self, payment_hash: PaymentHash, amount: Msat) {
+    pub fn add_in_flight(&self, payment_hash: PaymentHash, amount: Msat) {
         let (created, state) = (self.clock.now(), RecordState::InFlight);
         let record = Record { payment_hash, amount, created, state };
         self.ledger(|ledger| ledger.records.insert(payment_hash, record));
     }
 
-    /// It calls this payment in flight, and no channel has its HTLC (lnd #5152).
-    pub fn loses_htlc(&self, hash: PaymentHash) {
+    /// It calls this payment in flight, and no channel has its HTLC (issue 5152 of lnd).
+    pub fn drop_htlc(&self, hash: PaymentHash) {
         self.ledger(|ledger| ledger.without_htlc.insert(hash));
     }
 
     /// Somebody else pays from this node, at the clock's present.
-    pub fn foreign_payment(&self, invoice: &str, state: RecordState) {
+    pub fn add_foreign_payment(&self, invoice: &str, state: RecordState) {
         let parsed = invoice::parse(invoice).unwrap();
         let amount = i64::try_from(parsed.msat.unwrap()).unwrap();
         let record = Record {
@@ -189,7 +189,7 @@ impl ModelNode {
         self.receive(&delayed);
     }
 
-    fn reach(&self) -> Result<(), NodeError> {
+    fn check_reachable(&self) -> Result<(), NodeError> {
         if self.unreachable.load(Ordering::SeqCst) {
             return Err(NodeError::Unreachable("unplugged".into()));
         }

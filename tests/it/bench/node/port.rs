@@ -15,12 +15,12 @@ use withdrawd::{
 
 use super::{ModelNode, stalled::Order};
 
-fn told(update: SendUpdate) -> SendStream {
+fn one_update(update: SendUpdate) -> SendStream {
     Box::pin(stream::iter([update]))
 }
 
-/// What is heard, as long as it is told.
-fn heard(hear: mpsc::UnboundedReceiver<SendUpdate>) -> SendStream {
+/// The updates, until the sender is dropped.
+fn updates(hear: mpsc::UnboundedReceiver<SendUpdate>) -> SendStream {
     Box::pin(stream::unfold(hear, |mut hear| async move { Some((hear.recv().await?, hear)) }))
 }
 
@@ -31,7 +31,7 @@ impl LightningNode for ModelNode {
     }
 
     async fn introduce(&self) -> Result<Introduction, NodeError> {
-        self.reach()?;
+        self.check_reachable()?;
         Ok(Introduction {
             id: self.identity(),
             alias: "model".into(),
@@ -41,7 +41,7 @@ impl LightningNode for ModelNode {
     }
 
     async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError> {
-        self.reach()?;
+        self.check_reachable()?;
         let _asking = self.calls.look_up(hash).await;
         let record = self.ledger(|ledger| ledger.records.get(&hash).cloned());
         Ok(LookUp { record, node: self.identity(), connection: self.connection() })
@@ -58,12 +58,15 @@ impl LightningNode for ModelNode {
     }
 
     async fn try_permissions(&self) -> Result<(), NodeError> {
-        self.reach()?;
-        self.lacks.lock().unwrap().map_or(Ok(()), |call| Err(NodeError::NotPermitted(call)))
+        self.check_reachable()?;
+        self.missing_permission
+            .lock()
+            .unwrap()
+            .map_or(Ok(()), |call| Err(NodeError::NotPermitted(call)))
     }
 
     async fn has_htlc(&self, hash: PaymentHash) -> Result<bool, NodeError> {
-        self.reach()?;
+        self.check_reachable()?;
         if self.hides_channels.load(Ordering::SeqCst) {
             return Err(NodeError::NotPermitted("PendingChannels"));
         }
@@ -75,7 +78,7 @@ impl LightningNode for ModelNode {
     }
 
     async fn payments(&self, query: PaymentsQuery) -> Result<PaymentsPage, NodeError> {
-        self.reach()?;
+        self.check_reachable()?;
         if !self.lists_payments.load(Ordering::SeqCst) {
             return Err(NodeError::NotPermitted("ListPayments"));
         }
@@ -89,18 +92,18 @@ impl LightningNode for ModelNode {
     }
 
     async fn send(&self, order: SendOrder) -> SendStream {
-        if let Err(error) = self.reach() {
-            return told(SendUpdate::Unsent(error));
+        if let Err(error) = self.check_reachable() {
+            return one_update(SendUpdate::Unsent(error));
         }
         if order.node != self.identity() {
             let (found, expected) = (self.identity(), order.node);
-            return told(SendUpdate::Unsent(NodeError::OtherNode { found, expected }));
+            return one_update(SendUpdate::Unsent(NodeError::OtherNode { found, expected }));
         }
         if self.restarts_next.swap(false, Ordering::SeqCst) {
             self.restart();
         }
         if order.connection != self.connection() {
-            return told(SendUpdate::Unsent(NodeError::OtherConnection));
+            return one_update(SendUpdate::Unsent(NodeError::OtherConnection));
         }
         let asking = self.calls.send();
         let (tell, hear) = mpsc::unbounded_channel();
@@ -122,12 +125,12 @@ impl LightningNode for ModelNode {
     }
 
     async fn witness(&self, order: WitnessOrder) -> SendStream {
-        if let Err(error) = self.reach() {
-            return told(SendUpdate::Unsent(error));
+        if let Err(error) = self.check_reachable() {
+            return one_update(SendUpdate::Unsent(error));
         }
         if order.node != self.identity() {
             let (found, expected) = (self.identity(), order.node);
-            return told(SendUpdate::Unsent(NodeError::OtherNode { found, expected }));
+            return one_update(SendUpdate::Unsent(NodeError::OtherNode { found, expected }));
         }
         let (tell, hear) = mpsc::unbounded_channel();
         let waits = self.ledger(|ledger| {
@@ -139,6 +142,6 @@ impl LightningNode for ModelNode {
                 let _ = tell.send(update);
             }
         }
-        heard(hear)
+        updates(hear)
     }
 }

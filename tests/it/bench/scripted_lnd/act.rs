@@ -17,7 +17,7 @@ pub enum Act {
     Bytes(Bytes),
     /// Ends the call with this code and text. Without a message before, there are trailers alone.
     End(Code, &'static str),
-    /// Ends the call without a word on how it went.
+    /// Ends the call without its status.
     Break,
     /// Answers with this HTTP status, as a proxy would that is not there in earnest.
     Http(u16),

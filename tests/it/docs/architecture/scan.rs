@@ -1,6 +1,6 @@
 //! Reads Rust as far as the architecture needs it: which paths a text names.
 //!
-//! It is no parser. It blanks out comments and literals, cuts the rest into words and signs, and
+//! It is no parser. It blanks out comments and literals, splits the rest into words and signs, and
 //! unfolds what follows `crate::` or `super::`, groups included, in `use` lines and anywhere else.
 
 use super::literals::without_literals;

@@ -59,7 +59,7 @@ fn the_yaml_is_clean() {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
 }
 
-/// No more than the figure that the unit's comment tells. (Versions of systemd weigh differently.)
+/// No more than the figure in the unit's comment. (Versions of systemd weigh differently.)
 #[test]
 fn the_unit_is_as_closed_as_it_says() {
     let text = shipped(UNIT);

@@ -10,11 +10,10 @@ use std::{
 use serde_json::Value;
 
 use super::{
+    deployed::{Deployed, Listeners, Probe, database_over_tcp, exercise, invoice_of, longest_stop},
     image::Image,
     machine::{Differences, Machine},
-    object, shipped,
-    story::{Deployed, Listeners, Probe, database_over_tcp, invoice_of, longest_stop, tell},
-    texts, yaml,
+    object, shipped, texts, yaml,
 };
 use crate::{bench::binary::test_variable, bench::lab::Lab};
 
@@ -222,7 +221,7 @@ async fn pays(
     let public_url = env["WITHDRAWD__PUBLIC_URL"].clone();
     let mut deployed = Deployed::start(machine, &argv, env, &volumes["/data"], listeners.admin);
     deployed.probes(&[Probe::Command(Image::shipped().health)]);
-    tell(&deployed, &deployed, &public_url, invoice).await;
+    exercise(&deployed, &deployed, &public_url, invoice).await;
     deployed.ends_within(grace);
 }
 

@@ -7,13 +7,13 @@
 
 mod checks;
 mod compose;
+mod deployed;
 mod guide;
 mod image;
 mod kubernetes;
 mod machine;
 mod manifests;
 mod pods;
-mod story;
 mod unit;
 
 pub use machine::free_port;

@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, fs};
 
 use super::{
+    deployed::{Deployed, Listeners, database_over_tcp, exercise, longest_stop},
     image::BINARY,
     machine::{Differences, Machine},
     shipped,
-    story::{Deployed, Listeners, database_over_tcp, longest_stop, tell},
 };
 use crate::{bench::binary::test_variable, bench::lab::Lab};
 
@@ -124,7 +124,7 @@ async fn the_unit_pays() {
     assert_eq!(argv[0], BINARY);
     let mut deployed = Deployed::start(machine, &argv, env, &data, listeners.admin);
     let invoice = lab.invoice("payee", 1000);
-    tell(&deployed, &deployed, "https://pay.example.com", invoice.text.clone()).await;
+    exercise(&deployed, &deployed, "https://pay.example.com", invoice.text.clone()).await;
     lab.assert_paid_once(&invoice, 1000).await;
     deployed.ends_within(stop);
 }

@@ -34,7 +34,7 @@ fn unavailable() -> Vec<Act> {
 
 pub fn rows(test_invoice: &InvoiceUnderTest) -> Vec<Row> {
     let mut rows = Vec::new();
-    // What is not permitted is repeated as soon as it may be: a story of its own.
+    // What is not permitted is repeated as soon as it may be: that has a test of its own.
     rows.extend(codes().filter(|code| *code != Code::PermissionDenied).map(on_send));
     rows.extend(codes().map(|code| on_a_stream(code, test_invoice)));
     rows.extend(codes().map(|code| on_early_look_up(code, test_invoice)));

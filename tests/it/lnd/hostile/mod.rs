@@ -39,7 +39,7 @@ async fn come_out_as_the_table_says(title: &str, rows: fn(&InvoiceUnderTest) -> 
 }
 
 #[tokio::test]
-async fn words_decide_only_when_they_are_definite() {
+async fn payment_states_decide_only_when_they_are_definite() {
     come_out_as_the_table_says("lnd says how the payment stands", payment_states::rows).await;
 }
 
@@ -49,6 +49,6 @@ async fn no_error_means_that_nothing_was_paid() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_tells_nothing() {
+async fn a_broken_answer_proves_nothing() {
     come_out_as_the_table_says("the answer breaks off", broken_answers::rows).await;
 }

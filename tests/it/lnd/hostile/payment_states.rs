@@ -140,7 +140,7 @@ fn untruths(test_invoice: &InvoiceUnderTest) -> Vec<Row> {
     ]
 }
 
-/// What this version has no name for tells nothing.
+/// What this version has no name for decides nothing.
 fn newer(test_invoice: &InvoiceUnderTest) -> Vec<Row> {
     let numbered = |status| Payment { status, ..test_invoice.paid() };
     let failed_with_newer_htlc = test_invoice.failed_with(1, 3);

@@ -20,11 +20,11 @@ use crate::{
     bench::scripted_lnd::{Act, ScriptedLnd},
 };
 
-/// Passes while a send may still arrive.
+/// Runs of the payer while a send may still arrive: how many, and the time before each.
 pub const EARLY: (usize, Millis) = (5, Millis::from_secs(4));
-/// Passes of which each finds the last send over: room for three sends and what follows.
+/// Runs of which each finds the last send over: enough for three sends and what follows.
 pub const LATE: (usize, Millis) = (6, Millis::from_secs(90));
-/// Passes of which each finds that no send is allowed any more: room for a witness and what follows.
+/// Runs of which each finds that no send is allowed any more: enough for a witness and what follows.
 pub const TOO_LATE: (usize, Millis) = (4, Millis::from_secs(3600));
 /// A send is overdue after this.
 const OVERDUE: Millis = Millis::from_secs(11);
@@ -32,7 +32,7 @@ const OVERDUE: Millis = Millis::from_secs(11);
 const SILENCE: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What the node does, in words and in acts.
+/// What the node does, described and scripted.
 pub struct Row {
     pub does: String,
     /// The answers to sends; the last is given again and again.
@@ -120,7 +120,7 @@ impl Row {
             bench.run_payer().await;
         }
         // What follows IN_FLIGHT is heard without anybody who waits for it.
-        let soon = awaited(&bench, &lnd, &withdraw, self.soon).await;
+        let soon = wait_for_summary(&bench, &lnd, &withdraw, self.soon).await;
         if !self.stays_open && self.goes_on.is_none() {
             self.time_passes(&bench, EARLY).await;
         }
@@ -131,12 +131,12 @@ impl Row {
         self.time_passes(&bench, LATE).await;
         for _ in 0..TOO_LATE.0 {
             // Once it has ended, its request would expire.
-            if !standing(&bench, &lnd, &withdraw).await.starts_with("SENDING") {
+            if !attempt_summary(&bench, &lnd, &withdraw).await.starts_with("SENDING") {
                 break;
             }
             self.time_passes(&bench, (1, TOO_LATE.1)).await;
         }
-        let end = standing(&bench, &lnd, &withdraw).await;
+        let end = attempt_summary(&bench, &lnd, &withdraw).await;
         assert!(lnd.sends().iter().all(|send| send.payment_request == test_invoice.invoice));
         // How often an unanswered send is repeated is a matter of chance.
         let end = if self.end.contains(", sent") { end } else { uncounted(&end) };
@@ -145,8 +145,8 @@ impl Row {
 }
 
 /// Without the number of sends.
-fn uncounted(standing: &str) -> String {
-    standing.split(", sent").next().unwrap_or_default().to_owned()
+fn uncounted(attempt_summary: &str) -> String {
+    attempt_summary.split(", sent").next().unwrap_or_default().to_owned()
 }
 
 impl Row {
@@ -167,16 +167,21 @@ impl Row {
     }
 }
 
-pub async fn passes(bench: &Bench, (count, span): (usize, Millis)) {
+pub async fn run_payer_times(bench: &Bench, (count, span): (usize, Millis)) {
     for _ in 0..count {
         bench.run_payer_after(span).await;
     }
 }
 
 /// Where it stands, once that is as `expected`; what it is if it never is.
-pub async fn awaited(bench: &Bench, lnd: &ScriptedLnd, of: &Withdraw, expected: &str) -> String {
+pub async fn wait_for_summary(
+    bench: &Bench,
+    lnd: &ScriptedLnd,
+    of: &Withdraw,
+    expected: &str,
+) -> String {
     eventually(async || {
-        let found = standing(bench, lnd, of).await;
+        let found = attempt_summary(bench, lnd, of).await;
         (found == expected, found)
     })
     .await
@@ -209,7 +214,7 @@ async fn eventually<T>(probe: impl AsyncFn() -> (bool, T)) -> T {
 }
 
 /// Where the attempt stands, whether another invoice would be taken, and how often lnd was asked.
-pub async fn standing(bench: &Bench, lnd: &ScriptedLnd, of: &Withdraw) -> String {
+pub async fn attempt_summary(bench: &Bench, lnd: &ScriptedLnd, of: &Withdraw) -> String {
     let withdraw = bench.get(&of.id).await;
     let payment = withdraw.payment.unwrap();
     let mut words = vec![payment.state().as_str_name()];

@@ -1,4 +1,4 @@
-//! Stories that are more than a row: lnd is another one, cannot be believed, or answers when it is
+//! Scenarios that are more than a row: lnd is another one, cannot be believed, or answers when it is
 //! too late.
 
 use std::{sync::Arc, time::Duration};
@@ -8,7 +8,7 @@ use tonic::Code;
 use withdrawd::{domain::Millis, pb::Withdraw};
 
 use super::{
-    row::{EARLY, LATE, awaited, passes, refused, standing},
+    row::{EARLY, LATE, attempt_summary, refused, run_payer_times, wait_for_summary},
     test_invoice::{InvoiceUnderTest, SAT},
 };
 use crate::{
@@ -29,7 +29,7 @@ async fn claimed(bench: &Bench, test_invoice: &InvoiceUnderTest) -> Withdraw {
 }
 
 /// A claim that is not accepted, since nobody knows whether the node can pay.
-async fn turned_away(bench: &Bench, test_invoice: &InvoiceUnderTest) -> Withdraw {
+async fn refused_claim(bench: &Bench, test_invoice: &InvoiceUnderTest) -> Withdraw {
     let withdraw = bench.create(SAT, SAT).await;
     let answer = bench.claim(&withdraw, &test_invoice.invoice).await;
     assert_eq!(reason(&answer), "cannot pay at the moment, please try again later");
@@ -37,11 +37,11 @@ async fn turned_away(bench: &Bench, test_invoice: &InvoiceUnderTest) -> Withdraw
 }
 
 /// Works until it stands so. A send that waits for its answer is looked up once that is overdue.
-async fn stands(bench: &Bench, lnd: &ScriptedLnd, withdraw: &Withdraw, so: &str) {
+async fn run_until(bench: &Bench, lnd: &ScriptedLnd, withdraw: &Withdraw, so: &str) {
     let patience = std::time::Instant::now() + Duration::from_secs(20);
     bench.start_payer().await;
-    while standing(bench, lnd, withdraw).await != so {
-        let found = standing(bench, lnd, withdraw).await;
+    while attempt_summary(bench, lnd, withdraw).await != so {
+        let found = attempt_summary(bench, lnd, withdraw).await;
         assert!(std::time::Instant::now() < patience, "{found} instead of {so}");
         bench.clock.advance(Millis::from_ms(200));
         bench.start_payer().await;
@@ -75,8 +75,8 @@ async fn nothing_is_sent_to_who_shows_another_certificate() {
     options.tls_cert_pem = Some(other.certificate_pem.into_bytes());
     let bench = Bench::on_lnd(options).await;
 
-    let withdraw = turned_away(&bench, &test_invoice).await;
-    passes(&bench, EARLY).await;
+    let withdraw = refused_claim(&bench, &test_invoice).await;
+    run_payer_times(&bench, EARLY).await;
     assert!(bench.get(&withdraw.id).await.claimable);
     assert!(lnd.calls().is_empty());
 }
@@ -95,15 +95,15 @@ async fn a_macaroon_that_is_refused_sends_nothing_and_loses_nothing() {
         lnd.refuse_info(Code::Unknown, text);
         let bench = Bench::on_lnd(lnd.options()).await;
 
-        let withdraw = turned_away(&bench, &test_invoice).await;
-        passes(&bench, EARLY).await;
+        let withdraw = refused_claim(&bench, &test_invoice).await;
+        run_payer_times(&bench, EARLY).await;
         assert!(lnd.calls().iter().all(|call| call.method != "SendPaymentV2"));
         lnd.accept_info();
         bench.verify_database().await;
         bench.heartbeat().await;
         bench.claim_ok(&withdraw, &test_invoice.invoice).await;
-        passes(&bench, EARLY).await;
-        assert_eq!(standing(&bench, &lnd, &withdraw).await, "PAID held, sent 1");
+        run_payer_times(&bench, EARLY).await;
+        assert_eq!(attempt_summary(&bench, &lnd, &withdraw).await, "PAID held, sent 1");
     }
 }
 
@@ -120,20 +120,20 @@ async fn another_identity_after_a_reconnect_is_not_believed() {
         }
         let bench = Bench::on_lnd(lnd.options()).await;
         let withdraw = claimed(&bench, &test_invoice).await;
-        stands(&bench, &lnd, &withdraw, "SENDING held, sent 1").await;
+        run_until(&bench, &lnd, &withdraw, "SENDING held, sent 1").await;
 
         lnd.introduce_as(OTHER_NODE, "regtest");
         gate.add_permits(1);
-        passes(&bench, LATE).await;
+        run_payer_times(&bench, LATE).await;
         let doubt = "NEEDS_OPERATOR NODE_CHANGED held, sent 1";
-        assert_eq!(standing(&bench, &lnd, &withdraw).await, doubt);
+        assert_eq!(attempt_summary(&bench, &lnd, &withdraw).await, doubt);
 
         // The one that was asked is back, and proves it.
         lnd.introduce_as(NODE, "regtest");
         lnd.on_look_up(1, test_invoice.is_paid());
         lnd.cut();
-        passes(&bench, LATE).await;
-        assert_eq!(standing(&bench, &lnd, &withdraw).await, "PAID held, sent 1");
+        run_payer_times(&bench, LATE).await;
+        assert_eq!(attempt_summary(&bench, &lnd, &withdraw).await, "PAID held, sent 1");
     }
 }
 
@@ -148,12 +148,12 @@ async fn another_identity_before_the_first_send_is_not_asked_to_pay() {
     lnd.cut();
 
     let withdraw = claimed(&bench, &test_invoice).await;
-    passes(&bench, LATE).await;
-    assert_eq!(standing(&bench, &lnd, &withdraw).await, "RESERVED held, sent 0");
+    run_payer_times(&bench, LATE).await;
+    assert_eq!(attempt_summary(&bench, &lnd, &withdraw).await, "RESERVED held, sent 0");
     lnd.introduce_as(NODE, "regtest");
     lnd.cut();
-    passes(&bench, LATE).await;
-    assert_eq!(standing(&bench, &lnd, &withdraw).await, "PAID held, sent 1");
+    run_payer_times(&bench, LATE).await;
+    assert_eq!(attempt_summary(&bench, &lnd, &withdraw).await, "PAID held, sent 1");
 }
 
 /// The first send is answered only after its deadline, when a second one has been made.
@@ -178,35 +178,35 @@ async fn an_answer_after_the_deadline_is_still_an_answer() {
     for (answer, soon, end) in cases {
         let (lnd, bench, gate) = bench_with_late(answer.concat()).await;
         let withdraw = claimed(&bench, &test_invoice).await;
-        stands(&bench, &lnd, &withdraw, "SENDING held, sent 1").await;
+        run_until(&bench, &lnd, &withdraw, "SENDING held, sent 1").await;
         bench.clock.advance(OVER);
-        stands(&bench, &lnd, &withdraw, "SENDING held, sent 2").await;
+        run_until(&bench, &lnd, &withdraw, "SENDING held, sent 2").await;
 
         gate.add_permits(1);
-        assert_eq!(awaited(&bench, &lnd, &withdraw, soon).await, soon);
-        passes(&bench, LATE).await;
-        let stands = standing(&bench, &lnd, &withdraw).await;
+        assert_eq!(wait_for_summary(&bench, &lnd, &withdraw, soon).await, soon);
+        run_payer_times(&bench, LATE).await;
+        let stands = attempt_summary(&bench, &lnd, &withdraw).await;
         assert!(stands.starts_with(end), "{stands} is not {end}");
     }
 }
 
 /// It was given up once its sends were over, and lnd had paid it all the same.
 #[tokio::test]
-async fn a_success_that_is_told_when_all_was_given_up_is_booked_while_the_request_is_free() {
+async fn a_success_after_all_was_given_up_is_recorded_while_the_request_is_free() {
     let test_invoice = InvoiceUnderTest::new();
     let (lnd, bench, gate) = bench_with_late(test_invoice.is_paid().concat()).await;
     let withdraw = claimed(&bench, &test_invoice).await;
-    stands(&bench, &lnd, &withdraw, "SENDING held, sent 1").await;
+    run_until(&bench, &lnd, &withdraw, "SENDING held, sent 1").await;
     for sends in 2..=4 {
         bench.clock.advance(OVER);
-        stands(&bench, &lnd, &withdraw, &format!("SENDING held, sent {sends}")).await;
-        // Time that passes before would put off the next look.
+        run_until(&bench, &lnd, &withdraw, &format!("SENDING held, sent {sends}")).await;
+        // Time that passes before would put off the next look-up.
         refused(&bench, &withdraw, sends - 1).await;
     }
     bench.clock.advance(OVER);
-    stands(&bench, &lnd, &withdraw, "FAILED NODE_REFUSED claimable, sent 4").await;
+    run_until(&bench, &lnd, &withdraw, "FAILED NODE_REFUSED claimable, sent 4").await;
 
     gate.add_permits(1);
     let paid = "PAID held, sent 4";
-    assert_eq!(awaited(&bench, &lnd, &withdraw, paid).await, paid);
+    assert_eq!(wait_for_summary(&bench, &lnd, &withdraw, paid).await, paid);
 }

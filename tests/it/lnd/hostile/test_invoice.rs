@@ -1,4 +1,4 @@
-//! The one deal that every row is about: an invoice, and what an lnd can say of its payment.
+//! The one invoice that every row is about, and what an lnd can say of its payment.
 
 use prost::Message;
 use tonic::Code;

@@ -1,4 +1,4 @@
-//! What must hold when all is over. The truth is the payee's lnd: what it settled was paid.
+//! What must hold at the end of a round. The payee's lnd decides: what it settled was paid.
 
 use std::time::{Duration, Instant};
 
@@ -13,11 +13,11 @@ use super::{
 };
 use crate::bench::lab::let_pass;
 
-/// Books trail each other by a moment, never for so long.
+/// Records trail each other by a moment, never for so long.
 const PATIENCE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The books once nothing speaks against them. What always does fails the round.
+/// The records once they agree. If they never do, the round fails.
 pub async fn agreeing_records(round: &Round) -> Records {
     let patience = Instant::now() + PATIENCE;
     loop {

@@ -1,5 +1,5 @@
-//! That the books of a round can speak against the service: each way to lose or to pay twice is
-//! found in books that are sound otherwise.
+//! That the checks of a round can fail: each way to lose or to pay twice is
+//! found in records that are consistent otherwise.
 
 use std::{
     collections::BTreeSet,
@@ -94,7 +94,7 @@ fn state(records: &mut Records, hash: &str, state: &str) {
 }
 
 #[test]
-fn sound_books_say_nothing_against_the_service() {
+fn consistent_records_pass() {
     assert_eq!(faults(&offers(), &sound()), Vec::<String>::new());
 }
 
@@ -109,7 +109,7 @@ fn write_witness() -> Value {
 }
 
 #[test]
-fn a_write_witness_is_nobodys_payment() {
+fn a_write_witness_is_not_taken_for_a_payment() {
     let mut records = sound();
     set(&mut records.payer, "witness", write_witness());
     assert_eq!(faults(&offers(), &records), Vec::<String>::new());

@@ -49,7 +49,7 @@ impl Round {
     }
 
     /// The request, once no payment of it is under way. One in doubt, or lost by lnd, has ended: the
-    /// books say whether there is a reason for it.
+    /// records show whether there is a reason for it.
     async fn end_of(&self, withdraw: &Withdraw) -> Withdraw {
         eventually("every payment ends", async || {
             let now = self.get(withdraw).await?;

@@ -36,7 +36,7 @@ pub struct Marks {
 }
 
 impl Environment {
-    /// A new network. None, loudly, where there is no place for it.
+    /// A new network. None, with a message, where there is no place for it.
     pub async fn open() -> Option<Arc<Self>> {
         let dir = PathBuf::from(test_variable("WITHDRAWD_TEST_CHAOS")?);
         let environment = tokio::task::spawn_blocking(move || {
@@ -139,7 +139,7 @@ impl Environment {
     }
 
     /// Whether the payee's lnd has given the channel up, for ever: it was killed, and begins anew by
-    /// settling an HTLC that it had settled before (compare lnd #1642; ran). What is on the channel
+    /// settling an HTLC that it had settled before (compare issue 1642 of lnd; seen in these rounds). What is on the channel
     /// stays there until somebody closes it, and nothing else can be paid.
     pub fn is_wedged(&self, since: &Marks) -> bool {
         let log = self.payees_log();
@@ -152,7 +152,7 @@ impl Environment {
 
     /// Payments that the payer's lnd itself has lost: it was killed after it had stored an HTLC's
     /// circuit and before the HTLC was on the channel. It never puts it there afterwards, and calls
-    /// it in flight for ever, through all restarts (lnd #5152; ran). None while it is down.
+    /// it in flight for ever, through all restarts (issue 5152 of lnd; seen in these rounds). None while it is down.
     ///
     /// An HTLC that is being locked in anew looks the same for a moment. And all that is in flight
     /// when the channel is wedged.

@@ -33,7 +33,7 @@ struct Disk {
 }
 
 impl Disk {
-    /// None, loudly, where this may not mount: no root, no loop devices.
+    /// None, with a message, where this may not mount: no root, no loop devices.
     async fn under_the_payer(environment: &Arc<Environment>) -> Option<Self> {
         let lnd = PathBuf::from(environment.lab.fact("payer", "lnddir"));
         let disk = Self {

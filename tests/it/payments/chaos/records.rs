@@ -1,5 +1,5 @@
-//! The books of everybody who took part in a round: the payee's lnd, the payer's, the service's
-//! database, and what the service tells.
+//! What everybody recorded who took part in a round: the payee's lnd, the payer's, the service's
+//! database, and what the service answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 

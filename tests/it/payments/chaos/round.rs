@@ -157,7 +157,7 @@ impl Round {
             if now > before {
                 return;
             }
-            // A new life counts anew.
+            // A new process counts anew.
             before = now;
             let_pass(SENDS_LOOKED_FOR).await;
         }

@@ -30,7 +30,7 @@ pub struct Addresses {
     pub client: WithdrawServiceClient<Channel>,
 }
 
-/// One replica, through all its lives.
+/// One replica, through all its restarts.
 pub struct Replica {
     home: Home,
     process: tokio::sync::Mutex<Option<Daemon>>,
@@ -98,7 +98,7 @@ impl Replica {
         self.addresses.lock().unwrap().clone()
     }
 
-    /// How often this life of it has asked its node to pay; 0 while it is down.
+    /// How often the running process has asked its node to pay; 0 while it is down.
     pub fn sends(&self) -> usize {
         let process = self.process.try_lock();
         process.ok().and_then(|process| process.as_ref().map(Daemon::sends)).unwrap_or(0)
@@ -110,7 +110,7 @@ impl Replica {
         self.begin(&mut process).await;
     }
 
-    /// kill -9, and a new life after a while. A kill that comes meanwhile waits for that life.
+    /// kill -9, and a restart after a while. A kill that comes meanwhile waits for that restart.
     pub async fn crash_and_restart(&self, down: Duration) {
         let mut process = self.process.lock().await;
         *self.addresses.lock().unwrap() = None;

@@ -1,4 +1,4 @@
-//! What happens at each deployment: it starts, is probed, pays somebody, and is told to end.
+//! What happens at each deployment: it starts, is probed, pays somebody, and is stopped.
 
 use std::{
     collections::BTreeMap,
@@ -30,7 +30,7 @@ use crate::{
 
 /// Where a deployment listens here instead of on the ports of the image.
 pub struct Listeners {
-    /// The others are free ones, which `listen.json` tells. This one is asked for by its number.
+    /// The others are free ones, which are in `listen.json`. This one is asked for by its number.
     pub admin: SocketAddr,
 }
 
@@ -129,11 +129,11 @@ impl Deployed {
 
     /// SIGTERM: it exits 0 within the time that it is given before it would be killed.
     pub fn ends_within(&mut self, seconds: u64) {
-        self.service.tell("TERM");
+        self.service.send_signal("TERM");
         self.ended_within(seconds);
     }
 
-    /// The same, after it was told. A second SIGTERM would end it at once.
+    /// The same, after SIGTERM. A second one would end it at once.
     pub fn ended_within(&mut self, seconds: u64) {
         let began = Instant::now();
         let status = self.service.wait();
@@ -149,7 +149,12 @@ pub fn invoice_of(sat: u64) -> String {
 
 /// A request is made at one replica over gRPC; a wallet scans its code and claims at another; it is
 /// paid. Who runs it has said where wallets come from.
-pub async fn tell(made_at: &Deployed, claimed_at: &Deployed, public_url: &str, invoice: String) {
+pub async fn exercise(
+    made_at: &Deployed,
+    claimed_at: &Deployed,
+    public_url: &str,
+    invoice: String,
+) {
     let made = made_at.service.create("1000");
     let secret = made["ott"].as_str().unwrap();
     let lnurl = claimed_at.service.lnurl;

@@ -1,4 +1,4 @@
-//! Stories of payments: what the wallet is told, what the node does, what stands in the end.
+//! Payments from the claim to their end: what the wallet is answered, what the node does, what is recorded.
 
 use withdrawd::{
     domain::{FailureReason, Millis},
@@ -43,7 +43,7 @@ async fn a_claimed_request_is_paid_once_and_says_so() {
     .await;
 }
 
-/// The node pays but its answer is lost, the classic window for a double payment. The next look
+/// The node pays but its answer is lost, the classic window for a double payment. The next look-up
 /// must learn the outcome by asking, not by sending again.
 #[tokio::test]
 async fn a_lost_answer_is_looked_up_not_paid_again() {

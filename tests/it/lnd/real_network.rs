@@ -133,7 +133,7 @@ async fn an_invoice_that_the_node_paid_meanwhile_is_in_doubt_and_not_paid_again(
         let payment = service.until(&withdraw, State::NeedsOperator).await;
         let why = payment.operator_reason();
         assert_eq!(why, OperatorReason::KnownBeforeSend);
-        service.logged("NEEDS_OPERATOR").await;
+        service.wait_for_log("NEEDS_OPERATOR").await;
         let other = lab.invoice("payee", 40);
         let refused = service.claim(&withdraw, &other.text).await;
         assert!(reason(&refused).contains("looked into"), "{refused}");
@@ -175,7 +175,7 @@ async fn of_two_wallets_at_the_same_moment_one_is_paid() {
     .await;
 }
 
-/// Two processes on one database, either may claim or pay: the payee's books show every invoice
+/// Two processes on one database, either may claim or pay: the payee's lnd has every invoice
 /// paid, and by one HTLC each.
 #[tokio::test]
 async fn two_replicas_pay_everything_once() {
