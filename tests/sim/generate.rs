@@ -186,7 +186,7 @@ fn how(parked: &Parked, profile: &Profile, rng: &mut Rng) -> Completion {
             ]);
         }
         CallKind::Ask if profile.answers_lost => {
-            may.extend([(4, Completion::NotDone), (4, Completion::LostAfter)])
+            may.extend([(4, Completion::NotDone), (4, Completion::LostAfter)]);
         }
         CallKind::Send if profile.answers_lost => {
             may.extend([(12, Completion::NotDone), (12, Completion::LostAfter)]);

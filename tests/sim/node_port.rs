@@ -183,7 +183,7 @@ impl Inner {
             state: RecordState::Failed(FailureReason::NoRoute),
         };
         let to = self.node.endpoint;
-        self.node.witnesses.push(WitnessRequest { record, to, stream: stream, over: false });
+        self.node.witnesses.push(WitnessRequest { record, to, stream, over: false });
         if !self.node.stalled {
             self.store_witness(self.node.witnesses.len() - 1);
         }
@@ -224,7 +224,7 @@ impl Inner {
                 self.faults.insert(Fault::OtherAmount);
             }
             (Completion::FailedAsInFlight, RecordState::Failed(_)) => {
-                record.state = RecordState::InFlight
+                record.state = RecordState::InFlight;
             }
             _ => {}
         }
