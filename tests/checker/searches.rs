@@ -14,7 +14,7 @@ use super::{
     },
     invariants::Invariant,
     search::{Report, Until, search},
-    state::{Stands, Then},
+    state::{Decision, Stage},
     steps::Setting,
 };
 
@@ -23,7 +23,7 @@ const AT_MOST: usize = 60_000_000;
 
 /// One search.
 #[derive(Clone, Copy, Debug)]
-pub struct Job {
+pub struct Search {
     pub name: &'static str,
     pub setting: Setting,
     /// What must break; without any, everything must hold.
@@ -32,7 +32,7 @@ pub struct Job {
     pub in_suite: bool,
 }
 
-impl Job {
+impl Search {
     /// A set of one's own, under which everything must hold.
     pub const fn of_own(faults: Faults, sends: [u8; 2]) -> Self {
         let setting = Setting { faults, sends, mutation: None };
@@ -56,9 +56,9 @@ impl Job {
     }
 }
 
-const fn holds(name: &'static str, faults: &[Fault], sends: [u8; 2], in_suite: bool) -> Job {
+const fn holds(name: &'static str, faults: &[Fault], sends: [u8; 2], in_suite: bool) -> Search {
     let faults = Faults::of(faults).and(&[Refusal]);
-    Job { name, setting: Setting { faults, sends, mutation: None }, breaks: &[], in_suite }
+    Search { name, setting: Setting { faults, sends, mutation: None }, breaks: &[], in_suite }
 }
 
 const fn mutated(
@@ -66,10 +66,10 @@ const fn mutated(
     mutation: Mutation,
     faults: &[Fault],
     breaks: &'static [Invariant],
-) -> Job {
+) -> Search {
     let faults = Faults::of(faults).and(&[Refusal]);
     let setting = Setting { faults, sends: [3, 1], mutation: Some(mutation) };
-    Job { name, setting, breaks, in_suite: true }
+    Search { name, setting, breaks, in_suite: true }
 }
 
 /// Lost messages, crashes, lost commits, broken streams, proofs that do not fit.
@@ -84,7 +84,7 @@ const STALLS: &[Fault] = &[Crash, Loss, LostCommit, StreamError, SlowNode, Stall
 const RESTORED: &[Fault] = &[Crash, StreamError, Restore, AnotherPayment, Deletion, Foreign];
 
 /// Under these everything must hold.
-pub const SETS: &[Job] = &[
+pub const SETS: &[Search] = &[
     holds("nothing but delay and refusals", &[], [3, 2], true),
     holds("the usual faults", USUAL, [3, 1], true),
     holds("expiry", &[Expiry], [3, 1], true),
@@ -111,14 +111,14 @@ pub const SETS: &[Job] = &[
 ];
 
 /// What the contract assumes, and what would follow if it were not so.
-pub const ASSUMPTIONS: &[Job] = &[Job {
+pub const ASSUMPTIONS: &[Search] = &[Search {
     name: "a node whose database is slower than node_slack and does not serve its writers in order",
     breaks: &[Invariant::ReleasedTooEarly, Invariant::PaidTwice],
     ..holds("", &[SlowNode, SlowerThanSlack], [3, 1], true)
 }];
 
 /// The mutations, each with what it must break.
-pub const MUTATIONS: &[Job] = &[
+pub const MUTATIONS: &[Search] = &[
     mutated(
         "reopens on a timeout",
         Mutation::ReopensOnTimeout,
@@ -153,7 +153,7 @@ pub const MUTATIONS: &[Job] = &[
         "no uniqueness of the hash",
         Mutation::HashNotUnique,
         &[],
-        // The node pays one hash once: what breaks is the books.
+        // The node pays one hash once: what breaks is the record.
         &[Invariant::OnePaymentTwice],
     ),
     mutated(
@@ -183,23 +183,34 @@ pub const MUTATIONS: &[Job] = &[
 ];
 
 /// What the table can say in each state, but for its silence. In PAID it says nothing.
-const SAYS: [(Stands, &[Then]); 7] = [
-    (Stands::Reserved, &[Then::Send, Then::Fail, Then::Doubt]),
+const EXPECTED_DECISIONS: [(Stage, &[Decision]); 7] = [
+    (Stage::Reserved, &[Decision::Send, Decision::Fail, Decision::Doubt]),
     (
-        Stands::Sending,
-        &[Then::Send, Then::Note, Then::InFlight, Then::Pay, Then::Fail, Then::Doubt],
+        Stage::Sending,
+        &[
+            Decision::Send,
+            Decision::Note,
+            Decision::InFlight,
+            Decision::Pay,
+            Decision::Fail,
+            Decision::Doubt,
+        ],
     ),
-    (Stands::InFlight, &[Then::Note, Then::Pay, Then::Fail, Then::Doubt]),
-    (Stands::Failed, &[Then::Pay, Then::LateSuccess]),
-    (Stands::LateSuccess, &[Then::Pay]),
-    (Stands::NeedsOperator, &[Then::Pay]),
-    (Stands::Foreign, &[]),
+    (Stage::InFlight, &[Decision::Note, Decision::Pay, Decision::Fail, Decision::Doubt]),
+    (Stage::Failed, &[Decision::Pay, Decision::LateSuccess]),
+    (Stage::LateSuccess, &[Decision::Pay]),
+    (Stage::NeedsOperator, &[Decision::Pay]),
+    (Stage::Foreign, &[]),
 ];
 
 /// What the table never said in these searches, and what it said unexpectedly.
-pub fn differently_said(reports: &[Report]) -> Vec<String> {
-    let said: BTreeSet<_> = reports.iter().flat_map(|report| report.taken.clone()).collect();
-    let says = SAYS.iter().flat_map(|(stands, all)| all.iter().map(|then| (*stands, *then)));
-    let says: BTreeSet<_> = says.collect();
-    said.symmetric_difference(&says).map(|(stands, then)| format!("{stands:?}: {then:?}")).collect()
+pub fn unexpected_decisions(reports: &[Report]) -> Vec<String> {
+    let seen: BTreeSet<_> = reports.iter().flat_map(|report| report.decisions.clone()).collect();
+    let expected = EXPECTED_DECISIONS
+        .iter()
+        .flat_map(|(stage, all)| all.iter().map(|decision| (*stage, *decision)));
+    let expected: BTreeSet<_> = expected.collect();
+    seen.symmetric_difference(&expected)
+        .map(|(stage, decision)| format!("{stage:?}: {decision:?}"))
+        .collect()
 }

@@ -1,10 +1,10 @@
-//! A state in words, for the steps of a counterexample.
+//! A state as text, for the steps of a counterexample.
 
 use std::fmt;
 
 use withdrawd::domain::Status;
 
-use super::state::{Answered, Is, Node, Paid, Sent, Stands, State};
+use super::state::{Node, NodeState, PaidBy, SendAnswer, SendRow, Stage, State};
 
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -13,11 +13,11 @@ impl fmt::Display for State {
             parts.push(self.request.status.name().to_owned());
         }
         for (name, attempt) in ["A", "B"].iter().zip(&self.attempts) {
-            if attempt.stands != Stands::Unclaimed {
+            if attempt.stage != Stage::Unclaimed {
                 let noted = if attempt.noted { " (failure noted)" } else { "" };
                 let sends = attempt.sends[..usize::from(attempt.count)].iter().copied().map(words);
                 let sends: String = sends.collect();
-                parts.push(format!("{name} {:?}{noted}{sends}", attempt.stands));
+                parts.push(format!("{name} {:?}{noted}{sends}", attempt.stage));
             }
         }
         match self.node {
@@ -27,28 +27,28 @@ impl fmt::Display for State {
         }
         for (name, record) in ["A", "B"].iter().zip(&self.records) {
             let paid = match record.paid {
-                Paid::ByNobody => "",
-                Paid::ByOthers => ", payee paid by others",
-                Paid::ByA | Paid::ByB => ", payee paid by us",
+                PaidBy::ByNobody => "",
+                PaidBy::ByOthers => ", payee paid by others",
+                PaidBy::ByA | PaidBy::ByB => ", payee paid by us",
             };
-            if record.is != Is::NotFound || record.paid != Paid::ByNobody {
-                parts.push(format!("node has {name} {:?}{paid}", record.is));
+            if record.node_state != NodeState::NotFound || record.paid != PaidBy::ByNobody {
+                parts.push(format!("node has {name} {:?}{paid}", record.node_state));
             }
         }
         f.write_str(&parts.join("; "))
     }
 }
 
-fn words(send: Sent) -> String {
+fn words(send: SendRow) -> String {
     let age = ["valid", "past its deadline", "over"][usize::from(send.age)];
-    let place = match (send.on_its_way, send.taken) {
+    let place = match (send.on_its_way, send.accepted) {
         (true, _) => ", on its way",
         (false, true) => ", checked by the node",
         (false, false) => "",
     };
-    match send.answered {
-        Answered::Not if send.witnessed => format!(" [{age}{place}, witnessed]"),
-        Answered::Not => format!(" [{age}{place}]"),
-        answered => format!(" [{age}{place}, answered: {answered:?}]"),
+    match send.answer {
+        SendAnswer::Not if send.witnessed => format!(" [{age}{place}, witnessed]"),
+        SendAnswer::Not => format!(" [{age}{place}]"),
+        answer => format!(" [{age}{place}, answered: {answer:?}]"),
     }
 }
