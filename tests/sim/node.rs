@@ -3,6 +3,9 @@
 //! It behaves as lnd does: one payment per hash; a second request while one is in flight or paid is
 //! ALREADY_EXISTS; a failed one starts anew; a request after its deadline, or for an expired invoice,
 //! is refused and nothing stored. A payee takes the money of an invoice once.
+//!
+//! It is not the model node of `tests/it/bench`: there a send is decided at once by what a test planned,
+//! while here each arrival, answer and end is a step of its own, at either of two nodes.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},

@@ -1,5 +1,4 @@
-//! Every circumstance that the table looks at, and words for them: each word says in one place what it
-//! means and how it is printed.
+//! Every circumstance that the table looks at, by name: when each holds, and ([`names`]) how it is printed.
 
 mod names;
 mod product;
@@ -7,9 +6,9 @@ mod product;
 use super::*;
 use crate::domain::payment::{Heard, OnStream, heard};
 
-/// Where an attempt stands, without its facts.
+/// The state of an attempt, without its facts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum From {
+pub enum AttemptState {
     Reserved,
     Sending,
     InFlight,
@@ -18,9 +17,9 @@ pub enum From {
     NeedsOperator,
 }
 
-/// What is said, without its facts.
+/// What the node reports, without its facts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Says {
+pub enum Report {
     NotFound,
     InFlight,
     Succeeded,
@@ -33,9 +32,9 @@ pub enum Says {
     Error,
 }
 
-/// A condition beside state and word.
+/// A condition beside state and report.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum When {
+pub enum Condition {
     /// Heard on a send's own stream, not by a look-up.
     Stream,
     BeforeWithdraw,
@@ -78,22 +77,22 @@ pub enum When {
     Forgetful,
 }
 
-/// An attempt and what is heard of it.
+/// An attempt and what is learned of it.
 #[derive(Clone, Debug)]
 pub struct Circumstance {
-    pub from: From,
+    pub state: AttemptState,
     pub payment: Payment,
     pub beside: Beside,
-    pub hears: Hears,
+    pub source: Source,
 }
 
 #[derive(Clone, Debug)]
-pub enum Hears {
+pub enum Source {
     LookUp(LookedUp),
     Stream(OnStream),
 }
 
-impl When {
+impl Condition {
     pub fn holds(self, of: &Circumstance) -> bool {
         let sends = &of.payment.sends;
         let age = of.age();
@@ -103,17 +102,17 @@ impl When {
         };
         let free = of.beside.active && !of.beside.open_or_paid;
         let marked = matches!(of.payment.state, State::Failed { late: Some(_), .. });
-        let looked = |test: fn(&LookedUp) -> bool| match &of.hears {
-            Hears::LookUp(look) => test(look),
-            Hears::Stream(_) => false,
+        let looked = |test: fn(&LookedUp) -> bool| match &of.source {
+            Source::LookUp(look) => test(look),
+            Source::Stream(_) => false,
         };
         let refusals = sends.iter().filter(|send| send.answer == Some(Answer::Refused)).count();
         let may_send = looked(|look| !look.too_late) && !of.beside.paid_late;
         let repeats = may_send && looked(|look| look.node_dedupes) && refusals < 3;
         let answered = sends.count() == 1 && sends.last().unwrap().answer == Some(Answer::Final);
-        let only = match &of.hears {
-            Hears::Stream(on) => answered && on.settled && !on.carried_over,
-            Hears::LookUp(_) => false,
+        let only = match &of.source {
+            Source::Stream(on) => answered && on.settled && !on.carried_over,
+            Source::LookUp(_) => false,
         };
         let passed = looked(|look| {
             look.settled && matches!(look.pending, Pending::Over | Pending::Unwitnessed)
@@ -164,35 +163,35 @@ impl When {
 
 impl Circumstance {
     pub fn next(&self) -> Next {
-        match &self.hears {
-            Hears::LookUp(look) => looked_up(&self.payment, look, self.beside),
-            Hears::Stream(on) => heard(&self.payment, on, self.beside),
+        match &self.source {
+            Source::LookUp(look) => looked_up(&self.payment, look, self.beside),
+            Source::Stream(on) => heard(&self.payment, on, self.beside),
         }
     }
 
     pub fn word(&self) -> Option<Word> {
-        match &self.hears {
-            Hears::LookUp(look) => Some(look.word),
-            Hears::Stream(on) => match on.heard {
+        match &self.source {
+            Source::LookUp(look) => Some(look.word),
+            Source::Stream(on) => match on.heard {
                 Heard::Word(word) => Some(word),
                 Heard::AlreadyExists | Heard::Nothing => None,
             },
         }
     }
 
-    pub fn says(&self) -> Says {
+    pub fn says(&self) -> Report {
         match self.word() {
-            Some(Word::NotFound) => Says::NotFound,
-            Some(Word::InFlight(_)) => Says::InFlight,
-            Some(Word::Succeeded { .. }) => Says::Succeeded,
-            Some(Word::Failed(FailureReason::IncorrectPaymentDetails, _)) => Says::Refused,
-            Some(Word::Failed(..)) => Says::Failed,
-            Some(Word::Contradiction(OperatorReason::WrongPreimage, _)) => Says::WrongProof,
-            Some(Word::Contradiction(OperatorReason::ResultLost, _)) => Says::ResultLost,
-            Some(Word::Contradiction(..)) => Says::AnotherPayment,
-            None => match &self.hears {
-                Hears::Stream(OnStream { heard: Heard::Nothing, .. }) => Says::Error,
-                Hears::Stream(_) | Hears::LookUp(_) => Says::AlreadyExists,
+            Some(Word::NotFound) => Report::NotFound,
+            Some(Word::InFlight(_)) => Report::InFlight,
+            Some(Word::Succeeded { .. }) => Report::Succeeded,
+            Some(Word::Failed(FailureReason::IncorrectPaymentDetails, _)) => Report::Refused,
+            Some(Word::Failed(..)) => Report::Failed,
+            Some(Word::Contradiction(OperatorReason::WrongPreimage, _)) => Report::WrongProof,
+            Some(Word::Contradiction(OperatorReason::ResultLost, _)) => Report::ResultLost,
+            Some(Word::Contradiction(..)) => Report::AnotherPayment,
+            None => match &self.source {
+                Source::Stream(OnStream { heard: Heard::Nothing, .. }) => Report::Error,
+                Source::Stream(_) | Source::LookUp(_) => Report::AlreadyExists,
             },
         }
     }

@@ -1,6 +1,8 @@
 //! A model of a node that keeps the truth: what it was asked, and what it settled.
 //!
-//! It settles by the simulated rule unless told to fail, hold, lose or forget.
+//! It settles by the simulated rule unless a test plans that it fails, holds, loses or forgets. The
+//! simulation has a node of its own (`tests/sim/node.rs`): there every arrival, answer and end is a step
+//! that the scheduler chooses, while this one decides a send at once and answers tasks of a real runtime.
 
 mod calls;
 mod ledger;

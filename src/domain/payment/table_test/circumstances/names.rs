@@ -1,8 +1,8 @@
 //! How each circumstance is printed.
 
-use super::{From, Says, When};
+use super::{AttemptState, Condition, Report};
 
-impl From {
+impl AttemptState {
     pub fn name(self) -> &'static str {
         match self {
             Self::Reserved => "RESERVED",
@@ -15,7 +15,7 @@ impl From {
     }
 }
 
-impl Says {
+impl Report {
     pub fn name(self) -> &'static str {
         match self {
             Self::NotFound => "not found",
@@ -32,7 +32,7 @@ impl Says {
     }
 }
 
-impl When {
+impl Condition {
     pub fn name(self) -> &'static str {
         match self {
             Self::Stream => "on its stream",

@@ -12,9 +12,14 @@ pub fn all() -> Vec<Circumstance> {
         for noted in BOTH {
             let noted = noted.then_some(NOTED);
             let payment = Payment { noted, ..sent(state, &answers) };
-            for beside in besides(from) {
-                for hears in hearings(from, !answers.is_empty()) {
-                    all.push(Circumstance { from, payment: payment.clone(), beside, hears });
+            for beside in other_facts(from) {
+                for source in sources(from, !answers.is_empty()) {
+                    all.push(Circumstance {
+                        state: from,
+                        payment: payment.clone(),
+                        beside,
+                        source,
+                    });
                 }
             }
         }
@@ -22,43 +27,43 @@ pub fn all() -> Vec<Circumstance> {
     all
 }
 
-fn attempts() -> Vec<(From, State, Vec<Option<Answer>>)> {
+fn attempts() -> Vec<(AttemptState, State, Vec<Option<Answer>>)> {
     let few = || answers_up_to(1).into_iter().chain([vec![None, None]]);
-    let mut all = vec![(From::Reserved, State::Reserved, Vec::new())];
+    let mut all = vec![(AttemptState::Reserved, State::Reserved, Vec::new())];
     let was_sent = |answers: &Vec<Option<Answer>>| !answers.is_empty();
     let sending = answers_up_to(3).into_iter().filter(was_sent);
-    all.extend(sending.map(|answers| (From::Sending, State::Sending, answers)));
+    all.extend(sending.map(|answers| (AttemptState::Sending, State::Sending, answers)));
     let in_flight = answers_up_to(2).into_iter().filter(was_sent);
-    all.extend(in_flight.map(|answers| (From::InFlight, State::InFlight, answers)));
-    all.extend(few().map(|answers| (From::Paid, paid(), answers)));
+    all.extend(in_flight.map(|answers| (AttemptState::InFlight, State::InFlight, answers)));
+    all.extend(few().map(|answers| (AttemptState::Paid, paid(), answers)));
     for mark in [None, Some(late())] {
-        all.extend(few().map(|answers| (From::Failed, failed(mark), answers)));
+        all.extend(few().map(|answers| (AttemptState::Failed, failed(mark), answers)));
     }
     for reason in OperatorReason::ALL {
-        all.extend(few().map(|answers| (From::NeedsOperator, in_doubt(reason), answers)));
+        all.extend(few().map(|answers| (AttemptState::NeedsOperator, in_doubt(reason), answers)));
     }
     all
 }
 
-fn besides(from: From) -> Vec<Beside> {
+fn other_facts(from: AttemptState) -> Vec<Beside> {
     let all = BOTH.into_iter().flat_map(|active| {
         BOTH.into_iter().flat_map(move |open_or_paid| {
             BOTH.map(|paid_late| Beside { active, open_or_paid, paid_late })
         })
     });
     // Only a closed attempt asks for the first two, only one that may be sent for the third.
-    let sendable = matches!(from, From::Reserved | From::Sending);
+    let sendable = matches!(from, AttemptState::Reserved | AttemptState::Sending);
     let asked = |beside: &Beside| {
-        (from == From::Failed || beside.active && !beside.open_or_paid)
+        (from == AttemptState::Failed || beside.active && !beside.open_or_paid)
             && (sendable || !beside.paid_late)
     };
     all.filter(asked).collect()
 }
 
-fn hearings(from: From, was_sent: bool) -> Vec<Hears> {
+fn sources(from: AttemptState, was_sent: bool) -> Vec<Source> {
     let mut all = Vec::new();
     for word in words() {
-        all.extend(looks(from, word).into_iter().map(Hears::LookUp));
+        all.extend(looks(from, word).into_iter().map(Source::LookUp));
     }
     // A stream belongs to a send, and a status on it is about some payment.
     if was_sent {
@@ -66,7 +71,7 @@ fn hearings(from: From, was_sent: bool) -> Vec<Hears> {
         let heard = on_stream.map(Heard::Word).chain([Heard::AlreadyExists, Heard::Nothing]);
         for heard in heard {
             for (settled, carried_over) in [(true, false), (false, false), (true, true)] {
-                all.push(Hears::Stream(OnStream { heard, settled, carried_over }));
+                all.push(Source::Stream(OnStream { heard, settled, carried_over }));
             }
         }
     }
@@ -74,7 +79,7 @@ fn hearings(from: From, was_sent: bool) -> Vec<Hears> {
 }
 
 /// A look-up with this word, in all circumstances that the state may ask for.
-fn looks(from: From, word: Word) -> Vec<LookedUp> {
+fn looks(from: AttemptState, word: Word) -> Vec<LookedUp> {
     let mut all = Vec::new();
     for trust in [Trust::OtherNode, Trust::Forgetful] {
         for (settled, too_late) in BOTH.into_iter().flat_map(|a| BOTH.map(|b| (a, b))) {
@@ -92,7 +97,7 @@ fn looks(from: From, word: Word) -> Vec<LookedUp> {
         (Pending::Unwitnessed, false),
     ];
     let tells_nothing = matches!(word, Word::NotFound | Word::Failed(..));
-    let sends = tells_nothing && matches!(from, From::Reserved | From::Sending);
+    let sends = tells_nothing && matches!(from, AttemptState::Reserved | AttemptState::Sending);
     for (pending, settled) in pendings {
         for (too_late, too_late_for_a_witness) in
             BOTH.into_iter().flat_map(|a| BOTH.map(|b| (a, b)))
