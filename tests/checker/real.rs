@@ -100,7 +100,7 @@ impl Real {
             trust: match asked.node {
                 Node::Other if asked.tampering == Tampering::OtherNodeIsBelieved => Trust::Same,
                 Node::Other => Trust::OtherNode,
-                // Only these two words need a memory.
+                // Only these two answers need a node with its memory.
                 Node::Forgetful if matches!(word, Word::NotFound | Word::Failed(..)) => {
                     Trust::Forgetful
                 }

@@ -179,7 +179,7 @@ pub fn search(setting: Setting, until: Until) -> Report {
     Report { states: known.states.len(), whole, depth, broken, decisions: real.decisions() }
 }
 
-/// The shortest way to a state, in words.
+/// The shortest way to a state, as text.
 fn tell(
     setting: Setting,
     real: &Real,

@@ -120,7 +120,7 @@ pub struct Attempt {
     pub sends: [SendRow; SENDS],
 }
 
-/// Where the request stands in time.
+/// Where the request is in time.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Phase {
     /// Before its expiry.
@@ -304,7 +304,7 @@ pub enum Worker {
         n: u8,
         started: bool,
     },
-    /// The last word of the stream is there and not yet folded into the rows.
+    /// The last answer of the stream has arrived and is not yet applied to the rows.
     Hears {
         a: u8,
         n: u8,

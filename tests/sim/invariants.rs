@@ -187,7 +187,7 @@ impl Inner {
         }
     }
 
-    /// The node is repaired, and there was time enough. With `explained`, a doubt that stands must be
+    /// The node is repaired, and there was time enough. With `explained`, a doubt that remains must be
     /// explained by a fault.
     pub fn check_end(&mut self, explained: bool) {
         for withdraw in self.mirror.withdraws.values().cloned().collect::<Vec<_>>() {

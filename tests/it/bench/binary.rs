@@ -217,7 +217,7 @@ impl Service {
         self.stdout() + &self.stderr()
     }
 
-    /// No farewell.
+    /// `kill -9`.
     pub fn kill9(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();

@@ -20,6 +20,7 @@ pub mod invoices;
 pub mod lab;
 pub mod node;
 pub mod pgbouncer;
+pub mod scrape;
 pub mod scripted_lnd;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -82,7 +83,7 @@ impl Bench {
         Self::made(kind, settings, None).await
     }
 
-    /// Over SQLite, paying from an lnd that is reached in earnest.
+    /// Over SQLite, paying from an lnd that is reached over the wire.
     pub async fn on_lnd(options: LndOptions) -> Self {
         // What it lists does not matter to these tests.
         Self::made(StoreKind::Sqlite, &[("node.shared", "true")], Some(options)).await

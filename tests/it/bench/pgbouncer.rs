@@ -31,8 +31,7 @@ pub struct Pooler {
 }
 
 impl Pooler {
-    /// Running, in this `pool_mode`. None where there is no Postgres or no PgBouncer, which is said
-    /// aloud.
+    /// Running, in this `pool_mode`. None, with a message, where there is no Postgres or no PgBouncer.
     pub async fn start(mode: &str) -> Option<Self> {
         let (folder, url) = (
             test_variable("WITHDRAWD_TEST_PGBOUNCER")?,

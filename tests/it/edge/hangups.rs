@@ -19,9 +19,9 @@ use crate::{
     bench::binary::{Home, Service, until},
     bench::collector::Collector,
     bench::invoices::InvoiceDraft,
+    bench::scrape::Scrape,
     bench::{new_postgres_database, postgres_url},
     claims::requests::reason_of,
-    edge::metrics::Scrape,
     edge::traces::{lines, one_line},
 };
 
@@ -92,7 +92,7 @@ async fn get(
 }
 
 async fn counted(service: &Service, series: &str) {
-    while Scrape::by(service.admin).await.value(series) != Some(1.0) {
+    while Scrape::of(service.admin).await.value(series) != Some(1.0) {
         tokio::task::yield_now().await;
     }
 }

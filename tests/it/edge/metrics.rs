@@ -3,7 +3,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
     time::{Duration, Instant},
 };
 
@@ -17,67 +16,23 @@ use crate::{
     bench::binary::{Home, until},
     bench::http,
     bench::node::OnSend,
+    bench::scrape::Scrape,
     bench::{Bench, StoreKind, new_postgres_database, on_every_store, postgres_url},
     edge::admin::allow_connections_to,
     payments::doubts::proof_of,
 };
 
-/// Samples by their names, with the labels as they were exported.
-pub struct Scrape {
-    pub text: String,
-}
-
-impl Scrape {
-    pub async fn by(admin: SocketAddr) -> Self {
-        let answer = http::get(admin, "/metrics").await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        let kind = answer.header("content-type").unwrap();
-        assert!(kind.starts_with("application/openmetrics-text; version=1.0.0"), "{kind}");
-        assert!(answer.body.ends_with("# EOF\n"), "{answer:?}");
-        Self { text: answer.body }
-    }
-
-    pub fn value(&self, series: &str) -> Option<f64> {
-        let mut lines = self.text.lines();
-        let line = lines.find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        line.map(|value| value.parse().unwrap())
-    }
-
-    #[track_caller]
-    fn assert_values(&self, expected: &[(&str, f64)]) {
-        let told = |(series, _): &(&str, f64)| (series.to_string(), self.value(series));
-        let told: Vec<_> = expected.iter().map(told).collect();
-        let expected = expected.iter().map(|(series, value)| ((*series).to_owned(), Some(*value)));
-        assert_eq!(told, expected.collect::<Vec<_>>(), "{}", self.text);
-    }
-
-    /// Each metric with its type, as samples are named.
-    fn types(&self) -> BTreeMap<String, String> {
-        let lines = self.text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
-        let named = lines.map(|line| {
-            let (name, kind) = line.split_once(' ').unwrap();
-            let suffix = match kind {
-                "counter" => "_total",
-                "info" => "_info",
-                _ => "",
-            };
-            (format!("{name}{suffix}"), kind.to_owned())
-        });
-        named.collect()
-    }
-}
-
 /// A scrape a moment later: within a second it would be the same.
 async fn scrape(bench: &Bench) -> Scrape {
     bench.clock.advance(Millis::from_secs(1));
-    Scrape::by(bench.admin()).await
+    Scrape::of(bench.admin()).await
 }
 
 /// A call is counted when its last byte is gone, which the caller may have before that.
 async fn wait_for_series(bench: &Bench, series: &str, value: f64) {
     let patience = Instant::now() + Duration::from_secs(20);
     loop {
-        let told = Scrape::by(bench.admin()).await;
+        let told = Scrape::of(bench.admin()).await;
         if told.value(series) == Some(value) {
             return;
         }
@@ -308,7 +263,7 @@ async fn other_metrics_are_exported_while_the_database_is_silent() {
     let made = service.create("10");
     service.json(&["claim", made["withdraw_request"].as_str().unwrap()]);
     service.paid(&made["id"]);
-    let before = Scrape::by(service.admin).await;
+    let before = Scrape::of(service.admin).await;
     before.assert_values(&[("withdrawd_store_up", 1.0), (PAID, 1.0)]);
     assert!(before.value("withdrawd_store_connections_max").unwrap() > 1.0);
 
@@ -316,7 +271,7 @@ async fn other_metrics_are_exported_while_the_database_is_silent() {
     let patience = Instant::now() + Duration::from_mins(1);
     let silent = loop {
         let asked = Instant::now();
-        let told = Scrape::by(service.admin).await;
+        let told = Scrape::of(service.admin).await;
         // A second, and what a busy machine adds to it.
         assert!(asked.elapsed() < Duration::from_secs(15), "{:?}", asked.elapsed());
         if told.value("withdrawd_store_up") == Some(0.0) {
@@ -332,7 +287,7 @@ async fn other_metrics_are_exported_while_the_database_is_silent() {
 
     allow_connections_to(&url, true).await;
     let patience = Instant::now() + Duration::from_mins(1);
-    while Scrape::by(service.admin).await.value("withdrawd_store_up") != Some(1.0) {
+    while Scrape::of(service.admin).await.value("withdrawd_store_up") != Some(1.0) {
         assert!(Instant::now() < patience, "{}", service.log());
         tokio::task::yield_now().await;
     }
@@ -344,7 +299,7 @@ async fn scrapes_within_a_second_see_the_same() {
     let bench = Bench::new(StoreKind::Sqlite).await;
     scrape(&bench).await.assert_values(&[("withdrawd_fenced", 0.0)]);
     bench.sql("update instance set fenced_at_ms = 1, fence_reason = 'BY_HAND'").await;
-    Scrape::by(bench.admin()).await.assert_values(&[("withdrawd_fenced", 0.0)]);
+    Scrape::of(bench.admin()).await.assert_values(&[("withdrawd_fenced", 0.0)]);
     scrape(&bench).await.assert_values(&[("withdrawd_fenced", 1.0)]);
 }
 
@@ -369,7 +324,7 @@ fn the_guide_lists_every_metric() {
     service.paid(&made["id"]);
     let told = until("the node was heard of", || {
         let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let told = tokio.block_on(Scrape::by(service.admin));
+        let told = tokio.block_on(Scrape::of(service.admin));
         told.text.contains("withdrawd_node_synced").then_some(told)
     });
     let seen = told.types().into_iter().map(|(name, kind)| {

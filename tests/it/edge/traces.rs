@@ -92,7 +92,7 @@ pub fn one_line(service: &Service, key: &str, value: &str) -> Value {
 }
 
 /// Created in one trace, scanned and claimed in another, paid in a third: their links show that it is
-/// one withdrawal, and what each of them took stands below it.
+/// one withdrawal, and what each of them took is below it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_spans_of_a_withdrawal_link_to_each_other() {
     for kind in store_kinds() {

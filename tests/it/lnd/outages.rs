@@ -18,7 +18,7 @@ use crate::{
 const NODE_AWAY: &str = "a background job failed";
 
 /// A hold invoice holds its request, a kill -9 of the service changes nothing, and what the payee
-/// decides afterwards is what stands in the end.
+/// decides afterwards is what holds in the end.
 #[tokio::test]
 async fn payments_in_flight_survive_the_kill_of_the_service() {
     on_every_store(&[], async |lab, home| {

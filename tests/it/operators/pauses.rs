@@ -1,5 +1,7 @@
 //! Pause and resume: nothing new is accepted or sent, and what was sent before is followed.
 
+use std::sync::atomic::Ordering::SeqCst;
+
 use withdrawd::{
     domain::Millis,
     pb::{self, Halt, PauseRequest, payment::State, withdraw::Status},
@@ -17,9 +19,12 @@ async fn a_pause_stops_claims_and_sends_and_follows_what_is_out() {
         let (out_invoice, waiting_invoice) = (bench.invoice(10), bench.invoice(10));
         bench.claim_ok(&out, &out_invoice).await;
         bench.run_payer_until(&out.id, State::InFlight).await;
+        // The claim starts the payer, which must not send before the pause.
+        bench.node.unreachable.store(true, SeqCst);
         bench.claim_ok(&waiting, &waiting_invoice).await;
 
         let paused = pause(&bench).await;
+        bench.node.unreachable.store(false, SeqCst);
         assert_eq!((paused.halt(), paused.max_withdrawable_sat), (Halt::Paused, 0));
         let act = paused.paused.unwrap();
         assert_eq!((act.operator.as_str(), act.reason.as_str()), ("ann", "audit"));
@@ -48,8 +53,11 @@ async fn a_pause_is_durable_and_lets_nobody_wait_for_ever() {
         let mut bench = Bench::new(kind).await;
         let withdraw = bench.create(10, 10).await;
         let invoice = bench.invoice(10);
+        // The claim starts the payer, which must not send before the pause.
+        bench.node.unreachable.store(true, SeqCst);
         bench.claim_ok(&withdraw, &invoice).await;
         pause(&bench).await;
+        bench.node.unreachable.store(false, SeqCst);
         bench.crash_and_restart().await;
         assert_eq!(instance(&bench).await.halt(), Halt::Paused);
         for _ in 0..3 {

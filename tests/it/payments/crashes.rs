@@ -180,7 +180,7 @@ async fn an_outcome_whose_commit_was_not_answered_is_learned_all_the_same() {
     .await;
 }
 
-/// Creating and deactivating with lost answers: the caller learns what stands.
+/// Creating and deactivating with lost answers: the caller learns what was committed.
 #[tokio::test]
 async fn create_and_deactivate_read_back_what_was_committed() {
     on_every_store(async |bench| {

@@ -1,5 +1,5 @@
 //! What a caller was told stays true, or the instance is fenced: on both stores, with the transaction of one
-//! answered commit taken back by hand, its mark included. `marks_failover` does it in earnest.
+//! answered commit taken back by hand, its mark included. `marks_failover` does it with a real standby.
 
 use std::str::FromStr;
 

@@ -19,7 +19,7 @@ pub enum Act {
     End(Code, &'static str),
     /// Ends the call without its status.
     Break,
-    /// Answers with this HTTP status, as a proxy would that is not there in earnest.
+    /// Answers with this HTTP status, as a proxy in between would.
     Http(u16),
     /// `RST_STREAM`.
     Reset(Reason),

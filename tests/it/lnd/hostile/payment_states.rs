@@ -1,4 +1,4 @@
-//! Rows in which lnd says how the payment stands: truths, untruths and what only a newer lnd says.
+//! Rows in which lnd says the state of the payment: truths, untruths and what only a newer lnd says.
 
 use super::{
     row::{Row, row},

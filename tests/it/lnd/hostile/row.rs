@@ -39,15 +39,15 @@ pub struct Row {
     sends: Vec<Vec<Act>>,
     /// The answers to look-ups after so many sends.
     look_ups: Vec<(usize, Vec<Vec<Act>>)>,
-    /// Where the attempt stands once all that was said at once is heard.
+    /// The state of the attempt once all that was said at once has arrived.
     pub soon: &'static str,
-    /// Where it stands when nothing that was sent can arrive any more.
+    /// Its state when nothing that was sent can arrive any more.
     pub end: &'static str,
     call_timeout: Option<Duration>,
     /// It stores nothing, write witnesses included.
     stalls: bool,
     stays_open: bool,
-    /// Lets lnd go on once the attempt stands as it shall soon.
+    /// Lets lnd go on once the attempt has the state `soon`.
     goes_on: Option<Arc<Semaphore>>,
 }
 
@@ -173,7 +173,7 @@ pub async fn run_payer_times(bench: &Bench, (count, span): (usize, Millis)) {
     }
 }
 
-/// Where it stands, once that is as `expected`; what it is if it never is.
+/// Its summary once that is as `expected`; the last one if it never is.
 pub async fn wait_for_summary(
     bench: &Bench,
     lnd: &ScriptedLnd,
@@ -213,7 +213,7 @@ async fn eventually<T>(probe: impl AsyncFn() -> (bool, T)) -> T {
     }
 }
 
-/// Where the attempt stands, whether another invoice would be taken, and how often lnd was asked.
+/// The state of the attempt, whether another invoice would be taken, and how often lnd was asked.
 pub async fn attempt_summary(bench: &Bench, lnd: &ScriptedLnd, of: &Withdraw) -> String {
     let withdraw = bench.get(&of.id).await;
     let payment = withdraw.payment.unwrap();

@@ -36,7 +36,7 @@ async fn refused_claim(bench: &Bench, test_invoice: &InvoiceUnderTest) -> Withdr
     withdraw
 }
 
-/// Works until it stands so. A send that waits for its answer is looked up once that is overdue.
+/// Runs the payer until the attempt has this summary. A send that waits for its answer is looked up once that is overdue.
 async fn run_until(bench: &Bench, lnd: &ScriptedLnd, withdraw: &Withdraw, so: &str) {
     let patience = std::time::Instant::now() + Duration::from_secs(20);
     bench.start_payer().await;
