@@ -19,7 +19,7 @@ mod checker;
 
 use std::{process::ExitCode, time::Instant};
 
-use checker::{ASSUMPTIONS, FAULTS, Faults, Job, MUTATIONS, Report, SETS, differently_said};
+use checker::{ASSUMPTIONS, FAULTS, Faults, MUTATIONS, Report, SETS, Search, unexpected_decisions};
 use clap::Parser;
 
 #[derive(Debug, Parser)]
@@ -48,29 +48,29 @@ fn main() -> ExitCode {
     }
     let mut good = true;
     let mut all: Vec<Report> = Vec::new();
-    for job in jobs(&args) {
+    for search in searches(&args) {
         let begun = Instant::now();
-        let reports = job.run();
+        let reports = search.run();
         let seconds = begun.elapsed().as_secs_f32();
         for report in &reports {
-            println!("{} | {report}", job.name);
+            println!("{} | {report}", search.name);
         }
         println!("    {seconds:.1} s, {} MB at most so far", peak_mb());
-        good &= job.is_as_expected(&reports);
+        good &= search.is_as_expected(&reports);
         all.extend(reports);
     }
-    println!("the table never said, or said unexpectedly: {:?}", differently_said(&all));
+    println!("the table never said, or said unexpectedly: {:?}", unexpected_decisions(&all));
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn jobs(args: &Args) -> Vec<Job> {
+fn searches(args: &Args) -> Vec<Search> {
     if args.mutations {
         return MUTATIONS.iter().chain(ASSUMPTIONS).copied().collect();
     }
     match args.faults.as_str() {
         "all" => SETS.to_vec(),
-        "suite" => SETS.iter().filter(|job| job.in_suite).copied().collect(),
-        names => vec![Job::of_own(own(names), [args.sends[0], args.sends[1]])],
+        "suite" => SETS.iter().filter(|search| search.in_suite).copied().collect(),
+        names => vec![Search::of_own(own(names), [args.sends[0], args.sends[1]])],
     }
 }
 

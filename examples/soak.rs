@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --example soak -- --seeds 100000 [--from 0] [--threads 2]
-//! cargo run --release --example soak -- --stories                  a crash at every call
+//! cargo run --release --example soak -- --scenarios                a crash at every call
 //! cargo run --release --example soak -- --seed 42 --trace          one history, step by step
 //! cargo run --release --example soak -- --seeds 1000 --postgres postgres://user@host/an_empty_database
 //! cargo run --release --example soak -- --seeds 1000 --mutation NoLookUp
@@ -36,10 +36,10 @@ use sim::{
     database::Database,
     many::{self, Progress},
     mutation::Mutation,
-    run, stories,
+    run, scenarios,
 };
 
-/// How often progress is told.
+/// How often progress is printed.
 const EVERY: Duration = Duration::from_secs(10);
 
 #[derive(Parser)]
@@ -62,9 +62,9 @@ struct Options {
     /// A rule that is taken back; the run must then fail.
     #[arg(long, value_parser = |name: &str| Mutation::parse(name).ok_or("no such mutation"))]
     mutation: Option<Mutation>,
-    /// A crash before and after every call of each story, instead of random histories.
+    /// A crash before and after every call of each scenario, instead of random histories.
     #[arg(long)]
-    stories: bool,
+    scenarios: bool,
     /// As many as there are cores.
     #[arg(long)]
     threads: Option<usize>,
@@ -75,7 +75,7 @@ fn main() -> ExitCode {
     if let Some(seed) = options.seed {
         return one(&options, seed);
     }
-    if options.stories {
+    if options.scenarios {
         return crashes(&options);
     }
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -124,9 +124,9 @@ fn open(options: &Options) -> Arc<Database> {
 /// The enumerated crash points.
 fn crashes(options: &Options) -> ExitCode {
     let database = open(options);
-    for story in stories::all() {
-        match story.with_every_crash(&database) {
-            Ok(points) => println!("{}: {points} crash points", story.name),
+    for scenario in scenarios::all() {
+        match scenario.with_every_crash(&database) {
+            Ok(points) => println!("{}: {points} crash points", scenario.name),
             Err(broken) => {
                 println!("{broken}");
                 return ExitCode::FAILURE;

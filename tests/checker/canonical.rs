@@ -1,7 +1,8 @@
 //! One state for all that no later step can tell apart.
 
 use super::state::{
-    Answered, Attempt, FOREIGN, Is, OVER, Paid, SENDS, Sent, Stands, State, UNHEARD, Worker,
+    Attempt, FOREIGN, NO_LISTENER, NodeState, OVER, PaidBy, SENDS, SendAnswer, SendRow, Stage,
+    State, Worker,
 };
 
 impl State {
@@ -21,38 +22,38 @@ impl State {
         let busy: [bool; SENDS] =
             [0, 1, 2].map(|n| self.workers.iter().any(|worker| worker.send() == Some((a, n))));
         let attempt = &mut self.attempts[usize::from(a)];
-        let closed = attempt.stands == Stands::Paid || attempt.stands.is_failed();
+        let closed = attempt.stage == Stage::Paid || attempt.stage.is_failed();
         let count = usize::from(attempt.count);
         let mut all_done = true;
         for (n, send) in attempt.sends.iter_mut().enumerate() {
-            let done = !send.on_its_way && !send.taken && !busy[n];
+            let done = !send.on_its_way && !send.accepted && !busy[n];
             all_done &= done;
-            let over = send.answered == Answered::Final && send.age == OVER;
+            let over = send.answer == SendAnswer::Final && send.age == OVER;
             if done && n < count && (closed || over) {
-                *send = Sent::DONE;
+                *send = SendRow::DONE;
             }
         }
-        if closed || attempt.stands.is_in_doubt() {
+        if closed || attempt.stage.is_in_doubt() {
             (attempt.noted, attempt.too_late) = (false, false);
         }
         if closed && all_done {
             attempt.count = attempt.count.min(1);
-            attempt.sends = [Sent::NEW; SENDS];
+            attempt.sends = [SendRow::NEW; SENDS];
             if attempt.count == 1 {
-                attempt.sends[0] = Sent::DONE;
+                attempt.sends[0] = SendRow::DONE;
             }
         }
     }
 
     fn settle_record(&mut self, invoice: u8) {
         let waits = |attempt: &Attempt| {
-            let waits = matches!(attempt.stands, Stands::Unclaimed | Stands::Reserved);
+            let waits = matches!(attempt.stage, Stage::Unclaimed | Stage::Reserved);
             attempt.invoice == invoice && waits
         };
         let waited_for = self.attempts.iter().any(waits) || self.budget.restores > 0;
         let listeners = self.workers;
         let record = &mut self.records[usize::from(invoice)];
-        if record.is == Is::NotFound && record.paid == Paid::ByNobody {
+        if record.node_state == NodeState::NotFound && record.paid == PaidBy::ByNobody {
             record.age = 0;
         } else if !waited_for && record.age == 1 {
             record.age = 2;
@@ -60,10 +61,10 @@ impl State {
         let heard = listeners.iter().any(|worker| {
             matches!(*worker, Worker::Listening { a, n, started: true } if 4 * a + n == record.owner)
         });
-        if !record.is.is_moving() {
+        if !record.node_state.is_moving() {
             record.owner = 0;
         } else if record.owner != FOREIGN && !heard {
-            record.owner = record.owner / 4 * 4 + UNHEARD;
+            record.owner = record.owner / 4 * 4 + NO_LISTENER;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What may go wrong, and what the code is made to do wrong so that it must be noticed.
 
-use super::{pairs::Tampered, state::Budget};
+use super::{inputs::Tampering, state::Budget};
 
 /// What may go wrong. Delay, any order, impatient payers and payers that pause are always there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,7 +37,7 @@ pub enum Fault {
     Deletion,
     /// Another node answers for a while.
     OtherNode,
-    /// The node loses its books, and they may be found again.
+    /// The node loses its records, and they may be found again.
     Amnesia,
     /// The database is restored to a state before the first send, which is over by then.
     Restore,
@@ -127,18 +127,18 @@ pub enum Mutation {
 
 impl Mutation {
     /// What the real functions' callers do otherwise.
-    pub fn tampered(self) -> Tampered {
+    pub fn tampering(self) -> Tampering {
         match self {
-            Self::ReopensOnTimeout => Tampered::TimeoutIsFailure,
-            Self::FirstFailureCloses => Tampered::FirstFailureCloses,
-            Self::OtherNodeIsBelieved => Tampered::OtherNodeIsBelieved,
-            Self::NoLookUpInRecovery => Tampered::NotAsked,
-            Self::ClockEndsAll => Tampered::ClockEndsAll,
+            Self::ReopensOnTimeout => Tampering::TimeoutIsFailure,
+            Self::FirstFailureCloses => Tampering::FirstFailureCloses,
+            Self::OtherNodeIsBelieved => Tampering::OtherNodeIsBelieved,
+            Self::NoLookUpInRecovery => Tampering::NotAsked,
+            Self::ClockEndsAll => Tampering::ClockEndsAll,
             Self::SendsBeforeCommit
             | Self::RebindsUnanswered
             | Self::HashNotUnique
             | Self::LostCommitIsFailure
-            | Self::DoubtIsNotOpen => Tampered::No,
+            | Self::DoubtIsNotOpen => Tampering::No,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use withdrawd::domain::Status;
 
-use super::state::{Attempt, Held, Paid, Record, Stands, State};
+use super::state::{Attempt, PaidBy, Record, RequestHold, Stage, State};
 
 /// What must never be.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -64,9 +64,9 @@ impl fmt::Display for Invariant {
 
 /// A set of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Broken(u16);
+pub struct Violations(u16);
 
-impl Broken {
+impl Violations {
     pub fn add(&mut self, invariant: Invariant, is_broken: bool) {
         self.0 |= u16::from(is_broken) << invariant as u16;
     }
@@ -91,8 +91,8 @@ impl Broken {
 }
 
 /// What a step into `to` breaks.
-pub fn broken(from: &State, to: &State) -> Broken {
-    let mut broken = Broken::default();
+pub fn broken(from: &State, to: &State) -> Violations {
+    let mut broken = Violations::default();
     in_state(to, &mut broken);
     // What a restore takes back has happened all the same; only what follows counts.
     if from.budget.restores == to.budget.restores {
@@ -103,19 +103,19 @@ pub fn broken(from: &State, to: &State) -> Broken {
     broken
 }
 
-fn in_state(state: &State, broken: &mut Broken) {
-    let ours = state.records.iter().filter(|record| Paid::OURS.contains(&record.paid));
+fn in_state(state: &State, broken: &mut Violations) {
+    let ours = state.records.iter().filter(|record| PaidBy::OURS.contains(&record.paid));
     broken.add(Invariant::PaidTwice, ours.count() > 1);
     for (a, attempt) in state.attempts.iter().enumerate() {
         let paid = record(state, attempt).paid;
-        let failed = attempt.stands.is_failed();
-        broken.add(Invariant::FailedYetPaid, failed && paid == Paid::OURS[a]);
-        let is_paid = attempt.stands == Stands::Paid;
-        broken.add(Invariant::PaidNotPaid, is_paid && paid == Paid::ByNobody);
-        let counts = is_paid || attempt.stands == Stands::LateSuccess;
-        broken.add(Invariant::OnePaymentTwice, counts && paid == Paid::OURS[1 - a]);
+        let failed = attempt.stage.is_failed();
+        broken.add(Invariant::FailedYetPaid, failed && paid == PaidBy::OURS[a]);
+        let is_paid = attempt.stage == Stage::Paid;
+        broken.add(Invariant::PaidNotPaid, is_paid && paid == PaidBy::ByNobody);
+        let counts = is_paid || attempt.stage == Stage::LateSuccess;
+        broken.add(Invariant::OnePaymentTwice, counts && paid == PaidBy::OURS[1 - a]);
     }
-    let holds = |attempt: &Attempt| attempt.stands.is_open() || attempt.stands == Stands::Paid;
+    let holds = |attempt: &Attempt| attempt.stage.is_open() || attempt.stage == Stage::Paid;
     broken.add(Invariant::TwoOpen, state.attempts.iter().all(holds));
     broken.add(Invariant::RowsDisagree, !rows_agree(state));
 }
@@ -126,30 +126,30 @@ fn record(state: &State, attempt: &Attempt) -> Record {
 
 fn rows_agree(state: &State) -> bool {
     let request = &state.request;
-    let held_by = |a: u8| match state.attempts[usize::from(a)].stands {
-        stands if stands.is_followed() => Held::Open,
-        stands if stands.is_in_doubt() => Held::InDoubt,
-        Stands::Unclaimed => Held::Never,
-        _ => Held::Released,
+    let held_by = |a: u8| match state.attempts[usize::from(a)].stage {
+        at if at.is_followed() => RequestHold::Open,
+        at if at.is_in_doubt() => RequestHold::InDoubt,
+        Stage::Unclaimed => RequestHold::Never,
+        _ => RequestHold::Released,
     };
     let mut agree = request.held == held_by(request.attempt);
-    agree &= matches!(held_by(1 - request.attempt), Held::Never | Held::Released);
-    let paid = state.attempts.iter().any(|attempt| attempt.stands == Stands::Paid);
+    agree &= matches!(held_by(1 - request.attempt), RequestHold::Never | RequestHold::Released);
+    let paid = state.attempts.iter().any(|attempt| attempt.stage == Stage::Paid);
     agree && paid == (request.status == Status::Paid)
 }
 
-fn in_step(from: &State, to: &State, a: usize, broken: &mut Broken) {
+fn in_step(from: &State, to: &State, a: usize, broken: &mut Violations) {
     let (before, after) = (&from.attempts[a], &to.attempts[a]);
-    let (was, is) = (before.stands, after.stands);
-    broken.add(Invariant::PaidChanged, was == Stands::Paid && is != Stands::Paid);
+    let (was, now) = (before.stage, after.stage);
+    broken.add(Invariant::PaidChanged, was == Stage::Paid && now != Stage::Paid);
 
     let record = record(to, after);
-    let moves = record.is.is_moving() && usize::from(record.owner / 4) == a;
+    let moves = record.node_state.is_moving() && usize::from(record.owner / 4) == a;
     let may_happen = moves || after.sends.iter().any(|send| send.may_arrive());
-    let released = was.is_open() && is.is_failed();
+    let released = was.is_open() && now.is_failed();
     broken.add(Invariant::ReleasedTooEarly, released && may_happen);
 
     let settled = from.records[usize::from(after.invoice)].paid != record.paid;
-    let pays = settled && record.paid == Paid::OURS[a] || was != is && is == Stands::Paid;
+    let pays = settled && record.paid == PaidBy::OURS[a] || was != now && now == Stage::Paid;
     broken.add(Invariant::PaidNotActive, pays && from.request.status != Status::Active);
 }

@@ -3,8 +3,10 @@
 
 use super::{
     faults::Fault,
-    invariants::{Broken, Invariant},
-    state::{Answered, FOREIGN, Is, Node, OVER, Paid, REFUSED, Said, State, Worker},
+    invariants::{Invariant, Violations},
+    state::{
+        FOREIGN, Node, NodeState, OVER, PaidBy, REFUSED, SendAnswer, State, StreamAnswer, Worker,
+    },
     steps::{Label, Steps},
 };
 
@@ -29,7 +31,7 @@ impl Steps<'_> {
     /// them waits any more.
     fn witness(&mut self) {
         let sends = || self.from.attempts.iter().flat_map(|attempt| attempt.sends);
-        let holds = sends().any(|send| send.taken && send.age == OVER);
+        let holds = sends().any(|send| send.accepted && send.age == OVER);
         if self.from.node != Node::Same || holds && !self.setting.has(Fault::SlowerThanSlack) {
             return;
         }
@@ -37,7 +39,7 @@ impl Steps<'_> {
         for attempt in &mut to.attempts {
             let count = usize::from(attempt.count);
             for send in &mut attempt.sends[..count] {
-                send.witnessed |= send.age == OVER && send.answered == Answered::Not;
+                send.witnessed |= send.age == OVER && send.answer == SendAnswer::Not;
             }
         }
         if to != self.from {
@@ -48,9 +50,9 @@ impl Steps<'_> {
     fn arrivals(&mut self, a: u8, n: u8) {
         let (i, m) = (usize::from(a), usize::from(n));
         let send = self.from.attempts[i].sends[m];
-        if send.taken {
+        if send.accepted {
             let mut to = self.from;
-            to.attempts[i].sends[m].taken = false;
+            to.attempts[i].sends[m].accepted = false;
             self.store(to, a, n);
         }
         if !send.on_its_way {
@@ -62,36 +64,36 @@ impl Steps<'_> {
             self.fault("{a}'s send {n} is lost", (a, n), to);
         }
         if send.age >= REFUSED {
-            let to = to.tell(a, n, Said::NodeRefuses);
+            let to = to.tell(a, n, StreamAnswer::NodeRefuses);
             self.add("{a}'s send {n} comes too late, the node refuses it", (a, n), to);
         } else if self.setting.has(Fault::SlowNode) {
-            to.attempts[i].sends[m].taken = true;
+            to.attempts[i].sends[m].accepted = true;
             self.add("{a}'s send {n} arrives, the node checks its deadline", (a, n), to);
         } else {
             self.store(to, a, n);
         }
     }
 
-    /// The node has accepted a send and looks into its own books.
+    /// The node has accepted a send and looks into its own records.
     fn store(&mut self, mut to: State, a: u8, n: u8) {
         let invoice = usize::from(to.attempts[usize::from(a)].invoice);
         let record = to.records[invoice];
-        if matches!(record.is, Is::InFlight | Is::Succeeded) {
-            let ours = record.is == Is::InFlight && record.owner != FOREIGN
-                || Paid::OURS.contains(&record.paid);
+        if matches!(record.node_state, NodeState::InFlight | NodeState::Succeeded) {
+            let ours = record.node_state == NodeState::InFlight && record.owner != FOREIGN
+                || PaidBy::OURS.contains(&record.paid);
             let what = "{a}'s send {n} arrives: ALREADY_EXISTS";
             let label = Label { what, a, n, next: None, fault: false };
             // Beside a send that a stalled node holds, the repeat finds that one.
             let asked_twice = ours && !self.setting.has(Fault::Stall);
-            let broken = Broken::when(Invariant::AskedTwice, asked_twice);
-            return self.push(label, to.tell(a, n, Said::Exists), broken);
+            let broken = Violations::when(Invariant::AskedTwice, asked_twice);
+            return self.push(label, to.tell(a, n, StreamAnswer::Exists), broken);
         }
         if self.setting.has(Fault::Refusal) {
-            let to = to.tell(a, n, Said::NodeRefuses);
+            let to = to.tell(a, n, StreamAnswer::NodeRefuses);
             self.add("{a}'s send {n} arrives, is refused, nothing is stored", (a, n), to);
         }
         let record = &mut to.records[invoice];
-        (record.is, record.owner, record.age) = (Is::InFlight, 4 * a + n, 2);
+        (record.node_state, record.owner, record.age) = (NodeState::InFlight, 4 * a + n, 2);
         for worker in &mut to.workers {
             if *worker == (Worker::Listening { a, n, started: false }) {
                 *worker = Worker::Listening { a, n, started: true };
@@ -102,58 +104,63 @@ impl Steps<'_> {
 
     fn ends(&mut self, invoice: usize) {
         let record = self.from.records[invoice];
-        if !record.is.is_moving() {
+        if !record.node_state.is_moving() {
             return;
         }
         let listener = self.from.workers.iter().position(|worker| {
             matches!(*worker, Worker::Listening { a, n, started: true } if 4 * a + n == record.owner)
         });
-        for (is, said, what) in [
-            (Is::Succeeded, Said::Succeeded, "the payee takes the money of {a}"),
-            (Is::Failed, Said::Failed, "the payment of {a} fails"),
-            (Is::Refused, Said::Refused, "the payee of {a} refuses"),
+        for (node_state, item, what) in [
+            (NodeState::Succeeded, StreamAnswer::Succeeded, "the payee takes the money of {a}"),
+            (NodeState::Failed, StreamAnswer::Failed, "the payment of {a} fails"),
+            (NodeState::Refused, StreamAnswer::Refused, "the payee of {a} refuses"),
         ] {
             // A payee takes an invoice's money once.
-            if is == Is::Succeeded && record.paid != Paid::ByNobody {
+            if node_state == NodeState::Succeeded && record.paid != PaidBy::ByNobody {
                 continue;
             }
             let mut to = self.from;
             let after = &mut to.records[invoice];
-            after.is = if record.is == Is::Ghost { Is::NotFound } else { is };
-            if is == Is::Succeeded {
+            after.node_state = if record.node_state == NodeState::Ghost {
+                NodeState::NotFound
+            } else {
+                node_state
+            };
+            if node_state == NodeState::Succeeded {
                 after.paid = match record.owner {
-                    FOREIGN => Paid::ByOthers,
-                    owner => Paid::OURS[usize::from(owner / 4)],
+                    FOREIGN => PaidBy::ByOthers,
+                    owner => PaidBy::OURS[usize::from(owner / 4)],
                 };
             }
             if let Some(worker) = listener
                 && let Worker::Listening { a, n, .. } = to.workers[worker]
             {
-                to.workers[worker] = Worker::Hears { a, n, said };
+                to.workers[worker] = Worker::Hears { a, n, item };
             }
             self.add(what, (u8::from(invoice == 1), 0), to);
-            let wrong = self.setting.has(Fault::WrongProof) && is == Is::Succeeded;
+            let wrong = self.setting.has(Fault::WrongProof) && node_state == NodeState::Succeeded;
             if let Some(worker) = listener
                 && let (true, Worker::Hears { a, n, .. }) = (wrong, to.workers[worker])
             {
-                let to = to.with(worker, Worker::Hears { a, n, said: Said::WrongProof });
+                let to = to.with(worker, Worker::Hears { a, n, item: StreamAnswer::WrongProof });
                 self.fault("the payee takes the money of {a}, the proof is wrong", (a, n), to);
             }
         }
     }
 
     fn deletion(&mut self, invoice: usize) {
-        let failed = matches!(self.from.records[invoice].is, Is::Failed | Is::Refused);
+        let failed =
+            matches!(self.from.records[invoice].node_state, NodeState::Failed | NodeState::Refused);
         if failed && self.from.budget.deletions > 0 {
             let mut to = self.from;
-            to.records[invoice].is = Is::NotFound;
+            to.records[invoice].node_state = NodeState::NotFound;
             to.budget.deletions -= 1;
             let a = u8::from(invoice == 1);
             self.fault("the node's failed record of {a} is deleted", (a, 0), to);
         }
     }
 
-    /// Another node in its place, or its books gone; and how both are mended.
+    /// Another node in its place, or its records gone; and how both are repaired.
     fn identity(&mut self) {
         let s = self.from;
         if s.budget.node_changes > 0 {
@@ -166,11 +173,15 @@ impl Steps<'_> {
             if self.setting.has(Fault::Amnesia) {
                 to.node = Node::Forgetful;
                 for record in &mut to.records {
-                    record.is = if record.is == Is::InFlight { Is::Ghost } else { Is::NotFound };
+                    record.node_state = if record.node_state == NodeState::InFlight {
+                        NodeState::Ghost
+                    } else {
+                        NodeState::NotFound
+                    };
                 }
                 for worker in &mut to.workers {
                     if let Worker::Listening { a, n, started: true } = *worker {
-                        *worker = Worker::Hears { a, n, said: Said::Error };
+                        *worker = Worker::Hears { a, n, item: StreamAnswer::Error };
                     }
                 }
                 self.fault("the node loses its books", (0, 0), to);
@@ -182,9 +193,11 @@ impl Steps<'_> {
         let mut to = s;
         to.node = Node::Same;
         for record in &mut to.records {
-            match record.is {
-                Is::Ghost => record.is = Is::InFlight,
-                Is::NotFound if record.paid != Paid::ByNobody => record.is = Is::Succeeded,
+            match record.node_state {
+                NodeState::Ghost => record.node_state = NodeState::InFlight,
+                NodeState::NotFound if record.paid != PaidBy::ByNobody => {
+                    record.node_state = NodeState::Succeeded;
+                }
                 _ => {}
             }
         }
@@ -193,12 +206,12 @@ impl Steps<'_> {
 }
 
 impl State {
-    /// The last word on a send's own stream, if anybody listens.
+    /// The last answer on a send's own stream, if anybody listens.
     #[must_use]
-    fn tell(mut self, a: u8, n: u8, said: Said) -> Self {
+    fn tell(mut self, a: u8, n: u8, item: StreamAnswer) -> Self {
         for worker in &mut self.workers {
             if *worker == (Worker::Listening { a, n, started: false }) {
-                *worker = Worker::Hears { a, n, said };
+                *worker = Worker::Hears { a, n, item };
             }
         }
         self

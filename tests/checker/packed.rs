@@ -3,8 +3,8 @@
 use strum::VariantArray;
 
 use super::state::{
-    Answered, Attempt, Budget, Held, Is, Life, Node, Paid, Record, Request, SENDS, Said, Sent,
-    Stands, State, Then, Worker,
+    Attempt, Budget, Decision, Node, NodeState, PaidBy, Phase, Record, Request, RequestHold, SENDS,
+    SendAnswer, SendRow, Stage, State, StreamAnswer, Worker,
 };
 use withdrawd::domain::Status;
 
@@ -52,7 +52,7 @@ impl State {
             put_attempt(&mut to, attempt);
         }
         for record in &self.records {
-            to.put(record.is as u8, 3);
+            to.put(record.node_state as u8, 3);
             to.put(record.owner, 4);
             to.put(record.age, 2);
             to.put(record.paid as u8, 2);
@@ -73,10 +73,10 @@ impl State {
         let request = take_request(from);
         let attempts = [take_attempt(from), take_attempt(from)];
         let mut record = || Record {
-            is: from.one_of(&Is::ALL, 3),
+            node_state: from.one_of(&NodeState::ALL, 3),
             owner: from.take(4),
             age: from.take(2),
-            paid: from.one_of(&Paid::ALL, 2),
+            paid: from.one_of(&PaidBy::ALL, 2),
         };
         let records = [record(), record()];
         let node = from.one_of(&Node::ALL, 2);
@@ -93,7 +93,7 @@ impl State {
 
 fn put_request(to: &mut Writer, request: Request) {
     to.put(request.status as u8, 2);
-    to.put(request.life as u8, 2);
+    to.put(request.phase as u8, 2);
     to.put(request.held as u8, 2);
     to.put(request.attempt, 1);
     to.flag(request.late_success);
@@ -104,8 +104,8 @@ fn put_request(to: &mut Writer, request: Request) {
 fn take_request(from: &mut Reader) -> Request {
     Request {
         status: from.one_of(Status::VARIANTS, 2),
-        life: from.one_of(&Life::ALL, 2),
-        held: from.one_of(&Held::ALL, 2),
+        phase: from.one_of(&Phase::ALL, 2),
+        held: from.one_of(&RequestHold::ALL, 2),
         attempt: from.take(1),
         late_success: from.flag(),
         claimable: from.flag(),
@@ -114,34 +114,34 @@ fn take_request(from: &mut Reader) -> Request {
 }
 
 fn put_attempt(to: &mut Writer, attempt: &Attempt) {
-    to.put(attempt.stands as u8, 4);
+    to.put(attempt.stage as u8, 4);
     to.put(attempt.invoice, 1);
     to.flag(attempt.noted);
     to.flag(attempt.too_late);
     to.put(attempt.count, 2);
     for send in &attempt.sends {
         to.put(send.age, 2);
-        to.put(send.answered as u8, 3);
+        to.put(send.answer as u8, 3);
         to.flag(send.on_its_way);
-        to.flag(send.taken);
+        to.flag(send.accepted);
         to.flag(send.witnessed);
     }
 }
 
 fn take_attempt(from: &mut Reader) -> Attempt {
     let mut attempt = Attempt {
-        stands: from.one_of(&Stands::ALL, 4),
+        stage: from.one_of(&Stage::ALL, 4),
         invoice: from.take(1),
         noted: from.flag(),
         too_late: from.flag(),
         count: from.take(2),
-        sends: [Sent::NEW; SENDS],
+        sends: [SendRow::NEW; SENDS],
     };
     for send in &mut attempt.sends {
         send.age = from.take(2);
-        send.answered = from.one_of(&Answered::ALL, 3);
+        send.answer = from.one_of(&SendAnswer::ALL, 3);
         send.on_its_way = from.flag();
-        send.taken = from.flag();
+        send.accepted = from.flag();
         send.witnessed = from.flag();
     }
     attempt
@@ -151,11 +151,11 @@ fn take_attempt(from: &mut Reader) -> Attempt {
 fn put_worker(to: &mut Writer, worker: Worker) {
     let (kind, a, n, more) = match worker {
         Worker::Idle => (0, 0, 0, 0),
-        Worker::Decided { a, then } => (1, a, 0, then as u8),
+        Worker::Decided { a, decision } => (1, a, 0, decision as u8),
         Worker::Unsure { a, n, applied } => (2, a, n, u8::from(applied)),
         Worker::Committed { a, n } => (3, a, n, 0),
         Worker::Listening { a, n, started } => (4, a, n, u8::from(started)),
-        Worker::Hears { a, n, said } => (5, a, n, said as u8),
+        Worker::Hears { a, n, item } => (5, a, n, item as u8),
         Worker::Ahead { a, n } => (6, a, n, 0),
     };
     to.put(kind, 3);
@@ -168,11 +168,11 @@ fn take_worker(from: &mut Reader) -> Worker {
     let (kind, a, n, more) = (from.take(3), from.take(1), from.take(2), from.take(3));
     match kind {
         0 => Worker::Idle,
-        1 => Worker::Decided { a, then: Then::ALL[usize::from(more)] },
+        1 => Worker::Decided { a, decision: Decision::ALL[usize::from(more)] },
         2 => Worker::Unsure { a, n, applied: more == 1 },
         3 => Worker::Committed { a, n },
         4 => Worker::Listening { a, n, started: more == 1 },
-        5 => Worker::Hears { a, n, said: Said::ALL[usize::from(more)] },
+        5 => Worker::Hears { a, n, item: StreamAnswer::ALL[usize::from(more)] },
         _ => Worker::Ahead { a, n },
     }
 }

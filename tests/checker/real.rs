@@ -21,25 +21,27 @@ use withdrawd::domain::{
 
 use super::{
     hashing::Mixer,
-    pairs::{Asked, Found, Pair, Tampered, Written},
+    inputs::{AttemptRows, LookUpAnswer, LookUpFacts, Tampering, Written},
     rows::{LIMITS, MADE, NOW, REOPENING, Rows, SEND_LIFE, decided_at, epoch},
-    state::{Answered, Attempt, Is, Node, Request, Said, Sent, Stands, Then},
+    state::{
+        Attempt, Decision, Node, NodeState, Request, SendAnswer, SendRow, Stage, StreamAnswer,
+    },
 };
 
 /// What an answer led to, and what is written of it.
-type Folded = (Next, Option<Written>);
+type Applied = (Next, Option<Written>);
 type Memo<K, V> = RefCell<HashMap<K, V, Mixer>>;
 
 #[derive(Default)]
 struct Memos {
-    looks: Memo<(Pair, Asked), Next>,
-    follows: Memo<(Pair, Then), Written>,
-    hears: Memo<(Pair, u8, Said, Tampered), Folded>,
-    sends: Memo<(Pair, u8), Attempt>,
-    claims: Memo<(Request, Option<Pair>, u8), Option<Request>>,
+    looks: Memo<(AttemptRows, LookUpFacts), Next>,
+    follows: Memo<(AttemptRows, Decision), Written>,
+    hears: Memo<(AttemptRows, u8, StreamAnswer, Tampering), Applied>,
+    sends: Memo<(AttemptRows, u8), Attempt>,
+    claims: Memo<(Request, Option<AttemptRows>, u8), Option<Request>>,
     deactivations: Memo<Request, Option<Request>>,
     ticks: Memo<Request, Option<Request>>,
-    due: Memo<Pair, bool>,
+    due: Memo<AttemptRows, bool>,
 }
 
 pub struct Real {
@@ -62,27 +64,28 @@ impl Real {
     }
 
     /// `Payer::look` and the first lines of `Payer::attend`.
-    pub fn look(&self, pair: Pair, asked: Asked) -> Next {
+    pub fn look(&self, pair: AttemptRows, asked: LookUpFacts) -> Next {
         once(&self.memos.looks, (pair, asked), || {
             let next = self.look_once(pair, asked);
             for same in pair.indistinct() {
                 assert_eq!(next, self.look_once(same, asked), "{same:?}: {asked:?}");
             }
             for found in pair.indistinct_ages(asked.found) {
-                assert_eq!(next, self.look_once(pair, Asked { found, ..asked }), "{pair:?}");
+                assert_eq!(next, self.look_once(pair, LookUpFacts { found, ..asked }), "{pair:?}");
             }
             next
         })
     }
 
-    fn look_once(&self, pair: Pair, asked: Asked) -> Next {
+    fn look_once(&self, pair: AttemptRows, asked: LookUpFacts) -> Next {
         let payment = self.payment(&pair);
         let withdraw = self.rows.withdraw(pair.request);
-        let not_asked = asked.tampered == Tampered::NotAsked;
-        let found = if not_asked { Found::Record(Is::NotFound, 0) } else { asked.found };
+        let not_asked = asked.tampering == Tampering::NotAsked;
+        let found =
+            if not_asked { LookUpAnswer::Record(NodeState::NotFound, 0) } else { asked.found };
         let told = self.told(&payment, pair.attempt.invoice, found);
         let word = Word::of(told.as_ref(), &payment, LIMITS.clock_skew);
-        let pending = match self.pending(&pair, asked.tampered) {
+        let pending = match self.pending(&pair, asked.tampering) {
             _ if not_asked => Pending::Over,
             _ if asked.early => Pending::Until(NOW),
             pending => pending,
@@ -95,9 +98,9 @@ impl Real {
             too_late_for_a_witness: asked.waited,
             halted: false,
             trust: match asked.node {
-                Node::Other if asked.tampered == Tampered::OtherNodeIsBelieved => Trust::Same,
+                Node::Other if asked.tampering == Tampering::OtherNodeIsBelieved => Trust::Same,
                 Node::Other => Trust::OtherNode,
-                // Only these two words need a memory.
+                // Only these two answers need a node with its memory.
                 Node::Forgetful if matches!(word, Word::NotFound | Word::Failed(..)) => {
                     Trust::Forgetful
                 }
@@ -107,61 +110,78 @@ impl Real {
             max_refusals: LIMITS.max_refusals,
         };
         match looked_up(&payment, &looked, payment.beside(&withdraw)) {
-            Next::Note(why) if asked.tampered == Tampered::FirstFailureCloses => Next::Fail(why),
+            Next::Note(why) if asked.tampering == Tampering::FirstFailureCloses => Next::Fail(why),
             next => next,
         }
     }
 
     /// `Payer::conclude`, up to the store.
-    pub fn follow(&self, pair: Pair, then: Then) -> Written {
-        once(&self.memos.follows, (pair, then), || {
+    pub fn follow(&self, pair: AttemptRows, decision: Decision) -> Written {
+        once(&self.memos.follows, (pair, decision), || {
             let payment = self.payment(&pair);
             let withdraw = self.rows.withdraw(pair.request);
-            let next = self.next(then, pair.attempt.invoice);
+            let next = self.next(decision, pair.attempt.invoice);
             self.written(&pair, &payment.follow(next, withdraw, &REOPENING, NOW))
         })
     }
 
     /// `Payer::understand` and `Payer::try_fold`, up to the store. None: there is nothing to write.
-    pub fn hear(&self, pair: Pair, n: u8, said: Said, tampered: Tampered) -> Folded {
-        once(&self.memos.hears, (pair, n, said, tampered), || {
-            let heard = self.hear_once(pair, n, said, tampered);
+    pub fn hear(
+        &self,
+        pair: AttemptRows,
+        n: u8,
+        item: StreamAnswer,
+        tampering: Tampering,
+    ) -> Applied {
+        once(&self.memos.hears, (pair, n, item, tampering), || {
+            let heard = self.hear_once(pair, n, item, tampering);
             for same in pair.indistinct() {
-                assert_eq!(heard.0, self.hear_once(same, n, said, tampered).0, "{same:?}");
+                assert_eq!(heard.0, self.hear_once(same, n, item, tampering).0, "{same:?}");
             }
             heard
         })
     }
 
-    fn hear_once(&self, pair: Pair, n: u8, said: Said, tampered: Tampered) -> Folded {
+    fn hear_once(
+        &self,
+        pair: AttemptRows,
+        n: u8,
+        item: StreamAnswer,
+        tampering: Tampering,
+    ) -> Applied {
         let before = self.payment(&pair);
         let withdraw = self.rows.withdraw(pair.request);
         let record = |found| {
             let told = self.told(&before, pair.attempt.invoice, found);
             Heard::Word(Word::of(told.as_ref(), &before, LIMITS.clock_skew))
         };
-        let last = |is| (Some(Answer::Final), record(Found::Record(is, 2)));
-        let (answer, says) = match said {
-            Said::InFlight => (Some(Answer::Stored), record(Found::Record(Is::InFlight, 2))),
-            Said::Succeeded => last(Is::Succeeded),
-            Said::Failed => last(Is::Failed),
-            Said::Refused => last(Is::Refused),
-            Said::WrongProof => (Some(Answer::Final), record(Found::WrongProof(2))),
-            Said::Exists => (Some(Answer::AlreadyExists), Heard::AlreadyExists),
-            Said::NodeRefuses => (Some(Answer::Refused), Heard::Nothing),
-            Said::Error => (None, Heard::Nothing),
+        let last = |node_state| (Some(Answer::Final), record(LookUpAnswer::Record(node_state, 2)));
+        let (answer, says) = match item {
+            StreamAnswer::InFlight => {
+                (Some(Answer::Stored), record(LookUpAnswer::Record(NodeState::InFlight, 2)))
+            }
+            StreamAnswer::Succeeded => last(NodeState::Succeeded),
+            StreamAnswer::Failed => last(NodeState::Failed),
+            StreamAnswer::Refused => last(NodeState::Refused),
+            StreamAnswer::WrongProof => (Some(Answer::Final), record(LookUpAnswer::WrongProof(2))),
+            StreamAnswer::Exists => (Some(Answer::AlreadyExists), Heard::AlreadyExists),
+            StreamAnswer::NodeRefuses => (Some(Answer::Refused), Heard::Nothing),
+            StreamAnswer::Error => (None, Heard::Nothing),
         };
         let number = i64::from(n) + 1;
         let payment = match answer {
             Some(answer) => before.clone().answered(number, epoch(number), answer),
             None => before.clone(),
         };
-        let followed = pair.attempt.stands.is_followed();
-        let settled = tampered != Tampered::ClocksDisagree;
+        let followed = pair.attempt.stage.is_followed();
+        let settled = tampering != Tampering::ClocksDisagree;
         let on = OnStream { heard: says, settled, carried_over: false };
         let next = match heard(&payment, &on, payment.beside(&withdraw)) {
-            Next::Note(why) if tampered == Tampered::FirstFailureCloses => Next::Fail(why),
-            _ if tampered == Tampered::TimeoutIsFailure && said == Said::Error && followed => {
+            Next::Note(why) if tampering == Tampering::FirstFailureCloses => Next::Fail(why),
+            _ if tampering == Tampering::TimeoutIsFailure
+                && item == StreamAnswer::Error
+                && followed =>
+            {
                 Next::Fail(FailureReason::Timeout)
             }
             next => next,
@@ -175,7 +195,7 @@ impl Real {
 
     /// `Payer::commit_send`, up to the store. The clocks were read so long ago that the send is of
     /// this age already.
-    pub fn send(&self, pair: Pair, age: u8) -> Attempt {
+    pub fn send(&self, pair: AttemptRows, age: u8) -> Attempt {
         once(&self.memos.sends, (pair, age), || {
             let payment = self.payment(&pair);
             let withdraw = self.rows.withdraw(pair.request);
@@ -197,7 +217,7 @@ impl Real {
     pub fn claim(
         &self,
         request: Request,
-        last: Option<Pair>,
+        last: Option<AttemptRows>,
         a: u8,
         invoice: u8,
     ) -> Option<Request> {
@@ -232,7 +252,7 @@ impl Real {
         })
     }
 
-    /// The expiry pass.
+    /// The expiry job.
     pub fn tick(&self, request: Request) -> Option<Request> {
         once(&self.memos.ticks, request, || {
             let change = self.rows.withdraw(request).tick(NOW)?;
@@ -241,62 +261,66 @@ impl Real {
     }
 
     /// Whether any payer will ever look at this attempt (again).
-    pub fn is_due(&self, pair: Pair) -> bool {
+    pub fn is_due(&self, pair: AttemptRows) -> bool {
         once(&self.memos.due, pair, || {
             next_look(&self.payment(&pair), 0, NOW, 0, &Pace::default(), &LIMITS).is_some()
         })
     }
 
     /// Whether every send is over, as an operator is asked to wait for.
-    pub fn all_over(&self, pair: Pair) -> bool {
-        self.pending(&pair, Tampered::No) == Pending::Over
+    pub fn all_over(&self, pair: AttemptRows) -> bool {
+        self.pending(&pair, Tampering::No) == Pending::Over
     }
 
     /// `PaymentLookup::begin`: whether a send can still take effect.
-    fn pending(&self, pair: &Pair, tampered: Tampered) -> Pending {
+    fn pending(&self, pair: &AttemptRows, tampering: Tampering) -> Pending {
         let payment = self.payment(pair);
         let sends = &pair.attempt.sends[..usize::from(pair.attempt.count)];
-        let unanswered = |send: &&Sent| send.answered == Answered::Not;
+        let unanswered = |send: &&SendRow| send.answer == SendAnswer::Not;
         let witnessed = sends.iter().filter(unanswered).all(|send| send.witnessed)
-            || tampered == Tampered::ClockEndsAll;
+            || tampering == Tampering::ClockEndsAll;
         let unanswered = payment.unanswered(None, &REOPENING, SEND_LIFE, &LIMITS);
         let facts = PendingFacts { earlier: NOW, settled: true, unanswered, witnessed };
         payment.pending(&facts, &LIMITS)
     }
 
-    /// What the table said, in which state: so that nobody takes a search for whole that never came to
-    /// some row of it.
-    pub fn taken(&self) -> BTreeSet<(Stands, Then)> {
+    /// What the table decided, in which state: a search that never came to some of its rows is not
+    /// complete.
+    pub fn decisions(&self) -> BTreeSet<(Stage, Decision)> {
         let looks = self.memos.looks.borrow();
-        let looks = looks.iter().map(|((pair, _), next)| (pair.attempt.stands, *next));
+        let looks = looks.iter().map(|((pair, _), next)| (pair.attempt.stage, *next));
         let hears = self.memos.hears.borrow();
-        let hears = hears.iter().map(|((pair, ..), (next, _))| (pair.attempt.stands, *next));
-        looks.chain(hears).filter_map(|(stands, next)| Some((stands, then(next)?))).collect()
+        let hears = hears.iter().map(|((pair, ..), (next, _))| (pair.attempt.stage, *next));
+        looks.chain(hears).filter_map(|(stage, next)| Some((stage, decision_of(next)?))).collect()
     }
 
-    fn payment(&self, pair: &Pair) -> Payment {
+    fn payment(&self, pair: &AttemptRows) -> Payment {
         self.rows.payment(pair.a, &pair.attempt)
     }
 
-    fn told(&self, payment: &Payment, invoice: u8, found: Found) -> Option<Told> {
-        let (is, age) = match found {
-            Found::Record(is, age) => (is, age),
-            Found::WrongProof(age) | Found::AnotherPayment(age) => (Is::Succeeded, age),
+    fn told(&self, payment: &Payment, invoice: u8, found: LookUpAnswer) -> Option<Told> {
+        let (node_state, age) = match found {
+            LookUpAnswer::Record(node_state, age) => (node_state, age),
+            LookUpAnswer::WrongProof(age) | LookUpAnswer::AnotherPayment(age) => {
+                (NodeState::Succeeded, age)
+            }
         };
         let preimage = match found {
-            Found::WrongProof(_) => Preimage::from_bytes([0; 32]),
-            Found::Record(..) | Found::AnotherPayment(_) => self.rows.preimage(invoice),
+            LookUpAnswer::WrongProof(_) => Preimage::from_bytes([0; 32]),
+            LookUpAnswer::Record(..) | LookUpAnswer::AnotherPayment(_) => {
+                self.rows.preimage(invoice)
+            }
         };
-        let state = match is {
-            Is::NotFound | Is::Ghost => return None,
-            Is::InFlight => RecordState::InFlight,
-            Is::Succeeded => RecordState::Succeeded { preimage, fee: self.rows.fee() },
-            Is::Failed => RecordState::Failed(FailureReason::NoRoute),
-            Is::Refused => RecordState::Failed(FailureReason::IncorrectPaymentDetails),
+        let state = match node_state {
+            NodeState::NotFound | NodeState::Ghost => return None,
+            NodeState::InFlight => RecordState::InFlight,
+            NodeState::Succeeded => RecordState::Succeeded { preimage, fee: self.rows.fee() },
+            NodeState::Failed => RecordState::Failed(FailureReason::NoRoute),
+            NodeState::Refused => RecordState::Failed(FailureReason::IncorrectPaymentDetails),
         };
         let payment_hash = match found {
-            Found::AnotherPayment(_) => PaymentHash::from_bytes([5; 32]),
-            Found::Record(..) | Found::WrongProof(_) => payment.payment_hash,
+            LookUpAnswer::AnotherPayment(_) => PaymentHash::from_bytes([5; 32]),
+            LookUpAnswer::Record(..) | LookUpAnswer::WrongProof(_) => payment.payment_hash,
         };
         let past = LIMITS.clock_skew.plus(LIMITS.clock_skew);
         let created = match age {
@@ -307,20 +331,20 @@ impl Real {
         Some(Told { payment_hash, amount: payment.amount, created, state })
     }
 
-    fn next(&self, then: Then, invoice: u8) -> Next {
+    fn next(&self, decision: Decision, invoice: u8) -> Next {
         let (preimage, fee) = (self.rows.preimage(invoice), self.rows.fee());
-        match then {
-            Then::Send => Next::Send,
-            Then::Note => Next::Note(FailureReason::NoRoute),
-            Then::InFlight => Next::InFlight,
-            Then::Pay => Next::Pay { preimage, fee },
-            Then::Fail => Next::Fail(FailureReason::NoRoute),
-            Then::Doubt => Next::Doubt(OperatorReason::Vanished),
-            Then::LateSuccess => Next::LateSuccess { preimage, fee },
+        match decision {
+            Decision::Send => Next::Send,
+            Decision::Note => Next::Note(FailureReason::NoRoute),
+            Decision::InFlight => Next::InFlight,
+            Decision::Pay => Next::Pay { preimage, fee },
+            Decision::Fail => Next::Fail(FailureReason::NoRoute),
+            Decision::Doubt => Next::Doubt(OperatorReason::Vanished),
+            Decision::LateSuccess => Next::LateSuccess { preimage, fee },
         }
     }
 
-    fn written(&self, pair: &Pair, advance: &Advance) -> Written {
+    fn written(&self, pair: &AttemptRows, advance: &Advance) -> Written {
         assert_eq!(advance.payment.version, 2, "a step raises the version by one");
         let request = advance.change.as_ref().map(|change| self.changed(change, pair.request));
         Written { attempt: Rows::read_payment(&advance.payment, &pair.attempt), request }
@@ -334,17 +358,17 @@ impl Real {
 }
 
 /// What a look-up led to, without its reasons; none for nothing.
-pub fn then(next: Next) -> Option<Then> {
+pub fn decision_of(next: Next) -> Option<Decision> {
     Some(match next {
         // A witness may come at any time, whoever asked for it.
         Next::Stay | Next::Witness => return None,
-        Next::Send => Then::Send,
-        Next::Note(_) => Then::Note,
-        Next::InFlight => Then::InFlight,
-        Next::Pay { .. } => Then::Pay,
-        Next::Fail(_) => Then::Fail,
-        Next::Doubt(_) => Then::Doubt,
-        Next::LateSuccess { .. } => Then::LateSuccess,
+        Next::Send => Decision::Send,
+        Next::Note(_) => Decision::Note,
+        Next::InFlight => Decision::InFlight,
+        Next::Pay { .. } => Decision::Pay,
+        Next::Fail(_) => Decision::Fail,
+        Next::Doubt(_) => Decision::Doubt,
+        Next::LateSuccess { .. } => Decision::LateSuccess,
     })
 }
 

@@ -19,7 +19,7 @@ use withdrawd::domain::{
 };
 
 use super::state::{
-    Answered, Attempt, Held, Life, OVER, REFUSED, Request, SENDS, Sent, Stands, VALID,
+    Attempt, OVER, Phase, REFUSED, Request, RequestHold, SENDS, SendAnswer, SendRow, Stage, VALID,
 };
 
 /// The present.
@@ -140,17 +140,17 @@ impl Rows {
 
     pub fn withdraw(&self, request: Request) -> Withdraw {
         let expired = if request.claimed_late { ago(30_000) } else { ago(10_000) };
-        let (expires_at, claimable_until) = match request.life {
-            Life::Fresh => (ahead(100), ahead(100)),
-            Life::Prolonged => (ahead(100), ahead(600)),
-            Life::Grace => (expired, ahead(500)),
-            Life::Over => (expired, ago(1)),
+        let (expires_at, claimable_until) = match request.phase {
+            Phase::Fresh => (ahead(100), ahead(100)),
+            Phase::Prolonged => (ahead(100), ahead(600)),
+            Phase::Grace => (expired, ahead(500)),
+            Phase::Over => (expired, ago(1)),
         };
         let hold = match request.held {
-            Held::Never => None,
-            Held::Released => Some(Hold::Released),
-            Held::Open => Some(Hold::Open),
-            Held::InDoubt => Some(Hold::InDoubt),
+            RequestHold::Never => None,
+            RequestHold::Released => Some(Hold::Released),
+            RequestHold::Open => Some(Hold::Open),
+            RequestHold::InDoubt => Some(Hold::InDoubt),
         };
         Withdraw {
             status: request.status,
@@ -166,22 +166,22 @@ impl Rows {
     pub fn read_withdraw(&self, withdraw: &Withdraw, before: Request) -> Request {
         assert_eq!(withdraw.reopens_at, None, "this node enforces its deadlines");
         let expired = withdraw.expires_at <= NOW;
-        let life = match (expired, withdraw.claimable_until <= NOW) {
-            (false, _) if withdraw.claimable_until > withdraw.expires_at => Life::Prolonged,
-            (false, _) => Life::Fresh,
-            (true, false) => Life::Grace,
-            (true, true) => Life::Over,
+        let phase = match (expired, withdraw.claimable_until <= NOW) {
+            (false, _) if withdraw.claimable_until > withdraw.expires_at => Phase::Prolonged,
+            (false, _) => Phase::Fresh,
+            (true, false) => Phase::Grace,
+            (true, true) => Phase::Over,
         };
         let held = match withdraw.attempt.map(|holder| holder.hold) {
-            None => Held::Never,
-            Some(Hold::Released) => Held::Released,
-            Some(Hold::Open) => Held::Open,
-            Some(Hold::InDoubt) => Held::InDoubt,
+            None => RequestHold::Never,
+            Some(Hold::Released) => RequestHold::Released,
+            Some(Hold::Open) => RequestHold::Open,
+            Some(Hold::InDoubt) => RequestHold::InDoubt,
         };
         let second = withdraw.attempt.is_some_and(|holder| holder.id == self.id(1));
         Request {
             status: withdraw.status,
-            life,
+            phase,
             held,
             attempt: u8::from(second),
             late_success: withdraw.late_success,
@@ -195,16 +195,16 @@ impl Rows {
         let late = LateSuccess { preimage, fee: self.fee, at: NOW };
         let failed = |late| Standing::Failed { reason: FailureReason::NoRoute, at: NOW, late };
         let doubt = |reason| Standing::NeedsOperator { reason, at: NOW };
-        let state = match attempt.stands {
-            Stands::Unclaimed => unreachable!("it has no row"),
-            Stands::Reserved => Standing::Reserved,
-            Stands::Sending => Standing::Sending,
-            Stands::InFlight => Standing::InFlight,
-            Stands::Paid => Standing::Paid { preimage, fee: self.fee, at: NOW },
-            Stands::Failed => failed(None),
-            Stands::LateSuccess => failed(Some(late)),
-            Stands::NeedsOperator => doubt(OperatorReason::Vanished),
-            Stands::Foreign => doubt(OperatorReason::Foreign),
+        let state = match attempt.stage {
+            Stage::Unclaimed => unreachable!("it has no row"),
+            Stage::Reserved => Standing::Reserved,
+            Stage::Sending => Standing::Sending,
+            Stage::InFlight => Standing::InFlight,
+            Stage::Paid => Standing::Paid { preimage, fee: self.fee, at: NOW },
+            Stage::Failed => failed(None),
+            Stage::LateSuccess => failed(Some(late)),
+            Stage::NeedsOperator => doubt(OperatorReason::Vanished),
+            Stage::Foreign => doubt(OperatorReason::Foreign),
         };
         let sends = attempt.sends[..usize::from(attempt.count)].iter();
         Payment {
@@ -226,7 +226,7 @@ impl Rows {
         }
     }
 
-    fn send(&self, number: i64, send: Sent) -> Send {
+    fn send(&self, number: i64, send: SendRow) -> Send {
         let past = LIMITS.clock_skew.plus(LIMITS.node_slack);
         let send_deadline = match send.age {
             VALID => NOW.plus(SEND_LIFE),
@@ -240,12 +240,12 @@ impl Rows {
             sent_at: send_deadline.minus(SEND_LIFE),
             begun_at: send_deadline.minus(SEND_LIFE),
             send_deadline,
-            answer: match send.answered {
-                Answered::Not => None,
-                Answered::Refused => Some(Answer::Refused),
-                Answered::Exists => Some(Answer::AlreadyExists),
-                Answered::Stored => Some(Answer::Stored),
-                Answered::Final => Some(Answer::Final),
+            answer: match send.answer {
+                SendAnswer::Not => None,
+                SendAnswer::Refused => Some(Answer::Refused),
+                SendAnswer::Exists => Some(Answer::AlreadyExists),
+                SendAnswer::Stored => Some(Answer::Stored),
+                SendAnswer::Final => Some(Answer::Final),
             },
             sequence: Some(number),
         }
@@ -253,31 +253,31 @@ impl Rows {
 
     /// What is not in the rows (the requests on their way) stays as it was.
     pub fn read_payment(payment: &Payment, before: &Attempt) -> Attempt {
-        let stands = match payment.state {
-            Standing::Reserved => Stands::Reserved,
-            Standing::Sending => Stands::Sending,
-            Standing::InFlight => Stands::InFlight,
-            Standing::Paid { .. } => Stands::Paid,
-            Standing::Failed { late: None, .. } => Stands::Failed,
-            Standing::Failed { late: Some(_), .. } => Stands::LateSuccess,
-            Standing::NeedsOperator { reason: OperatorReason::Foreign, .. } => Stands::Foreign,
-            Standing::NeedsOperator { .. } => Stands::NeedsOperator,
+        let stage = match payment.state {
+            Standing::Reserved => Stage::Reserved,
+            Standing::Sending => Stage::Sending,
+            Standing::InFlight => Stage::InFlight,
+            Standing::Paid { .. } => Stage::Paid,
+            Standing::Failed { late: None, .. } => Stage::Failed,
+            Standing::Failed { late: Some(_), .. } => Stage::LateSuccess,
+            Standing::NeedsOperator { reason: OperatorReason::Foreign, .. } => Stage::Foreign,
+            Standing::NeedsOperator { .. } => Stage::NeedsOperator,
         };
         let mut sends = before.sends;
         assert!(payment.sends.count() <= SENDS, "more sends than the bound");
         for (kept, send) in sends.iter_mut().zip(payment.sends.iter()) {
             kept.age = age_of(send.send_deadline);
-            kept.answered = match send.answer {
-                None => Answered::Not,
+            kept.answer = match send.answer {
+                None => SendAnswer::Not,
                 // What was not sent is not emitted here either.
-                Some(Answer::Refused | Answer::Unsent) => Answered::Refused,
-                Some(Answer::AlreadyExists) => Answered::Exists,
-                Some(Answer::Stored) => Answered::Stored,
-                Some(Answer::Final) => Answered::Final,
+                Some(Answer::Refused | Answer::Unsent) => SendAnswer::Refused,
+                Some(Answer::AlreadyExists) => SendAnswer::Exists,
+                Some(Answer::Stored) => SendAnswer::Stored,
+                Some(Answer::Final) => SendAnswer::Final,
             };
         }
         Attempt {
-            stands,
+            stage,
             noted: payment.noted.is_some(),
             too_late: payment.too_late(NOW),
             count: u8::try_from(payment.sends.count()).expect("at most three"),

@@ -9,8 +9,8 @@ use super::{
     hashing,
     invariants::Invariant,
     real::Real,
-    state::{Stands, State, Then},
-    steps::{self, Leads, Setting},
+    state::{Decision, Stage, State},
+    steps::{self, Setting, Successor},
 };
 
 /// What a search found.
@@ -23,7 +23,7 @@ pub struct Report {
     /// The shortest way to each broken invariant.
     pub broken: BTreeMap<Invariant, Vec<String>>,
     /// What the table said, in which state.
-    pub taken: BTreeSet<(Stands, Then)>,
+    pub decisions: BTreeSet<(Stage, Decision)>,
 }
 
 /// How far to search.
@@ -134,7 +134,7 @@ pub fn search(setting: Setting, until: Until) -> Report {
     let real = Real::new();
     let mut known = Known::new(State::new(setting.faults.budget()).canonical().pack());
     let mut edges = Edges::default();
-    let mut found: BTreeMap<Invariant, (u32, Leads)> = BTreeMap::new();
+    let mut found: BTreeMap<Invariant, (u32, Successor)> = BTreeMap::new();
     let mut list = Vec::with_capacity(64);
     let (at_most, only) = match until {
         Until::Everything { at_most } => (at_most, None),
@@ -176,11 +176,17 @@ pub fn search(setting: Setting, until: Until) -> Report {
     }
     let deepest = u32::try_from(known.states.len() - 1).expect("fewer states than 2³²");
     let depth = known.way_to(deepest).len() - 1;
-    Report { states: known.states.len(), whole, depth, broken, taken: real.taken() }
+    Report { states: known.states.len(), whole, depth, broken, decisions: real.decisions() }
 }
 
-/// The shortest way to a state, in words.
-fn tell(setting: Setting, real: &Real, known: &Known, to: u32, last: Option<Leads>) -> Vec<String> {
+/// The shortest way to a state, as text.
+fn tell(
+    setting: Setting,
+    real: &Real,
+    known: &Known,
+    to: u32,
+    last: Option<Successor>,
+) -> Vec<String> {
     let mut found = Vec::new();
     let way = known.way_to(to);
     let steps = way.windows(2).map(|pair| {
@@ -193,7 +199,7 @@ fn tell(setting: Setting, real: &Real, known: &Known, to: u32, last: Option<Lead
     told
 }
 
-fn line(step: &Leads) -> String {
+fn line(step: &Successor) -> String {
     format!("{:<72} | {}", step.label.to_string(), step.to)
 }
 

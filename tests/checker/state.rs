@@ -14,11 +14,11 @@ pub const SENDS: usize = 3;
 /// A record that nobody of ours has started.
 pub const FOREIGN: u8 = 8;
 /// Nobody listens to this one any more.
-pub const UNHEARD: u8 = 3;
+pub const NO_LISTENER: u8 = 3;
 
-/// Where an attempt stands. The reasons are left out, but for the one that a decision reads.
+/// The state of an attempt. The reasons are left out, but for the one that a decision reads.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub enum Stands {
+pub enum Stage {
     Unclaimed,
     Reserved,
     Sending,
@@ -30,7 +30,7 @@ pub enum Stands {
     Foreign,
 }
 
-impl Stands {
+impl Stage {
     pub const ALL: [Self; 9] = [
         Self::Unclaimed,
         Self::Reserved,
@@ -48,7 +48,7 @@ impl Stands {
         matches!(self, Self::Reserved | Self::Sending | Self::InFlight)
     }
 
-    /// A person is.
+    /// An operator is.
     pub fn is_in_doubt(self) -> bool {
         matches!(self, Self::NeedsOperator | Self::Foreign)
     }
@@ -64,7 +64,7 @@ impl Stands {
 
 /// How a send was answered, as its row has it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Answered {
+pub enum SendAnswer {
     Not,
     Refused,
     Exists,
@@ -72,44 +72,44 @@ pub enum Answered {
     Final,
 }
 
-impl Answered {
+impl SendAnswer {
     pub const ALL: [Self; 5] = [Self::Not, Self::Refused, Self::Exists, Self::Stored, Self::Final];
 }
 
 /// A send: its row, and the request to the node that belongs to it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Sent {
+pub struct SendRow {
     /// [`VALID`], [`REFUSED`] or [`OVER`].
     pub age: u8,
-    pub answered: Answered,
+    pub answer: SendAnswer,
     /// It was emitted and has not arrived.
     pub on_its_way: bool,
     /// The node has checked its deadline and not stored it yet.
-    pub taken: bool,
+    pub accepted: bool,
     /// A write witness was seen: the node has stored a payment that was begun after this one was over.
     pub witnessed: bool,
 }
 
-impl Sent {
+impl SendRow {
     pub const NEW: Self = Self {
         age: VALID,
-        answered: Answered::Not,
+        answer: SendAnswer::Not,
         on_its_way: false,
-        taken: false,
+        accepted: false,
         witnessed: false,
     };
     /// One of which nothing more can come.
-    pub const DONE: Self = Self { age: OVER, answered: Answered::Final, ..Self::NEW };
+    pub const DONE: Self = Self { age: OVER, answer: SendAnswer::Final, ..Self::NEW };
 
     /// The node may still act on it.
     pub fn may_arrive(self) -> bool {
-        self.on_its_way && self.age == VALID || self.taken
+        self.on_its_way && self.age == VALID || self.accepted
     }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Attempt {
-    pub stands: Stands,
+    pub stage: Stage,
     /// Which invoice: its own, unless uniqueness of the hash is taken away.
     pub invoice: u8,
     pub noted: bool,
@@ -117,12 +117,12 @@ pub struct Attempt {
     pub too_late: bool,
     /// Committed sends.
     pub count: u8,
-    pub sends: [Sent; SENDS],
+    pub sends: [SendRow; SENDS],
 }
 
-/// Where the request stands in time.
+/// Where the request is in time.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Life {
+pub enum Phase {
     /// Before its expiry.
     Fresh,
     /// The same, and a failure has promised more time after it.
@@ -133,28 +133,28 @@ pub enum Life {
     Over,
 }
 
-impl Life {
+impl Phase {
     pub const ALL: [Self; 4] = [Self::Fresh, Self::Prolonged, Self::Grace, Self::Over];
 }
 
 /// How an attempt holds the request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Held {
+pub enum RequestHold {
     Never,
     Released,
     Open,
     InDoubt,
 }
 
-impl Held {
+impl RequestHold {
     pub const ALL: [Self; 4] = [Self::Never, Self::Released, Self::Open, Self::InDoubt];
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Request {
     pub status: Status,
-    pub life: Life,
-    pub held: Held,
+    pub phase: Phase,
+    pub held: RequestHold,
     /// The open or last attempt, if there was one.
     pub attempt: u8,
     pub late_success: bool,
@@ -164,20 +164,20 @@ pub struct Request {
     pub claimed_late: bool,
 }
 
-/// What the node's books say of an invoice.
+/// What the node's records say of an invoice.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Is {
+pub enum NodeState {
     NotFound,
     InFlight,
     Succeeded,
     Failed,
     /// Failed with `INCORRECT_PAYMENT_DETAILS`.
     Refused,
-    /// The books were lost, the money is still on its way.
+    /// The records were lost, the money is still on its way.
     Ghost,
 }
 
-impl Is {
+impl NodeState {
     pub const ALL: [Self; 6] =
         [Self::NotFound, Self::InFlight, Self::Succeeded, Self::Failed, Self::Refused, Self::Ghost];
 
@@ -186,27 +186,27 @@ impl Is {
     }
 }
 
-/// A record of the node, and the truth at the payee's.
+/// A record of the node, and what the payee received.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Record {
-    pub is: Is,
-    /// Who started what is moving: 4 × attempt + send, [`UNHEARD`] for the send, or [`FOREIGN`].
+    pub node_state: NodeState,
+    /// Who started what is moving: 4 × attempt + send, [`NO_LISTENER`] for the send, or [`FOREIGN`].
     pub owner: u8,
     /// 0 older than the request, 1 older than the attempt, 2 younger.
     pub age: u8,
     /// Who has paid the payee.
-    pub paid: Paid,
+    pub paid: PaidBy,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Paid {
+pub enum PaidBy {
     ByNobody,
     ByA,
     ByB,
     ByOthers,
 }
 
-impl Paid {
+impl PaidBy {
     pub const ALL: [Self; 4] = [Self::ByNobody, Self::ByA, Self::ByB, Self::ByOthers];
     pub const OURS: [Self; 2] = [Self::ByA, Self::ByB];
 }
@@ -227,7 +227,7 @@ impl Node {
 
 /// What a look-up led to, without reasons.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub enum Then {
+pub enum Decision {
     Send,
     Note,
     InFlight,
@@ -237,7 +237,7 @@ pub enum Then {
     LateSuccess,
 }
 
-impl Then {
+impl Decision {
     pub const ALL: [Self; 7] = [
         Self::Send,
         Self::Note,
@@ -251,7 +251,7 @@ impl Then {
 
 /// What comes up a send's own stream.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub enum Said {
+pub enum StreamAnswer {
     InFlight,
     Succeeded,
     WrongProof,
@@ -264,7 +264,7 @@ pub enum Said {
     Error,
 }
 
-impl Said {
+impl StreamAnswer {
     pub const ALL: [Self; 8] = [
         Self::InFlight,
         Self::Succeeded,
@@ -285,7 +285,7 @@ pub enum Worker {
     /// It has looked an attempt up and read the table.
     Decided {
         a: u8,
-        then: Then,
+        decision: Decision,
     },
     /// The COMMIT of its send was not answered.
     Unsure {
@@ -304,11 +304,11 @@ pub enum Worker {
         n: u8,
         started: bool,
     },
-    /// The last word of the stream is there and not yet folded into the rows.
+    /// The last answer of the stream has arrived and is not yet applied to the rows.
     Hears {
         a: u8,
         n: u8,
-        said: Said,
+        item: StreamAnswer,
     },
     /// A mutation: the node was asked before the send was committed.
     Ahead {
@@ -353,19 +353,20 @@ pub struct State {
 impl State {
     pub fn new(budget: Budget) -> Self {
         let attempt = |invoice| Attempt {
-            stands: Stands::Unclaimed,
+            stage: Stage::Unclaimed,
             invoice,
             noted: false,
             too_late: false,
             count: 0,
-            sends: [Sent::NEW; SENDS],
+            sends: [SendRow::NEW; SENDS],
         };
-        let record = Record { is: Is::NotFound, owner: 0, age: 0, paid: Paid::ByNobody };
+        let record =
+            Record { node_state: NodeState::NotFound, owner: 0, age: 0, paid: PaidBy::ByNobody };
         Self {
             request: Request {
                 status: Status::Active,
-                life: Life::Fresh,
-                held: Held::Never,
+                phase: Phase::Fresh,
+                held: RequestHold::Never,
                 attempt: 0,
                 late_success: false,
                 claimable: true,
@@ -384,8 +385,8 @@ impl State {
         self.records[usize::from(self.attempts[usize::from(a)].invoice)]
     }
 
-    /// Every attempt is PAID, FAILED (the request is open) or waits for a person.
+    /// Every attempt is PAID, FAILED (the request is open) or waits for an operator.
     pub fn has_ended(&self) -> bool {
-        self.attempts.iter().all(|attempt| !attempt.stands.is_followed())
+        self.attempts.iter().all(|attempt| !attempt.stage.is_followed())
     }
 }

@@ -7,10 +7,10 @@ use withdrawd::domain::payment::Next;
 
 use super::{
     faults::{Fault, Faults, Mutation},
-    invariants::{self, Broken},
-    pairs::{Pair, Tampered, Written},
+    inputs::{AttemptRows, Tampering, Written},
+    invariants::{self, Violations},
     real::Real,
-    state::{State, Then, Worker},
+    state::{Decision, State, Worker},
 };
 
 /// What is searched.
@@ -31,12 +31,12 @@ impl Setting {
         self.mutation == Some(mutation)
     }
 
-    pub fn tampered(self) -> Tampered {
-        self.mutation.map_or(Tampered::No, Mutation::tampered)
+    pub fn tampering(self) -> Tampering {
+        self.mutation.map_or(Tampering::No, Mutation::tampering)
     }
 }
 
-/// A step in words.
+/// A step, described.
 #[derive(Clone, Copy, Debug)]
 pub struct Label {
     /// With `{a}` for the attempt and `{n}` for the send.
@@ -69,10 +69,10 @@ impl fmt::Display for Label {
 
 /// Where a step leads, and what it breaks.
 #[derive(Clone, Copy, Debug)]
-pub struct Leads {
+pub struct Successor {
     pub to: State,
     pub label: Label,
-    pub broken: Broken,
+    pub broken: Violations,
 }
 
 /// Collects steps.
@@ -80,11 +80,11 @@ pub struct Steps<'a> {
     pub setting: Setting,
     pub real: &'a Real,
     pub from: State,
-    list: &'a mut Vec<Leads>,
+    list: &'a mut Vec<Successor>,
 }
 
 /// Fills `list` with all steps from a state.
-pub fn all(setting: Setting, real: &Real, from: State, list: &mut Vec<Leads>) {
+pub fn all(setting: Setting, real: &Real, from: State, list: &mut Vec<Successor>) {
     list.clear();
     let mut steps = Steps { setting, real, from, list };
     steps.wallets_and_people();
@@ -100,21 +100,21 @@ pub fn all(setting: Setting, real: &Real, from: State, list: &mut Vec<Leads>) {
 
 impl Steps<'_> {
     pub fn add(&mut self, what: &'static str, (a, n): (u8, u8), to: State) {
-        self.push(Label { what, a, n, next: None, fault: false }, to, Broken::default());
+        self.push(Label { what, a, n, next: None, fault: false }, to, Violations::default());
     }
 
     pub fn fault(&mut self, what: &'static str, (a, n): (u8, u8), to: State) {
-        self.push(Label { what, a, n, next: None, fault: true }, to, Broken::default());
+        self.push(Label { what, a, n, next: None, fault: true }, to, Violations::default());
     }
 
     /// A step that may break an invariant by itself.
-    pub fn push(&mut self, label: Label, to: State, broken: Broken) {
+    pub fn push(&mut self, label: Label, to: State, broken: Violations) {
         let broken = broken.and(invariants::broken(&self.from, &to));
-        self.list.push(Leads { to: to.canonical(), label, broken });
+        self.list.push(Successor { to: to.canonical(), label, broken });
     }
 
-    pub fn pair(&self, a: u8) -> Pair {
-        Pair::new(a, self.from.attempts[usize::from(a)], self.from.request)
+    pub fn pair(&self, a: u8) -> AttemptRows {
+        AttemptRows::new(a, self.from.attempts[usize::from(a)], self.from.request)
     }
 }
 
@@ -127,7 +127,7 @@ impl State {
         let attempt = &mut self.attempts[usize::from(a)];
         *attempt = written.attempt;
         for (send, rpc) in attempt.sends.iter_mut().zip(rpcs) {
-            (send.on_its_way, send.taken) = (rpc.on_its_way, rpc.taken);
+            (send.on_its_way, send.accepted) = (rpc.on_its_way, rpc.accepted);
         }
         self.outdate(|of, _| of == a);
         match written.request {
@@ -140,14 +140,14 @@ impl State {
     pub fn write_request(mut self, request: super::state::Request) -> Self {
         self.request = request;
         // These write nothing but the attempt.
-        self.outdate(|_, then| !matches!(then, Then::Note | Then::InFlight));
+        self.outdate(|_, decision| !matches!(decision, Decision::Note | Decision::InFlight));
         self
     }
 
-    fn outdate(&mut self, is_outdated: impl Fn(u8, Then) -> bool) {
+    fn outdate(&mut self, is_outdated: impl Fn(u8, Decision) -> bool) {
         for worker in &mut self.workers {
-            if let Worker::Decided { a, then } = *worker
-                && is_outdated(a, then)
+            if let Worker::Decided { a, decision } = *worker
+                && is_outdated(a, decision)
             {
                 *worker = Worker::Idle;
             }

@@ -2,16 +2,19 @@
 
 use super::{
     faults::{Fault, Mutation},
-    state::{FOREIGN, Held, Is, Life, OVER, Paid, REFUSED, Request, Stands, State, Then},
+    state::{
+        Decision, FOREIGN, NodeState, OVER, PaidBy, Phase, REFUSED, Request, RequestHold, Stage,
+        State,
+    },
     steps::Steps,
 };
 
 impl Steps<'_> {
     pub fn wallets_and_people(&mut self) {
         let s = self.from;
-        match (s.attempts[0].stands, s.attempts[1].stands) {
-            (Stands::Unclaimed, _) => self.claim("a wallet claims with A", 0, 0),
-            (_, Stands::Unclaimed) => {
+        match (s.attempts[0].stage, s.attempts[1].stage) {
+            (Stage::Unclaimed, _) => self.claim("a wallet claims with A", 0, 0),
+            (_, Stage::Unclaimed) => {
                 self.claim("a wallet claims with B", 1, 1);
                 if self.setting.does(Mutation::HashNotUnique) {
                     self.claim("a wallet claims with A's invoice again", 1, 0);
@@ -36,8 +39,8 @@ impl Steps<'_> {
     /// The request as a claim and a deactivation see it.
     fn claimed_from(&self) -> Request {
         let mut request = self.from.request;
-        if self.setting.does(Mutation::DoubtIsNotOpen) && request.held == Held::InDoubt {
-            request.held = Held::Released;
+        if self.setting.does(Mutation::DoubtIsNotOpen) && request.held == RequestHold::InDoubt {
+            request.held = RequestHold::Released;
         }
         request
     }
@@ -48,28 +51,28 @@ impl Steps<'_> {
         let Some(mut claimed) = self.real.claim(request, last, a, invoice) else {
             return;
         };
-        claimed.claimed_late = a == 1 && request.life == Life::Grace;
+        claimed.claimed_late = a == 1 && request.phase == Phase::Grace;
         let mut to = self.from.write_request(claimed);
         let attempt = &mut to.attempts[usize::from(a)];
-        (attempt.stands, attempt.invoice) = (Stands::Reserved, invoice);
+        (attempt.stage, attempt.invoice) = (Stage::Reserved, invoice);
         if self.setting.does(Mutation::HashNotUnique) && invoice != a {
             to.records[0].age = to.records[0].age.min(1);
         }
         self.add(what, (a, 0), to);
     }
 
-    /// By the table's row: every send is over, the node says neither in flight nor succeeded, and
+    /// As the decision table allows: every send is over, the node says neither in flight nor succeeded, and
     /// where it knows nothing, the payee was asked as well.
     fn operator(&mut self, a: u8) {
         let s = self.from;
         let record = s.record_of(a);
-        let unpaid = !record.is.is_moving() && record.is != Is::Succeeded;
-        if s.attempts[usize::from(a)].stands.is_in_doubt()
+        let unpaid = !record.node_state.is_moving() && record.node_state != NodeState::Succeeded;
+        if s.attempts[usize::from(a)].stage.is_in_doubt()
             && unpaid
-            && record.paid == Paid::ByNobody
+            && record.paid == PaidBy::ByNobody
             && self.real.all_over(self.pair(a))
         {
-            let to = s.write(a, self.real.follow(self.pair(a), Then::Fail));
+            let to = s.write(a, self.real.follow(self.pair(a), Decision::Fail));
             self.add("an operator resolves {a} as failed", (a, 0), to);
         }
     }
@@ -79,14 +82,14 @@ impl Steps<'_> {
         let mut to = self.from;
         let first = to.attempts[0];
         let pending = first.sends.iter().any(|send| send.may_arrive());
-        let lost = first.count > 0 && to.attempts[1].stands == Stands::Unclaimed && !pending;
+        let lost = first.count > 0 && to.attempts[1].stage == Stage::Unclaimed && !pending;
         if !lost {
             return;
         }
         let fresh = State::new(to.budget);
-        to.attempts[0] = super::state::Attempt { stands: Stands::Reserved, ..fresh.attempts[0] };
-        let life = to.request.life;
-        to.request = Request { held: Held::Open, life, claimable: false, ..fresh.request };
+        to.attempts[0] = super::state::Attempt { stage: Stage::Reserved, ..fresh.attempts[0] };
+        let phase = to.request.phase;
+        to.request = Request { held: RequestHold::Open, phase, claimable: false, ..fresh.request };
         to.workers = fresh.workers;
         to.budget.restores -= 1;
         self.fault("the database is restored to the time before A's first send", (0, 0), to);
@@ -95,21 +98,21 @@ impl Steps<'_> {
     pub fn time(&mut self) {
         let s = self.from;
         if self.setting.has(Fault::Expiry) {
-            let (what, life) = match s.request.life {
-                Life::Fresh => ("the request expires", Life::Over),
-                Life::Prolonged => ("the request expires, in its grace", Life::Grace),
-                Life::Grace => ("the request's grace runs out", Life::Over),
-                Life::Over => ("", Life::Over),
+            let (what, phase) = match s.request.phase {
+                Phase::Fresh => ("the request expires", Phase::Over),
+                Phase::Prolonged => ("the request expires, in its grace", Phase::Grace),
+                Phase::Grace => ("the request's grace runs out", Phase::Over),
+                Phase::Over => ("", Phase::Over),
             };
-            if life != s.request.life {
+            if phase != s.request.phase {
                 let mut to = s;
-                to.request.life = life;
+                to.request.phase = phase;
                 self.add(what, (0, 0), to);
             }
         }
         for a in 0..2 {
             let attempt = s.attempts[usize::from(a)];
-            if attempt.stands.is_followed() && !attempt.too_late {
+            if attempt.stage.is_followed() && !attempt.too_late {
                 let mut to = s;
                 to.attempts[usize::from(a)].too_late = true;
                 self.add("send_until of {a} passes", (a, 0), to);
@@ -124,12 +127,12 @@ impl Steps<'_> {
         let (i, m) = (usize::from(a), usize::from(n));
         let attempt = self.from.attempts[i];
         let send = attempt.sends[m];
-        let exists = n < attempt.count || send.on_its_way || send.taken;
+        let exists = n < attempt.count || send.on_its_way || send.accepted;
         // Committed later, it is over later.
         let in_order = self.oldest_before(a, n) > send.age;
         // What was checked is stored by then, unless the database takes no writes.
         let stalls = self.setting.has(Fault::Stall) || self.setting.has(Fault::SlowerThanSlack);
-        let stored = !send.taken || send.age < REFUSED || stalls;
+        let stored = !send.accepted || send.age < REFUSED || stalls;
         if send.age < OVER && exists && in_order && stored {
             let mut to = self.from;
             to.attempts[i].sends[m].age += 1;
@@ -154,15 +157,17 @@ impl Steps<'_> {
     /// Other software pays the first invoice with the same node.
     pub fn foreign(&mut self) {
         let s = self.from;
-        if s.budget.foreign == 0 || matches!(s.records[0].is, Is::InFlight | Is::Succeeded) {
+        if s.budget.foreign == 0
+            || matches!(s.records[0].node_state, NodeState::InFlight | NodeState::Succeeded)
+        {
             return;
         }
-        let ages = if s.attempts[0].stands == Stands::Unclaimed { 0..=1 } else { 2..=2 };
+        let ages = if s.attempts[0].stage == Stage::Unclaimed { 0..=1 } else { 2..=2 };
         for age in ages {
             let mut to = s;
             to.budget.foreign -= 1;
             let record = &mut to.records[0];
-            (record.is, record.owner, record.age) = (Is::InFlight, FOREIGN, age);
+            (record.node_state, record.owner, record.age) = (NodeState::InFlight, FOREIGN, age);
             let what = match age {
                 0 => "other software pays A, before the request exists",
                 1 => "other software pays A, before the claim",

@@ -1,4 +1,4 @@
-//! One integration binary: the bench, and a file per story.
+//! One integration binary: the bench, and a folder per subject.
 
 #![expect(
     clippy::unwrap_used,

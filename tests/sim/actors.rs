@@ -12,7 +12,7 @@ use std::{
 use withdrawd::runtime::Task;
 
 use super::{
-    step::{ActorId, How},
+    step::{ActorId, Completion},
     world::World,
 };
 
@@ -47,7 +47,7 @@ impl Actors {
     }
 
     /// Lets a parked or rested actor go on, as far as its next gate.
-    pub fn go(&mut self, world: &World, id: ActorId, how: How) {
+    pub fn go(&mut self, world: &World, id: ActorId, how: Completion) {
         world.lock().grant(id, how);
         self.poll(world, id);
         self.settle(world);

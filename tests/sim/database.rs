@@ -53,11 +53,11 @@ enum Raw {
 
 /// A database, and the little runtime that its driver needs.
 pub struct Database {
-    /// A hand that reads and writes by itself: a process that nobody hears of.
+    /// A connection of the tests' own, which the simulated processes do not know of.
     pub store: Arc<dyn Store>,
     process: Box<dyn Fn() -> Arc<dyn Store> + Send + Sync>,
     /// Which life of the database this is, where it can begin another one.
-    life: AtomicI64,
+    incarnation: AtomicI64,
     raw: Mutex<Raw>,
     tokio: tokio::runtime::Runtime,
     _dir: Option<TempDir>,
@@ -104,8 +104,8 @@ impl Database {
         dir: Option<TempDir>,
     ) -> Arc<Self> {
         let (store, process) = (process(), Box::new(process));
-        let (life, raw) = (AtomicI64::new(1), Mutex::new(raw));
-        Arc::new(Self { store, process, life, raw, tokio, _dir: dir })
+        let (incarnation, raw) = (AtomicI64::new(1), Mutex::new(raw));
+        Arc::new(Self { store, process, incarnation, raw, tokio, _dir: dir })
     }
 
     /// The store as a process has it that starts now.
@@ -121,7 +121,7 @@ impl Database {
     /// Takes everything out: no history meets the rows of another.
     pub fn empty(&self) {
         self.execute(EMPTY);
-        self.begin_life(1);
+        self.begin_incarnation(1);
     }
 
     /// Keeps what there is, as a standby that gets no further. False where that is not built.
@@ -137,20 +137,20 @@ impl Database {
     }
 
     /// The standby is promoted: what was committed since is gone, and another server answers.
-    pub fn fail_over(&self) {
+    pub fn promote_standby(&self) {
         for table in TABLES.into_iter().rev().chain(["instance"]) {
             self.run_sql(format!("delete from main.{table}"));
         }
         for table in TABLES.into_iter().chain(["instance"]) {
             self.run_sql(format!("insert into main.{table} select * from kept.{table}"));
         }
-        self.begin_life(self.life.load(Ordering::SeqCst) + 1);
+        self.begin_incarnation(self.incarnation.load(Ordering::SeqCst) + 1);
     }
 
-    fn begin_life(&self, life: i64) {
-        self.life.store(life, Ordering::SeqCst);
+    fn begin_incarnation(&self, incarnation: i64) {
+        self.incarnation.store(incarnation, Ordering::SeqCst);
         if self.is_sqlite() {
-            self.run_sql(format!("update instance set life = {life}"));
+            self.run_sql(format!("update instance set life = {incarnation}"));
         }
     }
 

@@ -3,7 +3,7 @@
 use withdrawd::domain::payment::RecordState;
 
 use super::{
-    node::{Entry, Request},
+    node::{NodePayment, Request},
     step::{End, Step},
     world::{Fault, Inner},
 };
@@ -16,18 +16,18 @@ impl Inner {
                 self.advance(ms);
                 true
             }
-            Step::Pause { ms } => self.pause_ms.replace(ms).is_none(),
-            Step::JumpDatabase { ms } => {
+            Step::DelayNextReading { ms } => self.pause_ms.replace(ms).is_none(),
+            Step::SetDatabaseClock { ms } => {
                 self.database_offset_ms += ms;
                 true
             }
-            Step::Arrive { request, slow } => {
+            Step::DeliverRequest { request, slow } => {
                 self.may_arrive(request) && {
                     self.arrive(request, slow);
                     true
                 }
             }
-            Step::Store { request } => {
+            Step::StoreRequest { request } => {
                 let stored =
                     self.node.requests.get(request).is_some_and(is_checked) && !self.node.stalled;
                 if stored {
@@ -35,20 +35,20 @@ impl Inner {
                 }
                 stored
             }
-            Step::Refuse { request } => {
+            Step::RefuseRequest { request } => {
                 self.may_arrive(request) && {
                     self.refuse(request, "self-payments not allowed");
                     true
                 }
             }
-            Step::Lose { request } => {
+            Step::LoseRequest { request } => {
                 self.may_arrive(request) && {
                     self.node.requests[request].over = true;
                     true
                 }
             }
-            Step::Double { request } => self.double(request),
-            Step::Finish { invoice, end } => {
+            Step::Duplicate { request } => self.double(request),
+            Step::EndPayment { invoice, end } => {
                 // An end is a write as well.
                 let can = self.is_pending(invoice) && !self.node.stalled;
                 if can && matches!(end, End::SettledAndLost | End::FailedAndLost) {
@@ -58,9 +58,11 @@ impl Inner {
                 }
                 can && self.finish(invoice, end)
             }
-            Step::Hear { stream } => stream < self.node.wires.len() && self.node.hear(stream),
-            Step::Cut { stream, error } => {
-                let open = self.node.wires.get(stream).is_some_and(|wire| wire.open);
+            Step::DeliverStreamItem { stream } => {
+                stream < self.node.streams.len() && self.node.deliver(stream)
+            }
+            Step::CutStream { stream, error } => {
+                let open = self.node.streams.get(stream).is_some_and(|stream| stream.open);
                 if open {
                     self.node.cut(stream, error);
                 }
@@ -73,7 +75,7 @@ impl Inner {
     /// What befalls the node itself.
     fn befall(&mut self, step: Step) -> bool {
         match step {
-            Step::Stall { on } => {
+            Step::StallNode { on } => {
                 let changes = self.node.stalled != on;
                 if changes {
                     self.stall(on);
@@ -107,9 +109,10 @@ impl Inner {
                     true
                 }
             }
-            Step::Forget { invoice } => {
+            Step::DeleteRecord { invoice } => {
                 let book = &mut self.node.records[self.node.endpoint];
-                let failed = |entry: &Entry| matches!(entry.record.state, RecordState::Failed(_));
+                let failed =
+                    |entry: &NodePayment| matches!(entry.record.state, RecordState::Failed(_));
                 let forgets = book.get(&invoice).is_some_and(failed);
                 if forgets {
                     book.remove(&invoice);
@@ -118,7 +121,7 @@ impl Inner {
                 forgets
             }
             Step::LeaveContract => !std::mem::replace(&mut self.outside, true),
-            Step::Foreign { invoice } => {
+            Step::PayFromElsewhere { invoice } => {
                 let pays = invoice < self.node.invoices.len() && self.pay_from_elsewhere(invoice);
                 if pays {
                     self.faults.insert(Fault::Foreign);
@@ -166,7 +169,7 @@ impl Inner {
     /// A wipe is noticed by a payment that the store saw the node know, and that cannot fail any
     /// more: without one, the contract has no answer to it.
     fn may_be_wiped(&self) -> bool {
-        let witness = self.books.payments.values().any(|payment| {
+        let witness = self.mirror.payments.values().any(|payment| {
             let paid = matches!(payment.state, withdrawd::domain::State::Paid { .. });
             paid && payment.node().is_some_and(|node| *node == super::node::identity(0))
         });
@@ -181,7 +184,7 @@ impl Inner {
     }
 
     /// All faults of the node end: it answers, is itself, and has its memory back.
-    pub fn heal_node(&mut self) {
+    pub fn repair_node(&mut self) {
         self.pause_ms = None;
         if self.node.stalled {
             self.stall(false);

@@ -4,15 +4,16 @@
 use withdrawd::domain::{State, payment::RecordState};
 
 use super::{
-    history::{History, fits},
+    history::History,
     rng::Rng,
-    step::{End, How, Kind, Step},
+    schedule::fits,
+    step::{CallKind, Completion, End, Step},
     world::{Parked, REPLICAS},
 };
 
 /// Whose clock may be wrong.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Wrong {
+enum WrongClock {
     Nobody,
     Replicas,
     Database,
@@ -42,7 +43,7 @@ pub struct Profile {
     switches: bool,
     halts: bool,
     pauses: bool,
-    wrong_clock: Wrong,
+    wrong_clock: WrongClock,
     /// A standby that lags is promoted: from which step on, and after how many more.
     loses_commits: Option<(usize, usize)>,
 }
@@ -73,9 +74,9 @@ impl Profile {
             halts: rng.chance(seldom),
             pauses: rng.chance(30),
             wrong_clock: match rng.below(8) {
-                0 => Wrong::Replicas,
-                1 => Wrong::Database,
-                _ => Wrong::Nobody,
+                0 => WrongClock::Replicas,
+                1 => WrongClock::Database,
+                _ => WrongClock::Nobody,
             },
             loses_commits: rng.chance(10).then(|| (rng.below(60), 1 + rng.below(30))),
         }
@@ -97,11 +98,11 @@ pub fn run(history: &mut History, rng: &mut Rng) {
     }
     if profile.foreign && rng.chance(70) {
         // Other software has tried before, in vain.
-        history.apply(Step::Tap { replica: 0, withdraw: 9, invoice: 0 });
-        history.apply(Step::Foreign { invoice: 0 });
-        history.apply(Step::Finish { invoice: 0, end: End::NoRoute });
+        history.apply(Step::Claim { replica: 0, withdraw: 9, invoice: 0 });
+        history.apply(Step::PayFromElsewhere { invoice: 0 });
+        history.apply(Step::EndPayment { invoice: 0, end: End::NoRoute });
         history.apply(Step::Advance { ms: 12_000 });
-        history.apply(Step::Tap { replica: 0, withdraw: 0, invoice: 0 });
+        history.apply(Step::Claim { replica: 0, withdraw: 0, invoice: 0 });
     }
     for number in 0..profile.steps {
         if history.is_broken() {
@@ -109,8 +110,8 @@ pub fn run(history: &mut History, rng: &mut Rng) {
         }
         if let Some((from, more)) = profile.loses_commits {
             match number {
-                _ if number == from => history.apply(Step::KeepDatabase),
-                _ if number == from + more => history.apply(Step::FailOver),
+                _ if number == from => history.apply(Step::DetachStandby),
+                _ if number == from + more => history.apply(Step::PromoteStandby),
                 _ => {}
             }
         }
@@ -121,14 +122,14 @@ pub fn run(history: &mut History, rng: &mut Rng) {
 
 fn draw(history: &History, profile: &Profile, rng: &mut Rng) -> Step {
     if rng.chance(65)
-        && let Some(step) = somebody_runs(history, profile, rng)
+        && let Some(step) = next_call(history, profile, rng)
     {
         return step;
     }
     let mut from = Weighted::default();
-    people(history, profile, rng, &mut from);
-    the_network(history, profile, rng, &mut from);
-    the_machines(history, profile, rng, &mut from);
+    client_steps(history, profile, rng, &mut from);
+    network_steps(history, profile, rng, &mut from);
+    process_steps(history, profile, rng, &mut from);
     from.pick(rng)
 }
 
@@ -153,7 +154,7 @@ impl Weighted {
 }
 
 /// A call is made, an answer arrives, or a sleeper wakes.
-fn somebody_runs(history: &History, profile: &Profile, rng: &mut Rng) -> Option<Step> {
+fn next_call(history: &History, profile: &Profile, rng: &mut Rng) -> Option<Step> {
     let inner = history.world.lock();
     let rested = inner.sleeping.keys().copied().filter(|actor| inner.is_rested(*actor));
     let able: Vec<_> = inner.parked.keys().copied().chain(rested).collect();
@@ -166,33 +167,39 @@ fn somebody_runs(history: &History, profile: &Profile, rng: &mut Rng) -> Option<
     if rng.chance(profile.hurry) && inner.parked.contains_key(&actor) {
         return Some(Step::RunOn { actor });
     }
-    let how = inner.parked.get(&actor).map_or(How::Done, |parked| how(parked, profile, rng));
+    let how = inner.parked.get(&actor).map_or(Completion::Done, |parked| how(parked, profile, rng));
     Some(Step::Run { actor, how })
 }
 
-fn how(parked: &Parked, profile: &Profile, rng: &mut Rng) -> How {
+fn how(parked: &Parked, profile: &Profile, rng: &mut Rng) -> Completion {
     let kind = parked.call.kind;
-    let mut may = vec![(70, How::Done), (6, How::Late)];
+    let mut may = vec![(70, Completion::Done), (6, Completion::Late)];
     if profile.crashes {
-        may.push((2, How::Die));
+        may.push((2, Completion::Die));
     }
     match kind {
-        Kind::Read | Kind::Write if profile.store_faults => {
-            may.extend([(3, How::NotDone), (3, How::LostBefore), (5, How::LostAfter)]);
+        CallKind::Read | CallKind::Write if profile.store_faults => {
+            may.extend([
+                (3, Completion::NotDone),
+                (3, Completion::LostBefore),
+                (5, Completion::LostAfter),
+            ]);
         }
-        Kind::Ask if profile.answers_lost => may.extend([(4, How::NotDone), (4, How::LostAfter)]),
-        Kind::Send if profile.answers_lost => {
-            may.extend([(12, How::NotDone), (12, How::LostAfter)]);
+        CallKind::Ask if profile.answers_lost => {
+            may.extend([(4, Completion::NotDone), (4, Completion::LostAfter)]);
+        }
+        CallKind::Send if profile.answers_lost => {
+            may.extend([(12, Completion::NotDone), (12, Completion::LostAfter)]);
         }
         _ => {}
     }
-    if kind == Kind::Send && profile.slow_sends {
-        may.extend([(30, How::OnItsWay), (50, How::Adrift)]);
+    if kind == CallKind::Send && profile.slow_sends {
+        may.extend([(30, Completion::OnItsWay), (50, Completion::OnItsWayButLost)]);
     }
-    if kind == Kind::Ask {
-        may.push((3, How::Flap));
+    if kind == CallKind::Ask {
+        may.push((3, Completion::FailedAsInFlight));
         if profile.lies {
-            may.extend([(4, How::Zeros), (3, How::OtherAmount)]);
+            may.extend([(4, Completion::ZeroPreimage), (3, Completion::OtherAmount)]);
         }
     }
     may.retain(|(_, how)| fits(*how, kind));
@@ -203,10 +210,10 @@ fn how(parked: &Parked, profile: &Profile, rng: &mut Rng) -> How {
         }
         at -= weight;
     }
-    How::Done
+    Completion::Done
 }
 
-fn people(history: &History, profile: &Profile, rng: &mut Rng, from: &mut Weighted) {
+fn client_steps(history: &History, profile: &Profile, rng: &mut Rng, from: &mut Weighted) {
     let replica = rng.below(profile.replicas);
     let created = history.created.lock().unwrap().len();
     let inner = history.world.lock();
@@ -215,18 +222,18 @@ fn people(history: &History, profile: &Profile, rng: &mut Rng, from: &mut Weight
     // A new invoice, or one that was seen before: a re-tap, a race, or a thief's copy.
     let invoice = if invoices > 0 && rng.chance(35) { rng.below(invoices) } else { invoices };
     let busy = inner.parked.len() > 4;
-    let free = inner.books.withdraws.values().any(|withdraw| withdraw.claimable);
-    let open: Vec<_> = inner.books.payments.values().map(|payment| payment.state).collect();
+    let free = inner.mirror.withdraws.values().any(|withdraw| withdraw.claimable);
+    let open: Vec<_> = inner.mirror.payments.values().map(|payment| payment.state).collect();
     let open = open.iter().any(State::is_open);
-    from.add(if free && !busy { 14 } else { 2 }, Step::Tap { replica, withdraw, invoice });
+    from.add(if free && !busy { 14 } else { 2 }, Step::Claim { replica, withdraw, invoice });
     from.add(1, Step::Offer { replica, withdraw });
     from.add(1, Step::Deactivate { replica, withdraw });
-    from.add(if open && !busy { 22 } else { 1 }, Step::Pass { replica });
-    from.add(1, Step::Expire { replica });
-    from.add(1, Step::Beat { replica });
+    from.add(if open && !busy { 22 } else { 1 }, Step::RunPayer { replica });
+    from.add(1, Step::MarkExpired { replica });
+    from.add(1, Step::Heartbeat { replica });
     from.add(1, Step::VerifyDatabase { replica });
     if profile.halts {
-        from.add(2, Step::Halt { replica, on: rng.chance(50) });
+        from.add(2, Step::SwitchInstance { replica, on: rng.chance(50) });
     }
     // While a request is on its way, the next seconds matter most.
     let soon = rng.chance(60) && inner.node.requests.iter().any(|request| !request.over);
@@ -240,59 +247,60 @@ fn people(history: &History, profile: &Profile, rng: &mut Rng, from: &mut Weight
         from.add(1, Step::Advance { ms: rng.pick(&[600_000, 3_700_000, 90_000_000]) });
     }
     if profile.pauses {
-        from.add(2, Step::Pause { ms: rng.pick(&[900, 20_000, 90_000, 7_200_000]) });
+        from.add(2, Step::DelayNextReading { ms: rng.pick(&[900, 20_000, 90_000, 7_200_000]) });
     }
 }
 
-fn the_network(history: &History, profile: &Profile, rng: &mut Rng, from: &mut Weighted) {
+fn network_steps(history: &History, profile: &Profile, rng: &mut Rng, from: &mut Weighted) {
     let inner = history.world.lock();
     for (request, asked) in inner.node.requests.iter().enumerate() {
         if profile.doubles && !asked.copy {
-            from.add(1, Step::Double { request });
+            from.add(1, Step::Duplicate { request });
         }
         if asked.over {
             continue;
         }
         if asked.checked_ms.is_some() {
-            from.add(6, Step::Store { request });
+            from.add(6, Step::StoreRequest { request });
             continue;
         }
-        from.add(8, Step::Arrive { request, slow: rng.chance(30) });
-        from.add(1, Step::Lose { request });
+        from.add(8, Step::DeliverRequest { request, slow: rng.chance(30) });
+        from.add(1, Step::LoseRequest { request });
         if profile.refusals {
-            from.add(3, Step::Refuse { request });
+            from.add(3, Step::RefuseRequest { request });
         }
     }
-    for (stream, wire) in inner.node.wires.iter().enumerate().filter(|(_, wire)| wire.open) {
-        if !wire.told.is_empty() {
-            from.add(12, Step::Hear { stream });
+    for (number, stream) in inner.node.streams.iter().enumerate().filter(|(_, stream)| stream.open)
+    {
+        if !stream.on_its_way.is_empty() {
+            from.add(12, Step::DeliverStreamItem { stream: number });
         }
         if profile.answers_lost {
-            from.add(2, Step::Cut { stream, error: rng.chance(50) });
+            from.add(2, Step::CutStream { stream: number, error: rng.chance(50) });
         }
     }
     for invoice in 0..inner.node.invoices.len() {
         if inner.is_pending(invoice) {
             let end = rng.pick(&[End::Settled, End::Settled, End::NoRoute, End::Refused]);
-            from.add(8, Step::Finish { invoice, end });
+            from.add(8, Step::EndPayment { invoice, end });
             if profile.loses_results {
                 let end = rng.pick(&[End::SettledAndLost, End::FailedAndLost]);
-                from.add(3, Step::Finish { invoice, end });
+                from.add(3, Step::EndPayment { invoice, end });
             }
         }
         if profile.foreign && rng.chance(20) {
-            from.add(1, Step::Foreign { invoice });
+            from.add(1, Step::PayFromElsewhere { invoice });
         }
         let entry = inner.node.records[inner.node.endpoint].get(&invoice);
         let failed =
             entry.is_some_and(|entry| matches!(entry.record.state, RecordState::Failed(_)));
         if profile.forgets && failed {
-            from.add(3, Step::Forget { invoice });
+            from.add(3, Step::DeleteRecord { invoice });
         }
     }
 }
 
-fn the_machines(history: &History, profile: &Profile, rng: &mut Rng, from: &mut Weighted) {
+fn process_steps(history: &History, profile: &Profile, rng: &mut Rng, from: &mut Weighted) {
     for replica in 0..profile.replicas {
         if history.replicas[replica].is_none() {
             from.add(12, Step::Start { replica });
@@ -303,9 +311,9 @@ fn the_machines(history: &History, profile: &Profile, rng: &mut Rng, from: &mut 
     from.add(1, Step::NodeRestart);
     let stalled = history.world.lock().node.stalled;
     if stalled {
-        from.add(2, Step::Stall { on: false });
+        from.add(2, Step::StallNode { on: false });
     } else if profile.stalls {
-        from.add(4, Step::Stall { on: true });
+        from.add(4, Step::StallNode { on: true });
     }
     let reachable = history.world.lock().node.reachable;
     if !reachable {
@@ -321,10 +329,10 @@ fn the_machines(history: &History, profile: &Profile, rng: &mut Rng, from: &mut 
     }
     let ms = rng.pick(&[-7_200_000, -90_000, -20_000, 20_000, 90_000, 7_200_000]);
     match profile.wrong_clock {
-        Wrong::Nobody => {}
-        Wrong::Replicas => {
-            from.add(3, Step::Jump { replica: rng.below(profile.replicas), ms });
+        WrongClock::Nobody => {}
+        WrongClock::Replicas => {
+            from.add(3, Step::SetClock { replica: rng.below(profile.replicas), ms });
         }
-        Wrong::Database => from.add(3, Step::JumpDatabase { ms }),
+        WrongClock::Database => from.add(3, Step::SetDatabaseClock { ms }),
     }
 }

@@ -40,14 +40,14 @@ impl Instance for GatedStore {
 
     async fn turn(&self, turn: &Turn) -> Result<bool, StoreError> {
         // A fence that stands is none that ends.
-        let told = |done: &bool| {
+        let answer = |done: &bool| {
             // Also when it stood like that already.
-            self.told(turn.name());
+            self.note_commit(turn.name());
             if *done || !matches!(turn, Turn::Acknowledge(..)) {
                 self.world.lock().turned(turn);
             }
         };
-        self.write("turn", self.inner().turn(turn), told).await
+        self.write("turn", self.inner().turn(turn), answer).await
     }
 
     async fn current_node(&self) -> Result<Option<NodeId>, StoreError> {
@@ -62,8 +62,8 @@ impl Instance for GatedStore {
         now: Timestamp,
     ) -> Result<NodeId, StoreError> {
         let work = self.inner().remember_node(node, backend, replace, now);
-        let told = |_: &NodeId| self.world.lock().node.is_known = true;
-        self.write("remember_node", work, told).await
+        let answer = |_: &NodeId| self.world.lock().node.is_known = true;
+        self.write("remember_node", work, answer).await
     }
 }
 
@@ -82,7 +82,8 @@ impl Integrity for GatedStore {
     }
 
     async fn vouch(&self, id: WithdrawId, version: i64) -> Result<(), StoreError> {
-        self.write("vouch", self.inner().vouch(id, version), |()| self.told("shown again")).await
+        self.write("vouch", self.inner().vouch(id, version), |()| self.note_commit("shown again"))
+            .await
     }
 
     async fn yet_to_read_marks(&self, server: Server, lately: Millis) -> Result<i64, StoreError> {
@@ -122,7 +123,8 @@ impl Integrity for GatedStore {
     }
 
     async fn restore(&self, restored: &Restored) -> Result<(), StoreError> {
-        self.write("restore", self.inner().restore(restored), |()| self.told("restored")).await
+        self.write("restore", self.inner().restore(restored), |()| self.note_commit("restored"))
+            .await
     }
 
     async fn to_withhold(

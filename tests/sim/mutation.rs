@@ -29,7 +29,7 @@ pub enum Mutation {
     HashNotUnique,
     /// A COMMIT whose answer was lost is taken for a failure.
     LostCommitIsFailure,
-    /// Another node's word counts as the word of the one that was asked.
+    /// Another node's answer counts as that of the one that was asked.
     AnyNodeCounts,
     /// NEEDS_OPERATOR does not hold its request.
     DoubtDoesNotHold,

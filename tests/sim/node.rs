@@ -3,6 +3,9 @@
 //! It behaves as lnd does: one payment per hash; a second request while one is in flight or paid is
 //! ALREADY_EXISTS; a failed one starts anew; a request after its deadline, or for an expired invoice,
 //! is refused and nothing stored. A payee takes the money of an invoice once.
+//!
+//! It is not the model node of `tests/it/bench`: there a send is decided at once by what a test planned,
+//! while here each arrival, answer and end is a step of its own, at either of two nodes.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -27,7 +30,7 @@ pub const NODE_SLACK_MS: i64 = 60_000;
 
 /// What is known of an invoice.
 #[derive(Clone, Debug)]
-pub struct Facts {
+pub struct InvoiceFacts {
     pub text: String,
     pub hash: PaymentHash,
     pub preimage: Preimage,
@@ -44,7 +47,7 @@ pub enum Owner {
 }
 
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct NodePayment {
     pub record: Record,
     pub owner: Owner,
 }
@@ -67,7 +70,7 @@ pub struct Request {
 
 /// What a stream carries.
 #[derive(Clone, Debug)]
-pub enum Said {
+pub enum StreamItem {
     Record(Record),
     AlreadyExists,
     /// An error of the node's own.
@@ -79,13 +82,13 @@ pub enum Said {
 
 /// The response stream of one request.
 #[derive(Debug, Default)]
-pub struct Wire {
-    /// Told by the node, not heard yet.
-    pub told: VecDeque<Said>,
+pub struct ResponseStream {
+    /// Sent by the node, and still on its way.
+    pub on_its_way: VecDeque<StreamItem>,
     /// Arrived; the listener has not taken it yet.
-    pub heard: VecDeque<Said>,
+    pub arrived: VecDeque<StreamItem>,
     pub waker: Option<Waker>,
-    /// Somebody listens, and the connection stands.
+    /// Somebody listens, and the connection is up.
     pub open: bool,
 }
 
@@ -109,18 +112,18 @@ pub struct Node {
     /// Its database takes no writes: what it has checked waits, in order.
     pub stalled: bool,
     pub witnesses: Vec<WitnessRequest>,
-    pub invoices: Vec<Facts>,
+    pub invoices: Vec<InvoiceFacts>,
     pub reachable: bool,
     /// The store knows that the first one pays.
     pub is_known: bool,
     pub connection: u64,
     /// Which of the two nodes answers at the endpoint.
     pub endpoint: usize,
-    pub records: [BTreeMap<usize, Entry>; 2],
+    pub records: [BTreeMap<usize, NodePayment>; 2],
     /// What the first node knew before it was wiped.
-    pub wiped: Option<BTreeMap<usize, Entry>>,
+    pub wiped: Option<BTreeMap<usize, NodePayment>>,
     pub requests: Vec<Request>,
-    pub wires: Vec<Wire>,
+    pub streams: Vec<ResponseStream>,
     pub settled: Vec<Settled>,
     /// Invoices of which a payment has failed.
     pub failed: BTreeSet<usize>,
@@ -145,7 +148,7 @@ impl Node {
             records: [BTreeMap::new(), BTreeMap::new()],
             wiped: None,
             requests: Vec::new(),
-            wires: Vec::new(),
+            streams: Vec::new(),
             settled: Vec::new(),
             failed: BTreeSet::new(),
             offset_ms: 0,
@@ -173,38 +176,42 @@ impl Node {
     /// All connections end: listeners hear of it, and what was on its way is lost with them.
     pub fn disconnect(&mut self, error: bool) {
         self.connection += 1;
-        for wire in 0..self.wires.len() {
-            self.cut(wire, error);
+        for stream in 0..self.streams.len() {
+            self.cut(stream, error);
         }
     }
 
-    /// A stream breaks; what was told on it and not heard is lost.
-    pub fn cut(&mut self, wire: usize, error: bool) {
-        let wire = &mut self.wires[wire];
-        if wire.open {
-            wire.told.clear();
-            wire.heard.push_back(if error { Said::Lost("the stream broke") } else { Said::End });
-            wire.open = false;
-            if let Some(waker) = wire.waker.take() {
+    /// A stream breaks; what is still on its way is lost.
+    pub fn cut(&mut self, stream: usize, error: bool) {
+        let stream = &mut self.streams[stream];
+        if stream.open {
+            stream.on_its_way.clear();
+            stream.arrived.push_back(if error {
+                StreamItem::Lost("the stream broke")
+            } else {
+                StreamItem::End
+            });
+            stream.open = false;
+            if let Some(waker) = stream.waker.take() {
                 waker.wake();
             }
         }
     }
 
-    pub fn tell(&mut self, wire: Option<usize>, said: Said) {
-        if let Some(wire) = wire.map(|wire| &mut self.wires[wire])
-            && wire.open
+    pub fn answer(&mut self, stream: Option<usize>, item: StreamItem) {
+        if let Some(stream) = stream.map(|stream| &mut self.streams[stream])
+            && stream.open
         {
-            wire.told.push_back(said);
+            stream.on_its_way.push_back(item);
         }
     }
 
-    /// The next word on a stream reaches its listener.
-    pub fn hear(&mut self, wire: usize) -> bool {
-        let wire = &mut self.wires[wire];
-        let Some(said) = wire.told.pop_front() else { return false };
-        wire.heard.push_back(said);
-        if let Some(waker) = wire.waker.take() {
+    /// The next item of a stream reaches its listener.
+    pub fn deliver(&mut self, stream: usize) -> bool {
+        let stream = &mut self.streams[stream];
+        let Some(item) = stream.on_its_way.pop_front() else { return false };
+        stream.arrived.push_back(item);
+        if let Some(waker) = stream.waker.take() {
             waker.wake();
         }
         true
@@ -234,21 +241,21 @@ impl Inner {
     pub fn refuse(&mut self, request: usize, why: &'static str) {
         let stream = self.node.requests[request].stream;
         self.node.requests[request].over = true;
-        self.node.tell(stream, Said::Refused(why));
+        self.node.answer(stream, StreamItem::Refused(why));
     }
 
     /// The node looks into its records, and starts to pay.
     pub fn store(&mut self, request: usize) {
         let asked = self.node.requests[request].clone();
         self.node.requests[request].over = true;
-        let known = |book: &BTreeMap<usize, Entry>| {
+        let known = |book: &BTreeMap<usize, NodePayment>| {
             let known = book.get(&asked.invoice);
             // What lnd calls failed can be started anew, whatever it has lost.
             let failed = |state| matches!(state, RecordState::Failed(_) | RecordState::ResultLost);
             known.is_some_and(|known| !failed(known.record.state))
         };
         if known(&self.node.records[asked.to]) {
-            return self.node.tell(asked.stream, Said::AlreadyExists);
+            return self.node.answer(asked.stream, StreamItem::AlreadyExists);
         }
         let record = Record {
             payment_hash: asked.order.payment_hash,
@@ -258,8 +265,8 @@ impl Inner {
         };
         let owner = Owner::Ours { stream: asked.stream };
         self.check_started(asked.invoice);
-        self.node.tell(asked.stream, Said::Record(record.clone()));
-        self.node.records[asked.to].insert(asked.invoice, Entry { record, owner });
+        self.node.answer(asked.stream, StreamItem::Record(record.clone()));
+        self.node.records[asked.to].insert(asked.invoice, NodePayment { record, owner });
     }
 
     /// What was checked is stored before the node's time for it is over, unless it stores nothing.
@@ -303,7 +310,7 @@ impl Inner {
         let asked = &mut self.node.witnesses[witness];
         if !std::mem::replace(&mut asked.over, true) {
             let (stream, record) = (asked.stream, asked.record.clone());
-            self.node.tell(Some(stream), Said::Record(record));
+            self.node.answer(Some(stream), StreamItem::Record(record));
         }
     }
 
@@ -338,12 +345,12 @@ impl Inner {
             self.node.settled.push(Settled { invoice, foreign });
             self.check_settled(invoice);
         }
-        // By the node's word, whatever the payee has: it would start anew.
+        // What the node calls failed it would start anew, whatever the payee has.
         if end != End::Settled {
             self.node.failed.insert(invoice);
         }
         if let Owner::Ours { stream } = owner {
-            self.node.tell(stream, Said::Record(record));
+            self.node.answer(stream, StreamItem::Record(record));
         }
         true
     }
@@ -364,7 +371,7 @@ impl Inner {
         if known.is_some_and(|state| !matches!(state, RecordState::Failed(_))) {
             return false;
         }
-        book.insert(invoice, Entry { record, owner: Owner::Foreign });
+        book.insert(invoice, NodePayment { record, owner: Owner::Foreign });
         true
     }
 }

@@ -21,8 +21,8 @@ use withdrawd::{
 
 use super::{
     mutation::Mutation,
-    node::{Request, Said, Wire, WitnessRequest, identity},
-    step::{Call, How, Kind},
+    node::{Request, ResponseStream, StreamItem, WitnessRequest, identity},
+    step::{Call, CallKind, Completion},
     store::Deferred,
     world::{Fault, Inner, World},
 };
@@ -36,7 +36,7 @@ pub struct GatedNode {
 }
 
 fn call(name: &'static str) -> Call {
-    let kind = if matches!(name, "send" | "witness") { Kind::Send } else { Kind::Ask };
+    let kind = if matches!(name, "send" | "witness") { CallKind::Send } else { CallKind::Ask };
     Call { kind, name }
 }
 
@@ -57,19 +57,19 @@ impl GatedNode {
     async fn ask<T>(
         &self,
         name: &'static str,
-        answer: impl FnOnce(&mut Inner, How) -> T + Send,
+        answer: impl FnOnce(&mut Inner, Completion) -> T + Send,
     ) -> Result<T, NodeError> {
         let call = call(name);
         let how = self.world.pass(call).await;
-        let told = {
+        let answer = {
             let mut inner = self.world.lock();
-            if how == How::NotDone || !inner.node.reachable {
+            if how == Completion::NotDone || !inner.node.reachable {
                 return Err(silent());
             }
             answer(&mut inner, how)
         };
         self.world.answer(call, how).await;
-        if how == How::LostAfter { Err(NodeError::Timeout) } else { Ok(told) }
+        if how == Completion::LostAfter { Err(NodeError::Timeout) } else { Ok(answer) }
     }
 }
 
@@ -92,8 +92,9 @@ impl LightningNode for GatedNode {
     async fn health(&self) -> Result<NodeHealth, NodeError> {
         let health = |inner: &mut Inner, how| NodeHealth {
             introduction: self.introduction(inner),
-            synced: how != How::Zeros,
-            can_send: Msat::new(if how == How::OtherAmount { 0 } else { 1_000_000_000 }).unwrap(),
+            synced: how != Completion::ZeroPreimage,
+            can_send: Msat::new(if how == Completion::OtherAmount { 0 } else { 1_000_000_000 })
+                .unwrap(),
             busiest_channel_htlcs: 0,
             active_channels: 1,
         };
@@ -135,7 +136,7 @@ impl LightningNode for GatedNode {
         self.deferred.write(&self.world);
         self.world.answer(call, how).await;
         let heard: SendStream = match sent {
-            Ok(wire) => Box::pin(Heard { world: Arc::clone(&self.world), wire }),
+            Ok(stream) => Box::pin(ResponseListener { world: Arc::clone(&self.world), stream }),
             Err(unheard) => Box::pin(stream::iter([unheard])),
         };
         Mutation::heard(self.mutation, &self.world, hash, heard)
@@ -148,7 +149,7 @@ impl LightningNode for GatedNode {
         let asked = self.world.lock().witness(&order, how, shown);
         self.world.answer(call, how).await;
         match asked {
-            Ok(wire) => Box::pin(Heard { world: Arc::clone(&self.world), wire }),
+            Ok(stream) => Box::pin(ResponseListener { world: Arc::clone(&self.world), stream }),
             Err(unheard) => Box::pin(stream::iter([unheard])),
         }
     }
@@ -159,21 +160,21 @@ impl Inner {
     fn witness(
         &mut self,
         order: &WitnessOrder,
-        how: How,
+        how: Completion,
         shown: usize,
     ) -> Result<usize, SendUpdate> {
         if !self.node.reachable || order.node != identity(shown) {
             return Err(SendUpdate::Unsent(silent()));
         }
-        if how == How::NotDone {
+        if how == Completion::NotDone {
             self.faults.insert(Fault::Stalled);
             return Err(SendUpdate::Lost(NodeError::Timeout));
         }
-        let wire = self.node.wires.len();
-        self.node.wires.push(Wire { open: true, ..Wire::default() });
+        let stream = self.node.streams.len();
+        self.node.streams.push(ResponseStream { open: true, ..ResponseStream::default() });
         if self.node_now() > order.send_deadline {
-            self.node.tell(Some(wire), Said::Refused("macaroon has expired"));
-            return Ok(wire);
+            self.node.answer(Some(stream), StreamItem::Refused("macaroon has expired"));
+            return Ok(stream);
         }
         let record = Record {
             payment_hash: order.keys.payment_hash,
@@ -182,15 +183,15 @@ impl Inner {
             state: RecordState::Failed(FailureReason::NoRoute),
         };
         let to = self.node.endpoint;
-        self.node.witnesses.push(WitnessRequest { record, to, stream: wire, over: false });
+        self.node.witnesses.push(WitnessRequest { record, to, stream, over: false });
         if !self.node.stalled {
             self.store_witness(self.node.witnesses.len() - 1);
         }
-        if matches!(how, How::LostAfter | How::Adrift) {
+        if matches!(how, Completion::LostAfter | Completion::OnItsWayButLost) {
             self.faults.insert(Fault::Stalled);
-            self.node.cut(wire, true);
+            self.node.cut(stream, true);
         }
-        Ok(wire)
+        Ok(stream)
     }
 
     fn listed(&self, query: &PaymentsQuery) -> Vec<ListedPayment> {
@@ -208,21 +209,23 @@ impl Inner {
     }
 
     /// What the node at the endpoint says of a payment.
-    fn known(&mut self, hash: PaymentHash, how: How) -> Option<Record> {
+    fn known(&mut self, hash: PaymentHash, how: Completion) -> Option<Record> {
         let invoice = self.node.invoice_of(hash)?;
         let entry = self.node.records[self.node.endpoint].get(&invoice)?;
         let mut record = entry.record.clone();
         match (how, record.state) {
-            (How::Zeros, RecordState::Succeeded { .. }) => {
+            (Completion::ZeroPreimage, RecordState::Succeeded { .. }) => {
                 let (preimage, fee) = (Preimage::from_bytes([0; 32]), Msat::new(1).unwrap());
                 record.state = RecordState::Succeeded { preimage, fee };
-                self.faults.insert(Fault::Zeros);
+                self.faults.insert(Fault::ZeroPreimage);
             }
-            (How::OtherAmount, _) => {
+            (Completion::OtherAmount, _) => {
                 record.amount = Msat::new(record.amount.get() + 1).unwrap();
                 self.faults.insert(Fault::OtherAmount);
             }
-            (How::Flap, RecordState::Failed(_)) => record.state = RecordState::InFlight,
+            (Completion::FailedAsInFlight, RecordState::Failed(_)) => {
+                record.state = RecordState::InFlight;
+            }
             _ => {}
         }
         self.note(|| format!("      the node says of invoice {invoice}: {:?}", record.state));
@@ -230,7 +233,12 @@ impl Inner {
     }
 
     /// A request leaves the process: it is on its way, lost, or at the node already.
-    fn send(&mut self, order: SendOrder, how: How, shown: usize) -> Result<usize, SendUpdate> {
+    fn send(
+        &mut self,
+        order: SendOrder,
+        how: Completion,
+        shown: usize,
+    ) -> Result<usize, SendUpdate> {
         if !self.node.reachable {
             return Err(SendUpdate::Unsent(silent()));
         }
@@ -247,60 +255,66 @@ impl Inner {
             let error = NodeError::Garbled("no invoice of this history".into());
             return Err(SendUpdate::Lost(error));
         };
-        if how == How::NotDone {
+        if how == Completion::NotDone {
             return Err(SendUpdate::Lost(NodeError::Timeout));
         }
-        let wire = self.node.wires.len();
-        self.node.wires.push(Wire { open: true, ..Wire::default() });
-        let stream = Some(wire);
-        let request =
-            Request { order, invoice, to, stream, checked_ms: None, over: false, copy: false };
+        let stream = self.node.streams.len();
+        self.node.streams.push(ResponseStream { open: true, ..ResponseStream::default() });
+        let request = Request {
+            order,
+            invoice,
+            to,
+            stream: Some(stream),
+            checked_ms: None,
+            over: false,
+            copy: false,
+        };
         self.node.requests.push(request);
-        if !matches!(how, How::OnItsWay | How::Adrift) {
+        if !matches!(how, Completion::OnItsWay | Completion::OnItsWayButLost) {
             self.arrive(self.node.requests.len() - 1, false);
         }
-        if matches!(how, How::LostAfter | How::Adrift) {
-            self.node.cut(wire, true);
+        if matches!(how, Completion::LostAfter | Completion::OnItsWayButLost) {
+            self.node.cut(stream, true);
         }
-        Ok(wire)
+        Ok(stream)
     }
 }
 
 /// A send's stream, as its listener holds it.
-struct Heard {
+struct ResponseListener {
     world: Arc<World>,
-    wire: usize,
+    stream: usize,
 }
 
-impl Stream for Heard {
+impl Stream for ResponseListener {
     type Item = SendUpdate;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<SendUpdate>> {
         let mut inner = self.world.lock();
-        let wire = &mut inner.node.wires[self.wire];
-        match wire.heard.pop_front() {
-            Some(Said::Record(record)) => Poll::Ready(Some(SendUpdate::Record(record))),
-            Some(Said::AlreadyExists) => Poll::Ready(Some(SendUpdate::AlreadyExists)),
-            Some(Said::Refused(why)) => {
+        let stream = &mut inner.node.streams[self.stream];
+        match stream.arrived.pop_front() {
+            Some(StreamItem::Record(record)) => Poll::Ready(Some(SendUpdate::Record(record))),
+            Some(StreamItem::AlreadyExists) => Poll::Ready(Some(SendUpdate::AlreadyExists)),
+            Some(StreamItem::Refused(why)) => {
                 Poll::Ready(Some(SendUpdate::Refused(NodeError::Refused(why.into()))))
             }
-            Some(Said::Lost(why)) => {
+            Some(StreamItem::Lost(why)) => {
                 Poll::Ready(Some(SendUpdate::Lost(NodeError::Unreachable(why.into()))))
             }
-            Some(Said::End) => Poll::Ready(None),
+            Some(StreamItem::End) => Poll::Ready(None),
             None => {
-                wire.waker = Some(context.waker().clone());
+                stream.waker = Some(context.waker().clone());
                 Poll::Pending
             }
         }
     }
 }
 
-impl Drop for Heard {
+impl Drop for ResponseListener {
     fn drop(&mut self) {
         let mut inner = self.world.lock();
-        let wire = &mut inner.node.wires[self.wire];
-        wire.open = false;
-        wire.told.clear();
+        let stream = &mut inner.node.streams[self.stream];
+        stream.open = false;
+        stream.on_its_way.clear();
     }
 }

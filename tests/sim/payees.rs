@@ -7,11 +7,11 @@ use withdrawd::{
 
 use super::{
     history::{History, SAT},
-    node::Facts,
+    node::InvoiceFacts,
     rng::Rng,
     world::BEGIN,
 };
-use crate::invoices::{Wanted, hash_of};
+use crate::invoices::{InvoiceDraft, hash_of};
 
 impl History {
     /// The text of an invoice; made now if it was not yet. Every fifth does not last long.
@@ -21,7 +21,7 @@ impl History {
             let number = inner.node.invoices.len();
             let mut rng = Rng::new(self.seed ^ (number as u64 + 1).wrapping_mul(0x9e37_79b9));
             let made_at = BEGIN.plus(Millis::from_ms(inner.now_ms));
-            let mut wanted = Wanted::new(SAT * 1000, made_at);
+            let mut wanted = InvoiceDraft::new(SAT * 1000, made_at);
             rng.fill(&mut wanted.key);
             rng.fill(&mut wanted.secret);
             if number % 5 == 4 {
@@ -29,7 +29,7 @@ impl History {
             }
             let preimage = preimage_of(&wanted.secret);
             let text = wanted.build();
-            let facts = Facts {
+            let facts = InvoiceFacts {
                 hash: hash_of(&text),
                 expires_at: invoice::expires_at(&invoice::parse(&text).unwrap()),
                 amount: Msat::new(i64::try_from(SAT).unwrap() * 1000).unwrap(),

@@ -34,7 +34,7 @@ pub fn patience_ms() -> i64 {
     SETTINGS.verifier.patience.as_ms()
 }
 
-/// The use cases and passes of one life of a process.
+/// The use cases and jobs of a process.
 pub struct Replica {
     pub withdraws: WithdrawService,
     pub claims: ClaimService,
@@ -54,7 +54,7 @@ impl Replica {
         replica: usize,
     ) -> Self {
         let runtime = clock::runtime(world, replica);
-        let life = world.lock().be_born(replica);
+        let incarnation = world.lock().start_process(replica);
         let deferred =
             Deferred { database: Arc::clone(database), late: Arc::new(Mutex::default()) };
         let store: Arc<dyn Store> = Arc::new(GatedStore {
@@ -64,7 +64,7 @@ impl Replica {
             deferred: deferred.clone(),
             store: database.process(),
             forgetful: database.process(),
-            life,
+            incarnation,
         });
         let node: Arc<dyn LightningNode> =
             Arc::new(GatedNode { world: Arc::clone(world), mutation, deferred });

@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    database::Database, generate, heal::HEALS, history::History, mutation::Mutation, rng::Rng,
-    step::Step,
+    database::Database, generate, history::History, mutation::Mutation, recovery::RECOVERS,
+    rng::Rng, step::Step,
 };
 
 /// How a history ended.
@@ -78,9 +78,9 @@ pub fn play(
         made = history.steps.len();
         calls_of_steps = history.world.lock().calls;
         if history.has_lost() {
-            history.end_of_a_loss();
+            history.end_after_a_loss();
         } else if !history.is_broken() {
-            history.heal(&mut Rng::new(seed ^ 0x4ea1));
+            history.recover(&mut Rng::new(seed ^ 0x4ea1));
         }
     });
     let panicked = catch_unwind(run).is_err();
@@ -94,7 +94,7 @@ pub fn play(
     history.steps.truncate(made);
     let mut inner = history.world.lock();
     let mut ends = BTreeMap::new();
-    for payment in inner.books.payments.values() {
+    for payment in inner.mirror.payments.values() {
         *ends.entry(payment.state.name()).or_default() += 1;
     }
     let outcome = Outcome {
@@ -141,7 +141,7 @@ const LAST_LINES: usize = 30;
 pub fn report(database: &Arc<Database>, failed: &Outcome, mutation: Option<Mutation>) -> String {
     let shortest = shorten(database, failed, mutation);
     let (begin, end) = shortest.log.split_at(shortest.log.len().saturating_sub(LAST_LINES));
-    let healing = begin.iter().position(|line| line == HEALS).unwrap_or(begin.len());
+    let healing = begin.iter().position(|line| line == RECOVERS).unwrap_or(begin.len());
     let mutation = mutation.map_or_else(String::new, |name| format!(" --mutation {name:?}"));
     format!(
         "seed {}: {}\n{} steps, shortened from {}:\n{}\nreplay: cargo run --release --example soak \

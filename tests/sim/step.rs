@@ -1,12 +1,12 @@
 //! The steps that a history is made of. A history is a list of them: it is drawn from a seed, written
 //! down while it runs, and replayed, or shortened, from the list.
 
-/// One thing that runs: a use case, a pass, or a task that one of them has started.
+/// One thing that runs: a use case, a job, or a task that one of them has started.
 pub type ActorId = usize;
 
 /// What a gate guards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum CallKind {
     /// A store call that changes nothing.
     Read,
     /// A store call that commits.
@@ -20,13 +20,13 @@ pub enum Kind {
 /// A call of one of the ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Call {
-    pub kind: Kind,
+    pub kind: CallKind,
     pub name: &'static str,
 }
 
 /// How a call goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum How {
+pub enum Completion {
     /// It is done, and answered.
     Done,
     /// It is done now; the answer waits until the actor is chosen again.
@@ -42,13 +42,13 @@ pub enum How {
     /// A request to pay that stays on its way.
     OnItsWay,
     /// A request to pay that stays on its way, while its caller hears of an error at once.
-    Adrift,
+    OnItsWayButLost,
     /// A look-up that calls a payment paid, with 64 zeros for a preimage.
-    Zeros,
+    ZeroPreimage,
     /// A look-up that tells of another amount.
     OtherAmount,
     /// A look-up of a failed payment that calls it pending once more.
-    Flap,
+    FailedAsInFlight,
 }
 
 /// How a payment ends at the node.
@@ -72,7 +72,7 @@ pub enum Step {
         replica: usize,
     },
     /// A wallet comes with an invoice; a second time it is a re-tap.
-    Tap {
+    Claim {
         replica: usize,
         withdraw: usize,
         invoice: usize,
@@ -86,30 +86,30 @@ pub enum Step {
         withdraw: usize,
     },
     /// The payer takes what is due.
-    Pass {
+    RunPayer {
         replica: usize,
     },
-    /// The expiry pass.
-    Expire {
+    /// The expiry job.
+    MarkExpired {
         replica: usize,
     },
     /// The node's heartbeat.
-    Beat {
+    Heartbeat {
         replica: usize,
     },
     /// A process verifies its database.
     VerifyDatabase {
         replica: usize,
     },
-    /// An operator halts the instance, or lets it go on.
-    Halt {
+    /// An operator pauses the instance, or resumes it and acknowledges a fence.
+    SwitchInstance {
         replica: usize,
         on: bool,
     },
     /// An actor's call is made, its answer arrives, or its sleep ends.
     Run {
         actor: ActorId,
-        how: How,
+        how: Completion,
     },
     /// An actor, and all that it starts, runs on until it waits for something.
     RunOn {
@@ -118,41 +118,41 @@ pub enum Step {
     /// Everything runs on until nothing can: the benign order.
     Drain,
     /// The next call of this name goes so when everything runs on.
-    Arm {
+    ScriptNextCall {
         call: &'static str,
-        how: How,
+        how: Completion,
     },
     /// A request to pay reaches the node, which checks its deadline, and stores the payment at once
     /// or only later.
-    Arrive {
+    DeliverRequest {
         request: usize,
         slow: bool,
     },
-    Lose {
+    LoseRequest {
         request: usize,
     },
-    Double {
+    Duplicate {
         request: usize,
     },
     /// The node stores a payment that it had checked.
-    Store {
+    StoreRequest {
         request: usize,
     },
     /// The node refuses the invoice and stores nothing.
-    Refuse {
+    RefuseRequest {
         request: usize,
     },
     /// A payment ends at the node.
-    Finish {
+    EndPayment {
         invoice: usize,
         end: End,
     },
     /// The node tells of the next change on a send's stream.
-    Hear {
+    DeliverStreamItem {
         stream: usize,
     },
     /// A stream breaks, with an error or silently.
-    Cut {
+    CutStream {
         stream: usize,
         error: bool,
     },
@@ -161,16 +161,16 @@ pub enum Step {
         ms: i64,
     },
     /// Time passes between two instructions of whoever reads the clock next.
-    Pause {
+    DelayNextReading {
         ms: i64,
     },
     /// A replica's wall clock is set.
-    Jump {
+    SetClock {
         replica: usize,
         ms: i64,
     },
     /// The database's clock is set.
-    JumpDatabase {
+    SetDatabaseClock {
         ms: i64,
     },
     Crash {
@@ -181,7 +181,7 @@ pub enum Step {
     },
     NodeRestart,
     /// The node's database takes no writes, while it answers everything else; or takes them again.
-    Stall {
+    StallNode {
         on: bool,
     },
     NodeReachable {
@@ -192,17 +192,17 @@ pub enum Step {
     /// The node loses all that it knew.
     NodeWipe,
     /// The node's record of a failed payment is deleted.
-    Forget {
+    DeleteRecord {
         invoice: usize,
     },
     /// A standby of the database gets no further than here.
-    KeepDatabase,
+    DetachStandby,
     /// It is promoted: what was committed since is gone, and nothing repairs the history any more.
-    FailOver,
+    PromoteStandby,
     /// From here on things may happen that the contract excludes.
     LeaveContract,
     /// Other software pays an invoice from the same node.
-    Foreign {
+    PayFromElsewhere {
         invoice: usize,
     },
 }

@@ -1,5 +1,5 @@
 //! The store as a process reaches it: each call is a gate, commits may be lost, and every commit is
-//! read back into the books that the invariants are checked by.
+//! read back into the mirror that the invariants are checked against.
 
 use std::{
     future::Future,
@@ -23,8 +23,8 @@ use withdrawd::{
 use super::{
     database::Database,
     mutation::Mutation,
-    step::{Call, How, Kind},
-    world::{Life, World},
+    step::{Call, CallKind, Completion},
+    world::{Incarnation, World},
 };
 
 /// The store's ports in one process.
@@ -37,7 +37,7 @@ pub struct GatedStore {
     pub store: Arc<dyn Store>,
     /// What a mutant uses after a loss: it remembers nothing.
     pub forgetful: Arc<dyn Store>,
-    pub life: Life,
+    pub incarnation: Incarnation,
 }
 
 /// Commits that a mutant makes only after the node was asked.
@@ -66,7 +66,7 @@ fn unknown() -> StoreError {
     StoreError::Unknown("on purpose".into())
 }
 
-/// Reads a payment and its request into the books.
+/// Reads a payment and its request into the mirror.
 fn read_payment(world: &World, database: &Database, id: PaymentId) {
     let found = database.run(database.store.payment(id)).unwrap();
     if let Some(Leased { payment, withdraw, .. }) = found {
@@ -87,10 +87,10 @@ impl GatedStore {
         name: &'static str,
         work: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
-        let call = Call { kind: Kind::Read, name };
+        let call = Call { kind: CallKind::Read, name };
         let how = self.world.pass(call).await;
-        if how == How::NotDone {
-            self.world.lock().shaken();
+        if how == Completion::NotDone {
+            self.world.lock().unanswered();
             return Err(unavailable());
         }
         let done = self.database.run(work);
@@ -98,31 +98,31 @@ impl GatedStore {
         done
     }
 
-    /// `told` reads back what was written, and takes it into the books.
+    /// `answer` reads back what was written, and takes it into the mirror.
     pub(super) async fn write<T: std::fmt::Debug>(
         &self,
         name: &'static str,
         work: impl Future<Output = Result<T, StoreError>> + Send,
-        told: impl FnOnce(&T) + Send,
+        answer: impl FnOnce(&T) + Send,
     ) -> Result<T, StoreError> {
-        let call = Call { kind: Kind::Write, name };
+        let call = Call { kind: CallKind::Write, name };
         let how = self.world.pass(call).await;
         match how {
-            How::NotDone => {
-                self.world.lock().shaken();
+            Completion::NotDone => {
+                self.world.lock().unanswered();
                 return Err(unavailable());
             }
-            How::LostBefore => return Err(Mutation::lost_commit(self.mutation, unknown())),
+            Completion::LostBefore => return Err(Mutation::lost_commit(self.mutation, unknown())),
             _ => {}
         }
         let done = self.database.run(work);
         if let Ok(done) = &done {
-            told(done);
+            answer(done);
         } else if let Err(error) = &done {
             self.world.lock().note(|| format!("      {name}: {error}"));
         }
         self.world.answer(call, how).await;
-        if how == How::LostAfter && done.is_ok() {
+        if how == Completion::LostAfter && done.is_ok() {
             return Err(Mutation::lost_commit(self.mutation, unknown()));
         }
         done
@@ -130,13 +130,13 @@ impl GatedStore {
 
     pub(super) fn inner(&self) -> &dyn Store {
         let forgets = self.mutation == Some(Mutation::MarksForgotten)
-            && self.world.lock().books.loss.is_some();
+            && self.world.lock().mirror.loss.is_some();
         if forgets { &*self.forgetful } else { &*self.store }
     }
 
     /// A commit whose caller this process may tell of it.
-    pub(super) fn told(&self, what: &'static str) {
-        self.world.lock().told(self.life, what);
+    pub(super) fn note_commit(&self, what: &'static str) {
+        self.world.lock().note_commit(self.incarnation, what);
     }
 }
 
@@ -156,29 +156,29 @@ impl PublicStore for GatedStore {
 
     async fn claim(&self, claim: &Claim) -> Result<ClaimOutcome, StoreError> {
         Mutation::claims(self.mutation, claim.payment.payment_hash, &self.database);
-        let told = |outcome: &ClaimOutcome| {
+        let answer = |outcome: &ClaimOutcome| {
             if *outcome == ClaimOutcome::Accepted {
-                self.world.lock().claimed(self.life, claim);
-                self.told("claimed");
+                self.world.lock().claimed(self.incarnation, claim);
+                self.note_commit("claimed");
                 read_payment(&self.world, &self.database, claim.payment.id);
             }
         };
-        self.write("claim", self.inner().claim(claim), told).await
+        self.write("claim", self.inner().claim(claim), answer).await
     }
 }
 
 #[async_trait]
 impl Withdraws for GatedStore {
     async fn create(&self, withdraws: &[Withdraw]) -> Result<Vec<CreateOutcome>, StoreError> {
-        let told = |outcomes: &Vec<CreateOutcome>| {
+        let answer = |outcomes: &Vec<CreateOutcome>| {
             if !outcomes.contains(&CreateOutcome::Conflict) {
-                self.told("created");
+                self.note_commit("created");
             }
             for withdraw in withdraws {
                 read_withdraw(&self.world, &self.database, withdraw.id);
             }
         };
-        self.write("create", self.inner().create(withdraws), told).await
+        self.write("create", self.inner().create(withdraws), answer).await
     }
 
     async fn withdraw(&self, id: WithdrawId) -> Result<Option<WithdrawView>, StoreError> {
@@ -190,15 +190,15 @@ impl Withdraws for GatedStore {
     }
 
     async fn change(&self, changes: &[Change]) -> Result<Vec<bool>, StoreError> {
-        let told = |written: &Vec<bool>| {
+        let answer = |written: &Vec<bool>| {
             if written.contains(&true) {
-                self.told("changed");
+                self.note_commit("changed");
             }
             for change in changes {
                 read_withdraw(&self.world, &self.database, change.next.id);
             }
         };
-        self.write("change", self.inner().change(changes), told).await
+        self.write("change", self.inner().change(changes), answer).await
     }
 
     async fn due_to_tick(&self, now: Timestamp, limit: i64) -> Result<Vec<Withdraw>, StoreError> {
@@ -233,12 +233,12 @@ impl Payments for GatedStore {
             self.deferred.late.lock().unwrap().push(advance);
             return Ok(());
         }
-        let told = |(): &()| {
-            self.world.lock().advanced(self.life, &advance);
-            self.told("advanced");
+        let answer = |(): &()| {
+            self.world.lock().advanced(self.incarnation, &advance);
+            self.note_commit("advanced");
             read_payment(&self.world, &self.database, advance.payment.id);
         };
-        self.write("advance", self.inner().advance(&advance), told).await
+        self.write("advance", self.inner().advance(&advance), answer).await
     }
 
     async fn list_payments(&self, query: &PaymentQuery) -> Result<Vec<PaymentEntry>, StoreError> {

@@ -1,4 +1,4 @@
-//! What all actors of one history share: gates, clocks, the node's truth and the store's books.
+//! What all actors of one history share: gates, clocks, the node's truth, and the mirror of the store.
 //!
 //! One thread drives it. The mutex is there because the ports ask for `Send + Sync`; it is never
 //! held while an actor is polled.
@@ -17,11 +17,11 @@ use withdrawd::{
 };
 
 use super::{
-    books::Books,
-    loss::AFTER_A_LOSS,
+    lost_commits::AFTER_A_LOSS,
+    mirror::Mirror,
     node::Node,
     rng::Rng,
-    step::{ActorId, Call, How},
+    step::{ActorId, Call, Completion},
 };
 
 /// When histories begin.
@@ -34,7 +34,7 @@ pub const REPLICAS: usize = 2;
 pub enum Fault {
     Doubled,
     Foreign,
-    Zeros,
+    ZeroPreimage,
     OtherAmount,
     Forgotten,
     Switched,
@@ -47,7 +47,7 @@ pub enum Fault {
 
 /// One life of a process: which replica it is, and how often that one was started before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Life {
+pub struct Incarnation {
     pub replica: usize,
     pub number: u64,
 }
@@ -58,7 +58,7 @@ pub struct Clocks {
     /// How far its wall clock is off.
     pub offset_ms: i64,
     /// When its monotonic clock began.
-    pub born_ms: i64,
+    pub started_ms: i64,
 }
 
 /// An actor before, or after, a call.
@@ -67,7 +67,7 @@ pub struct Parked {
     pub call: Call,
     /// The call is made; its answer is still to come.
     pub answered: bool,
-    how: Option<How>,
+    how: Option<Completion>,
 }
 
 pub struct Inner {
@@ -75,9 +75,9 @@ pub struct Inner {
     pub now_ms: i64,
     pub clocks: [Clocks; REPLICAS],
     /// The life that each replica is in, while it runs.
-    pub lives: [Option<Life>; REPLICAS],
+    pub running: [Option<Incarnation>; REPLICAS],
     /// How many there have been.
-    pub born: u64,
+    pub started: u64,
     pub database_offset_ms: i64,
     /// Time that passes at the next reading of a clock.
     pub pause_ms: Option<i64>,
@@ -92,7 +92,7 @@ pub struct Inner {
     pub spawned: Vec<(usize, Option<ActorId>, Task)>,
     pub entropy: Rng,
     pub node: Node,
-    pub books: Books,
+    pub mirror: Mirror,
     pub faults: BTreeSet<Fault>,
     /// The contract was left.
     pub outside: bool,
@@ -111,8 +111,8 @@ impl World {
         Arc::new(Self(Mutex::new(Inner {
             now_ms: 0,
             clocks: [Clocks::default(); REPLICAS],
-            lives: [None; REPLICAS],
-            born: 0,
+            running: [None; REPLICAS],
+            started: 0,
             database_offset_ms: 0,
             pause_ms: None,
             current: None,
@@ -122,7 +122,7 @@ impl World {
             spawned: Vec::new(),
             entropy: Rng::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d)),
             node: Node::new(),
-            books: Books::default(),
+            mirror: Mirror::default(),
             faults: BTreeSet::new(),
             outside: false,
             calls: 0,
@@ -136,7 +136,7 @@ impl World {
     }
 
     /// Parks the actor before `call`; tells how the scheduler lets it go.
-    pub async fn pass(self: &Arc<Self>, call: Call) -> How {
+    pub async fn pass(self: &Arc<Self>, call: Call) -> Completion {
         let how = Gate { world: self, call, answered: false }.await;
         let mut inner = self.lock();
         inner.calls += 1;
@@ -146,12 +146,12 @@ impl World {
     }
 
     /// After a call's effect: the answer may be late, or never arrive.
-    pub async fn answer(self: &Arc<Self>, call: Call, how: How) {
+    pub async fn answer(self: &Arc<Self>, call: Call, how: Completion) {
         match how {
-            How::Late => {
+            Completion::Late => {
                 Gate { world: self, call, answered: true }.await;
             }
-            How::Die => pending::<()>().await,
+            Completion::Die => pending::<()>().await,
             _ => {}
         }
     }
@@ -164,9 +164,9 @@ struct Gate<'a> {
 }
 
 impl Future for Gate<'_> {
-    type Output = How;
+    type Output = Completion;
 
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<How> {
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Completion> {
         let mut inner = self.world.lock();
         let me = inner.current.expect("calls are made by actors");
         match inner.parked.get(&me).copied() {
@@ -186,18 +186,18 @@ impl Future for Gate<'_> {
 
 impl Inner {
     /// Lets a parked actor go when it is polled next.
-    pub fn grant(&mut self, actor: ActorId, how: How) {
+    pub fn grant(&mut self, actor: ActorId, how: Completion) {
         if let Some(parked) = self.parked.get_mut(&actor) {
             parked.how = Some(how);
         }
     }
 
     /// A process starts.
-    pub fn be_born(&mut self, replica: usize) -> Life {
-        self.born += 1;
-        let life = Life { replica, number: self.born };
-        self.lives[replica] = Some(life);
-        life
+    pub fn start_process(&mut self, replica: usize) -> Incarnation {
+        self.started += 1;
+        let incarnation = Incarnation { replica, number: self.started };
+        self.running[replica] = Some(incarnation);
+        incarnation
     }
 
     pub fn note(&mut self, text: impl FnOnce() -> String) {
@@ -208,8 +208,8 @@ impl Inner {
 
     /// Remembers the first invariant that broke.
     pub fn broke(&mut self, invariant: &str, detail: &str) {
-        // The books are of what was before the loss, on purpose: only some invariants hold over it.
-        let counts = self.books.loss.is_none() || AFTER_A_LOSS.contains(&invariant);
+        // The mirror keeps what was before the loss, on purpose: only some invariants hold across it.
+        let counts = self.mirror.loss.is_none() || AFTER_A_LOSS.contains(&invariant);
         if counts && self.broken.is_none() {
             let at = self.now_ms;
             self.note(|| format!("!!!!! {invariant} ({detail})"));
@@ -222,7 +222,7 @@ impl Inner {
     }
 
     pub fn monotonic(&self, replica: usize) -> Millis {
-        Millis::from_ms(self.now_ms - self.clocks[replica].born_ms)
+        Millis::from_ms(self.now_ms - self.clocks[replica].started_ms)
     }
 
     pub fn database_now(&self) -> Timestamp {

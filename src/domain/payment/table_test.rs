@@ -1,4 +1,4 @@
-//! The table, told as stories: one for each of its rows, and the edges around it.
+//! The table: a test for each of its rows, and for the edges around it.
 //!
 //! * [`rows`]: what a look-up's answer leads to, state by state.
 //! * [`streams`]: what an answer on a send's own stream leads to.
@@ -6,7 +6,7 @@
 //! * [`steps`]: what a step writes, and when a request opens again.
 //! * [`timing`]: when a send is over, and when to look next.
 //! * [`model`]: the whole product of circumstances against a restatement of the searched model.
-//! * [`printed`]: the table itself, asked of the code and printed under the contract's rows ([`lines`],
+//! * [`printed`]: the table itself, asked of the code and printed under its rules ([`lines`],
 //!   in terms of [`circumstances`]).
 
 mod circumstances;
@@ -215,5 +215,5 @@ fn answers_up_to(sends: usize) -> Vec<Vec<Option<Answer>>> {
     all
 }
 
-/// An instant that many stories begin at.
+/// An instant that many tests begin at.
 const NOW: Timestamp = Timestamp::from_ms(1_700_000_700_000);

@@ -32,7 +32,7 @@ pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 }
 
 /// A command that sees no setting of whoever runs the tests.
-pub fn clean(program: impl AsRef<std::ffi::OsStr>) -> Command {
+pub fn clean_command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         let name_text = name.to_string_lossy();
@@ -64,26 +64,26 @@ impl Home {
 
     /// The binary with these arguments.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = clean(BINARY);
+        let mut command = clean_command(BINARY);
         command.args(args).current_dir(self.path());
         command
     }
 
     /// Runs a command that ends by itself.
-    pub fn run(&self, args: &[&str]) -> Said {
-        Said::of(self.command(args).output().unwrap())
+    pub fn run(&self, args: &[&str]) -> CommandOutput {
+        CommandOutput::of(self.command(args).output().unwrap())
     }
 
-    pub fn run_with(&self, args: &[&str], environment: &[(&str, &str)]) -> Said {
-        Said::of(self.command(args).envs(environment.iter().copied()).output().unwrap())
+    pub fn run_with(&self, args: &[&str], environment: &[(&str, &str)]) -> CommandOutput {
+        CommandOutput::of(self.command(args).envs(environment.iter().copied()).output().unwrap())
     }
 
     /// `serve` that must not start: what it said. Ports are free ones unless `args` name others.
-    pub fn refused(&self, args: &[&str]) -> Said {
+    pub fn refused(&self, args: &[&str]) -> CommandOutput {
         self.refused_with(args, &[])
     }
 
-    pub fn refused_with(&self, args: &[&str], environment: &[(&str, &str)]) -> Said {
+    pub fn refused_with(&self, args: &[&str], environment: &[(&str, &str)]) -> CommandOutput {
         let mut command = self.command(&["serve"]);
         free_ports(&mut command);
         command.args(args).envs(environment.iter().copied());
@@ -95,7 +95,7 @@ impl Home {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        Said::of(child.wait_with_output().unwrap())
+        CommandOutput::of(child.wait_with_output().unwrap())
     }
 
     pub fn serve(&self, args: &[&str]) -> Service {
@@ -114,7 +114,7 @@ impl Home {
         let life = self.lives.fetch_add(1, Ordering::SeqCst);
         let file = |name: &str| self.path().join(format!("{name}-{life}.log"));
         let (out, err) = (file("stdout"), file("stderr"));
-        // That of an earlier life tells of other ports.
+        // That of an earlier process names other ports.
         let _ = fs::remove_file(listen_json);
         let child = command
             .stdin(Stdio::null())
@@ -174,10 +174,10 @@ impl Service {
     }
 
     /// A client command against this service.
-    pub fn cli(&self, args: &[&str]) -> Said {
-        let mut command = clean(BINARY);
+    pub fn cli(&self, args: &[&str]) -> CommandOutput {
+        let mut command = clean_command(BINARY);
         command.args(args).env("WITHDRAWD_SERVER", self.server());
-        Said::of(command.output().unwrap())
+        CommandOutput::of(command.output().unwrap())
     }
 
     /// A client command that succeeds, as JSON.
@@ -212,12 +212,12 @@ impl Service {
         fs::read_to_string(&self.err).unwrap()
     }
 
-    /// All that it ever said.
+    /// All of its output.
     pub fn log(&self) -> String {
         self.stdout() + &self.stderr()
     }
 
-    /// No farewell.
+    /// `kill -9`.
     pub fn kill9(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -232,8 +232,8 @@ impl Service {
     }
 
     fn signal(&mut self, name: &str) -> ExitStatus {
-        self.tell(name);
-        self.ended()
+        self.send_signal(name);
+        self.wait()
     }
 
     pub fn id(&self) -> u32 {
@@ -241,13 +241,13 @@ impl Service {
     }
 
     /// A signal, whatever follows.
-    pub fn tell(&self, name: &str) {
+    pub fn send_signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
     /// Waits for its end.
-    pub fn ended(&mut self) -> ExitStatus {
+    pub fn wait(&mut self) -> ExitStatus {
         until("ended", || self.child.try_wait().unwrap())
     }
 }
@@ -265,13 +265,13 @@ impl Drop for Service {
 
 /// What a command said, and how it ended.
 #[derive(Debug)]
-pub struct Said {
+pub struct CommandOutput {
     pub code: Option<i32>,
     pub out: String,
     pub err: String,
 }
 
-impl Said {
+impl CommandOutput {
     pub fn of(output: Output) -> Self {
         Self {
             code: output.status.code(),
@@ -286,8 +286,8 @@ impl Said {
         &self.out
     }
 
-    /// The one line of a mistake: exit code 1, nothing on standard output.
-    pub fn mistake(&self) -> &str {
+    /// The one line of an error: exit code 1, nothing on standard output.
+    pub fn error_line(&self) -> &str {
         assert_eq!((self.code, self.out.as_str()), (Some(1), ""), "{self:?}");
         let line = self.err.strip_suffix('\n').unwrap();
         assert!(!line.contains('\n'), "more than a line: {self:?}");
@@ -295,8 +295,8 @@ impl Said {
     }
 }
 
-/// A variable that tests/run sets, or a loud word that a story is left out.
-pub fn given(variable: &str) -> Option<String> {
+/// A variable that tests/run sets; without it, a message that a test is skipped.
+pub fn test_variable(variable: &str) -> Option<String> {
     let value = std::env::var(variable).ok();
     if value.is_none() {
         let required = std::env::var("WITHDRAWD_REQUIRE_ALL").is_ok_and(|all| all == "1");

@@ -17,7 +17,7 @@ use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tempfile::TempDir;
 
 use crate::{
-    bench::binary::{Said, clean, given},
+    bench::binary::{CommandOutput, clean_command, test_variable},
     bench::lab::eventually,
 };
 
@@ -35,25 +35,25 @@ const SETTINGS: [&str; 6] = [
 
 /// One of the server's programs, as the server's user.
 fn program(name: &str) -> Command {
-    let mut command = clean(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postgres"));
+    let mut command = clean_command(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postgres"));
     command.args(["run", name]).stdin(Stdio::null());
     command
 }
 
 fn run(command: &mut Command) {
-    let said = Said::of(command.output().unwrap());
+    let said = CommandOutput::of(command.output().unwrap());
     assert_eq!(said.code, Some(0), "{said:?}");
 }
 
-/// Where a story's clusters are, and the front before them.
-pub struct Site {
+/// Where a test's clusters are, and the front before them.
+pub struct Clusters {
     dir: TempDir,
 }
 
-impl Site {
-    /// None where no Postgres is installed, which is said aloud.
+impl Clusters {
+    /// None, with a message, where no Postgres is installed.
     pub fn open() -> Option<Self> {
-        let shared = given("WITHDRAWD_TEST_POSTGRES_URL")?;
+        let shared = test_variable("WITHDRAWD_TEST_POSTGRES_URL")?;
         let shared = PgConnectOptions::from_str(&shared).unwrap();
         // The path of a socket must be short.
         let within = shared.get_socket().expect("a private Postgres, on a Unix socket");
@@ -62,13 +62,13 @@ impl Site {
         Some(Self { dir })
     }
 
-    /// The front: what a service is told.
+    /// The front: the URL that a service is given.
     pub fn url(&self) -> String {
         url(self.dir.path())
     }
 
     /// From here on this one answers behind the URL.
-    pub fn lead(&self, cluster: &Cluster) {
+    pub fn route_to(&self, cluster: &Cluster) {
         let (front, next) = (self.dir.path().join(SOCKET), self.dir.path().join("next"));
         symlink(cluster.dir.join(SOCKET), &next).unwrap();
         fs::rename(next, front).unwrap();
@@ -91,7 +91,7 @@ impl Site {
         run(initdb.args(["--locale=C.UTF-8", "--no-sync"]));
         let mut cluster = Cluster { dir, server: None };
         cluster.start().await;
-        self.lead(&cluster);
+        self.route_to(&cluster);
         cluster
     }
 
@@ -178,8 +178,9 @@ impl Cluster {
         eventually("the dump is restored", async || {
             let mut restore = program("pg_restore");
             restore.args(["--clean", "--if-exists", "--single-transaction", "--dbname"]);
-            let said =
-                Said::of(restore.arg(url(&self.dir)).arg(self.dir.join("dump")).output().unwrap());
+            let said = CommandOutput::of(
+                restore.arg(url(&self.dir)).arg(self.dir.join("dump")).output().unwrap(),
+            );
             // It may be the one who gives way in a deadlock with the service.
             assert!(said.code == Some(0) || said.err.contains("deadlock"), "{said:?}");
             (said.code == Some(0)).then_some(())
@@ -204,7 +205,7 @@ impl Cluster {
         .await;
     }
 
-    /// A hand with psql.
+    /// Runs a statement on a connection of the test's own.
     pub async fn sql(&self, statement: &'static str) {
         let options = PgConnectOptions::from_str(&url(&self.dir)).unwrap();
         let mut connection = PgConnection::connect_with(&options).await.unwrap();

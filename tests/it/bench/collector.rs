@@ -27,12 +27,12 @@ pub type Attributes = BTreeMap<String, String>;
 
 /// A span as it arrived.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct ReceivedSpan {
     pub span: Span,
     pub attributes: Attributes,
 }
 
-impl Seen {
+impl ReceivedSpan {
     pub fn trace_id(&self) -> String {
         hex::encode(&self.span.trace_id)
     }
@@ -65,8 +65,8 @@ impl Seen {
 }
 
 #[derive(Default)]
-struct Got {
-    spans: Vec<Seen>,
+struct Received {
+    spans: Vec<ReceivedSpan>,
     resource: Attributes,
     headers: Vec<MetadataMap>,
     /// All of it, for what must not be in it.
@@ -77,29 +77,29 @@ struct Got {
 #[derive(Clone)]
 pub struct Collector {
     address: SocketAddr,
-    got: Arc<Mutex<Got>>,
+    got: Arc<Mutex<Received>>,
     silent: bool,
 }
 
 impl Collector {
     pub async fn start() -> Self {
-        Self::started(false, None).await
+        Self::start_as(false, None).await
     }
 
     /// One that shows a certificate of this authority, which is returned as PEM.
-    pub async fn secret() -> (Self, String) {
+    pub async fn start_with_tls() -> (Self, String) {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
         let identity = Identity::from_pem(&certificate, key);
-        (Self::started(false, Some(identity)).await, certificate)
+        (Self::start_as(false, Some(identity)).await, certificate)
     }
 
     /// One that takes calls and never answers them.
-    pub async fn silent() -> Self {
-        Self::started(true, None).await
+    pub async fn start_silent() -> Self {
+        Self::start_as(true, None).await
     }
 
-    async fn started(silent: bool, identity: Option<Identity>) -> Self {
+    async fn start_as(silent: bool, identity: Option<Identity>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let collector = Self { address, got: Arc::default(), silent };
@@ -119,11 +119,11 @@ impl Collector {
     }
 
     /// By the name in its certificate.
-    pub fn secret_endpoint(&self) -> String {
+    pub fn tls_endpoint(&self) -> String {
         format!("https://localhost:{}", self.address.port())
     }
 
-    pub fn spans(&self) -> Vec<Seen> {
+    pub fn spans(&self) -> Vec<ReceivedSpan> {
         self.got.lock().unwrap().spans.clone()
     }
 
@@ -145,22 +145,22 @@ impl Collector {
     }
 
     /// The spans of this name.
-    pub fn named(&self, name: &str) -> Vec<Seen> {
+    pub fn spans_named(&self, name: &str) -> Vec<ReceivedSpan> {
         let mut spans = self.spans();
         spans.retain(|seen| seen.span.name == name);
         spans
     }
 
     /// The one span of this name.
-    pub fn one(&self, name: &str) -> Seen {
-        let mut named = self.named(name);
+    pub fn span_named(&self, name: &str) -> ReceivedSpan {
+        let mut named = self.spans_named(name);
         let all: Vec<_> = self.spans().into_iter().map(|seen| seen.span.name).collect();
         assert_eq!(named.len(), 1, "{name} among {all:?}");
         named.remove(0)
     }
 
     /// The names of the spans right below this one, in order of their beginnings.
-    pub fn below(&self, parent: &Seen) -> Vec<String> {
+    pub fn children_of(&self, parent: &ReceivedSpan) -> Vec<String> {
         let mut below = self.spans();
         below.retain(|seen| seen.parent() == parent.id());
         assert!(below.iter().all(|seen| seen.trace_id() == parent.trace_id()));
@@ -188,7 +188,7 @@ impl TraceService for Collector {
             got.resource.extend(attributes(&resource.attributes));
             for span in of_resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
                 let attributes = attributes(&span.attributes);
-                got.spans.push(Seen { span, attributes });
+                got.spans.push(ReceivedSpan { span, attributes });
             }
         }
         Ok(Response::new(ExportTraceServiceResponse::default()))

@@ -26,7 +26,7 @@ use withdrawd::{
 
 use crate::{
     bench::lab::{Lab, eventually},
-    bench::{Kind, claim_at, kinds, new_postgres_database},
+    bench::{StoreKind, claim_at, new_postgres_database, store_kinds},
 };
 
 /// Shortened, so that what follows a silence is seen soon: a look at least once a second, and a
@@ -50,23 +50,23 @@ const NOT_SERVED: &str = "127.0.0.1:1";
 pub struct Home {
     dir: Arc<TempDir>,
     settings: Vec<(String, String)>,
-    lives: AtomicUsize,
+    started: AtomicUsize,
 }
 
-/// Runs a story on every store, while every node is up.
-pub async fn on_every_store(settings: &[(&str, &str)], story: impl AsyncFn(&Lab, Home)) {
+/// Runs a test on every store, while every node is up.
+pub async fn on_every_store(settings: &[(&str, &str)], test: impl AsyncFn(&Lab, Home)) {
     let Some(lab) = Lab::open() else { return };
-    let _up = lab.together().await;
-    for kind in kinds() {
+    let _up = lab.share().await;
+    for kind in store_kinds() {
         eprintln!("on {kind:?}:");
-        story(&lab, Home::new(kind, &lab).await.with(settings)).await;
+        test(&lab, Home::new(kind, &lab).await.with(settings)).await;
     }
 }
 
-/// A home on each store, for stories that take a node down once for all of them.
+/// A home on each store, for tests that take a node down once for all of them.
 pub async fn homes(lab: &Lab, settings: &[(&str, &str)]) -> Vec<Home> {
     let mut homes = Vec::new();
-    for kind in kinds() {
+    for kind in store_kinds() {
         homes.push(Home::new(kind, lab).await.with(settings));
     }
     homes
@@ -74,10 +74,10 @@ pub async fn homes(lab: &Lab, settings: &[(&str, &str)]) -> Vec<Home> {
 
 impl Home {
     /// On a fresh store, with the payer's lnd for its node.
-    pub async fn new(kind: Kind, lab: &Lab) -> Self {
+    pub async fn new(kind: StoreKind, lab: &Lab) -> Self {
         let database_url = match kind {
-            Kind::Sqlite => String::new(),
-            Kind::Postgres => new_postgres_database().await,
+            StoreKind::Sqlite => String::new(),
+            StoreKind::Postgres => new_postgres_database().await,
         };
         Self::empty()
             .with(&PACE)
@@ -87,7 +87,7 @@ impl Home {
                 ("lnurl.listen", "127.0.0.1:0"),
                 ("admin.listen", "127.0.0.1:0"),
                 ("node.backend", "lnd"),
-                // Each story has a store of its own, and all of them one payer.
+                // Each test has a store of its own, and all of them one payer.
                 ("node.shared", "true"),
             ])
             .paying_from(lab, "payer", "payer_macaroon")
@@ -97,7 +97,7 @@ impl Home {
         Self {
             dir: Arc::new(tempfile::tempdir().unwrap()),
             settings: Vec::new(),
-            lives: AtomicUsize::new(0),
+            started: AtomicUsize::new(0),
         }
     }
 
@@ -125,7 +125,7 @@ impl Home {
     /// Starts the binary, and waits until it accepts claims.
     pub async fn start(&self) -> Daemon {
         let daemon = self.start_without_node().await;
-        daemon.accepts().await;
+        daemon.wait_until_accepting().await;
         daemon
     }
 
@@ -136,8 +136,8 @@ impl Home {
 
     /// Starts the binary, and waits until it serves, or ends with what it logged.
     pub async fn try_start(&self) -> Result<Daemon, String> {
-        let life = self.lives.fetch_add(1, Ordering::SeqCst) + 1;
-        let log = self.path().join(format!("log.{life}"));
+        let process = self.started.fetch_add(1, Ordering::SeqCst) + 1;
+        let log = self.path().join(format!("log.{process}"));
         let data_dir = self.path().join("data");
         let listen = data_dir.join("listen.json");
         let _ = fs::remove_file(&listen);
@@ -183,13 +183,13 @@ impl Home {
         })
     }
 
-    /// Where its data and the logs of its lives are.
+    /// Where its data and the logs of its processes are.
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
 }
 
-/// One life of the binary; dropping it is a kill -9.
+/// A process of the binary; dropping it is a kill -9.
 pub struct Daemon {
     child: Child,
     log: PathBuf,
@@ -212,13 +212,13 @@ impl Drop for Daemon {
 }
 
 impl Daemon {
-    /// What this life has logged so far.
+    /// What this process has logged so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }
 
     /// Waits for a line in its log.
-    pub async fn logged(&self, text: &str) {
+    pub async fn wait_for_log(&self, text: &str) {
         eventually(text, async || self.log().contains(text).then_some(())).await;
     }
 
@@ -238,12 +238,12 @@ impl Daemon {
     }
 
     /// Waits until it accepts claims.
-    pub async fn accepts(&self) {
-        self.halts(Halt::Unspecified).await;
+    pub async fn wait_until_accepting(&self) {
+        self.wait_until_halted(Halt::Unspecified).await;
     }
 
     /// Waits until it says that it accepts nothing, for this reason.
-    pub async fn halts(&self, halt: Halt) {
+    pub async fn wait_until_halted(&self, halt: Halt) {
         let mut operations = self.operations().await;
         eventually("it says so", async || {
             let instance = operations.instance().await.ok()?;
@@ -252,7 +252,7 @@ impl Daemon {
         .await;
     }
 
-    /// How often a payment was sent, as its database has it. (The log tells of a send before it is
+    /// How often a payment was sent, as its database has it. (A send is logged before it is
     /// committed, and a worker that lost a race does not commit it.)
     pub async fn sends_of(&self, payment: &pb::Payment) -> usize {
         let request = pb::GetPaymentRequest { id: payment.id.clone() };

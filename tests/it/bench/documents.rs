@@ -1,11 +1,11 @@
 //! Documents, run: every command in their `sh` and `console` blocks, in order, by bash, in an empty
-//! directory. `<!-- test: STORY -->` above a block says which story it belongs to; a block without
-//! a story, and a story without a test, fail. What is put in for what is written:
+//! directory. `<!-- test: SCENARIO -->` above a block says which scenario it belongs to; a block without
+//! a scenario, and a scenario without a test, fail. What is put in for what is written:
 //!
 //! * `cargo run --release` is the binary under test, which `withdrawd` in `PATH` is too;
 //! * default ports are free ones, by the environment; `127.0.0.1:50051` is where gRPC listens then;
 //! * `LNURL1...` and `wr_...` are those that the last create printed;
-//! * and what a story itself replaces.
+//! * and what a scenario itself replaces.
 //!
 //! A comment `# refused:` announces a command that must fail.
 
@@ -18,59 +18,61 @@ use std::{
     time::Instant,
 };
 
-use crate::bench::binary::{BINARY, Home, Said, Service, clean, free_ports, until};
+use crate::bench::binary::{
+    BINARY, CommandOutput, Home, Service, clean_command, free_ports, until,
+};
 
 pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 #[derive(Debug)]
-pub struct Written {
-    pub story: String,
+pub struct DocumentedCommand {
+    pub scenario: String,
     pub command: String,
     refused: bool,
 }
 
-/// Every command of a document, with its story.
-pub fn commands(document: &str) -> Vec<Written> {
+/// Every command of a document, with its scenario.
+pub fn commands(document: &str) -> Vec<DocumentedCommand> {
     let text = fs::read_to_string(Path::new(ROOT).join(document)).unwrap();
     let mut commands = Vec::new();
     let (mut marker, mut inside, mut refused) = (None, None, false);
     for line in text.lines() {
         match (line.strip_prefix("```"), &inside) {
             (Some("sh" | "console"), None) => {
-                let story: &str = marker.take().expect("a block of commands without a story");
-                inside = Some(story.to_owned());
+                let scenario: &str = marker.take().expect("a block of commands without a story");
+                inside = Some(scenario.to_owned());
             }
             (Some(language), None) => {
                 assert!(!language.is_empty(), "a block that says not what it is");
                 inside = Some(String::new());
             }
             (Some(_), Some(_)) => inside = None,
-            (None, Some(story)) if !story.is_empty() => {
+            (None, Some(scenario)) if !scenario.is_empty() => {
                 let command = line.strip_prefix("$ ").unwrap_or(line);
                 if command.starts_with('#') || command.is_empty() {
                     refused = command == "# refused:";
                     continue;
                 }
                 assert!(!command.ends_with('\\'), "one line each: {command}");
-                commands.push(Written {
-                    story: story.clone(),
+                commands.push(DocumentedCommand {
+                    scenario: scenario.clone(),
                     command: command.to_owned(),
                     refused,
                 });
                 refused = false;
             }
             (None, _) => {
-                let story = line.strip_prefix("<!-- test: ");
-                marker = story.and_then(|story| story.strip_suffix(" -->"));
+                let scenario = line.strip_prefix("<!-- test: ");
+                marker = scenario.and_then(|scenario| scenario.strip_suffix(" -->"));
             }
         }
     }
     commands
 }
 
-/// The stories that a document tells.
-pub fn stories(document: &str) -> BTreeSet<String> {
-    commands(document).into_iter().map(|written| written.story).collect()
+/// The scenarios of a document.
+pub fn scenarios(document: &str) -> BTreeSet<String> {
+    commands(document).into_iter().map(|written| written.scenario).collect()
 }
 
 /// Fails where a link of a document leads nowhere.
@@ -100,8 +102,8 @@ fn has_heading(text: &str, anchor: &str) -> bool {
     })
 }
 
-/// A story being told.
-pub struct Telling {
+/// A run of a document.
+pub struct DocumentRun {
     document: &'static str,
     pub home: Home,
     prelude: String,
@@ -109,14 +111,14 @@ pub struct Telling {
     lnurl: String,
     pub id: String,
     pub service: Option<Service>,
-    pub told: Vec<(String, Said)>,
+    pub outputs: Vec<(String, CommandOutput)>,
 }
 
-impl Telling {
+impl DocumentRun {
     pub fn of(document: &'static str) -> Self {
         let home = Home::new();
         fs::create_dir(home.path().join("bin")).unwrap();
-        let telling = Self {
+        let guide = Self {
             document,
             home,
             prelude: String::new(),
@@ -124,12 +126,12 @@ impl Telling {
             lnurl: String::new(),
             id: String::new(),
             service: None,
-            told: Vec::new(),
+            outputs: Vec::new(),
         };
         let cargo = format!("[ \"$*\" = 'run --release' ] || exit 64\nexec {BINARY}");
-        telling.tool("cargo", &cargo);
-        symlink(BINARY, telling.home.path().join("bin/withdrawd")).unwrap();
-        telling
+        guide.tool("cargo", &cargo);
+        symlink(BINARY, guide.home.path().join("bin/withdrawd")).unwrap();
+        guide
     }
 
     pub fn tool(&self, name: &str, script: &str) {
@@ -142,19 +144,19 @@ impl Telling {
         self.replacements.push((written.to_owned(), meant.into()));
     }
 
-    /// Tells the whole story.
-    pub fn tell(&mut self, story: &str) {
+    /// Runs the whole scenario.
+    pub fn run_scenario(&mut self, scenario: &str) {
         let began = Instant::now();
         for written in commands(self.document) {
-            if written.story == story {
+            if written.scenario == scenario {
                 self.run(&written);
             }
         }
-        assert!(!self.told.is_empty() || self.service.is_some());
-        eprintln!("{}, {story}: {} ms", self.document, began.elapsed().as_millis());
+        assert!(!self.outputs.is_empty() || self.service.is_some());
+        eprintln!("{}, {scenario}: {} ms", self.document, began.elapsed().as_millis());
     }
 
-    fn run(&mut self, written: &Written) {
+    fn run(&mut self, written: &DocumentedCommand) {
         let mut command = written.command.clone();
         for (from, to) in &self.replacements {
             command = command.replace(from, to);
@@ -165,18 +167,18 @@ impl Telling {
         } else if command.starts_with("cargo run") || command.contains("withdrawd serve") {
             self.serve(&command);
         } else {
-            let said = self.say(&command);
+            let said = self.run_bash(&command);
             let failed = said.code != Some(0);
             assert_eq!(failed, written.refused, "{command}: {said:?}");
             if command.contains("create") || command.contains("/CreateWithdraw") {
                 self.remember(&said.out);
             }
-            self.told.push((command, said));
+            self.outputs.push((command, said));
         }
     }
 
     fn bash(&self, script: &str) -> Command {
-        let mut command = clean("bash");
+        let mut command = clean_command("bash");
         let path = std::env::var("PATH").unwrap();
         let bin = self.home.path().join("bin");
         command
@@ -190,8 +192,8 @@ impl Telling {
         command
     }
 
-    fn say(&self, command: &str) -> Said {
-        Said::of(self.bash(command).output().unwrap())
+    fn run_bash(&self, command: &str) -> CommandOutput {
+        CommandOutput::of(self.bash(command).output().unwrap())
     }
 
     /// What serves, serves in another terminal.
@@ -219,18 +221,18 @@ impl Telling {
     }
 
     /// What the first command that begins so said.
-    pub fn told(&self, beginning: &str) -> &str {
-        let mut told = self.told.iter();
-        let said = told.find(|(command, _)| command.starts_with(beginning));
+    pub fn output_of(&self, beginning: &str) -> &str {
+        let mut outputs = self.outputs.iter();
+        let said = outputs.find(|(command, _)| command.starts_with(beginning));
         &said.expect(beginning).1.out
     }
 
     /// Asks the same again until the answer has this in it.
     pub fn until(&self, beginning: &str, part: &str) {
-        let mut told = self.told.iter();
+        let mut outputs = self.outputs.iter();
         let (command, _) =
-            told.find(|(command, _)| command.starts_with(beginning)).expect(beginning);
-        until(part, || self.say(command).out.contains(part).then_some(()));
+            outputs.find(|(command, _)| command.starts_with(beginning)).expect(beginning);
+        until(part, || self.run_bash(command).out.contains(part).then_some(()));
     }
 
     /// A setting of the environment, from here on.
@@ -243,7 +245,7 @@ impl Telling {
     }
 
     /// Ctrl-C in the other terminal.
-    pub fn end(&mut self) {
+    pub fn stop(&mut self) {
         let mut service = self.service.take().unwrap();
         assert_eq!(service.interrupt().code(), Some(0), "{}", service.log());
     }

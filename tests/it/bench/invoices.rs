@@ -14,7 +14,7 @@ use withdrawd::{
 
 /// What an invoice says. The defaults make one that the simulated rule settles.
 #[derive(Clone)]
-pub struct Wanted {
+pub struct InvoiceDraft {
     pub amount_msat: Option<u64>,
     pub made_at: Timestamp,
     pub expiry_s: u64,
@@ -27,7 +27,7 @@ pub struct Wanted {
     pub secret: [u8; 32],
 }
 
-impl Wanted {
+impl InvoiceDraft {
     pub fn new(amount_msat: u64, made_at: Timestamp) -> Self {
         Self {
             amount_msat: Some(amount_msat),

@@ -1,8 +1,8 @@
 //! The real Lightning network of `tests/lab`: a payer with a channel to a payee, and a stranger to
-//! whom there is no route. What the lnds themselves say is the truth that the stories end with.
+//! whom there is no route. What the lnds themselves record is what tests assert in the end.
 //!
-//! All tests share one network. So whoever takes a node down does it alone ([`Lab::alone`]), and
-//! everybody else holds [`Lab::together`] meanwhile. Other processes are no matter: cargo runs the
+//! All tests share one network. So whoever takes a node down does it alone ([`Lab::lock_exclusively`]), and
+//! everybody else holds [`Lab::share`] meanwhile. Other processes are no matter: cargo runs the
 //! test binaries one after the other.
 
 use std::{
@@ -41,13 +41,13 @@ pub struct Invoice {
 }
 
 /// An invoice that its payee settles or cancels by hand.
-pub struct Held {
+pub struct HoldInvoice {
     pub invoice: Invoice,
     preimage: Preimage,
 }
 
 impl Lab {
-    /// None, loudly, where no network was started for the tests.
+    /// None, with a message, where no network was started for the tests.
     pub fn open() -> Option<Self> {
         let Ok(path) = std::env::var("WITHDRAWD_TEST_LAB") else {
             let required = std::env::var("WITHDRAWD_REQUIRE_ALL").is_ok_and(|all| all == "1");
@@ -64,12 +64,12 @@ impl Lab {
     }
 
     /// While this is held, every node is up.
-    pub async fn together(&self) -> RwLockReadGuard<'static, ()> {
+    pub async fn share(&self) -> RwLockReadGuard<'static, ()> {
         NODES.read().await
     }
 
     /// While this is held, nobody else uses the nodes.
-    pub async fn alone(&self) -> RwLockWriteGuard<'static, ()> {
+    pub async fn lock_exclusively(&self) -> RwLockWriteGuard<'static, ()> {
         NODES.write().await
     }
 
@@ -109,40 +109,40 @@ impl Lab {
     }
 
     /// A new hold invoice of the payee.
-    pub fn hold(&self, sat: u64) -> Held {
+    pub fn hold_invoice(&self, sat: u64) -> HoldInvoice {
         let preimage = Preimage::from_bytes(rand::random());
         let hash = preimage.hash().to_string();
         let made = self.ask("payee", &["addholdinvoice", &hash, &sat.to_string()]);
         let text = made["payment_request"].as_str().unwrap().to_owned();
-        Held { invoice: Invoice { text, hash }, preimage }
+        HoldInvoice { invoice: Invoice { text, hash }, preimage }
     }
 
     /// Waits until the money hangs on a hold invoice.
-    pub async fn accepted(&self, held: &Held) {
-        self.payee_says(&held.invoice, "ACCEPTED").await;
+    pub async fn wait_until_accepted(&self, held: &HoldInvoice) {
+        self.wait_for_payee_state(&held.invoice, "ACCEPTED").await;
     }
 
-    pub fn settle(&self, held: &Held) {
+    pub fn settle(&self, held: &HoldInvoice) {
         self.try_settle(held).unwrap();
     }
 
-    pub fn cancel(&self, held: &Held) {
+    pub fn cancel(&self, held: &HoldInvoice) {
         self.try_cancel(held).unwrap();
     }
 
     /// Refused while the payee is down.
-    pub fn try_settle(&self, held: &Held) -> Result<String, String> {
+    pub fn try_settle(&self, held: &HoldInvoice) -> Result<String, String> {
         let preimage = hex::encode(held.preimage.as_bytes());
         self.try_ask("payee", &["settleinvoice", &preimage])
     }
 
     /// Refused while the payee is down.
-    pub fn try_cancel(&self, held: &Held) -> Result<String, String> {
+    pub fn try_cancel(&self, held: &HoldInvoice) -> Result<String, String> {
         self.try_ask("payee", &["cancelinvoice", &held.invoice.hash])
     }
 
-    /// Waits for a state in the payee's own books, which trail a payment's success by a moment.
-    pub async fn payee_says(&self, invoice: &Invoice, state: &str) -> Value {
+    /// Waits for a state in the payee's own records, which trail a payment's success by a moment.
+    pub async fn wait_for_payee_state(&self, invoice: &Invoice, state: &str) -> Value {
         eventually(state, async || {
             let found = self.ask("payee", &["lookupinvoice", &invoice.hash]);
             (found["state"] == state).then_some(found)
@@ -152,7 +152,7 @@ impl Lab {
 
     /// The payee's lnd has the money: exactly this much, by exactly one HTLC.
     pub async fn assert_paid_once(&self, invoice: &Invoice, sat: u64) {
-        let found = self.payee_says(invoice, "SETTLED").await;
+        let found = self.wait_for_payee_state(invoice, "SETTLED").await;
         assert_eq!(found["amt_paid_msat"], (sat * 1000).to_string(), "{found}");
         let settled = found["htlcs"].as_array().unwrap().iter();
         let settled = settled.filter(|htlc| htlc["state"] == "SETTLED").count();
@@ -167,7 +167,7 @@ impl Lab {
         assert!(htlcs.iter().all(|htlc| htlc["state"] != "SETTLED"), "{found}");
     }
 
-    /// How a node's own book has its payment of this hash; None if it made none.
+    /// A node's own record of its payment of this hash; None if it made none.
     pub fn payment(&self, node: &str, hash: &str) -> Option<Value> {
         let all = self.ask(node, &["listpayments", "--include_incomplete"]);
         let all = all["payments"].as_array().unwrap();
@@ -186,9 +186,13 @@ impl Lab {
     }
 
     /// Kills a node's lnd with -9. It is started again at the latest when the answer is dropped.
-    pub async fn kill<'a>(&'a self, node: &'a str, _alone: &RwLockWriteGuard<'_, ()>) -> Down<'a> {
+    pub async fn kill<'a>(
+        &'a self,
+        node: &'a str,
+        _alone: &RwLockWriteGuard<'_, ()>,
+    ) -> StoppedNode<'a> {
         self.kill9(node).await;
-        Down { lab: self, node }
+        StoppedNode { lab: self, node }
     }
 
     /// On a network that nobody else uses: whoever calls this starts it again.
@@ -230,12 +234,12 @@ impl Lab {
 }
 
 /// A node that is down.
-pub struct Down<'a> {
+pub struct StoppedNode<'a> {
     lab: &'a Lab,
     node: &'a str,
 }
 
-impl Down<'_> {
+impl StoppedNode<'_> {
     /// Starts it, and waits until the payer can pay the payee: a channel is active up to a second
     /// before that.
     pub async fn restart(self) {
@@ -245,20 +249,20 @@ impl Down<'_> {
     }
 }
 
-impl Drop for Down<'_> {
+impl Drop for StoppedNode<'_> {
     fn drop(&mut self) {
         self.lab.start(self.node);
     }
 }
 
 /// A way to a node that is shut at first: whoever comes is hung up on.
-pub struct Gate {
+pub struct ClosedProxy {
     pub endpoint: String,
     open: Arc<AtomicBool>,
 }
 
-impl Gate {
-    pub async fn before(lab: &Lab, node: &str) -> Self {
+impl ClosedProxy {
+    pub async fn in_front_of(lab: &Lab, node: &str) -> Self {
         let rpc = lab.fact(node, "rpc").to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("https://{}", listener.local_addr().unwrap());
@@ -285,7 +289,7 @@ pub async fn let_pass(span: Duration) {
     tokio::time::sleep(span).await;
 }
 
-/// Polls until there is an answer; gives up loudly.
+/// Polls until there is an answer, within bounds.
 pub async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
     let patience = std::time::Instant::now() + PATIENCE;
     loop {

@@ -13,7 +13,7 @@ use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use tempfile::TempDir;
 
 use crate::{
-    bench::binary::{clean, given},
+    bench::binary::{clean_command, test_variable},
     bench::lab::eventually,
     bench::new_postgres_database,
 };
@@ -31,11 +31,12 @@ pub struct Pooler {
 }
 
 impl Pooler {
-    /// Running, in this `pool_mode`. None where there is no Postgres or no PgBouncer, which is said
-    /// aloud.
+    /// Running, in this `pool_mode`. None, with a message, where there is no Postgres or no PgBouncer.
     pub async fn start(mode: &str) -> Option<Self> {
-        let (folder, url) =
-            (given("WITHDRAWD_TEST_PGBOUNCER")?, given("WITHDRAWD_TEST_POSTGRES_URL")?);
+        let (folder, url) = (
+            test_variable("WITHDRAWD_TEST_PGBOUNCER")?,
+            test_variable("WITHDRAWD_TEST_POSTGRES_URL")?,
+        );
         let behind = PgConnectOptions::from_str(&url).unwrap();
         // The path of a socket must be short.
         let within = behind.get_socket().expect("a private Postgres, on a Unix socket");
@@ -73,7 +74,8 @@ impl Pooler {
 
     /// Starts it, and waits until it answers.
     pub async fn resume(&mut self) {
-        let mut server = clean(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postgres"));
+        let mut server =
+            clean_command(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postgres"));
         server.arg("run").arg(&self.program).arg(self.dir.path().join("settings"));
         let log = self.dir.path().join("log");
         let log = fs::File::options().create(true).append(true).open(log).unwrap();
@@ -93,7 +95,7 @@ impl Pooler {
         let mut server = self.server.take().unwrap();
         server.kill().unwrap();
         server.wait().unwrap();
-        // It refuses to start beside the socket of a life that it cannot ask.
+        // It refuses to start beside the socket of an earlier process.
         let _ = fs::remove_file(self.dir.path().join(format!(".s.PGSQL.{PORT}")));
     }
 

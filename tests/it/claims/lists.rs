@@ -11,7 +11,7 @@ use withdrawd::{
 };
 
 use crate::{
-    bench::node::Fate,
+    bench::node::OnSend,
     bench::{Bench, on_every_store},
     claims::requests::{asked, batch, create, fields_of},
 };
@@ -46,14 +46,14 @@ async fn lists_filter_by_status_and_claimability() {
         second();
         let paid = bench.create(10, 10).await;
         bench.claim_ok(&paid, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         second();
         let ended = bench.create(10, 10).await.id;
         bench.deactivate(&ended).await.unwrap();
         second();
         bench.clock.advance(Millis::from_secs(180));
         let held = bench.create(10, 10).await;
-        bench.node.next([Fate::Hold]);
+        bench.node.on_next_sends([OnSend::Hold]);
         bench.claim_ok(&held, &bench.invoice(10)).await;
         second();
         let open = bench.create(10, 10).await.id;
@@ -61,7 +61,7 @@ async fn lists_filter_by_status_and_claimability() {
 
         for marked in [false, true] {
             if marked {
-                bench.expire().await;
+                bench.mark_expired().await;
             }
             let all = [&open, &held, &ended, &paid, &expired];
             assert_eq!(ids(&bench, by(None, None)).await.iter().collect::<Vec<_>>(), all);
@@ -163,7 +163,7 @@ async fn pages_cover_a_list_once() {
 /// A page ends before it outgrows what clients take.
 #[tokio::test]
 async fn a_page_ends_at_two_mebibytes() {
-    let bench = Bench::new(crate::bench::Kind::Sqlite).await;
+    let bench = Bench::new(crate::bench::StoreKind::Sqlite).await;
     let fields = (0..1)
         .map(|n| (format!("k{n}"), Value { kind: Some(Kind::StringValue("x".repeat(4000))) }));
     let big = CreateWithdrawRequest {

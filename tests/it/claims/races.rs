@@ -34,7 +34,7 @@ async fn of_500_wallets_exactly_one_is_paid() {
                 "{told:?} says nothing to a person"
             );
         }
-        bench.work().await;
+        bench.run_payer().await;
         assert_eq!((bench.node.settled(), bench.node.sends().len()), (1, 1));
         assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid);
         assert_eq!(bench.events_of(&withdraw.id).await, ["created", "claimed", "paid"]);
@@ -66,7 +66,7 @@ async fn one_invoice_sent_50_times_is_ok_50_times_and_paid_once() {
         for answer in join_all(claims).await {
             assert_eq!(answer.unwrap(), serde_json::json!({ "status": "OK" }));
         }
-        bench.work().await;
+        bench.run_payer().await;
         assert_eq!((bench.node.settled(), bench.node.sends().len()), (1, 1));
     })
     .await;
@@ -86,7 +86,7 @@ async fn an_invoice_serves_one_request_only() {
             assert_eq!(accepted.len(), 1);
             assert_eq!(reason(&refused[0]), "this invoice was already used, please make a new one");
         }
-        bench.work().await;
+        bench.run_payer().await;
         assert_eq!(bench.node.settled(), 10);
     })
     .await;
@@ -122,7 +122,7 @@ async fn a_claim_and_a_deactivation_never_both_win() {
                 (claim, end) => panic!("claimed: {claim}, deactivated: {end:?}"),
             }
         }
-        bench.work().await;
+        bench.run_payer().await;
         assert_eq!(bench.node.settled(), claimed);
         assert_eq!(claimed + deactivated, 30);
     })
@@ -190,9 +190,9 @@ async fn leases_are_given_once() {
             let withdraw = bench.create(10, 10).await;
             bench.claim_ok(&withdraw, &bench.invoice(10)).await;
         }
-        bench.work().await;
+        bench.run_payer().await;
         bench.clock.advance(Millis::from_secs(60));
-        bench.work().await;
+        bench.run_payer().await;
         bench.clock.jump(Millis::from_secs(120));
         let (store, now) = (bench.store(), bench.clock.now());
         let until = now.plus(Millis::from_secs(90));

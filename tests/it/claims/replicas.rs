@@ -17,7 +17,7 @@ use withdrawd::{
 };
 
 use crate::{
-    bench::invoices::Wanted,
+    bench::invoices::InvoiceDraft,
     bench::node::ModelNode,
     bench::{claim_at, new_postgres_database, postgres_url},
 };
@@ -94,7 +94,7 @@ async fn what_one_replica_cannot_pay_another_pays() {
                 ..CreateWithdrawRequest::default()
             };
             let made = client.create_withdraw(request).await.unwrap().into_inner();
-            let invoice = Wanted::new(10_000, clock.now()).build();
+            let invoice = InvoiceDraft::new(10_000, clock.now()).build();
             let answer = claim_at(lnurl, &made.ott, &invoice).await;
             assert_eq!(answer["status"], "OK", "{answer}");
             let claimed = Instant::now();
@@ -153,7 +153,7 @@ async fn a_claim_of_another_process_is_found_within_a_poll() {
         let request =
             CreateWithdrawRequest { max_amount: "10".into(), ..CreateWithdrawRequest::default() };
         let made = client.create_withdraw(request).await.unwrap().into_inner();
-        let invoice = Wanted::new(10_000, clock.now()).build();
+        let invoice = InvoiceDraft::new(10_000, clock.now()).build();
         claims.claim(&made.ott, &invoice).await.unwrap();
         let claimed = Instant::now();
         let asked = took.len() + 1;

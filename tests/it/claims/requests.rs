@@ -12,7 +12,7 @@ use withdrawd::{
 };
 
 use crate::{
-    bench::node::Fate,
+    bench::node::OnSend,
     bench::{Bench, on_every_store},
     claims::lists::list,
 };
@@ -56,9 +56,9 @@ pub fn fields_of(status: &tonic::Status) -> Vec<String> {
     bad.field_violations.into_iter().map(|violation| violation.field).collect()
 }
 
-/// Every attribute of the seed, under its own name.
+/// Every attribute that a caller may set, under its own name.
 #[tokio::test]
-async fn a_request_has_the_attributes_of_the_seed() {
+async fn a_request_has_all_its_attributes() {
     on_every_store(async |bench| {
         let fields = [
             ("b".to_owned(), Value { kind: Some(Kind::NumberValue(1.5)) }),
@@ -98,7 +98,7 @@ async fn a_request_has_the_attributes_of_the_seed() {
 
 /// A repeat under the same request id is safe, however it is written; another content is refused.
 #[tokio::test]
-async fn a_replay_returns_the_request_as_it_stands() {
+async fn a_replay_returns_the_request_as_it_is_now() {
     on_every_store(async |bench| {
         let made = create(&bench, asked("order-1", "10")).await.unwrap();
         let same = CreateWithdrawRequest {
@@ -110,7 +110,7 @@ async fn a_replay_returns_the_request_as_it_stands() {
         assert_eq!(create(&bench, same.clone()).await.unwrap(), made);
 
         bench.claim_ok(&made, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         let replayed = create(&bench, same).await.unwrap();
         assert_eq!((replayed.id.as_str(), replayed.status()), (made.id.as_str(), Status::Paid));
         assert_eq!(replayed.withdraw_request, made.withdraw_request);
@@ -157,7 +157,7 @@ async fn a_batch_is_made_whole_or_not_at_all() {
 /// Every bad field at once, named in the caller's terms; details fit into a trailer.
 #[tokio::test]
 async fn bad_input_names_every_field_and_what_is_allowed() {
-    let bench = Bench::new(crate::bench::Kind::Sqlite).await;
+    let bench = Bench::new(crate::bench::StoreKind::Sqlite).await;
     let bad = CreateWithdrawRequest {
         request_id: "é".into(),
         min_amount: "1e3".into(),
@@ -215,23 +215,23 @@ async fn deactivation_is_refused_while_money_is_on_its_way() {
         assert_eq!(bench.deactivate(&idle.id).await.unwrap(), ended);
 
         let held = bench.create(10, 10).await;
-        bench.node.next([Fate::Hold]);
+        bench.node.on_next_sends([OnSend::Hold]);
         bench.claim_ok(&held, &bench.invoice(10)).await;
         let refused = bench.deactivate(&held.id).await.unwrap_err();
         assert_eq!(
             (refused.code(), reason_of(&refused).as_str()),
             (Code::FailedPrecondition, "PAYMENT_IN_FLIGHT")
         );
-        bench.work_until(&held.id, withdrawd::pb::payment::State::InFlight).await;
+        bench.run_payer_until(&held.id, withdrawd::pb::payment::State::InFlight).await;
         bench.node.release(true);
         bench.until(&held.id, |withdraw| withdraw.status() == Status::Paid).await;
         let refused = bench.deactivate(&held.id).await.unwrap_err();
         assert_eq!(reason_of(&refused), "ALREADY_PAID");
 
         let doubtful = bench.create(10, 10).await;
-        bench.node.next([Fate::PayWithWrongPreimage]);
+        bench.node.on_next_sends([OnSend::PayWithWrongPreimage]);
         bench.claim_ok(&doubtful, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         let refused = bench.deactivate(&doubtful.id).await.unwrap_err();
         assert_eq!(reason_of(&refused), "NEEDS_OPERATOR");
         let shown = bench.get(&doubtful.id).await;

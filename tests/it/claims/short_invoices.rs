@@ -9,7 +9,7 @@ use crate::bench::{Bench, on_every_store, reason};
 
 /// An invoice that was made `age_s` ago and lasts for `lasts_s`.
 fn invoice(bench: &Bench, age_s: i64, lasts_s: u64) -> String {
-    let mut wanted = bench.wanted(15);
+    let mut wanted = bench.invoice_draft(15);
     wanted.made_at = wanted.made_at.minus(Millis::from_secs(age_s));
     wanted.expiry_s = lasts_s;
     wanted.build()
@@ -23,7 +23,7 @@ async fn an_honest_invoice_of_60_s_gets_through() {
         for age_s in [0, 3, 20] {
             let withdraw = bench.create(10, 20).await;
             bench.claim_ok(&withdraw, &invoice(&bench, age_s, 60)).await;
-            bench.work().await;
+            bench.run_payer().await;
 
             let paid = bench.get(&withdraw.id).await;
             assert_eq!(paid.status(), Status::Paid, "after {age_s} s");
@@ -39,7 +39,7 @@ async fn an_honest_invoice_of_60_s_gets_through() {
 }
 
 #[tokio::test]
-async fn nobody_is_told_to_make_an_invoice_like_the_one_at_hand() {
+async fn a_refusal_never_asks_for_an_invoice_like_the_refused_one() {
     on_every_store(async |bench| {
         let withdraw = bench.create(10, 20).await;
         // It was long on its way, or the wallet's clock is behind.

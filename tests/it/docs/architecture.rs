@@ -5,16 +5,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a file that cannot be read fails the test")]
 
+mod cycles;
 mod examples;
+mod literals;
 mod scan;
+mod source_tree;
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use scan::{crate_paths, foreign_paths, tokens};
+use source_tree::{files_below, module_path, read, sources};
 
 /// What each module may name. A new module does not pass until its dependencies are thought through.
 const DEPENDENCIES: [(&str, &[&str]); 26] = [
@@ -153,57 +153,11 @@ const CRATE_EXCEPTIONS: [(&str, &str); 1] = [
 
 const MAX_LINES: usize = 400;
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// All files below, by their names from the root of the repository. Links are not followed: what
-/// they lead to is not ours.
-fn files_below(folder: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut open = vec![PathBuf::from(folder)];
-    while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(root().join(&folder)).unwrap() {
-            let entry = entry.unwrap();
-            let path = folder.join(entry.file_name());
-            let kind = entry.file_type().unwrap();
-            // What the test command installs and builds is nobody's handwriting.
-            let made =
-                [".venv", "__pycache__", "bin"].iter().any(|name| entry.file_name() == *name);
-            if kind.is_dir() && !made {
-                open.push(path);
-            } else if kind.is_file() {
-                found.push(path.to_str().unwrap().to_owned());
-            }
-        }
-    }
-    found.sort();
-    found
-}
-
-fn read(file: &str) -> String {
-    let bytes = fs::read(root().join(file)).unwrap();
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn sources() -> BTreeMap<String, String> {
-    let rust = files_below("src")
-        .into_iter()
-        .filter(|file| Path::new(file).extension().is_some_and(|suffix| suffix == "rs"));
-    rust.map(|file| (file.clone(), read(&file))).collect()
-}
-
 /// `src/node/lnd/mod.rs` is of the module `node`, `src/pb.rs` of `pb`.
 fn module_of(file: &str) -> &str {
     let below = file.strip_prefix("src/").unwrap();
     let first = below.split('/').next().unwrap();
     first.strip_suffix(".rs").unwrap_or(first)
-}
-
-/// How many modules deep the module of a file is.
-fn depth_of(file: &str) -> usize {
-    let steps = file.strip_prefix("src/").unwrap().split('/').count();
-    if file.ends_with("/mod.rs") { steps - 1 } else { steps }
 }
 
 fn dependencies_of(module: &str) -> Option<&'static [&'static str]> {
@@ -225,7 +179,7 @@ fn wrong_dependencies(file: &str, source: &str) -> Vec<String> {
     };
     let from_outside = if module == "main" { "withdrawd" } else { "crate" };
     let mut wrong = Vec::new();
-    for path in crate_paths(&tokens(source), from_outside, depth_of(file)) {
+    for path in crate_paths(&tokens(source), from_outside, &module_path(file)) {
         let to = path.segments.first().map_or("", String::as_str);
         let is_module = dependencies_of(to).is_some();
         let excepted =
@@ -288,11 +242,11 @@ fn drivers_and_wires_stay_in_their_modules() {
     assert!(wrong.is_empty(), "crates out of place:\n{}", wrong.join("\n"));
 }
 
-/// What follows from a node's word is decided by the table (`domain/payment/table.rs`) and, where it
+/// What follows from a node's answer is decided by the table (`domain/payment/table.rs`) and, where it
 /// leaves a doubt, by `domain/payment/resolve.rs`: elsewhere nobody makes a decision, or reads one but to
 /// send, to ask for a witness, or to stay.
 #[test]
-fn no_other_place_maps_a_nodes_word_to_a_state() {
+fn no_other_module_maps_a_nodes_answer_to_a_state() {
     const DECISIONS: [&str; 6] = ["Note", "InFlight", "Pay", "Fail", "Doubt", "LateSuccess"];
     // What a decision makes of an attempt, and of its request.
     const STEPS: [&str; 4] = ["reopen", "doubt", "pay", "note_late_success"];
@@ -326,7 +280,7 @@ fn no_other_place_maps_a_nodes_word_to_a_state() {
 fn every_exception_is_needed() {
     let sources = sources();
     for (file, what) in EXCEPTIONS {
-        let named = crate_paths(&tokens(&sources[file]), "crate", depth_of(file));
+        let named = crate_paths(&tokens(&sources[file]), "crate", &module_path(file));
         let needed = named.iter().any(|path| is_below(&path.segments, what));
         assert!(needed, "{file} no longer names {what}");
     }

@@ -1,4 +1,4 @@
-//! deploy/operations.md, run as [`crate::bench::documents`] says, each story in the trouble that it is about.
+//! deploy/operations.md, run as [`crate::bench::documents`] says, each scenario in the trouble that it is about.
 //! `pay_...`, HASH and PREIMAGE are those of that trouble.
 
 use std::{fs, path::PathBuf};
@@ -8,15 +8,15 @@ use withdrawd::runtime::{Clock, SystemClock};
 
 use crate::{
     bench::binary::until,
-    bench::documents::{Telling, check_links, stories},
-    bench::invoices::{Wanted, hash_of},
+    bench::documents::{DocumentRun, check_links, scenarios},
+    bench::invoices::{InvoiceDraft, hash_of},
     edge::cli_payments::in_doubt,
     payments::doubts::proof_of,
 };
 
 const GUIDE: &str = "deploy/operations.md";
-/// "kubernetes" and "systemd" are told in `deploy/guide.rs`.
-const STORIES: [&str; 10] = [
+/// "kubernetes" and "systemd" are run by `deploy/guide.rs`.
+const SCENARIOS: [&str; 10] = [
     "by-hand",
     "doubt",
     "fence",
@@ -36,18 +36,18 @@ const SHORT: [(&str, &str); 3] = [
     ("WITHDRAWD__PAYMENTS__NODE_SLACK_MS", "500"),
 ];
 
-fn serve(story: &mut Telling) {
-    story.serve("withdrawd serve");
+fn serve(run: &mut DocumentRun) {
+    run.serve("withdrawd serve");
 }
 
 /// It has made sure of its database, and heard of its node.
-fn until_instance_says(story: &Telling, word: &str) {
-    until(word, || story.service().cli(&["instance"]).out.contains(word).then_some(()));
+fn until_instance_says(run: &DocumentRun, word: &str) {
+    until(word, || run.service().cli(&["instance"]).out.contains(word).then_some(()));
 }
 
 #[test]
-fn every_command_belongs_to_a_story_with_a_test() {
-    assert_eq!(stories(GUIDE), STORIES.map(str::to_owned).into());
+fn every_command_belongs_to_a_scenario_with_a_test() {
+    assert_eq!(scenarios(GUIDE), SCENARIOS.map(str::to_owned).into());
 }
 
 #[test]
@@ -56,87 +56,87 @@ fn links_lead_somewhere() {
 }
 
 #[test]
-fn it_tells_how_the_instance_stands_and_how_to_pause_it() {
-    let mut story = Telling::of(GUIDE);
-    serve(&mut story);
-    until_instance_says(&story, "accepts claims");
-    story.tell("standing");
-    assert!(story.told("withdrawd instance").starts_with("accepts claims"));
-    let said = |n: usize| story.told[story.told.len() - n].1.out.clone();
+fn it_shows_the_status_of_the_instance_and_how_to_pause_it() {
+    let mut run = DocumentRun::of(GUIDE);
+    serve(&mut run);
+    until_instance_says(&run, "accepts claims");
+    run.run_scenario("standing");
+    assert!(run.output_of("withdrawd instance").starts_with("accepts claims"));
+    let said = |n: usize| run.outputs[run.outputs.len() - n].1.out.clone();
     assert!(said(3).contains("PAUSED") && said(3).contains("paused by ann: lnd is being upgraded"));
     assert!(said(2).contains("PAUSED"));
     assert!(said(1).starts_with("accepts claims"));
-    story.end();
+    run.stop();
 }
 
 #[test]
 fn it_probes_a_service() {
-    let mut story = Telling::of(GUIDE);
-    serve(&mut story);
-    let admin = story.service().admin.to_string();
-    story.set("WITHDRAWD__ADMIN__LISTEN", &admin);
-    story.replace("127.0.0.1:9090", admin);
-    story.tell("probes");
-    let said: Vec<_> = story.told.iter().map(|(_, said)| said.ok()).collect();
+    let mut run = DocumentRun::of(GUIDE);
+    serve(&mut run);
+    let admin = run.service().admin.to_string();
+    run.set("WITHDRAWD__ADMIN__LISTEN", &admin);
+    run.replace("127.0.0.1:9090", admin);
+    run.run_scenario("probes");
+    let said: Vec<_> = run.outputs.iter().map(|(_, said)| said.ok()).collect();
     assert_eq!(said, ["ready\n", "live\n", "started\n"]);
-    story.end();
+    run.stop();
 }
 
 #[test]
 fn it_ends_a_doubt_about_what_was_paid() {
-    let mut story = Telling::of(GUIDE);
-    let invoice = Wanted::new(10_000, SystemClock::new().now()).build();
-    let (service, payment) = in_doubt(&story.home, &invoice, Some(&"00".repeat(32)), &[]);
-    story.service = Some(service);
+    let mut run = DocumentRun::of(GUIDE);
+    let invoice = InvoiceDraft::new(10_000, SystemClock::new().now()).build();
+    let (service, payment) = in_doubt(&run.home, &invoice, Some(&"00".repeat(32)), &[]);
+    run.service = Some(service);
     let id = payment["id"].as_str().unwrap();
-    story.replace("pay_...", id);
-    story.replace("PREIMAGE", proof_of(&invoice).to_string());
-    story.replace("HASH", hash_of(&invoice).to_string());
-    story.tell("doubt");
-    assert!(story.told("withdrawd payments --needs-operator").contains(id));
-    assert!(story.told("withdrawd payment pay_").contains("KNOWN_BEFORE_SEND"));
-    assert!(story.told("withdrawd payments --payment-hash").contains(id));
-    assert_eq!(story.service().get(&payment["withdraw_id"])["status"], "PAID");
-    story.end();
+    run.replace("pay_...", id);
+    run.replace("PREIMAGE", proof_of(&invoice).to_string());
+    run.replace("HASH", hash_of(&invoice).to_string());
+    run.run_scenario("doubt");
+    assert!(run.output_of("withdrawd payments --needs-operator").contains(id));
+    assert!(run.output_of("withdrawd payment pay_").contains("KNOWN_BEFORE_SEND"));
+    assert!(run.output_of("withdrawd payments --payment-hash").contains(id));
+    assert_eq!(run.service().get(&payment["withdraw_id"])["status"], "PAID");
+    run.stop();
 }
 
 #[test]
 fn it_ends_a_doubt_about_what_was_not() {
-    let mut story = Telling::of(GUIDE);
-    let invoice = Wanted::new(10_000, SystemClock::new().now()).build();
-    let (service, payment) = in_doubt(&story.home, &invoice, None, &SHORT);
+    let mut run = DocumentRun::of(GUIDE);
+    let invoice = InvoiceDraft::new(10_000, SystemClock::new().now()).build();
+    let (service, payment) = in_doubt(&run.home, &invoice, None, &SHORT);
     service.kill9();
     // lnd was never asked, and its own record of it is gone.
-    fs::write(story.home.data("simulated-node.jsonl"), "").unwrap();
+    fs::write(run.home.data("simulated-node.jsonl"), "").unwrap();
     for (name, value) in SHORT {
-        story.set(name, value);
+        run.set(name, value);
     }
-    serve(&mut story);
+    serve(&mut run);
     let id = payment["id"].as_str().unwrap();
     let early = ["resolve", id, "--failed", "--operator", "ann", "--reason", "too early"];
     until("no send can arrive", || {
-        let said = story.service().cli(&early);
+        let said = run.service().cli(&early);
         assert!(said.err.contains("MAY_STILL_ARRIVE") || said.err.contains("CONFIRMATION"));
         said.err.contains("CONFIRMATION").then_some(())
     });
-    story.replace("pay_...", id);
-    story.tell("unpaid");
-    let [(_, refused), (_, ended)] = &story.told[..] else { panic!("{:?}", story.told) };
-    assert!(refused.mistake().contains("CONFIRMATION_REQUIRED"), "{refused:?}");
+    run.replace("pay_...", id);
+    run.run_scenario("unpaid");
+    let [(_, refused), (_, ended)] = &run.outputs[..] else { panic!("{:?}", run.outputs) };
+    assert!(refused.error_line().contains("CONFIRMATION_REQUIRED"), "{refused:?}");
     assert!(ended.ok().contains("RESOLVED_BY_OPERATOR"), "{ended:?}");
-    let open = story.service().get(&payment["withdraw_id"]);
+    let open = run.service().get(&payment["withdraw_id"]);
     assert!(open["payment"]["state"] == "FAILED" && open["status"] == "ACTIVE", "{open}");
-    story.end();
+    run.stop();
 }
 
 /// As the guide says: the file and its log, while nothing runs.
 struct Copy([(PathBuf, Option<Vec<u8>>); 3]);
 
 impl Copy {
-    fn of(story: &Telling) -> Self {
+    fn of(run: &DocumentRun) -> Self {
         let names = ["withdrawd.sqlite", "withdrawd.sqlite-wal", "withdrawd.sqlite-shm"];
         Self(names.map(|name| {
-            let file = story.home.data(name);
+            let file = run.home.data(name);
             let bytes = fs::read(&file).ok();
             (file, bytes)
         }))
@@ -154,59 +154,61 @@ impl Copy {
 
 #[test]
 fn it_ends_a_fence_and_releases_what_was_not_paid() {
-    let mut story = Telling::of(GUIDE);
-    serve(&mut story);
-    let [paid, free] = [(); 2].map(|()| story.service().create("10")["id"].clone());
-    story.end();
-    let copy = Copy::of(&story);
-    serve(&mut story);
-    until_instance_says(&story, "accepts claims");
-    claim(&story, &paid);
-    let hash = story.service().paid(&paid)["payment"]["payment_hash"].clone();
-    story.end();
+    let mut run = DocumentRun::of(GUIDE);
+    serve(&mut run);
+    let [paid, free] = [(); 2].map(|()| run.service().create("10")["id"].clone());
+    run.stop();
+    let copy = Copy::of(&run);
+    serve(&mut run);
+    until_instance_says(&run, "accepts claims");
+    claim(&run, &paid);
+    let hash = run.service().paid(&paid)["payment"]["payment_hash"].clone();
+    run.stop();
     copy.put_back();
-    serve(&mut story);
-    until_instance_says(&story, "FENCED");
+    serve(&mut run);
+    until_instance_says(&run, "FENCED");
 
     let hash = hash.as_str().unwrap();
-    story.replace("HASH", hash);
-    paid.as_str().unwrap().clone_into(&mut story.id);
-    story.tell("fence");
-    assert!(story.told("withdrawd acknowledge-restore").contains(hash));
-    assert!(story.told("withdrawd acknowledge-restore --paid").contains("1 requests are withheld"));
-    assert!(story.told("withdrawd instance").starts_with("accepts claims"));
-    assert_eq!(story.service().get(&paid)["status"], "PAID");
+    run.replace("HASH", hash);
+    paid.as_str().unwrap().clone_into(&mut run.id);
+    run.run_scenario("fence");
+    assert!(run.output_of("withdrawd acknowledge-restore").contains(hash));
+    assert!(
+        run.output_of("withdrawd acknowledge-restore --paid").contains("1 requests are withheld")
+    );
+    assert!(run.output_of("withdrawd instance").starts_with("accepts claims"));
+    assert_eq!(run.service().get(&paid)["status"], "PAID");
 
-    free.as_str().unwrap().clone_into(&mut story.id);
-    story.tell("release");
-    assert!(story.told("withdrawd get").contains("NEEDS_OPERATOR"));
-    assert_eq!(story.told("withdrawd release wr_"), "1 requests were released\n");
-    assert_eq!(story.told("withdrawd release --release-all"), "0 requests were released\n");
-    claim(&story, &free);
-    story.service().paid(&free);
-    story.end();
+    free.as_str().unwrap().clone_into(&mut run.id);
+    run.run_scenario("release");
+    assert!(run.output_of("withdrawd get").contains("NEEDS_OPERATOR"));
+    assert_eq!(run.output_of("withdrawd release wr_"), "1 requests were released\n");
+    assert_eq!(run.output_of("withdrawd release --release-all"), "0 requests were released\n");
+    claim(&run, &free);
+    run.service().paid(&free);
+    run.stop();
 }
 
-fn claim(story: &Telling, id: &Value) {
-    let service = story.service();
+fn claim(run: &DocumentRun, id: &Value) {
+    let service = run.service();
     let lnurl = service.get(id)["withdraw_request"].clone();
     service.cli(&["claim", lnurl.as_str().unwrap()]).ok();
 }
 
 #[test]
-fn it_fences_by_hand() {
-    let mut story = Telling::of(GUIDE);
-    serve(&mut story);
-    story.tell("by-hand");
-    assert!(story.told("withdrawd fence").contains("fenced: BY_HAND"));
-    story.end();
+fn it_fences_the_instance() {
+    let mut run = DocumentRun::of(GUIDE);
+    serve(&mut run);
+    run.run_scenario("by-hand");
+    assert!(run.output_of("withdrawd fence").contains("fenced: BY_HAND"));
+    run.stop();
 }
 
 #[test]
 fn it_upgrades() {
-    let mut story = Telling::of(GUIDE);
-    story.tell("upgrade");
-    assert_eq!(story.told("withdrawd migrate"), "the schema is up to date\n");
-    until_instance_says(&story, "accepts claims");
-    story.end();
+    let mut run = DocumentRun::of(GUIDE);
+    run.run_scenario("upgrade");
+    assert_eq!(run.output_of("withdrawd migrate"), "the schema is up to date\n");
+    until_instance_says(&run, "accepts claims");
+    run.stop();
 }

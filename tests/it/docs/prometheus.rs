@@ -1,4 +1,4 @@
-//! Debian's Prometheus: it checks the rules, tells their stories, and scrapes the running binary.
+//! Debian's Prometheus: it checks the rules, runs their tests, and scrapes the running binary.
 
 use std::{
     collections::BTreeSet,
@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    bench::binary::{Home, Said, clean, given, until},
+    bench::binary::{CommandOutput, Home, clean_command, test_variable, until},
     bench::documents::ROOT,
     bench::http,
     docs::deploy::free_port,
@@ -23,16 +23,17 @@ fn deploy() -> PathBuf {
 
 /// A program of Prometheus, where tests/run has put it.
 fn program(name: &str) -> Option<Command> {
-    let folder = given("WITHDRAWD_TEST_PROMETHEUS")?;
-    Some(clean(Path::new(&folder).join(name)))
+    let folder = test_variable("WITHDRAWD_TEST_PROMETHEUS")?;
+    Some(clean_command(Path::new(&folder).join(name)))
 }
 
 #[test]
 fn the_rules_are_valid_and_so_is_the_example() {
     for (kind, file) in [("rules", "rules.yml"), ("config", "prometheus.yml")] {
         let Some(mut promtool) = program("promtool") else { return };
-        let said =
-            Said::of(promtool.args(["check", kind]).arg(deploy().join(file)).output().unwrap());
+        let said = CommandOutput::of(
+            promtool.args(["check", kind]).arg(deploy().join(file)).output().unwrap(),
+        );
         assert_eq!(said.code, Some(0), "{file}: {said:?}");
         assert!(said.out.contains("rules found"), "{file}: {said:?}");
     }
@@ -40,10 +41,10 @@ fn the_rules_are_valid_and_so_is_the_example() {
 
 /// A healthy day alarms nobody; each trouble wakes the right person.
 #[test]
-fn the_alerts_live_through_their_stories() {
+fn the_alerts_fire_in_their_scenarios() {
     let Some(mut promtool) = program("promtool") else { return };
-    let stories = deploy().join("rules_test.yml");
-    let said = Said::of(promtool.args(["test", "rules"]).arg(stories).output().unwrap());
+    let scenarios = deploy().join("rules_test.yml");
+    let said = CommandOutput::of(promtool.args(["test", "rules"]).arg(scenarios).output().unwrap());
     assert_eq!(said.code, Some(0), "{said:?}");
 }
 
@@ -52,12 +53,12 @@ fn all_after<'t>(text: &'t str, word: &str) -> Vec<&'t str> {
     text.lines().filter_map(|line| line.trim_start().strip_prefix(word)).map(str::trim).collect()
 }
 
-/// Whoever is woken is told what it is and where to read on; and each alert has its story.
+/// Each alert says what it is and where to read on, and has a test.
 #[test]
 fn every_alert_leads_to_its_section_of_the_guide() {
     let rules = fs::read_to_string(deploy().join("rules.yml")).unwrap();
     let guide = fs::read_to_string(Path::new(ROOT).join("deploy/operations.md")).unwrap();
-    let stories = fs::read_to_string(deploy().join("rules_test.yml")).unwrap();
+    let scenarios = fs::read_to_string(deploy().join("rules_test.yml")).unwrap();
     let alerts = all_after(&rules, "- alert:");
     assert!(alerts.len() > 10, "{alerts:?}");
     let sections: BTreeSet<&str> = all_after(&guide, "### ")
@@ -72,16 +73,16 @@ fn every_alert_leads_to_its_section_of_the_guide() {
         }
         let runbook = format!("\"deploy/operations.md#{}\"", name.to_lowercase());
         assert_eq!(all_after(rule, "runbook:"), [runbook], "{name}");
-        let fires = stories
+        let fires = scenarios
             .split("alertname: ")
             .any(|check| check.lines().next() == Some(name) && check.contains("exp_alerts:"));
         assert!(fires, "{name} never rings in rules_test.yml");
     }
 }
 
-/// Names that rules ask for and nobody tells would never alarm.
+/// Rules about metrics that are not exported would never fire.
 #[test]
-fn rules_ask_for_what_is_told() {
+fn rules_use_exported_metrics_only() {
     let rules = fs::read_to_string(deploy().join("rules.yml")).unwrap();
     let guide = fs::read_to_string(Path::new(ROOT).join("deploy/operations.md")).unwrap();
     let words = rules.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
@@ -119,7 +120,7 @@ impl Prometheus {
             .replace("15s", "200ms")
             .replace("rules.yml", deploy().join("rules.yml").to_str().unwrap());
         fs::write(dir.join("prometheus.yml"), config).unwrap();
-        // It tells nobody which port it took.
+        // It does not say which port it took.
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let log = fs::File::create(dir.join("prometheus.log")).unwrap();
         let child = program

@@ -19,7 +19,7 @@ use withdrawd::{
 use crate::{
     bench::binary::{Home, until},
     bench::http::{self, raw, request},
-    bench::{Bench, Kind, on_every_store, postgres_url},
+    bench::{Bench, StoreKind, on_every_store, postgres_url},
 };
 
 /// What a path of the admin port says.
@@ -71,7 +71,7 @@ async fn until_ready_is(bench: &Bench, ready: bool, reason: &str) {
 async fn a_schema_of_another_program_is_not_ready() {
     on_every_store(async |bench| {
         until_ready_is(&bench, true, "ready\n").await;
-        bench.sql(NEWER[usize::from(bench.kind == Kind::Postgres)]).await;
+        bench.sql(NEWER[usize::from(bench.kind == StoreKind::Postgres)]).await;
         let newer = "not ready: the database's schema is newer than this program's\n";
         until_ready_is(&bench, false, newer).await;
         bench.sql("update _sqlx_migrations set version = -version").await;
@@ -112,7 +112,7 @@ async fn a_database_that_is_gone_is_not_ready_and_comes_back() {
         return eprintln!("SKIPPED: no Postgres");
     }
     let settings = [("store.acquire_timeout_ms", "200")];
-    let bench = Bench::with(Kind::Postgres, &settings).await;
+    let bench = Bench::with(StoreKind::Postgres, &settings).await;
     until_ready_is(&bench, true, "ready\n").await;
     allow_connections_to(bench.database_url(), false).await;
     until_ready_is(&bench, false, "not ready: the database does not answer\n").await;
@@ -148,7 +148,7 @@ async fn a_service_that_stops_is_never_ready_again() {
 
 #[tokio::test]
 async fn what_is_no_probe_is_refused() {
-    let bench = Bench::new(Kind::Sqlite).await;
+    let bench = Bench::new(StoreKind::Sqlite).await;
     let admin = bench.admin();
     assert_eq!(asked(admin, "/").await, (404, "there is nothing here\n".to_owned()));
     assert_eq!(asked(admin, "/readyz/../secret").await.0, 404);
@@ -185,7 +185,7 @@ async fn what_is_no_probe_is_refused() {
 /// Clients that say nothing do not take the places of probes for ever.
 #[tokio::test]
 async fn silent_clients_are_cut_off() {
-    let bench = Bench::new(Kind::Sqlite).await;
+    let bench = Bench::new(StoreKind::Sqlite).await;
     let mut silent = Vec::new();
     for _ in 0..64 {
         silent.push(TcpStream::connect(bench.admin()).await.unwrap());
@@ -228,9 +228,9 @@ fn the_binary_probes_a_service() {
     }
     service.kill9();
     let gone = home.run(&["health", "--admin", &admin]);
-    assert!(gone.mistake().contains("cannot reach 127.0.0.1"), "{gone:?}");
+    assert!(gone.error_line().contains("cannot reach 127.0.0.1"), "{gone:?}");
     let unknown = home.run_with(&["health"], &[("WITHDRAWD__ADMIN__LISTEN", "127.0.0.1:0")]);
-    assert!(unknown.mistake().contains("--admin"), "{unknown:?}");
+    assert!(unknown.error_line().contains("--admin"), "{unknown:?}");
 }
 
 /// One line, exit code 1, and why.
@@ -239,13 +239,13 @@ fn the_binary_says_why_a_service_is_not_ready() {
     let home = Home::new();
     let service = home.serve_with(&[], &[("WITHDRAWD__SHUTDOWN__WAIT_MS", "60000")]);
     let admin = format!("http://{}", service.admin);
-    service.tell("TERM");
+    service.send_signal("TERM");
     until("not ready", || {
         let said = home.run(&["health", "--admin", &admin]);
         let stopping = said.code == Some(1);
-        stopping.then(|| assert_eq!(said.mistake(), "not ready: the service is stopping"))
+        stopping.then(|| assert_eq!(said.error_line(), "not ready: the service is stopping"))
     });
     let started = home.run(&["health", "started", "--admin", &admin]);
-    assert_eq!(started.mistake(), "not started: the service is stopping");
+    assert_eq!(started.error_line(), "not started: the service is stopping");
     assert_eq!(home.run(&["health", "live", "--admin", &admin]).ok(), "live\n");
 }

@@ -34,7 +34,7 @@ fn a_request_is_made_shown_listed_claimed_and_paid() {
     assert!(listed.ok().contains(id) && listed.ok().contains("PAID"));
 
     let again = service.cli(&["claim", lnurl]);
-    assert_eq!(again.mistake(), "this withdrawal has already been paid");
+    assert_eq!(again.error_line(), "this withdrawal has already been paid");
 }
 
 #[test]
@@ -121,12 +121,12 @@ fn lists_have_filters_and_pages() {
     let page = service.cli(&["list", "--page-size", "1"]);
     assert!(page.ok().lines().last().unwrap().starts_with("more: --page-token "));
     let other_filter = service.cli(&["list", "--page-token", token]);
-    assert!(other_filter.mistake().contains("page_token"), "{other_filter:?}");
+    assert!(other_filter.error_line().contains("page_token"), "{other_filter:?}");
 }
 
 /// Each in one line that says what to change.
 #[test]
-fn mistakes_of_clients_are_told_in_one_line() {
+fn mistakes_of_clients_are_reported_in_one_line() {
     let home = Home::new();
     let service = home.serve(&[]);
     let missing = "wr_00000000000000000000000000";
@@ -154,12 +154,12 @@ fn mistakes_of_clients_are_told_in_one_line() {
         (&["list", "--server", "http://bad url"], "--server"),
     ] {
         let said = service.cli(args);
-        assert!(said.mistake().contains(word), "{args:?}: {said:?}");
+        assert!(said.error_line().contains(word), "{args:?}: {said:?}");
     }
     let request_id = |amount| ["create", "--request-id", "x", "--max-amount", amount];
     service.json(&request_id("1"));
     let conflict = service.cli(&request_id("2"));
-    assert!(conflict.mistake().starts_with("ALREADY_EXISTS (REQUEST_ID_CONFLICT)"));
+    assert!(conflict.error_line().starts_with("ALREADY_EXISTS (REQUEST_ID_CONFLICT)"));
 
     // Several at once: a line for each.
     let both = service.cli(&["create", "--max-amount", "ten", "--ttl-s", "1"]);
@@ -219,7 +219,7 @@ fn a_start_that_cannot_be_says_which_option_to_change() {
         (&["--data-dir", "/dev/null/x"], "/dev/null/x: cannot make the data directory"),
     ] {
         let said = home.refused(args);
-        assert!(said.mistake().contains(word), "{args:?}: {said:?}");
+        assert!(said.error_line().contains(word), "{args:?}: {said:?}");
         assert!(!said.err.contains("hidden"), "{said:?}");
     }
     for (name, value, word) in [
@@ -231,7 +231,7 @@ fn a_start_that_cannot_be_says_which_option_to_change() {
         ("WITHDRAWD__SHUTDOWN__DRAIN_MS", "0", "shutdown.drain_ms"),
     ] {
         let said = home.refused_with(&[], &[(name, value)]);
-        assert!(said.mistake().contains(word), "{name}: {said:?}");
+        assert!(said.error_line().contains(word), "{name}: {said:?}");
         assert!(!said.err.contains("hidden"), "{said:?}");
     }
 }

@@ -7,7 +7,7 @@ use withdrawd::runtime::{Clock, SystemClock};
 
 use crate::{
     bench::binary::{Home, Service, until},
-    bench::invoices::{Wanted, hash_of},
+    bench::invoices::{InvoiceDraft, hash_of},
     payments::doubts::proof_of,
 };
 
@@ -46,7 +46,7 @@ pub fn in_doubt(
 }
 
 fn invoice() -> String {
-    Wanted::new(10_000, SystemClock::new().now()).build()
+    InvoiceDraft::new(10_000, SystemClock::new().now()).build()
 }
 
 #[test]
@@ -91,9 +91,12 @@ fn an_operator_finds_a_doubt_looks_at_it_and_ends_it() {
     let resolve = |rest: &[&str]| service.cli(&[&["resolve", id], &who[..], rest].concat());
     let confirmed = ["--failed", "--node-is-unreachable", "--payee-was-not-paid"];
     let refused = resolve(&confirmed);
-    assert!(refused.mistake().starts_with("FAILED_PRECONDITION (NODE_SAYS_PAID): "), "{refused:?}");
+    assert!(
+        refused.error_line().starts_with("FAILED_PRECONDITION (NODE_SAYS_PAID): "),
+        "{refused:?}"
+    );
     let wrong = resolve(&["--paid", "--preimage", &"ab".repeat(32)]);
-    assert!(wrong.mistake().contains("paid.preimage must hash"), "{wrong:?}");
+    assert!(wrong.error_line().contains("paid.preimage must hash"), "{wrong:?}");
     let preimage = proof_of(&invoice).to_string();
     let ended = resolve(&["--paid", "--preimage", &preimage, "--fee-msat", "7"]);
     for part in ["PAID", "7 msat", &preimage] {
@@ -105,7 +108,7 @@ fn an_operator_finds_a_doubt_looks_at_it_and_ends_it() {
         (&json!("PAID"), &json!(7), &json!(preimage))
     );
     let again = resolve(&["--paid", "--preimage", &preimage]);
-    assert!(again.mistake().contains("(NOT_IN_DOUBT): the payment is PAID"), "{again:?}");
+    assert!(again.error_line().contains("(NOT_IN_DOUBT): the payment is PAID"), "{again:?}");
     let log = service.log();
     assert!(log.contains("resolved by an operator") && log.contains("alice"), "{log}");
     assert!(!log.contains(&preimage), "a proof stands in the log");
@@ -123,12 +126,12 @@ fn what_the_node_still_pays_cannot_be_ended() {
     ] {
         let who = ["--operator", "alice", "--reason", "why not"];
         let refused = service.cli(&[&["resolve", id], &who[..], rest].concat());
-        assert!(refused.mistake().contains("(NODE_SAYS_IN_FLIGHT)"), "{refused:?}");
+        assert!(refused.error_line().contains("(NODE_SAYS_IN_FLIGHT)"), "{refused:?}");
     }
 }
 
 #[test]
-fn mistakes_of_operators_are_told() {
+fn mistakes_of_operators_are_reported() {
     let home = Home::new();
     let service = home.serve(&[]);
     let missing = "pay_00000000000000000000000000";
@@ -148,7 +151,7 @@ fn mistakes_of_operators_are_told() {
         (&["payments", "--invoice", "x"], "invoice must be a BOLT11 invoice"),
     ] {
         let said = service.cli(args);
-        assert!(said.mistake().contains(word), "{args:?}: {said:?}");
+        assert!(said.error_line().contains(word), "{args:?}: {said:?}");
     }
     for args in [
         &["resolve", missing, "--operator", "a", "--reason", "b"][..],

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use crate::bench::binary::Home;
 
 #[test]
-fn what_is_wrong_on_the_way_to_the_service_is_told() {
+fn an_unreachable_service_is_reported_with_its_cause() {
     let home = Home::new();
     let service = home.serve(&[]);
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -28,7 +28,7 @@ fn what_is_wrong_on_the_way_to_the_service_is_told() {
             let mut arguments = command.to_vec();
             arguments.extend(["--server", &server]);
             let said = home.run(&arguments);
-            let mistake = said.mistake();
+            let mistake = said.error_line();
             let address = server.rsplit('/').next().unwrap();
             assert!(mistake.starts_with("cannot reach "), "{server}: {said:?}");
             for part in [address, why, advice] {
@@ -42,13 +42,13 @@ fn what_is_wrong_on_the_way_to_the_service_is_told() {
     }
     for server in ["ftp://127.0.0.1:1", "http://bad url", "http://"] {
         let said = home.run(&["list", "--server", server]);
-        assert!(said.mistake().contains("--server must be an address such as"), "{said:?}");
+        assert!(said.error_line().contains("--server must be an address such as"), "{said:?}");
     }
     // It speaks gRPC, for health alone.
     let admin = service.admin.to_string();
     let said = home.run(&["list", "--server", &admin]);
-    assert!(said.mistake().contains("UNIMPLEMENTED"), "{said:?}");
-    assert!(said.mistake().contains("grpc.listen"), "{said:?}");
+    assert!(said.error_line().contains("UNIMPLEMENTED"), "{said:?}");
+    assert!(said.error_line().contains("grpc.listen"), "{said:?}");
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn create_takes_pass_thru_and_list_finds_by_request_id_and_time() {
     for wrong in ["17", "[1]", "{order: 17}", ""] {
         let said = service.cli(&["create", "--max-amount", "5", "--pass-thru", wrong]);
         assert!(
-            wrong.is_empty() || said.mistake().starts_with("--pass-thru must be a JSON object"),
+            wrong.is_empty() || said.error_line().starts_with("--pass-thru must be a JSON object"),
             "{said:?}"
         );
     }
@@ -115,10 +115,10 @@ fn a_memo_is_one_line_of_639_bytes() {
     for (option, most) in [("--memo", 639), ("--statement-descriptor", 255)] {
         create(option, &"x".repeat(most)).ok();
         let said = create(option, &"x".repeat(most + 1));
-        assert!(said.mistake().contains(&format!("must be at most {most} bytes")), "{said:?}");
+        assert!(said.error_line().contains(&format!("must be at most {most} bytes")), "{said:?}");
         for control in ["a\tb", "a\nb", "a\u{7f}b"] {
             let said = create(option, control);
-            assert!(said.mistake().contains("must have no control characters"), "{said:?}");
+            assert!(said.error_line().contains("must have no control characters"), "{said:?}");
         }
     }
     let proto = include_str!("../../../proto/withdraw/v1/withdraw.proto");

@@ -11,15 +11,15 @@ use serde_json::{Value, json};
 use withdrawd::domain::Timestamp;
 
 use crate::{
-    bench::binary::{Home, Said, Service, given},
-    bench::invoices::Wanted,
+    bench::binary::{CommandOutput, Home, Service, test_variable},
+    bench::invoices::InvoiceDraft,
 };
 
 /// An invoice that the simulated node pays, made now.
 fn invoice(sat: u64) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let now = Timestamp::from_ms(now.as_millis().try_into().unwrap());
-    Wanted::new(sat * 1000, now).build()
+    InvoiceDraft::new(sat * 1000, now).build()
 }
 
 fn offer_of_10_to_20(service: &Service) -> Value {
@@ -38,13 +38,13 @@ pub fn script(python: &str, name: &str) -> Command {
 fn python_wallet(python: &str, lnurl: &Value, invoice: &str) -> Value {
     let mut wallet = script(python, "wallet.py");
     wallet.args([lnurl.as_str().unwrap(), invoice]);
-    let said = Said::of(wallet.output().unwrap());
+    let said = CommandOutput::of(wallet.output().unwrap());
     serde_json::from_str(said.ok()).unwrap()
 }
 
 #[test]
 fn python_lnurl_withdraws_from_either_form_of_the_link() {
-    let Some(python) = given("WITHDRAWD_TEST_PYTHON") else {
+    let Some(python) = test_variable("WITHDRAWD_TEST_PYTHON") else {
         return;
     };
     let home = Home::new();
@@ -59,7 +59,7 @@ fn python_lnurl_withdraws_from_either_form_of_the_link() {
         let paid = service.paid(&made["id"]);
         assert_eq!(paid["payment"]["amount_msat"], 15_000);
 
-        // A person with another phone is told why not.
+        // Another wallet is told why it cannot claim.
         let late = python_wallet(&python, &made[form], &invoice(15));
         assert_eq!(late, json!({ "error": "this withdrawal has already been paid" }));
     }
@@ -112,7 +112,7 @@ fn python_calls_with(python: &str, service: &Service, calls: &[Value], how: &[&s
         writeln!(stdin, "{call}").unwrap();
     }
     drop(stdin);
-    let said = Said::of(client.wait_with_output().unwrap());
+    let said = CommandOutput::of(client.wait_with_output().unwrap());
     assert_eq!(said.code, Some(0), "{said:?}");
     let lines = said.out.lines();
     lines.map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -120,7 +120,7 @@ fn python_calls_with(python: &str, service: &Service, calls: &[Value], how: &[&s
 
 #[test]
 fn python_grpcio_reads_the_details_of_errors() {
-    let Some(python) = given("WITHDRAWD_TEST_PYTHON") else {
+    let Some(python) = test_variable("WITHDRAWD_TEST_PYTHON") else {
         return;
     };
     let home = Home::new();
@@ -182,7 +182,7 @@ fn python_grpcio_reads_the_details_of_errors() {
 /// Its channel compresses every message, those of reflection too.
 #[test]
 fn python_grpcio_speaks_gzip() {
-    let Some(python) = given("WITHDRAWD_TEST_PYTHON") else {
+    let Some(python) = test_variable("WITHDRAWD_TEST_PYTHON") else {
         return;
     };
     let home = Home::new();
@@ -201,7 +201,7 @@ fn python_grpcio_speaks_gzip() {
 
 #[test]
 fn grpcurl_probes_describes_and_shows_details() {
-    let Some(grpcurl) = given("WITHDRAWD_TEST_GRPCURL") else {
+    let Some(grpcurl) = test_variable("WITHDRAWD_TEST_GRPCURL") else {
         return;
     };
     let home = Home::new();
@@ -210,7 +210,7 @@ fn grpcurl_probes_describes_and_shows_details() {
     let call = |before: &[&str], after: &[&str]| {
         let mut command = Command::new(&grpcurl);
         command.arg("-plaintext").args(before).arg(&address).args(after);
-        Said::of(command.output().unwrap())
+        CommandOutput::of(command.output().unwrap())
     };
     let check = "grpc.health.v1.Health/Check";
 

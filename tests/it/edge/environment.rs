@@ -6,7 +6,7 @@ use withdrawd::config::Config;
 
 use crate::{
     bench::binary::{Home, until},
-    bench::{Kind, kinds, new_postgres_database},
+    bench::{StoreKind, new_postgres_database, store_kinds},
 };
 
 const TYPO: (&str, &str) = ("WITHDRAWD_LIMITS__MAX_AMOUNT_SAT", "1000");
@@ -17,17 +17,17 @@ const MEANT: &str = "WITHDRAWD_LIMITS__MAX_AMOUNT_SAT is set, and nothing reads 
 #[test]
 fn an_unknown_variable_is_refused_with_the_likely_one() {
     let home = Home::new();
-    assert_eq!(home.refused_with(&[], &[TYPO]).mistake(), MEANT);
+    assert_eq!(home.refused_with(&[], &[TYPO]).error_line(), MEANT);
     for command in [&["migrate"][..], &["health"], &["create", "--max-amount", "1"], &["list"]] {
-        assert_eq!(home.run_with(command, &[TYPO]).mistake(), MEANT, "{command:?}");
+        assert_eq!(home.run_with(command, &[TYPO]).error_line(), MEANT, "{command:?}");
     }
     assert!(!home.data("").exists(), "nothing of these starts anything");
     let said = home.run_with(&["list"], &[("WITHDRAWD_SEVER", "http://hunter2")]);
-    assert!(said.mistake().ends_with("do you mean WITHDRAWD_SERVER?"), "{said:?}");
+    assert!(said.error_line().ends_with("do you mean WITHDRAWD_SERVER?"), "{said:?}");
     assert!(!said.err.contains("hunter2"), "{said:?}");
     // The tests' own variables are no options: an operator's typo could not be told from them.
     let said = home.run_with(&["list"], &[("WITHDRAWD_TEST_POSTGRES_URL", "x")]);
-    assert!(said.mistake().contains("WITHDRAWD_TEST_POSTGRES_URL is set"), "{said:?}");
+    assert!(said.error_line().contains("WITHDRAWD_TEST_POSTGRES_URL is set"), "{said:?}");
 }
 
 /// A Service named withdrawd puts these into every pod beside it (`enableServiceLinks`).
@@ -64,7 +64,7 @@ async fn a_start_names_store_limits_and_config_file() {
     fs::write(&file, "[limits]\nmax_amount_sat = 1000\nrolling_24h_sat = 50000\n").unwrap();
     let file = file.to_str().unwrap();
     let limits = "1000 sat for one request, 50000 sat in 24 hours";
-    let url = if kinds().contains(&Kind::Postgres) {
+    let url = if store_kinds().contains(&StoreKind::Postgres) {
         format!("{}&channel_binding=require", new_postgres_database().await)
     } else {
         String::new()
@@ -107,21 +107,21 @@ fn mistakes_of_the_configuration_name_the_file_the_section_and_the_key() {
         fs::write(&path, text).unwrap();
         // Without the listeners of the tests, which win over the file.
         let said = home.run(&["serve", "--config", file]);
-        assert!(said.mistake().contains(words), "{said:?}");
-        assert!(said.mistake().contains(file), "{said:?}");
+        assert!(said.error_line().contains(words), "{said:?}");
+        assert!(said.error_line().contains(file), "{said:?}");
     }
     let said = home.refused_with(&[], &[("WITHDRAWD__PAYMENTS__FEE_PPM", "1000001")]);
-    assert!(said.mistake().ends_with("(set by WITHDRAWD__PAYMENTS__FEE_PPM)"), "{said:?}");
+    assert!(said.error_line().ends_with("(set by WITHDRAWD__PAYMENTS__FEE_PPM)"), "{said:?}");
     let said = home.refused(&["--public-url", "pay.example.com"]);
     assert_eq!(
-        said.mistake(),
+        said.error_line(),
         "public_url: https:// is missing: it must be a whole URL, such as https://pay.example.com \
          (set by a flag)"
     );
     let said = home.refused(&["--public-url", "https://abcdef.onion"]);
-    assert!(said.mistake().contains("must be http for an .onion host"), "{said:?}");
+    assert!(said.error_line().contains("must be http for an .onion host"), "{said:?}");
     let said = home.refused(&["--network", "mainnet"]);
-    assert!(said.mistake().starts_with("node.backend: simulated moves no money"), "{said:?}");
+    assert!(said.error_line().starts_with("node.backend: simulated moves no money"), "{said:?}");
 }
 
 /// Two connections are operators', and a command waits for its lock within one statement.
@@ -161,7 +161,7 @@ fn localhost_is_an_address_to_listen_on() {
     let asked = home.run_with(&["health"], &[("WITHDRAWD__ADMIN__LISTEN", &admin)]);
     assert_eq!(asked.code, Some(0), "{asked:?}");
     let said = Home::new().refused(&["--grpc-listen", "no-such-host.invalid:1"]);
-    assert!(said.mistake().contains("the host no-such-host.invalid has no address"), "{said:?}");
+    assert!(said.error_line().contains("the host no-such-host.invalid has no address"), "{said:?}");
 }
 
 #[test]

@@ -5,11 +5,11 @@ use withdrawd::pb::{
     CreateWithdrawRequest, GetInstanceRequest, ListPaymentsRequest, ListWithdrawsRequest,
 };
 
-use crate::bench::{Bench, Kind};
+use crate::bench::{Bench, StoreKind};
 
 #[tokio::test]
 async fn a_client_that_compresses_is_understood_and_answered_alike() {
-    let bench = Bench::new(Kind::Sqlite).await;
+    let bench = Bench::new(StoreKind::Sqlite).await;
     let mut client = bench.client().send_compressed(Gzip).accept_compressed(Gzip);
     let memo = "x".repeat(639);
     let request =
@@ -38,7 +38,7 @@ async fn a_client_that_compresses_is_understood_and_answered_alike() {
 /// A hundred kilobytes that inflate to a hundred megabytes.
 #[tokio::test]
 async fn a_message_that_inflates_beyond_the_limit_is_refused() {
-    let bench = Bench::new(Kind::Sqlite).await;
+    let bench = Bench::new(StoreKind::Sqlite).await;
     let mut client = bench.client().send_compressed(Gzip);
     let memo = "x".repeat(100 * 1024 * 1024);
     let request =

@@ -18,21 +18,21 @@ use withdrawd::{
 use crate::{
     bench::binary::{Home, Service, until},
     bench::collector::Collector,
-    bench::invoices::Wanted,
+    bench::invoices::InvoiceDraft,
+    bench::scrape::Scrape,
     bench::{new_postgres_database, postgres_url},
     claims::requests::reason_of,
-    edge::metrics::Told,
     edge::traces::{lines, one_line},
 };
 
 const GET: &str = "withdraw.v1.WithdrawService/GetWithdraw";
 
 /// A database on which nobody can read a request until this is rolled back.
-struct Blocked {
+struct LockedRequests {
     holder: PgConnection,
 }
 
-impl Blocked {
+impl LockedRequests {
     async fn at(url: &str) -> Self {
         let options = PgConnectOptions::from_str(url).unwrap();
         let mut holder = PgConnection::connect_with(&options).await.unwrap();
@@ -42,7 +42,7 @@ impl Blocked {
     }
 
     /// Waits until this statement waits.
-    async fn holds(&mut self, statement: &str) {
+    async fn wait_until_blocked(&mut self, statement: &str) {
         let count = format!(
             "select count(*) from pg_stat_activity where datname = current_database()
                 and wait_event_type = 'Lock' and query like '%{statement}%'"
@@ -58,7 +58,7 @@ impl Blocked {
         }
     }
 
-    async fn free(self) {
+    async fn release(self) {
         self.holder.close().await.unwrap();
     }
 }
@@ -92,13 +92,13 @@ async fn get(
 }
 
 async fn counted(service: &Service, series: &str) {
-    while Told::by(service.admin).await.value(series) != Some(1.0) {
+    while Scrape::of(service.admin).await.value(series) != Some(1.0) {
         tokio::task::yield_now().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_that_end_from_outside_are_told_of() {
+async fn calls_that_clients_end_are_logged_counted_and_traced() {
     if postgres_url().is_none() {
         return eprintln!("SKIPPED: no Postgres");
     }
@@ -110,10 +110,10 @@ async fn calls_that_end_from_outside_are_told_of() {
     ];
     let mut service = home.serve_with(&[], &variables);
     let made = service.create("1000");
-    let mut blocked = Blocked::at(&url).await;
+    let mut blocked = LockedRequests::at(&url).await;
 
     let (_answer, mut call) = get(&service, &made["id"], "hung-up", "1H").await;
-    blocked.holds("withdraw.by_id").await;
+    blocked.wait_until_blocked("withdraw.by_id").await;
     call.send_reset(Reason::CANCEL);
     counted(
         &service,
@@ -127,12 +127,12 @@ async fn calls_that_end_from_outside_are_told_of() {
     assert_eq!((&hung_up["rpc"], &hung_up["code"]), (&"GetWithdraw".into(), &"CANCELLED".into()));
     the_deadlines_are_ours(&service, &made["id"]).await;
 
-    let invoice = Wanted::new(1_000_000, SystemClock::new().now()).build();
+    let invoice = InvoiceDraft::new(1_000_000, SystemClock::new().now()).build();
     let mut wallet = TcpStream::connect(service.lnurl).await.unwrap();
     let ott = made["ott"].as_str().unwrap();
     let claim = format!("GET /cb?k1={ott}&pr={invoice} HTTP/1.1\r\nHost: a\r\n\r\n");
     wallet.write_all(claim.as_bytes()).await.unwrap();
-    blocked.holds("withdraw.by_secret").await;
+    blocked.wait_until_blocked("withdraw.by_secret").await;
     drop(wallet);
     until("its line", || {
         (!lines(&service, |line| line["lnurl"] == "callback").is_empty()).then_some(())
@@ -146,7 +146,7 @@ async fn calls_that_end_from_outside_are_told_of() {
     )
     .await;
     // The wallet has claimed all the same.
-    blocked.free().await;
+    blocked.release().await;
     service.paid(&made["id"]);
     assert!(service.terminate().success());
     the_spans_tell_so(&collector, &hung_up);
@@ -177,10 +177,10 @@ async fn the_deadlines_are_ours(service: &Service, id: &Value) {
 }
 
 fn the_spans_tell_so(collector: &Collector, hung_up: &Value) {
-    let claim = collector.one("GET /cb");
+    let claim = collector.span_named("GET /cb");
     assert_eq!(claim.attribute("lnurl.answer"), "GONE");
     assert!(!claim.failed(), "{claim:?}");
-    let gets = collector.named(GET);
+    let gets = collector.spans_named(GET);
     let ended = |code: &str| {
         let ended = gets.iter().filter(|seen| seen.attribute("rpc.response.status_code") == code);
         ended.collect::<Vec<_>>()

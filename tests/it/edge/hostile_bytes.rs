@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use crate::{
     bench::binary::Home,
     bench::http,
-    bench::{Bench, Kind},
+    bench::{Bench, StoreKind},
     edge::hostile_http::{assert_serves, assert_unclaimed},
 };
 
@@ -105,14 +105,14 @@ async fn suffer(lnurl: SocketAddr, ott: &str) {
 
 #[tokio::test]
 async fn what_is_hardly_http_is_refused_and_does_no_harm() {
-    let bench = Bench::new(Kind::Sqlite).await;
+    let bench = Bench::new(StoreKind::Sqlite).await;
     let withdraw = bench.create(10, 20).await;
     suffer(bench.lnurl(), &withdraw.ott).await;
     assert_unclaimed(&bench, &withdraw).await;
     assert_serves(&bench).await;
 }
 
-/// The same on the real process, whose log would tell of a panic.
+/// The same on the real process, whose log would show a panic.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_real_process_does_not_panic() {
     let home = Home::new();

@@ -8,7 +8,7 @@ use withdrawd::pb::Withdraw;
 
 use crate::{
     bench::http::{self, Answer},
-    bench::{Bench, Kind, reason},
+    bench::{Bench, StoreKind, reason},
 };
 
 /// Headers of every answer that we ourselves make.
@@ -45,7 +45,7 @@ pub async fn assert_unclaimed(bench: &Bench, withdraw: &Withdraw) {
 
 #[tokio::test]
 async fn every_method_is_answered_and_only_get_claims() {
-    let bench = Bench::new(Kind::Sqlite).await;
+    let bench = Bench::new(StoreKind::Sqlite).await;
     let withdraw = bench.create(10, 20).await;
     let offer = format!("/w/{}", withdraw.ott);
     let claim = format!("/cb?k1={}&pr={}", withdraw.ott, bench.invoice(15));
@@ -81,7 +81,7 @@ async fn every_method_is_answered_and_only_get_claims() {
 
 #[tokio::test]
 async fn an_offer_has_exactly_the_keys_of_lud_03() {
-    let bench = Bench::new(Kind::Sqlite).await;
+    let bench = Bench::new(StoreKind::Sqlite).await;
     let withdraw = bench.create(10, 20).await;
     let expected = json!({
         "tag": "withdrawRequest",
@@ -99,7 +99,7 @@ async fn an_offer_has_exactly_the_keys_of_lud_03() {
 
 #[tokio::test]
 async fn unknown_paths_are_404_and_unknown_secrets_are_not() {
-    let bench = Bench::new(Kind::Sqlite).await;
+    let bench = Bench::new(StoreKind::Sqlite).await;
     let withdraw = bench.create(10, 20).await;
     let ott = &withdraw.ott;
     for path in [
@@ -150,7 +150,7 @@ async fn unknown_paths_are_404_and_unknown_secrets_are_not() {
 
 #[tokio::test]
 async fn queries_that_are_off_claim_nothing() {
-    let bench = Bench::new(Kind::Sqlite).await;
+    let bench = Bench::new(StoreKind::Sqlite).await;
     let withdraw = bench.create(10, 20).await;
     let (k1, pr) = (&withdraw.ott, bench.invoice(15));
     for query in [
@@ -203,7 +203,7 @@ async fn queries_that_are_off_claim_nothing() {
 #[tokio::test]
 async fn one_url_is_understood_however_it_is_written() {
     let settings = [("public_url", "https://x.example/pay")];
-    let bench = Bench::with(Kind::Sqlite, &settings).await;
+    let bench = Bench::with(StoreKind::Sqlite, &settings).await;
     for (offer, claim) in [
         ("//w/{k1}", "//cb?k1={k1}&pr={pr}"),
         ("/w/{k1}/", "/cb/?k1={k1}&pr={pr}"),
@@ -233,11 +233,11 @@ async fn one_url_is_understood_however_it_is_written() {
     }
 }
 
-/// Whoever forwards or lies about the host: the callback is the operator's word.
+/// Whoever forwards or lies about the host: the callback is what the operator configured.
 #[tokio::test]
 async fn nothing_of_the_request_gets_into_the_offer() {
     let settings = [("public_url", "https://pay.example.com")];
-    let bench = Bench::with(Kind::Sqlite, &settings).await;
+    let bench = Bench::with(StoreKind::Sqlite, &settings).await;
     let withdraw = bench.create(10, 20).await;
     let (ott, lies) = (
         &withdraw.ott,
@@ -261,7 +261,7 @@ async fn nothing_of_the_request_gets_into_the_offer() {
 #[tokio::test]
 async fn a_public_url_with_a_path_works_behind_either_kind_of_proxy() {
     let settings = [("public_url", "https://x.example/pay/out/")];
-    let bench = Bench::with(Kind::Sqlite, &settings).await;
+    let bench = Bench::with(StoreKind::Sqlite, &settings).await;
     for prefix in ["/pay/out", ""] {
         let withdraw = bench.create(10, 20).await;
         assert!(withdraw.lnurlw.starts_with("lnurlw://x.example/pay/out/w/"));

@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::{
     bench::http,
-    bench::{Bench, Kind, on_every_store},
+    bench::{Bench, StoreKind, on_every_store},
 };
 
 /// Little time and few places, so that a handful of clients is a siege.
@@ -35,7 +35,7 @@ async fn hung_up(mut stream: TcpStream) {
 
 #[tokio::test]
 async fn slow_clients_lose_their_place() {
-    let bench = Bench::with(Kind::Sqlite, &SIEGE).await;
+    let bench = Bench::with(StoreKind::Sqlite, &SIEGE).await;
     let withdraw = bench.create(10, 20).await;
     let offer = format!("GET /w/{} HTTP/1.1\r\nHost: a\r\n\r\n", withdraw.ott);
     for beginning in ["", "G", "GET /cb?k1=", "GET / HTTP/1.1\r\nHost: a\r\nX: ", &offer] {
@@ -44,8 +44,8 @@ async fn slow_clients_lose_their_place() {
 }
 
 #[tokio::test]
-async fn a_siege_of_half_open_connections_does_not_keep_an_honest_wallet_out() {
-    let bench = Bench::with(Kind::Sqlite, &SIEGE).await;
+async fn half_open_connections_do_not_lock_out_an_honest_wallet() {
+    let bench = Bench::with(StoreKind::Sqlite, &SIEGE).await;
     let withdraw = bench.create(10, 20).await;
     let mut besiegers = Vec::new();
     for n in 0..40 {
@@ -64,8 +64,8 @@ async fn a_siege_of_half_open_connections_does_not_keep_an_honest_wallet_out() {
 
 /// A trickle of bytes does not extend the time either.
 #[tokio::test]
-async fn a_trickle_is_cut_off() {
-    let bench = Bench::with(Kind::Sqlite, &SIEGE).await;
+async fn a_request_that_trickles_in_is_cut_off() {
+    let bench = Bench::with(StoreKind::Sqlite, &SIEGE).await;
     let stream = TcpStream::connect(bench.lnurl()).await.unwrap();
     let (mut read, mut write) = stream.into_split();
     let trickle = async {
@@ -86,7 +86,7 @@ async fn a_trickle_is_cut_off() {
 
 #[tokio::test]
 async fn a_connection_can_carry_many_requests_also_at_once() {
-    let bench = Bench::new(Kind::Sqlite).await;
+    let bench = Bench::new(StoreKind::Sqlite).await;
     let withdraw = bench.create(10, 20).await;
     let get = format!("GET /w/{} HTTP/1.1\r\nHost: a\r\n", withdraw.ott);
     let claim =
@@ -117,7 +117,7 @@ async fn a_wallet_that_hangs_up_has_claimed_all_the_same() {
             // It taps again when it is out of the tunnel.
             bench.claim_ok(&withdraw, &invoice).await;
         }
-        bench.work().await;
+        bench.run_payer().await;
         assert_eq!(bench.node.settled(), 8);
     })
     .await;

@@ -3,7 +3,7 @@
 use std::{fs, thread};
 
 use crate::{
-    bench::binary::{Home, Said, Service, until},
+    bench::binary::{CommandOutput, Home, Service, until},
     bench::http,
     bench::{new_postgres_database, postgres_url},
 };
@@ -56,7 +56,7 @@ fn try_serve(home: &Home, environment: &[(&str, &str)]) -> Result<Service, Strin
         .map_err(|panic| panic.downcast_ref::<String>().cloned().unwrap_or_default())
 }
 
-fn wrong(home: &Home, environment: &[(&str, &str)]) -> Said {
+fn wrong(home: &Home, environment: &[(&str, &str)]) -> CommandOutput {
     home.refused_with(&[], environment)
 }
 
@@ -77,17 +77,17 @@ async fn a_process_with_other_keys_does_not_start_and_names_both() {
         drop(home.serve_with(&[], &with(&first)));
         let said = wrong(&home, &with(&second));
         for part in ["keys.master", "keys.file", "another withdrawd"] {
-            assert!(said.mistake().contains(part), "{said:?}");
+            assert!(said.error_line().contains(part), "{said:?}");
         }
         assert!(!said.err.contains(&first) && !said.err.contains(&second), "no key is shown");
-        assert!(wrong(&home, &with("")).mistake().contains("master.key"));
+        assert!(wrong(&home, &with("")).error_line().contains("master.key"));
 
         // A rotation: whoever holds both may change which one derives, forth and back.
         drop(home.serve_with(&[], &with(&both)));
-        assert!(wrong(&home, &with(&first)).mistake().contains("another withdrawd"));
+        assert!(wrong(&home, &with(&first)).error_line().contains("another withdrawd"));
         drop(home.serve_with(&[], &with(&back)));
         drop(home.serve_with(&[], &with(&first)));
-        assert!(wrong(&home, &with(&second)).mistake().contains("another withdrawd"));
+        assert!(wrong(&home, &with(&second)).error_line().contains("another withdrawd"));
     }
 }
 

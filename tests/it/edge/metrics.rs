@@ -1,9 +1,8 @@
-//! What Prometheus is told: before and after each kind of end, of the whole instance, and while the
+//! The exported metrics: before and after each kind of end, of the whole instance, and while the
 //! database is silent.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
     time::{Duration, Instant},
 };
 
@@ -16,68 +15,24 @@ use withdrawd::{
 use crate::{
     bench::binary::{Home, until},
     bench::http,
-    bench::node::Fate,
-    bench::{Bench, Kind, new_postgres_database, on_every_store, postgres_url},
+    bench::node::OnSend,
+    bench::scrape::Scrape,
+    bench::{Bench, StoreKind, new_postgres_database, on_every_store, postgres_url},
     edge::admin::allow_connections_to,
     payments::doubts::proof_of,
 };
 
-/// What was told, by its name with its labels as they stand there.
-pub struct Told {
-    pub text: String,
-}
-
-impl Told {
-    pub async fn by(admin: SocketAddr) -> Self {
-        let answer = http::get(admin, "/metrics").await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        let kind = answer.header("content-type").unwrap();
-        assert!(kind.starts_with("application/openmetrics-text; version=1.0.0"), "{kind}");
-        assert!(answer.body.ends_with("# EOF\n"), "{answer:?}");
-        Self { text: answer.body }
-    }
-
-    pub fn value(&self, series: &str) -> Option<f64> {
-        let mut lines = self.text.lines();
-        let line = lines.find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        line.map(|value| value.parse().unwrap())
-    }
-
-    #[track_caller]
-    fn says(&self, expected: &[(&str, f64)]) {
-        let told = |(series, _): &(&str, f64)| (series.to_string(), self.value(series));
-        let told: Vec<_> = expected.iter().map(told).collect();
-        let expected = expected.iter().map(|(series, value)| ((*series).to_owned(), Some(*value)));
-        assert_eq!(told, expected.collect::<Vec<_>>(), "{}", self.text);
-    }
-
-    /// Each metric with its type, as samples are named.
-    fn types(&self) -> BTreeMap<String, String> {
-        let lines = self.text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
-        let named = lines.map(|line| {
-            let (name, kind) = line.split_once(' ').unwrap();
-            let suffix = match kind {
-                "counter" => "_total",
-                "info" => "_info",
-                _ => "",
-            };
-            (format!("{name}{suffix}"), kind.to_owned())
-        });
-        named.collect()
-    }
-}
-
-/// What is told a moment later: within a second it is the same.
-async fn told(bench: &Bench) -> Told {
+/// A scrape a moment later: within a second it would be the same.
+async fn scrape(bench: &Bench) -> Scrape {
     bench.clock.advance(Millis::from_secs(1));
-    Told::by(bench.admin()).await
+    Scrape::of(bench.admin()).await
 }
 
 /// A call is counted when its last byte is gone, which the caller may have before that.
-async fn told_of_calls(bench: &Bench, series: &str, value: f64) {
+async fn wait_for_series(bench: &Bench, series: &str, value: f64) {
     let patience = Instant::now() + Duration::from_secs(20);
     loop {
-        let told = Told::by(bench.admin()).await;
+        let told = Scrape::of(bench.admin()).await;
         if told.value(series) == Some(value) {
             return;
         }
@@ -86,11 +41,11 @@ async fn told_of_calls(bench: &Bench, series: &str, value: f64) {
     }
 }
 
-async fn claimed(bench: &Bench, fate: Fate) -> (withdrawd::pb::Withdraw, String) {
+async fn claimed(bench: &Bench, on_send: OnSend) -> (withdrawd::pb::Withdraw, String) {
     let (withdraw, invoice) = (bench.create(10, 10).await, bench.invoice(10));
-    bench.node.next([fate]);
+    bench.node.on_next_sends([on_send]);
     bench.claim_ok(&withdraw, &invoice).await;
-    bench.work().await;
+    bench.run_payer().await;
     (withdraw, invoice)
 }
 
@@ -104,19 +59,19 @@ const LATE: &str = r#"withdrawd_payments_total{state="LATE_SUCCESS",reason=""}"#
 async fn ends_of_payments_are_counted_once_each() {
     on_every_store(async |bench| {
         let zero = [(PAID, 0.0), (PAID_AFTER, 0.0), (NO_ROUTE, 0.0), (DOUBT, 0.0), (LATE, 0.0)];
-        told(&bench).await.says(&zero);
-        told(&bench).await.says(&[("withdrawd_claims_total", 0.0)]);
+        scrape(&bench).await.assert_values(&zero);
+        scrape(&bench).await.assert_values(&[("withdrawd_claims_total", 0.0)]);
 
-        let (paid, _) = claimed(&bench, Fate::Pay).await;
+        let (paid, _) = claimed(&bench, OnSend::Pay).await;
         let routing = bench.get(&paid.id).await.payment.unwrap().fee_msat.unwrap();
-        claimed(&bench, Fate::PayWithWrongPreimage).await;
-        let (unclaimed, first) = claimed(&bench, Fate::Fail(FailureReason::NoRoute)).await;
-        let (again, beside) = claimed(&bench, Fate::Fail(FailureReason::NoRoute)).await;
+        claimed(&bench, OnSend::PayWithWrongPreimage).await;
+        let (unclaimed, first) = claimed(&bench, OnSend::Fail(FailureReason::NoRoute)).await;
+        let (again, beside) = claimed(&bench, OnSend::Fail(FailureReason::NoRoute)).await;
         bench.claim_ok(&again, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         #[expect(clippy::cast_precision_loss, reason = "a fee of a test")]
         let fees = routing as f64;
-        told(&bench).await.says(&[
+        scrape(&bench).await.assert_values(&[
             (PAID, 2.0),
             (NO_ROUTE, 2.0),
             (DOUBT, 1.0),
@@ -130,14 +85,14 @@ async fn ends_of_payments_are_counted_once_each() {
         for invoice in [&first, &beside] {
             let fee = Msat::new(1).unwrap();
             let paid = RecordState::Succeeded { preimage: proof_of(invoice), fee };
-            bench.node.foreign_payment(invoice, paid);
+            bench.node.add_foreign_payment(invoice, paid);
         }
-        bench.pass(Millis::from_secs(3601)).await;
+        bench.run_payer_after(Millis::from_secs(3601)).await;
         for _ in 0..3 {
-            bench.pass(Millis::from_secs(400)).await;
+            bench.run_payer_after(Millis::from_secs(400)).await;
         }
         assert_eq!(bench.get(&unclaimed.id).await.status().as_str_name(), "PAID");
-        told(&bench).await.says(&[
+        scrape(&bench).await.assert_values(&[
             (PAID, 2.0),
             (PAID_AFTER, 1.0),
             (LATE, 1.0),
@@ -149,11 +104,11 @@ async fn ends_of_payments_are_counted_once_each() {
 }
 
 #[tokio::test]
-async fn how_the_instance_stands_is_told() {
+async fn the_status_of_the_instance_is_exported() {
     on_every_store(async |mut bench| {
-        bench.beat().await;
-        let before = told(&bench).await;
-        before.says(&[
+        bench.heartbeat().await;
+        let before = scrape(&bench).await;
+        before.assert_values(&[
             ("withdrawd_store_up", 1.0),
             (r#"withdrawd_open_payments{state="IN_FLIGHT"}"#, 0.0),
             (r#"withdrawd_oldest_open_payment_age_seconds{state="IN_FLIGHT"}"#, 0.0),
@@ -168,15 +123,15 @@ async fn how_the_instance_stands_is_told() {
         assert_eq!(before.value("withdrawd_rolling_24h_accepted_msat"), None);
 
         let held = bench.create(10, 10).await;
-        bench.node.next([Fate::Hold]);
+        bench.node.on_next_sends([OnSend::Hold]);
         bench.claim_ok(&held, &bench.invoice(10)).await;
-        bench.work_until(&held.id, State::InFlight).await;
+        bench.run_payer_until(&held.id, State::InFlight).await;
         bench.clock.advance(Millis::from_secs(99));
         claimed_in_doubt(&bench).await;
         let pause = PauseRequest { operator: "annabelle".into(), reason: "a secret reason".into() };
         bench.operations().pause(pause).await.unwrap();
-        let after = told(&bench).await;
-        after.says(&[
+        let after = scrape(&bench).await;
+        after.assert_values(&[
             (r#"withdrawd_open_payments{state="RESERVED"}"#, 0.0),
             (r#"withdrawd_open_payments{state="IN_FLIGHT"}"#, 1.0),
             (r#"withdrawd_oldest_open_payment_age_seconds{state="IN_FLIGHT"}"#, 100.0),
@@ -193,24 +148,26 @@ async fn how_the_instance_stands_is_told() {
 
         let fence = "update instance set fenced_at_ms = 1, fence_reason = 'BY_HAND'";
         bench.sql(fence).await;
-        told(&bench).await.says(&[
+        scrape(&bench).await.assert_values(&[
             ("withdrawd_fenced", 1.0),
             (r#"withdrawd_halted{halt="PAUSED"}"#, 0.0),
             (r#"withdrawd_halted{halt="FENCED"}"#, 1.0),
             ("withdrawd_claimable_msat", 0.0),
         ]);
         // What a process has counted is its own.
-        bench.die_and_live_again().await;
-        told(&bench).await.says(&[("withdrawd_claims_total", 0.0), ("withdrawd_fenced", 1.0)]);
+        bench.crash_and_restart().await;
+        scrape(&bench)
+            .await
+            .assert_values(&[("withdrawd_claims_total", 0.0), ("withdrawd_fenced", 1.0)]);
     })
     .await;
 }
 
 async fn claimed_in_doubt(bench: &Bench) {
     let (withdraw, invoice) = (bench.create(10, 10).await, bench.invoice(10));
-    bench.node.next([Fate::PayWithWrongPreimage]);
+    bench.node.on_next_sends([OnSend::PayWithWrongPreimage]);
     bench.claim_ok(&withdraw, &invoice).await;
-    bench.begin_work().await;
+    bench.start_payer().await;
     bench
         .until(&withdraw.id, |withdraw| {
             withdraw.payment.as_ref().is_some_and(|p| p.state() == State::NeedsOperator)
@@ -219,11 +176,11 @@ async fn claimed_in_doubt(bench: &Bench) {
 }
 
 #[tokio::test]
-async fn the_limit_of_a_day_is_told_where_there_is_one() {
+async fn the_daily_limit_is_exported_where_there_is_one() {
     let settings = [("limits.rolling_24h_sat", "100")];
-    let bench = Bench::with(Kind::Sqlite, &settings).await;
-    claimed(&bench, Fate::Pay).await;
-    told(&bench).await.says(&[
+    let bench = Bench::with(StoreKind::Sqlite, &settings).await;
+    claimed(&bench, OnSend::Pay).await;
+    scrape(&bench).await.assert_values(&[
         ("withdrawd_rolling_24h_accepted_msat", 10_001.0),
         ("withdrawd_rolling_24h_limit_msat", 100_000.0),
         ("withdrawd_claimable_msat", 79_000.0),
@@ -233,7 +190,7 @@ async fn the_limit_of_a_day_is_told_where_there_is_one() {
 /// Rate, errors and duration of both faces; whatever a client sends, labels stay ours.
 #[tokio::test]
 async fn calls_and_requests_are_counted_by_bounded_names() {
-    let bench = Bench::new(Kind::Sqlite).await;
+    let bench = Bench::new(StoreKind::Sqlite).await;
     let call = |method: &str, code: &str| {
         format!(
             "rpc_server_call_duration_seconds_count{{rpc_method=\"{method}\",\
@@ -242,19 +199,19 @@ async fn calls_and_requests_are_counted_by_bounded_names() {
     };
     let withdraw = bench.create(10, 10).await;
     let create = "withdraw.v1.WithdrawService/CreateWithdraw";
-    told_of_calls(&bench, &call(create, "OK"), 1.0).await;
+    wait_for_series(&bench, &call(create, "OK"), 1.0).await;
     bench
         .client()
         .create_withdraw(withdrawd::pb::CreateWithdrawRequest::default())
         .await
         .unwrap_err();
-    told_of_calls(&bench, &call(create, "INVALID_ARGUMENT"), 1.0).await;
+    wait_for_series(&bench, &call(create, "INVALID_ARGUMENT"), 1.0).await;
 
     for n in 0..20 {
         let path = format!("/withdraw.v1.WithdrawService/Evil{n}");
         assert_eq!(unknown_method(&bench, path).await, Code::Unimplemented);
     }
-    told_of_calls(&bench, &call("_OTHER", "UNIMPLEMENTED"), 20.0).await;
+    wait_for_series(&bench, &call("_OTHER", "UNIMPLEMENTED"), 20.0).await;
 
     bench.offer(&withdraw).await;
     bench.claim(&withdraw, "lnbcrt1nonsense").await;
@@ -270,8 +227,8 @@ async fn calls_and_requests_are_counted_by_bounded_names() {
              answer=\"{answer}\"}}"
         )
     };
-    let told = told(&bench).await;
-    told.says(&[
+    let told = scrape(&bench).await;
+    told.assert_values(&[
         (&requests("withdraw", "OFFER"), 1.0),
         (&requests("withdraw", "UNKNOWN"), 20.0),
         (&requests("callback", "OK"), 1.0),
@@ -295,7 +252,7 @@ async fn unknown_method(bench: &Bench, path: String) -> Code {
 
 /// Scrapes go on while the database is gone, and do not wait for it as long as calls do.
 #[tokio::test]
-async fn while_the_database_is_silent_the_rest_is_told_promptly() {
+async fn other_metrics_are_exported_while_the_database_is_silent() {
     if postgres_url().is_none() {
         return eprintln!("SKIPPED: no Postgres");
     }
@@ -306,15 +263,15 @@ async fn while_the_database_is_silent_the_rest_is_told_promptly() {
     let made = service.create("10");
     service.json(&["claim", made["withdraw_request"].as_str().unwrap()]);
     service.paid(&made["id"]);
-    let before = Told::by(service.admin).await;
-    before.says(&[("withdrawd_store_up", 1.0), (PAID, 1.0)]);
+    let before = Scrape::of(service.admin).await;
+    before.assert_values(&[("withdrawd_store_up", 1.0), (PAID, 1.0)]);
     assert!(before.value("withdrawd_store_connections_max").unwrap() > 1.0);
 
     allow_connections_to(&url, false).await;
     let patience = Instant::now() + Duration::from_mins(1);
     let silent = loop {
         let asked = Instant::now();
-        let told = Told::by(service.admin).await;
+        let told = Scrape::of(service.admin).await;
         // A second, and what a busy machine adds to it.
         assert!(asked.elapsed() < Duration::from_secs(15), "{:?}", asked.elapsed());
         if told.value("withdrawd_store_up") == Some(0.0) {
@@ -322,7 +279,7 @@ async fn while_the_database_is_silent_the_rest_is_told_promptly() {
         }
         assert!(Instant::now() < patience, "{}", told.text);
     };
-    silent.says(&[(PAID, 1.0), ("withdrawd_claims_total", 1.0)]);
+    silent.assert_values(&[(PAID, 1.0), ("withdrawd_claims_total", 1.0)]);
     for hidden in ["withdrawd_open_payments", "withdrawd_fenced", "withdrawd_node_synced"] {
         assert!(!silent.text.contains(hidden), "{}", silent.text);
     }
@@ -330,7 +287,7 @@ async fn while_the_database_is_silent_the_rest_is_told_promptly() {
 
     allow_connections_to(&url, true).await;
     let patience = Instant::now() + Duration::from_mins(1);
-    while Told::by(service.admin).await.value("withdrawd_store_up") != Some(1.0) {
+    while Scrape::of(service.admin).await.value("withdrawd_store_up") != Some(1.0) {
         assert!(Instant::now() < patience, "{}", service.log());
         tokio::task::yield_now().await;
     }
@@ -339,16 +296,16 @@ async fn while_the_database_is_silent_the_rest_is_told_promptly() {
 /// However many ask, the database is asked once in a second.
 #[tokio::test]
 async fn scrapes_within_a_second_see_the_same() {
-    let bench = Bench::new(Kind::Sqlite).await;
-    told(&bench).await.says(&[("withdrawd_fenced", 0.0)]);
+    let bench = Bench::new(StoreKind::Sqlite).await;
+    scrape(&bench).await.assert_values(&[("withdrawd_fenced", 0.0)]);
     bench.sql("update instance set fenced_at_ms = 1, fence_reason = 'BY_HAND'").await;
-    Told::by(bench.admin()).await.says(&[("withdrawd_fenced", 0.0)]);
-    told(&bench).await.says(&[("withdrawd_fenced", 1.0)]);
+    Scrape::of(bench.admin()).await.assert_values(&[("withdrawd_fenced", 0.0)]);
+    scrape(&bench).await.assert_values(&[("withdrawd_fenced", 1.0)]);
 }
 
-/// The guide's table is what is told: names, types and labels, no more and no less.
+/// The guide's table has what is exported: names, types and labels, no more and no less.
 #[test]
-fn the_guide_lists_all_that_is_told() {
+fn the_guide_lists_every_metric() {
     let guide = include_str!("../../../deploy/operations.md");
     let section = guide.split("\n## Metrics\n").nth(1).unwrap().split("\n## ").next().unwrap();
     let rows = section.lines().filter(|line| line.starts_with("| `"));
@@ -367,7 +324,7 @@ fn the_guide_lists_all_that_is_told() {
     service.paid(&made["id"]);
     let told = until("the node was heard of", || {
         let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let told = tokio.block_on(Told::by(service.admin));
+        let told = tokio.block_on(Scrape::of(service.admin));
         told.text.contains("withdrawd_node_synced").then_some(told)
     });
     let seen = told.types().into_iter().map(|(name, kind)| {

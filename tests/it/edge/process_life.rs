@@ -1,4 +1,4 @@
-//! The life of the process: configuration, signals, restarts, keys, and what stays out of the log.
+//! The process from its start to its end: configuration, signals, restarts, keys, and what stays out of the log.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use crate::{
     bench::{new_postgres_database, postgres_url},
 };
 
-/// What the fee limit of a new payment tells of `payments.fee_floor_msat`.
+/// What the fee limit of a new payment shows of `payments.fee_floor_msat`.
 fn fee_floor(service: &Service) -> Value {
     let made = service.create("1");
     service.json(&["claim", made["withdraw_request"].as_str().unwrap()]);
@@ -57,7 +57,7 @@ fn flags_win_over_the_environment_over_the_file_over_the_defaults() {
 }
 
 #[test]
-fn a_newcomer_is_told_where_it_listens_and_what_to_type() {
+fn the_first_start_prints_where_it_listens_and_what_to_type() {
     let home = Home::new();
     let mut command = home.command(&[]);
     crate::bench::binary::free_ports(&mut command);
@@ -111,7 +111,7 @@ fn a_data_directory_has_one_process() {
     let home = Home::new();
     let service = home.serve(&[]);
     let second = home.refused(&[]);
-    assert!(second.mistake().contains("--data-dir"), "{second:?}");
+    assert!(second.error_line().contains("--data-dir"), "{second:?}");
     // The first was not harmed, and its addresses still stand.
     service.create("1");
     let listening = fs::read_to_string(home.data("listen.json")).unwrap();
@@ -131,11 +131,11 @@ fn without_its_master_key_a_store_with_requests_is_not_served() {
     fs::remove_file(home.data("master.key")).unwrap();
 
     let lost = home.refused(&[]);
-    assert!(lost.mistake().contains("master.key") && lost.err.contains("keys.file"), "{lost:?}");
+    assert!(lost.error_line().contains("master.key") && lost.err.contains("keys.file"), "{lost:?}");
     assert!(!home.data("master.key").exists(), "no other key takes its place");
     let other = "ab".repeat(32);
     let wrong = home.refused_with(&[], &[("WITHDRAWD__KEYS__MASTER", &other)]);
-    assert!(wrong.mistake().contains("keys.master"), "{wrong:?}");
+    assert!(wrong.error_line().contains("keys.master"), "{wrong:?}");
     assert!(!wrong.err.contains(&other) && !wrong.err.contains(key.trim()));
 
     let service = home.serve_with(&flags, &[("WITHDRAWD__KEYS__MASTER", key.trim())]);
@@ -170,7 +170,7 @@ fn a_rotated_list_of_keys_still_shows_the_old_lnurls() {
 
     let only_second = [("WITHDRAWD__KEYS__MASTER", second.as_str())];
     let said = home.refused_with(&flags, &only_second);
-    assert!(said.mistake().contains("open withdraw requests"), "{said:?}");
+    assert!(said.error_line().contains("open withdraw requests"), "{said:?}");
     let service = home.serve_with(&flags, &[("WITHDRAWD__KEYS__FILE", "keys")]);
     for withdraw in [&old, &between] {
         service.json(&["deactivate", withdraw["id"].as_str().unwrap()]);
@@ -241,16 +241,16 @@ fn exercise(service: &Service) -> Vec<String> {
                 secrets.extend(
                     service.paid(&json!(id))["payment"]["preimage"].as_str().map(str::to_owned),
                 );
-                service.cli(&["claim", &lnurl]).mistake();
+                service.cli(&["claim", &lnurl]).error_line();
             }
             1 => {
                 service.json(&["deactivate", &id]);
-                service.cli(&["claim", &lnurlw]).mistake();
+                service.cli(&["claim", &lnurlw]).error_line();
             }
             // Too little, and outside of what is offered.
             _ => {
-                service.cli(&["claim", &lnurlw, "--amount", "1"]).mistake();
-                service.cli(&["get", "wr_x"]).mistake();
+                service.cli(&["claim", &lnurlw, "--amount", "1"]).error_line();
+                service.cli(&["get", "wr_x"]).error_line();
             }
         }
         service.json(&["list"]);
@@ -259,7 +259,7 @@ fn exercise(service: &Service) -> Vec<String> {
     secrets
 }
 
-/// An outage at the start is told with the place, and never with the password.
+/// An outage at the start is reported with the place, and never with the password.
 #[test]
 fn a_database_that_cannot_be_reached_is_named_without_its_password() {
     let nobody = tempfile::tempdir().unwrap();
@@ -274,14 +274,14 @@ fn a_database_that_cannot_be_reached_is_named_without_its_password() {
             ("WITHDRAWD__STORE__ACQUIRE_TIMEOUT_MS", "500"),
         ];
         let said = home.refused_with(&[], &environment);
-        let line = said.mistake();
+        let line = said.error_line();
         assert!(line.contains("could not connect") && line.contains("`books`"), "{line}");
         assert!(line.contains(place) && !line.contains("hunter2"), "{line}");
     }
     let home = Home::new();
     let bad = [("WITHDRAWD__STORE__DATABASE_URL", "postgres://ann:hunt#er2@host/books")];
     let said = home.refused_with(&[], &bad);
-    let line = said.mistake();
+    let line = said.error_line();
     assert!(line.contains("store.database_url") && line.contains("%23"), "{line}");
     assert!(!line.contains("hunt") && !line.contains("er2"), "{line}");
 }

@@ -11,20 +11,20 @@ use crate::{
     bench::daemon::{Daemon, Home},
     bench::http::get,
     bench::lab::{Lab, eventually},
-    bench::{Kind, claim_at, postgres_url, reason},
+    bench::{StoreKind, claim_at, postgres_url, reason},
 };
 
 /// The homes of the three.
-struct Split {
+struct RoleProcesses {
     grpc: Home,
     lnurl: Home,
     payer: Home,
 }
 
-impl Split {
+impl RoleProcesses {
     /// Started already: the process for wallets, since the others need to know where it is.
     async fn new(lab: &Lab) -> (Self, Daemon) {
-        let payer = Home::new(Kind::Postgres, lab).await.with(&[("roles", "payer")]);
+        let payer = Home::new(StoreKind::Postgres, lab).await.with(&[("roles", "payer")]);
         // No credential of the node, and no master key, but in the process that needs it.
         let no_node = [("lnd.endpoint", ""), ("lnd.tls_cert", ""), ("lnd.macaroon", "")];
         let lnurl = payer.replica().with(&no_node).with(&[("roles", "lnurl")]);
@@ -38,13 +38,13 @@ impl Split {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn three_processes_pay_together_and_each_may_die() {
+async fn three_processes_pay_together_and_each_may_crash() {
     let Some(lab) = Lab::open() else { return };
     if postgres_url().is_none() {
         return eprintln!("SKIPPED: no Postgres");
     }
-    let _up = lab.together().await;
-    let (homes, lnurl) = Split::new(&lab).await;
+    let _up = lab.share().await;
+    let (homes, lnurl) = RoleProcesses::new(&lab).await;
     let grpc = homes.grpc.start_without_node().await;
     let made = grpc.create(21).await;
     assert!(made.withdraw_request.starts_with("LNURL1"), "{made:?}");
@@ -55,7 +55,7 @@ async fn three_processes_pay_together_and_each_may_die() {
     assert!(reason(&refused).contains("try again later"), "{refused}");
     assert_eq!(get(lnurl.admin, "/readyz").await.status, 200);
     let payer = homes.payer.start_without_node().await;
-    grpc.accepts().await;
+    grpc.wait_until_accepting().await;
     offered(&lnurl, &made.ott).await;
     lnurl.claim_ok(&made, &invoice.text).await;
     grpc.until(&made, State::Paid).await;
@@ -64,7 +64,7 @@ async fn three_processes_pay_together_and_each_may_die() {
     // What asks the node is not for a process without one, and says who is asked instead.
     no_node_here(&grpc, &made.id).await;
 
-    // The payer dies: claims are taken meanwhile, and paid once by its next life.
+    // The payer crashes: claims are accepted meanwhile, and paid once when it is started again.
     let [first, second, third] =
         [grpc.create(22).await, grpc.create(23).await, grpc.create(24).await];
     drop(payer);
@@ -91,10 +91,10 @@ async fn three_processes_pay_together_and_each_may_die() {
     grpc.until(&third, State::Paid).await;
     lab.assert_paid_once(&invoice, 24).await;
 
-    // An operator's word in one process holds in all.
+    // An operator's command in one process holds in all.
     let last = grpc.create(25).await;
     pause(&grpc).await;
-    grpc.halts(Halt::Paused).await;
+    grpc.wait_until_halted(Halt::Paused).await;
     let refused = claim_at(lnurl.lnurl, &last.ott, &lab.invoice("payee", 25).text).await;
     assert_eq!(refused["status"], "ERROR", "{refused}");
 
@@ -104,7 +104,7 @@ async fn three_processes_pay_together_and_each_may_die() {
     drop((payer, lnurl, grpc));
 }
 
-/// Waits until the first GET offers it: a process hears of the verified server by its own look.
+/// Waits until the first GET offers it: each process reads by itself whether the server is verified.
 async fn offered(lnurl: &Daemon, secret: &str) {
     eventually("it is offered", async || {
         let answer = get(lnurl.lnurl, &format!("/w/{secret}")).await.json();

@@ -22,10 +22,10 @@ use withdrawd::{
 };
 
 use crate::{
-    bench::binary::{Home, Service, given, until},
+    bench::binary::{Home, Service, test_variable, until},
     bench::http,
-    bench::invoices::Wanted,
-    bench::{Kind, kinds, new_postgres_database, postgres_url},
+    bench::invoices::InvoiceDraft,
+    bench::{StoreKind, new_postgres_database, postgres_url, store_kinds},
     edge::clients::script,
 };
 
@@ -54,7 +54,7 @@ async fn customer(grpc: SocketAddr, lnurl: SocketAddr, claims: Arc<Mutex<Vec<Cla
                 return;
             }
         };
-        let invoice = Wanted::new(10_000, SystemClock::new().now()).build();
+        let invoice = InvoiceDraft::new(10_000, SystemClock::new().now()).build();
         let target = format!("/cb?k1={}&pr={invoice}", made.ott);
         let told = ask(lnurl, &target).await;
         let gone = told.is_none();
@@ -119,16 +119,16 @@ fn serve(home: &Home, database: &str, wait_ms: &str) -> Service {
     home.serve_with(&[], &settings)
 }
 
-async fn database_of(kind: Kind) -> String {
+async fn database_of(kind: StoreKind) -> String {
     match kind {
-        Kind::Sqlite => String::new(),
-        Kind::Postgres => new_postgres_database().await,
+        StoreKind::Sqlite => String::new(),
+        StoreKind::Postgres => new_postgres_database().await,
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_under_traffic_fails_no_call_and_loses_no_claim() {
-    for kind in kinds() {
+    for kind in store_kinds() {
         let (home, database) = (Home::new(), database_of(kind).await);
         let mut service = serve(&home, &database, "200");
         let claims = Arc::new(Mutex::new(Vec::new()));
@@ -137,14 +137,14 @@ async fn a_stop_under_traffic_fails_no_call_and_loses_no_claim() {
             customers.spawn(customer(service.grpc, service.lnurl, Arc::clone(&claims)));
         }
         let mut caller =
-            given("WITHDRAWD_TEST_PYTHON").map(|python| Caller::new(&python, &service));
+            test_variable("WITHDRAWD_TEST_PYTHON").map(|python| Caller::new(&python, &service));
         until("traffic", || claims.try_lock().ok().filter(|claims| claims.len() > 30).map(drop));
-        service.tell("TERM");
+        service.send_signal("TERM");
         // Whoever saw anything but UNAVAILABLE panics here.
         while let Some(done) = customers.join_next().await {
             done.unwrap();
         }
-        assert_eq!(service.ended().code(), Some(0), "{}", service.log());
+        assert_eq!(service.wait().code(), Some(0), "{}", service.log());
         if let Some(caller) = &mut caller {
             assert_eq!(caller.next()["code"], "UNAVAILABLE");
         }
@@ -192,8 +192,8 @@ async fn a_database_that_keeps_a_statement_does_not_keep_the_process() {
     while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut *held).await.unwrap() == 0 {
         assert!(Instant::now() < patience, "{}", service.log());
     }
-    service.tell("TERM");
-    assert_eq!(service.ended().code(), Some(0), "{}", service.log());
+    service.send_signal("TERM");
+    assert_eq!(service.wait().code(), Some(0), "{}", service.log());
     assert!(service.stderr().contains("stopping with statements under way"), "{}", service.log());
     scan.abort();
 }
@@ -212,7 +212,7 @@ async fn a_second_signal_ends_at_once_what_the_first_began() {
     };
     assert_eq!(told(READINESS).await, ServingStatus::Serving);
     assert_eq!(told("").await, ServingStatus::Serving);
-    service.tell("TERM");
+    service.send_signal("TERM");
     let patience = Instant::now() + Duration::from_secs(30);
     while told(READINESS).await == ServingStatus::Serving {
         assert!(Instant::now() < patience, "{}", service.log());
@@ -224,7 +224,7 @@ async fn a_second_signal_ends_at_once_what_the_first_began() {
     service.json(&["claim", made["withdraw_request"].as_str().unwrap()]);
     service.paid(&made["id"]);
 
-    service.tell("TERM");
-    assert_eq!(service.ended().code(), Some(0), "{}", service.log());
+    service.send_signal("TERM");
+    assert_eq!(service.wait().code(), Some(0), "{}", service.log());
     assert!(service.stderr().contains("stopping at once"), "{}", service.log());
 }

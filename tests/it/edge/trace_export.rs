@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpSocket;
 
 use crate::{
-    bench::Kind,
+    bench::StoreKind,
     bench::binary::Home,
     bench::collector::Collector,
     edge::traces::{CREATOR, WALLET, lines, one_line, serve, withdraw},
 };
 
 /// A collector that refuses and one that never answers: calls and payments do not wait for it, the log
-/// tells of it once, and a stop ends in time.
+/// is logged once, and a stop ends in time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_collector_that_is_away_costs_nothing_but_its_spans() {
-    let silent = Collector::silent().await.endpoint();
+    let silent = Collector::start_silent().await.endpoint();
     // Bound and never listening: it refuses, and nobody else is given its port.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
@@ -31,7 +31,7 @@ async fn a_collector_that_is_away_costs_nothing_but_its_spans() {
             ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4"),
             ("OTEL_BSP_MAX_QUEUE_SIZE", "8"),
         ];
-        let mut service = serve(&home, Kind::Sqlite, &variables).await;
+        let mut service = serve(&home, StoreKind::Sqlite, &variables).await;
         let began = Instant::now();
         for _ in 0..3 {
             withdraw(&service, true).await;
@@ -60,7 +60,7 @@ async fn the_sampler_is_the_environments() {
     let endpoint = collector.endpoint();
     let mut service = serve(
         &home,
-        Kind::Sqlite,
+        StoreKind::Sqlite,
         &[
             ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
             ("OTEL_SERVICE_NAME", "payouts"),
@@ -71,7 +71,7 @@ async fn the_sampler_is_the_environments() {
     withdraw(&service, false).await;
     assert!(service.terminate().success());
     assert!(collector.spans().iter().all(|seen| ![CREATOR, WALLET].contains(&&*seen.trace_id())));
-    collector.one("pay");
+    collector.span_named("pay");
     assert_eq!(collector.resource()["service.name"], "payouts");
     assert_eq!(collector.resource()["deployment.environment.name"], "test");
 
@@ -79,7 +79,7 @@ async fn the_sampler_is_the_environments() {
     let endpoint = collector.endpoint();
     let variables =
         [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("OTEL_TRACES_SAMPLER", "always_off")];
-    let mut service = serve(&home, Kind::Sqlite, &variables).await;
+    let mut service = serve(&home, StoreKind::Sqlite, &variables).await;
     withdraw(&service, true).await;
     assert!(service.terminate().success());
     assert_eq!(collector.spans().len(), 0);
@@ -90,28 +90,28 @@ async fn the_sampler_is_the_environments() {
 /// nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn spans_go_to_whom_the_operator_trusts() {
-    let (collector, certificate) = Collector::secret().await;
-    let endpoint = collector.secret_endpoint();
+    let (collector, certificate) = Collector::start_with_tls().await;
+    let endpoint = collector.tls_endpoint();
     let home = Home::new();
     let file = home.path().join("ca.pem");
     std::fs::write(&file, certificate).unwrap();
 
     let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str());
-    let mut stranger = serve(&home, Kind::Sqlite, &[endpoint]).await;
+    let mut stranger = serve(&home, StoreKind::Sqlite, &[endpoint]).await;
     withdraw(&stranger, true).await;
     assert!(stranger.terminate().success());
     assert_eq!(collector.spans().len(), 0);
 
     let authority = ("OTEL_EXPORTER_OTLP_CERTIFICATE", file.to_str().unwrap());
-    let mut service = serve(&home, Kind::Sqlite, &[endpoint, authority]).await;
+    let mut service = serve(&home, StoreKind::Sqlite, &[endpoint, authority]).await;
     withdraw(&service, true).await;
     assert!(service.terminate().success());
-    collector.one("pay");
+    collector.span_named("pay");
 }
 
-/// A mistake in a variable is told at the start, by its name, and without what may be a password.
+/// A mistake in a variable is reported at the start, by its name, and without what may be a password.
 #[test]
-fn mistakes_are_told_by_their_variables() {
+fn errors_name_their_variables() {
     let home = Home::new();
     let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4317");
     for (wrong, variables) in [
@@ -134,7 +134,7 @@ fn mistakes_are_told_by_their_variables() {
         ),
     ] {
         let said = home.refused_with(&[], &variables);
-        let mistake = said.mistake();
+        let mistake = said.error_line();
         assert!(mistake.starts_with(&format!("{wrong}: ")), "{mistake}");
         assert!(!mistake.contains("pass"), "{mistake}");
     }

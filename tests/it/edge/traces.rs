@@ -1,4 +1,4 @@
-//! Traces: one withdrawal reads as one story, in spans and in the log. (`collecting.rs` has where spans
+//! Traces: the spans and log lines of one withdrawal belong together. (`trace_export.rs` has where spans
 //! go, and what becomes of them on the way.)
 
 use std::{fs, str::FromStr};
@@ -13,12 +13,12 @@ use withdrawd::{
 
 use crate::{
     bench::binary::{Home, Service},
-    bench::collector::{Collector, Seen},
+    bench::collector::{Collector, ReceivedSpan},
     bench::daemon::on_every_store,
     bench::http,
-    bench::invoices::Wanted,
+    bench::invoices::InvoiceDraft,
     bench::lab::eventually,
-    bench::{Kind, kinds, new_postgres_database, postgres_url},
+    bench::{StoreKind, new_postgres_database, postgres_url, store_kinds},
 };
 
 pub const CREATOR: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -33,10 +33,10 @@ fn parent(trace: &str, sampled: bool) -> String {
 }
 
 /// The binary on this kind of store, with these variables of OpenTelemetry.
-pub async fn serve(home: &Home, kind: Kind, variables: &[(&str, &str)]) -> Service {
+pub async fn serve(home: &Home, kind: StoreKind, variables: &[(&str, &str)]) -> Service {
     let url = match kind {
-        Kind::Sqlite => String::new(),
-        Kind::Postgres => new_postgres_database().await,
+        StoreKind::Sqlite => String::new(),
+        StoreKind::Postgres => new_postgres_database().await,
     };
     let mut environment = vec![("WITHDRAWD__STORE__DATABASE_URL", url.as_str())];
     environment.extend(variables);
@@ -44,14 +44,14 @@ pub async fn serve(home: &Home, kind: Kind, variables: &[(&str, &str)]) -> Servi
 }
 
 /// A withdrawal from its creation to the money, every call with a `traceparent` of its own.
-pub struct Story {
+pub struct TracedWithdrawal {
     id: Value,
     secret: String,
     invoice: String,
     preimage: String,
 }
 
-pub async fn withdraw(service: &Service, sampled: bool) -> Story {
+pub async fn withdraw(service: &Service, sampled: bool) -> TracedWithdrawal {
     let mut client = WithdrawServiceClient::connect(service.server()).await.unwrap();
     let message =
         CreateWithdrawRequest { max_amount: "1000".to_owned(), ..CreateWithdrawRequest::default() };
@@ -62,12 +62,12 @@ pub async fn withdraw(service: &Service, sampled: bool) -> Story {
 
     let offer = wallet_gets(service, &format!("/w/{secret}"), sampled).await;
     assert_eq!(offer["tag"], "withdrawRequest", "{offer}");
-    let invoice = Wanted::new(1_000_000, SystemClock::new().now()).build();
+    let invoice = InvoiceDraft::new(1_000_000, SystemClock::new().now()).build();
     let answer = wallet_gets(service, &format!("/cb?k1={secret}&pr={invoice}"), sampled).await;
     assert_eq!(answer, json!({ "status": "OK" }));
     let paid = service.paid(&id);
     let preimage = paid["payment"]["preimage"].as_str().unwrap().to_owned();
-    Story { id, secret, invoice, preimage }
+    TracedWithdrawal { id, secret, invoice, preimage }
 }
 
 async fn wallet_gets(service: &Service, target: &str, sampled: bool) -> Value {
@@ -91,11 +91,11 @@ pub fn one_line(service: &Service, key: &str, value: &str) -> Value {
     found[0].clone()
 }
 
-/// Created in one trace, scanned and claimed in another, paid in a third: their links tell that it is
-/// one withdrawal, and what each of them took stands below it.
+/// Created in one trace, scanned and claimed in another, paid in a third: their links show that it is
+/// one withdrawal, and what each of them took is below it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_withdrawal_reads_as_one_story() {
-    for kind in kinds() {
+async fn the_spans_of_a_withdrawal_link_to_each_other() {
+    for kind in store_kinds() {
         eprintln!("on {kind:?}:");
         let (home, collector) = (Home::new(), Collector::start().await);
         let variables = [
@@ -126,11 +126,11 @@ async fn a_withdrawal_reads_as_one_story() {
     }
 }
 
-fn the_calls_continue_their_callers(collector: &Collector, kind: Kind) {
-    let create = collector.one("withdraw.v1.WithdrawService/CreateWithdraw");
+fn the_calls_continue_their_callers(collector: &Collector, kind: StoreKind) {
+    let create = collector.span_named("withdraw.v1.WithdrawService/CreateWithdraw");
     let system = match kind {
-        Kind::Sqlite => "sqlite",
-        Kind::Postgres => "postgresql",
+        StoreKind::Sqlite => "sqlite",
+        StoreKind::Postgres => "postgresql",
     };
     assert_eq!((create.trace_id(), create.parent()), (CREATOR.into(), CALLER_SPAN.into()));
     assert_eq!(create.span.kind, SERVER);
@@ -138,15 +138,15 @@ fn the_calls_continue_their_callers(collector: &Collector, kind: Kind) {
     assert_eq!(create.attribute("rpc.method"), "withdraw.v1.WithdrawService/CreateWithdraw");
     assert_eq!(create.attribute("rpc.response.status_code"), "OK");
     let begun = ["begin", "withdraw.create", "event.append"];
-    // The first commit that anybody is told of begins a lane of marks.
+    // The first answered commit begins the marks of this process.
     let marked = ["writer.introduce", "mark.begin", "commit"];
-    assert_eq!(collector.below(&create), [begun, marked].concat());
-    let statement = collector.one("withdraw.create");
+    assert_eq!(collector.children_of(&create), [begun, marked].concat());
+    let statement = collector.span_named("withdraw.create");
     assert_eq!(statement.span.kind, CLIENT);
     assert_eq!(statement.attribute("db.system.name"), system);
     assert_eq!(statement.attribute("db.query.summary"), "withdraw.create");
 
-    let (scan, claim) = (collector.one("GET /w/{secret}"), collector.one("GET /cb"));
+    let (scan, claim) = (collector.span_named("GET /w/{secret}"), collector.span_named("GET /cb"));
     for (span, route, answer) in [(&scan, "/w/{secret}", "OFFER"), (&claim, "/cb", "OK")] {
         assert_eq!((span.trace_id(), span.parent()), (WALLET.into(), CALLER_SPAN.into()));
         assert_eq!(span.span.kind, SERVER);
@@ -156,21 +156,21 @@ fn the_calls_continue_their_callers(collector: &Collector, kind: Kind) {
         assert_eq!(span.attribute("lnurl.answer"), answer);
         assert_eq!(span.links(), [("create".to_owned(), create.id())].into());
     }
-    assert!(collector.below(&scan).contains(&"withdraw.by_secret".to_owned()));
-    let steps = collector.below(&claim);
+    assert!(collector.children_of(&scan).contains(&"withdraw.by_secret".to_owned()));
+    let steps = collector.children_of(&claim);
     for step in ["withdraw.by_secret", "withdraw.change", "payment.reserve", "commit"] {
         assert!(steps.contains(&step.to_owned()), "{step}: {steps:?}");
     }
 }
 
-fn the_payment_goes_back_to_both(collector: &Collector, story: &Story) {
+fn the_payment_goes_back_to_both(collector: &Collector, story: &TracedWithdrawal) {
     for name in ["withdraw.v1.WithdrawService/CreateWithdraw", "GET /w/{secret}", "GET /cb"] {
-        let about = collector.one(name).attribute("withdrawd.withdraw.id").to_owned();
+        let about = collector.span_named(name).attribute("withdrawd.withdraw.id").to_owned();
         assert_eq!(about, story.id.as_str().unwrap(), "{name}");
     }
-    let create = collector.one("withdraw.v1.WithdrawService/CreateWithdraw");
-    let claim = collector.one("GET /cb");
-    let payers: Vec<Seen> =
+    let create = collector.span_named("withdraw.v1.WithdrawService/CreateWithdraw");
+    let claim = collector.span_named("GET /cb");
+    let payers: Vec<ReceivedSpan> =
         collector.spans().into_iter().filter(|seen| seen.span.kind == CONSUMER).collect();
     for payer in &payers {
         assert_eq!(payer.parent(), "", "it begins a trace");
@@ -179,25 +179,25 @@ fn the_payment_goes_back_to_both(collector: &Collector, story: &Story) {
         assert_eq!(payer.links(), links.into());
         assert_eq!(payer.attribute("withdrawd.withdraw.id"), story.id.as_str().unwrap());
     }
-    let pay = collector.one("pay");
+    let pay = collector.span_named("pay");
     assert_eq!(pay.attribute("withdrawd.payment.found"), "RESERVED");
     let paid = payers.iter().filter(|seen| seen.attribute("withdrawd.payment.state") == "PAID");
     assert_eq!(paid.count(), 1);
 
-    let steps = collector.below(&pay);
+    let steps = collector.children_of(&pay);
     let place = |step: &str| {
         let place = steps.iter().position(|name| name == step);
         place.unwrap_or_else(|| panic!("{step}: {steps:?}"))
     };
     let in_order = [place("node.look_up"), place("send.create"), place("node.send")];
     assert!(in_order.is_sorted(), "{steps:?}");
-    let look = collector.named("node.look_up").remove(0);
+    let look = collector.spans_named("node.look_up").remove(0);
     assert_eq!(look.attribute("withdrawd.node.backend"), "simulated");
     assert_eq!(look.attribute("withdrawd.node.answer"), "NOT_FOUND");
     assert_eq!(look.span.kind, CLIENT);
-    assert_eq!(collector.one("node.send").attribute("withdrawd.node.answer"), "SUCCEEDED");
+    assert_eq!(collector.span_named("node.send").attribute("withdrawd.node.answer"), "SUCCEEDED");
 
-    // What polls is nobody's story: every span hangs below one of a call, or of a payment.
+    // Polling creates no spans: each has one of a call, or of a payment, above it.
     for seen in collector.spans().iter().filter(|seen| seen.parent().is_empty()) {
         let is_root = seen.span.kind == CONSUMER || seen.span.kind == SERVER;
         assert!(is_root, "{}", seen.span.name);
@@ -209,7 +209,7 @@ fn the_payment_goes_back_to_both(collector: &Collector, story: &Story) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lines_name_the_trace_that_they_belong_to() {
     let home = Home::new();
-    let service = serve(&home, Kind::Sqlite, &[]).await;
+    let service = serve(&home, StoreKind::Sqlite, &[]).await;
     let story = withdraw(&service, true).await;
 
     assert_eq!(one_line(&service, "rpc", "CreateWithdraw")["trace_id"], CREATOR);
@@ -232,12 +232,12 @@ async fn lines_name_the_trace_that_they_belong_to() {
         }
     }
     assert!(!payers.contains(&WALLET.to_owned()) && !payers.contains(&CREATOR.to_owned()));
-    // Of the spans the lines tell nothing else.
+    // Nothing else of the spans is in the lines.
     let log = service.stderr();
     assert!(!log.contains("\"span") && !log.contains("otel."), "{log}");
 
     let home = Home::new();
-    let human = serve(&home, Kind::Sqlite, &[("WITHDRAWD__LOG__FORMAT", "human")]).await;
+    let human = serve(&home, StoreKind::Sqlite, &[("WITHDRAWD__LOG__FORMAT", "human")]).await;
     withdraw(&human, true).await;
     let log = human.stderr();
     let rpc = log.lines().find(|line| line.contains("rpc=\"CreateWithdraw\"")).unwrap();
@@ -250,7 +250,7 @@ async fn what_is_no_trace_is_not_continued() {
     let (home, collector) = (Home::new(), Collector::start().await);
     let endpoint = collector.endpoint();
     let mut service =
-        serve(&home, Kind::Sqlite, &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &endpoint)]).await;
+        serve(&home, StoreKind::Sqlite, &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &endpoint)]).await;
     for header in [
         String::new(),
         "traceparent: nonsense\r\n".to_owned(),
@@ -265,9 +265,9 @@ async fn what_is_no_trace_is_not_continued() {
     assert_eq!(missing.code, Some(1), "{missing:?}");
     assert!(service.terminate().success());
 
-    let brewed = collector.named("HTTP /w/{secret}");
+    let brewed = collector.spans_named("HTTP /w/{secret}");
     assert_eq!(brewed.len(), 4);
-    let mut traces: Vec<_> = brewed.iter().map(Seen::trace_id).collect();
+    let mut traces: Vec<_> = brewed.iter().map(ReceivedSpan::trace_id).collect();
     traces.sort();
     traces.dedup();
     assert_eq!(traces.len(), 4, "each in a trace of its own");
@@ -275,11 +275,11 @@ async fn what_is_no_trace_is_not_continued() {
         assert_eq!(seen.parent(), "");
         assert_eq!(seen.attribute("http.request.method"), "_OTHER");
     }
-    let nowhere = collector.one("GET");
+    let nowhere = collector.span_named("GET");
     assert_eq!(nowhere.attribute("http.response.status_code"), "404");
     assert!(!collector.text().contains("nothing/here"));
     // A caller's mistake is no error of the server.
-    let get = collector.one("withdraw.v1.WithdrawService/GetWithdraw");
+    let get = collector.span_named("withdraw.v1.WithdrawService/GetWithdraw");
     assert!(!get.failed(), "{get:?}");
     assert_ne!(get.attribute("rpc.response.status_code"), "OK");
 }
@@ -311,13 +311,15 @@ async fn an_error_of_ours_is_seen() {
     assert_eq!(scan.json()["status"], "ERROR");
     assert!(service.terminate().success());
 
-    let get = collector.one("withdraw.v1.WithdrawService/GetWithdraw");
+    let get = collector.span_named("withdraw.v1.WithdrawService/GetWithdraw");
     let code = get.attribute("rpc.response.status_code");
     assert!(get.failed() && ["UNAVAILABLE", "INTERNAL"].contains(&code), "{get:?}");
     assert_eq!(get.attribute("error.type"), code);
-    let scan = collector.one("GET /w/{secret}");
+    let scan = collector.span_named("GET /w/{secret}");
     assert!(scan.failed() && scan.attribute("error.type") == "unavailable", "{scan:?}");
-    for statement in [collector.one("withdraw.by_id"), collector.one("withdraw.by_secret")] {
+    for statement in
+        [collector.span_named("withdraw.by_id"), collector.span_named("withdraw.by_secret")]
+    {
         assert!(statement.failed(), "{statement:?}");
         assert!(["unavailable", "failed"].contains(&statement.attribute("error.type")));
         assert_eq!(statement.span.status.unwrap().message, "");
@@ -344,11 +346,11 @@ async fn a_payment_through_lnd_is_followed_step_by_step() {
         service.claim_ok(&withdraw, &invoice.text).await;
         let paid = service.until(&withdraw, State::Paid).await;
 
-        let pay = eventually("its span", async || collector.named("pay").pop()).await;
+        let pay = eventually("its span", async || collector.spans_named("pay").pop()).await;
         assert_eq!(pay.attribute("withdrawd.payment.hash"), invoice.hash);
         assert_eq!(pay.attribute("withdrawd.payment.state"), "PAID");
         let within = |name| {
-            let mut spans = collector.named(name);
+            let mut spans = collector.spans_named(name);
             spans.retain(|seen| seen.parent() == pay.id());
             assert_eq!(spans.len(), 1, "{name}: {spans:?}");
             spans.remove(0)

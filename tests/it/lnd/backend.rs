@@ -83,7 +83,7 @@ async fn reconnected(node: &LndNode, first: Connection) -> Result<Connection, No
 }
 
 #[tokio::test]
-async fn a_payment_is_told_until_it_is_paid() {
+async fn a_payment_is_streamed_until_it_is_paid() {
     let lnd = ScriptedLnd::start().await;
     let told = [PaymentStatus::Initiated, PaymentStatus::InFlight, PaymentStatus::Succeeded];
     // What comes after the end is not heard.
@@ -126,7 +126,7 @@ async fn a_send_says_what_was_ordered_and_lnd_refuses_it_after_its_deadline() {
 }
 
 #[tokio::test]
-async fn a_failure_is_told_with_its_reason() {
+async fn a_failure_is_reported_with_its_reason() {
     let lnd = ScriptedLnd::start().await;
     let mut failed = payment(PaymentStatus::Failed);
     failed.failure_reason = PaymentFailureReason::FailureReasonNoRoute.into();

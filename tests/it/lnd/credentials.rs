@@ -1,4 +1,4 @@
-//! What keeps lnd from us: which words it is told in, that nothing is paid to find it out, and that a new
+//! What keeps lnd from us: how it is reported, that nothing is paid to find it out, and that a new
 //! certificate or macaroon at the same path is used without a restart.
 
 use std::{fs, path::PathBuf};
@@ -22,7 +22,7 @@ async fn barred(node: &LndNode) -> NodeTrouble {
 
 /// lnd v0.21 says all of this with the code UNKNOWN.
 #[tokio::test]
-async fn what_lnd_has_against_us_is_told_apart() {
+async fn the_reasons_of_lnds_refusals_are_distinguished() {
     let lnd = ScriptedLnd::start().await;
     let cases = [
         (
@@ -68,8 +68,11 @@ async fn a_macaroon_that_may_not_pay_is_found_out_without_a_payment() {
     let node = lnd.client();
     lnd.refuse_sends(Some((Code::Unknown, "permission denied")));
     for _ in 0..2 {
-        let lacks = node.try_permissions().await.unwrap_err();
-        assert!(matches!(lacks, NodeError::NotPermitted("SendPaymentV2")), "{lacks:?}");
+        let missing_permission = node.try_permissions().await.unwrap_err();
+        assert!(
+            matches!(missing_permission, NodeError::NotPermitted("SendPaymentV2")),
+            "{missing_permission:?}"
+        );
     }
     lnd.refuse_sends(None);
     node.try_permissions().await.unwrap();
@@ -96,7 +99,7 @@ impl Files {
         Self { _dir: dir, macaroon, tls_cert: path }
     }
 
-    fn given(&self) -> CredentialFiles {
+    fn test_variable(&self) -> CredentialFiles {
         CredentialFiles { macaroon: self.macaroon.clone(), tls_cert: Some(self.tls_cert.clone()) }
     }
 }
@@ -107,7 +110,7 @@ async fn a_new_certificate_at_the_same_path_is_used_without_a_restart() {
     let files = Files::new(&before.certificate_pem);
     let mut options = lnd.options();
     options.tls_cert_pem = Some(before.certificate_pem.clone().into_bytes());
-    let node = LndNode::new(&options, Some(files.given())).unwrap();
+    let node = LndNode::new(&options, Some(files.test_variable())).unwrap();
 
     let trouble = barred(&node).await;
     assert_eq!(trouble.to_string(), "lnd shows another certificate than lnd.tls_cert");
@@ -120,7 +123,7 @@ async fn a_new_certificate_at_the_same_path_is_used_without_a_restart() {
 async fn a_new_macaroon_at_the_same_path_is_used_without_a_restart() {
     let lnd = ScriptedLnd::start().await;
     let files = Files::new(&lnd.certificate_pem);
-    let node = LndNode::new(&lnd.options(), Some(files.given())).unwrap();
+    let node = LndNode::new(&lnd.options(), Some(files.test_variable())).unwrap();
     lnd.refuse_sends(Some((Code::Unknown, "permission denied")));
     let first = node.introduce().await.unwrap().connection;
     node.try_permissions().await.unwrap_err();
@@ -146,7 +149,7 @@ async fn a_new_macaroon_at_the_same_path_is_used_without_a_restart() {
 }
 
 #[tokio::test]
-async fn what_is_no_lnd_is_told_apart() {
+async fn a_server_that_is_no_lnd_is_distinguished() {
     let lnd = ScriptedLnd::start().await;
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let nobody = free.local_addr().unwrap().to_string();

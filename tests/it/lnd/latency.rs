@@ -15,8 +15,8 @@ use withdrawd::{
 use crate::{
     bench::daemon::{Daemon, Home},
     bench::invoices::hash_of,
-    bench::kinds,
     bench::lab::Lab,
+    bench::store_kinds,
 };
 
 /// The median of payments through the service, stated; the test asserts ten times as much.
@@ -29,10 +29,10 @@ const PAUSE: Duration = Duration::from_millis(2);
 #[tokio::test]
 async fn a_payment_is_not_much_slower_than_its_node() {
     let Some(lab) = Lab::open() else { return };
-    let _alone = lab.alone().await;
+    let _alone = lab.lock_exclusively().await;
     let node = node(&lab);
     node.introduce().await.unwrap();
-    for kind in kinds() {
+    for kind in store_kinds() {
         let service = Home::new(kind, &lab).await.start().await;
         through_service(&lab, &service).await;
         let (mut ours, mut plain) = (Vec::new(), Vec::new());
@@ -94,7 +94,7 @@ fn node(lab: &Lab) -> LndNode {
     LndNode::new(&lnd.options, None).unwrap()
 }
 
-/// Sorts, and tells the median and the slowest.
+/// Sorts, and returns the median and the slowest.
 fn figures(times: &mut [Duration]) -> String {
     times.sort();
     let (median, slowest) = (times[times.len() / 2], times[times.len() - 1]);

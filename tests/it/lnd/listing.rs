@@ -1,4 +1,4 @@
-//! What the node can do, and what it has paid, as a scripted lnd tells it.
+//! What the node can do, and what it has paid, as a scripted lnd lists it.
 
 use tonic::Code;
 use withdrawd::{
@@ -68,7 +68,7 @@ async fn what_can_be_sent_is_what_the_reserves_leave() {
     assert_eq!(health.introduction.id.as_str(), NODE);
     assert_eq!(health.introduction.connection, Connection(1));
 
-    // An old lnd tells the reserve elsewhere, and this one still follows the chain.
+    // An old lnd has the reserve in another field, and this one still follows the chain.
     let old = Channel { local_chan_reserve_sat: 400, local_constraints: None, ..channel(1_000, 0) };
     lnd.stands(false, vec![old]);
     let health = node.health().await.unwrap();
@@ -193,7 +193,7 @@ async fn a_list_that_is_not_understood_is_no_list() {
 }
 
 #[tokio::test]
-async fn a_macaroon_that_does_not_reach_so_far_is_told_apart() {
+async fn a_macaroon_without_the_permission_is_distinguished() {
     let lnd = ScriptedLnd::start().await;
     let node = lnd.client();
     for (code, text) in [

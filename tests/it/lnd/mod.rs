@@ -6,4 +6,4 @@ pub mod hostile;
 pub mod latency;
 pub mod listing;
 pub mod outages;
-pub mod stories;
+pub mod real_network;

@@ -9,27 +9,27 @@ use withdrawd::pb::{
 
 use crate::{
     bench::daemon::{Daemon, homes, on_every_store},
-    bench::lab::{Gate, Invoice, Lab, eventually},
+    bench::lab::{ClosedProxy, Invoice, Lab, eventually},
     bench::reason,
-    lnd::stories::error_reason,
+    lnd::real_network::error_reason,
 };
 
 /// What the payer logs while it cannot reach its node.
 const NODE_AWAY: &str = "a background job failed";
 
 /// A hold invoice holds its request, a kill -9 of the service changes nothing, and what the payee
-/// decides afterwards is what stands in the end.
+/// decides afterwards is what holds in the end.
 #[tokio::test]
 async fn payments_in_flight_survive_the_kill_of_the_service() {
     on_every_store(&[], async |lab, home| {
         let service = home.start().await;
         let (settled, canceled) = (service.create(70).await, service.create(80).await);
-        let (settles, cancels) = (lab.hold(70), lab.hold(80));
+        let (settles, cancels) = (lab.hold_invoice(70), lab.hold_invoice(80));
         service.claim_ok(&settled, &settles.invoice.text).await;
         service.claim_ok(&canceled, &cancels.invoice.text).await;
         for (withdraw, held) in [(&settled, &settles), (&canceled, &cancels)] {
             service.until(withdraw, State::InFlight).await;
-            lab.accepted(held).await;
+            lab.wait_until_accepted(held).await;
         }
         service.claim_ok(&settled, &settles.invoice.text).await;
         let other = lab.invoice("payee", 70);
@@ -42,7 +42,7 @@ async fn payments_in_flight_survive_the_kill_of_the_service() {
 
         drop(service);
         let service = home.start().await;
-        service.logged("the node is connected").await;
+        service.wait_for_log("the node is connected").await;
         for withdraw in [&settled, &canceled] {
             service.until(withdraw, State::InFlight).await;
         }
@@ -69,25 +69,25 @@ async fn payments_in_flight_survive_the_kill_of_the_service() {
 #[tokio::test]
 async fn a_payment_in_flight_survives_the_kill_of_the_node() {
     let Some(lab) = Lab::open() else { return };
-    let alone = lab.alone().await;
-    // The stream that is listened to breaks, which tells nothing.
+    let alone = lab.lock_exclusively().await;
+    // The stream that is listened to breaks, which proves nothing.
     let listening = [("payments.fresh_for_s", "30"), ("payments.lease_ms", "31000")];
     let homes = homes(&lab, &listening).await;
     let mut stories = Vec::new();
     for home in &homes {
         let service = home.start().await;
         let withdraw = service.create(60).await;
-        let held = lab.hold(60);
+        let held = lab.hold_invoice(60);
         service.claim_ok(&withdraw, &held.invoice.text).await;
         service.until(&withdraw, State::InFlight).await;
-        lab.accepted(&held).await;
+        lab.wait_until_accepted(&held).await;
         stories.push((service, withdraw, held));
     }
 
     let down = lab.kill("payer", &alone).await;
     for (service, withdraw, _) in &stories {
-        service.logged("the send was not answered").await;
-        service.logged(NODE_AWAY).await;
+        service.wait_for_log("the send was not answered").await;
+        service.wait_for_log(NODE_AWAY).await;
         service.until(withdraw, State::InFlight).await;
     }
     down.restart().await;
@@ -107,7 +107,7 @@ async fn a_payment_in_flight_survives_the_kill_of_the_node() {
 #[tokio::test]
 async fn nothing_is_claimed_until_the_node_can_be_reached() {
     on_every_store(&[], async |lab, home| {
-        let gate = Gate::before(lab, "payer").await;
+        let gate = ClosedProxy::in_front_of(lab, "payer").await;
         let home = home.with(&[("lnd.endpoint", &gate.endpoint)]);
         let service = home.start_without_node().await;
         let (withdraw, invoice) = (service.create(90).await, lab.invoice("payee", 90));
@@ -115,7 +115,7 @@ async fn nothing_is_claimed_until_the_node_can_be_reached() {
         assert!(reason(&refused).contains("cannot pay at the moment"), "{refused}");
 
         gate.open();
-        service.accepts().await;
+        service.wait_until_accepting().await;
         service.claim_ok(&withdraw, &invoice.text).await;
         service.until(&withdraw, State::Paid).await;
         lab.assert_paid_once(&invoice, 90).await;
@@ -130,8 +130,8 @@ async fn nothing_is_claimed_until_the_node_can_be_reached() {
 #[tokio::test]
 async fn a_claim_while_the_node_restarts_is_paid_or_can_be_made_again() {
     let Some(lab) = Lab::open() else { return };
-    let alone = lab.alone().await;
-    // The last heartbeat counts for as long as the story needs.
+    let alone = lab.lock_exclusively().await;
+    // The last heartbeat counts for as long as the test needs.
     let homes = homes(&lab, &[("node.heartbeat_stale_ms", "600000")]).await;
     let mut services = Vec::new();
     for home in &homes {
@@ -156,7 +156,7 @@ async fn a_claim_while_the_node_restarts_is_paid_or_can_be_made_again() {
             lab.assert_unpaid(&invoice);
             invoice = lab.invoice("payee", 90);
             // As long as the channels sleep there is nothing to pay with.
-            service.accepts().await;
+            service.wait_until_accepting().await;
             service.claim_ok(&withdraw, &invoice.text).await;
         }
         service.until(&withdraw, State::Paid).await;
@@ -168,7 +168,7 @@ async fn claimed_while_the_node_is_away(lab: &Lab, service: &Daemon) -> (Withdra
     let withdraw = service.create(90).await;
     let invoice = lab.invoice("payee", 90);
     service.claim_ok(&withdraw, &invoice.text).await;
-    service.logged(NODE_AWAY).await;
+    service.wait_for_log(NODE_AWAY).await;
     service.until(&withdraw, State::Reserved).await;
     service.claim_ok(&withdraw, &invoice.text).await;
     (withdraw, invoice)
@@ -189,8 +189,8 @@ async fn another_node_pays_nothing_until_it_is_named() {
         let service = home.start_without_node().await;
         let withdraw = service.create(10).await;
         let invoice = lab.invoice("payee", 10);
-        service.logged("another node answers").await;
-        service.halts(Halt::NodeSilent).await;
+        service.wait_for_log("another node answers").await;
+        service.wait_until_halted(Halt::NodeSilent).await;
         let refused = service.claim(&withdraw, &invoice.text).await;
         assert!(reason(&refused).contains("cannot pay at the moment"), "{refused}");
         assert_eq!(service.sends(), 0);
@@ -204,7 +204,7 @@ async fn another_node_pays_nothing_until_it_is_named() {
         ]);
         let service = home.start_without_node().await;
         // It asks the stranger, who has no channel to pay with.
-        service.halts(Halt::NoLiquidity).await;
+        service.wait_until_halted(Halt::NoLiquidity).await;
         let refused = service.claim(&withdraw, &invoice.text).await;
         assert!(reason(&refused).contains("cannot pay at the moment"), "{refused}");
         assert_eq!(service.get(&withdraw).await.status(), Status::Active);

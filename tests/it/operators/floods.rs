@@ -26,9 +26,9 @@ use self::flood::Flood;
 use crate::{
     bench::binary::Home,
     bench::http,
-    bench::invoices::Wanted,
-    bench::{Bench, Kind, kinds, new_postgres_database},
-    store::contract::Hand,
+    bench::invoices::InvoiceDraft,
+    bench::{Bench, StoreKind, new_postgres_database, store_kinds},
+    store::contract::DirectConnection,
 };
 
 /// What is promised.
@@ -76,7 +76,7 @@ async fn unknown_secrets(bench: &Bench) -> Vec<Vec<String>> {
 
 /// What is accepted and sent, by rows.
 async fn rows(bench: &Bench) -> (String, String) {
-    let mut hand = Hand::on(bench).await;
+    let mut hand = DirectConnection::on(bench).await;
     let mut count = async |table: &str| {
         hand.lines(&format!("select cast(count(*) as text) from {table}"), 0).await
     };
@@ -114,7 +114,7 @@ async fn in_time(bench: &Bench, name: &str) -> Halt {
 }
 
 async fn holds_against(targets: impl AsyncFn(&Bench) -> Vec<Vec<String>>) {
-    for kind in kinds() {
+    for kind in store_kinds() {
         eprintln!("on {kind:?}:");
         let bench = Bench::new(kind).await;
         let targets = targets(&bench).await;
@@ -126,11 +126,11 @@ async fn holds_against(targets: impl AsyncFn(&Bench) -> Vec<Vec<String>>) {
             Halt::Fenced,
             Halt::Unspecified,
         ]) {
-            flood.rises().await;
+            flood.start().await;
             if of_claims && halt != Halt::Unspecified {
                 // Else a halt would prove nothing.
                 let before = rows(&bench).await;
-                flood.rises().await;
+                flood.start().await;
                 assert_ne!(rows(&bench).await, before, "nothing was accepted before {name}");
             }
             let halted = if name == "acknowledge" && of_claims {
@@ -142,11 +142,11 @@ async fn holds_against(targets: impl AsyncFn(&Bench) -> Vec<Vec<String>>) {
             assert_eq!(halted, halt, "{name}");
             if halt != Halt::Unspecified {
                 let before = rows(&bench).await;
-                flood.rises().await;
+                flood.start().await;
                 assert_eq!(rows(&bench).await, before, "after {name}");
             }
         }
-        flood.ebb().await;
+        flood.stop().await;
     }
 }
 
@@ -172,14 +172,14 @@ async fn commands_return_in_time_under_a_flood_of_unknown_secrets() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_return_in_time_under_a_flood_of_claims_with_a_limit() {
     let _alone = ALONE.lock().await;
-    for kind in kinds() {
+    for kind in store_kinds() {
         let bench = Bench::with(kind, &[("limits.rolling_24h_sat", "1000000")]).await;
         let flood = Flood::of(bench.lnurl(), good_claims(&bench).await).await;
         assert_eq!(in_time(&bench, "pause").await, Halt::Paused);
         let before = rows(&bench).await;
-        flood.rises().await;
+        flood.start().await;
         assert_eq!(rows(&bench).await, before);
-        flood.ebb().await;
+        flood.stop().await;
     }
 }
 
@@ -188,15 +188,15 @@ async fn commands_return_in_time_under_a_flood_of_claims_with_a_limit() {
 async fn commands_return_in_time_while_claims_queue_for_a_limit() {
     const MANY: usize = 60;
     let _alone = ALONE.lock().await;
-    if !kinds().contains(&Kind::Postgres) {
+    if !store_kinds().contains(&StoreKind::Postgres) {
         return;
     }
     let settings = [("limits.rolling_24h_sat", "100000000"), ("store.max_connections", "62")];
-    let bench = Bench::with(Kind::Postgres, &settings).await;
+    let bench = Bench::with(StoreKind::Postgres, &settings).await;
     let links = create(&bench, MANY * 10).await;
     let target = |withdraw: &Withdraw| callback(withdraw, &bench.invoice(10));
     let targets = links.chunks(10).map(|links| links.iter().map(target).collect()).collect();
-    let mut hand = Hand::on(&bench).await;
+    let mut hand = DirectConnection::on(&bench).await;
     // As if each COMMIT took so long, from the next connection on.
     let name = hand.lines("select current_database()::text", 0).await;
     for setting in ["commit_delay = 20000", "commit_siblings = 0"] {
@@ -205,9 +205,9 @@ async fn commands_return_in_time_while_claims_queue_for_a_limit() {
     let flood = Flood::of(bench.lnurl(), targets).await;
     assert_eq!(in_time(&bench, "pause").await, Halt::Paused);
     let before = rows(&bench).await;
-    flood.rises().await;
+    flood.start().await;
     assert_eq!(rows(&bench).await, before);
-    flood.ebb().await;
+    flood.stop().await;
 }
 
 /// The query of claims and sends.
@@ -223,10 +223,10 @@ pub async fn idle(url: &str, statements: &[&'static str]) -> PgConnection {
 }
 
 pub async fn on_postgres() -> Option<(Bench, String)> {
-    if !kinds().contains(&Kind::Postgres) {
+    if !store_kinds().contains(&StoreKind::Postgres) {
         return None;
     }
-    let bench = Bench::new(Kind::Postgres).await;
+    let bench = Bench::new(StoreKind::Postgres).await;
     let url = bench.database_url().to_owned();
     Some((bench, url))
 }
@@ -300,7 +300,7 @@ async fn a_session_of_another_role_is_not_ended() {
     let _alone = ALONE.lock().await;
     let Some((bench, url)) = on_postgres().await else { return };
     let name = format!("dba_{}", std::process::id());
-    let mut hand = Hand::on(&bench).await;
+    let mut hand = DirectConnection::on(&bench).await;
     hand.run(&format!("create role {name} login")).await.unwrap();
     hand.run(&format!("grant select, update on instance to {name}")).await.unwrap();
     let dba = url.replacen("postgres@", &format!("{name}@"), 1);
@@ -320,14 +320,14 @@ async fn a_session_of_another_role_is_not_ended() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_line_pauses_a_flooded_service() {
     let _alone = ALONE.lock().await;
-    for kind in kinds() {
+    for kind in store_kinds() {
         let home = Home::new();
         let url = match kind {
-            Kind::Sqlite => String::new(),
-            Kind::Postgres => new_postgres_database().await,
+            StoreKind::Sqlite => String::new(),
+            StoreKind::Postgres => new_postgres_database().await,
         };
         let service = home.serve_with(&[], &[("WITHDRAWD__STORE__DATABASE_URL", url.as_str())]);
-        let invoice = Wanted::new(10_000, SystemClock::new().now()).build();
+        let invoice = InvoiceDraft::new(10_000, SystemClock::new().now()).build();
         let link =
             |withdraw: &Value| format!("/cb?k1={}&pr={invoice}", withdraw["ott"].as_str().unwrap());
         let first = service.create("10");
@@ -346,6 +346,6 @@ async fn the_command_line_pauses_a_flooded_service() {
             // The command line itself starts and connects.
             assert!(took < BOUND + BOUND / 2, "{command} took {took:?}");
         }
-        flood.ebb().await;
+        flood.stop().await;
     }
 }

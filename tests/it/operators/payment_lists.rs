@@ -1,4 +1,4 @@
-//! Stories of what operators see: lists of payments by every filter, their pages, and one in full.
+//! What operators see: lists of payments by every filter, their pages, and one in full.
 
 use prost_types::{Duration, Timestamp};
 use withdrawd::{
@@ -12,11 +12,11 @@ use withdrawd::{
 
 use crate::{
     bench::invoices::hash_of,
-    bench::node::{Fate, node_id},
-    bench::{Bench, Kind, kinds, on_every_store},
+    bench::node::{OnSend, node_id},
+    bench::{Bench, StoreKind, on_every_store, store_kinds},
     claims::requests::fields_of,
     payments::doubts::proof_of,
-    store::contract::{Hand, fill},
+    store::contract::{DirectConnection, fill},
 };
 
 async fn list(bench: &Bench, request: ListPaymentsRequest) -> (Vec<Payment>, String) {
@@ -46,21 +46,21 @@ fn open_for(seconds: i64) -> ListPaymentsRequest {
 }
 
 /// Claims a request that meets this fate; one second later than whatever was before.
-async fn attempt(bench: &Bench, withdraw: &Withdraw, fate: Fate) -> (String, String) {
+async fn attempt(bench: &Bench, withdraw: &Withdraw, on_send: OnSend) -> (String, String) {
     bench.clock.advance(Millis::from_secs(1));
     let invoice = bench.invoice(10);
-    bench.node.next([fate]);
+    bench.node.on_next_sends([on_send]);
     bench.claim_ok(withdraw, &invoice).await;
-    if fate == Fate::Hold {
-        bench.work_until(&withdraw.id, State::InFlight).await;
+    if on_send == OnSend::Hold {
+        bench.run_payer_until(&withdraw.id, State::InFlight).await;
     } else {
-        bench.work().await;
+        bench.run_payer().await;
     }
     (bench.get(&withdraw.id).await.payment.unwrap().id, invoice)
 }
 
 /// One payment of each kind.
-pub struct Shelf {
+pub struct SamplePayments {
     twice: Withdraw,
     late: String,
     late_invoice: String,
@@ -72,22 +72,22 @@ pub struct Shelf {
     held_invoice: String,
 }
 
-impl Shelf {
+impl SamplePayments {
     pub async fn of(bench: &Bench) -> Self {
-        let fail = Fate::Fail(FailureReason::NoRoute);
+        let fail = OnSend::Fail(FailureReason::NoRoute);
         let twice = bench.create(10, 10).await;
         let (late, late_invoice) = attempt(bench, &twice, fail).await;
-        let (paid_beside, _) = attempt(bench, &twice, Fate::Pay).await;
+        let (paid_beside, _) = attempt(bench, &twice, OnSend::Pay).await;
         let fee = Msat::new(2).unwrap();
         let succeeded = RecordState::Succeeded { preimage: proof_of(&late_invoice), fee };
-        bench.node.foreign_payment(&late_invoice, succeeded);
-        bench.pass(Millis::from_secs(3601)).await;
-        bench.pass(Millis::from_secs(1)).await;
-        let (paid, _) = attempt(bench, &bench.create(10, 10).await, Fate::Pay).await;
+        bench.node.add_foreign_payment(&late_invoice, succeeded);
+        bench.run_payer_after(Millis::from_secs(3601)).await;
+        bench.run_payer_after(Millis::from_secs(1)).await;
+        let (paid, _) = attempt(bench, &bench.create(10, 10).await, OnSend::Pay).await;
         let (failed, _) = attempt(bench, &bench.create(10, 10).await, fail).await;
-        let unproven = Fate::PayWithWrongPreimage;
+        let unproven = OnSend::PayWithWrongPreimage;
         let (doubt, _) = attempt(bench, &bench.create(10, 10).await, unproven).await;
-        let (held, held_invoice) = attempt(bench, &bench.create(10, 10).await, Fate::Hold).await;
+        let (held, held_invoice) = attempt(bench, &bench.create(10, 10).await, OnSend::Hold).await;
         Self { twice, late, late_invoice, paid_beside, paid, failed, doubt, held, held_invoice }
     }
 }
@@ -95,8 +95,8 @@ impl Shelf {
 #[tokio::test]
 async fn payments_are_listed_by_every_filter() {
     on_every_store(async |bench| {
-        let shelf = Shelf::of(&bench).await;
-        let Shelf { twice, late, paid_beside, paid, failed, doubt, held, .. } = &shelf;
+        let shelf = SamplePayments::of(&bench).await;
+        let SamplePayments { twice, late, paid_beside, paid, failed, doubt, held, .. } = &shelf;
         let of_twice = |rest| ListPaymentsRequest { withdraw_id: twice.id.clone(), ..rest };
         let lately = ListPaymentsRequest { late_success: true, ..any() };
         let by_hash = |payment_hash: String| ListPaymentsRequest { payment_hash, ..any() };
@@ -156,7 +156,7 @@ async fn pages_of_payments_cover_a_list_once() {
     on_every_store(async |bench| {
         let mut made = Vec::new();
         for _ in 0..7 {
-            made.push(attempt(&bench, &bench.create(10, 10).await, Fate::Pay).await.0);
+            made.push(attempt(&bench, &bench.create(10, 10).await, OnSend::Pay).await.0);
         }
         made.reverse();
         let page = |token: &str| ListPaymentsRequest {
@@ -184,7 +184,7 @@ async fn pages_of_payments_cover_a_list_once() {
 
 #[tokio::test]
 async fn bad_filters_name_every_field() {
-    let bench = Bench::new(Kind::Sqlite).await;
+    let bench = Bench::new(StoreKind::Sqlite).await;
     let refused =
         async |request| fields_of(&bench.payments().list_payments(request).await.unwrap_err());
     let never = Some(Timestamp { seconds: i64::MAX, nanos: 0 });
@@ -233,7 +233,7 @@ async fn bad_filters_name_every_field() {
 #[tokio::test]
 async fn a_payment_is_shown_in_full_to_operators_only() {
     on_every_store(async |bench| {
-        let shelf = Shelf::of(&bench).await;
+        let shelf = SamplePayments::of(&bench).await;
         // Who waits for the payer would wait for the held payment.
         bench.node.release(true);
         let late = get(&bench, &shelf.late).await;
@@ -244,9 +244,9 @@ async fn a_payment_is_shown_in_full_to_operators_only() {
         assert_eq!((late.sends.len(), late.sends[0].answer()), (1, Answer::Final));
 
         let withdraw = bench.create(10, 10).await;
-        let lost = Fate::FailAndLoseAnswer(FailureReason::NoRoute);
+        let lost = OnSend::FailAndLoseAnswer(FailureReason::NoRoute);
         let (id, _) = attempt(&bench, &withdraw, lost).await;
-        bench.pass(Millis::from_secs(10)).await;
+        bench.run_payer_after(Millis::from_secs(10)).await;
         let noted = get(&bench, &id).await;
         assert_eq!(noted.noted_failure(), WireFailure::NoRoute);
         assert_eq!(
@@ -283,18 +283,18 @@ async fn a_payment_is_shown_in_full_to_operators_only() {
 /// Lists are served by indexes, whatever the filters, also under a generic plan.
 #[tokio::test]
 async fn every_list_of_payments_is_served_by_an_index() {
-    for kind in kinds() {
+    for kind in store_kinds() {
         let bench = Bench::new(kind).await;
-        let mut hand = Hand::on(&bench).await;
+        let mut hand = DirectConnection::on(&bench).await;
         fill(&mut hand, kind).await;
         for statement in payment_list_statements() {
             let (name, text) = statement.split_once('\n').unwrap();
             let plan = match kind {
-                Kind::Sqlite => hand.lines(&format!("explain query plan {text}"), 3).await,
-                Kind::Postgres => generic_plan(&mut hand, name, text).await,
+                StoreKind::Sqlite => hand.lines(&format!("explain query plan {text}"), 3).await,
+                StoreKind::Postgres => generic_plan(&mut hand, name, text).await,
             };
             // Which of a few matching rows Postgres sorts is a matter of its statistics.
-            let strict = kind == Kind::Sqlite || name == "-- payment.list";
+            let strict = kind == StoreKind::Sqlite || name == "-- payment.list";
             for line in plan.lines() {
                 // Sorting would read all before it shows the first.
                 let sorts = line.contains("TEMP B-TREE") || line.contains("Sort");
@@ -310,19 +310,19 @@ async fn every_list_of_payments_is_served_by_an_index() {
 /// served by indexes too. Of three tables with a row each nothing else is asked.
 #[tokio::test]
 async fn what_is_read_of_the_instance_is_served_by_an_index() {
-    for kind in kinds() {
+    for kind in store_kinds() {
         let bench = Bench::new(kind).await;
-        let mut hand = Hand::on(&bench).await;
+        let mut hand = DirectConnection::on(&bench).await;
         fill(&mut hand, kind).await;
         for statement in instance_statements() {
             let (name, text) = statement.split_once('\n').unwrap();
             let plan = match kind {
-                Kind::Sqlite => {
+                StoreKind::Sqlite => {
                     // Without a value SQLite takes it for the least, and all ids are above that.
                     let text = text.replace("$1", "x'ffffffffffffffffffffffffffffffff'");
                     hand.lines(&format!("explain query plan {text}"), 3).await
                 }
-                Kind::Postgres => plan_of_the_newest(&mut hand, name, text).await,
+                StoreKind::Postgres => plan_of_the_newest(&mut hand, name, text).await,
             };
             for line in plan.lines() {
                 let small = [
@@ -345,7 +345,7 @@ async fn what_is_read_of_the_instance_is_served_by_an_index() {
 }
 
 /// For the values that are asked for: the newest ids.
-async fn plan_of_the_newest(hand: &mut Hand, name: &str, text: &str) -> String {
+async fn plan_of_the_newest(hand: &mut DirectConnection, name: &str, text: &str) -> String {
     let plan_name = name.trim_start_matches("-- ").replace('.', "_");
     let newest = "'ffffffff-ffff-ffff-ffff-fffffffffff0'";
     let values = match name {
@@ -362,7 +362,7 @@ async fn plan_of_the_newest(hand: &mut Hand, name: &str, text: &str) -> String {
     hand.lines(&format!("explain execute {plan_name}{values}"), 0).await
 }
 
-async fn generic_plan(hand: &mut Hand, name: &str, text: &str) -> String {
+async fn generic_plan(hand: &mut DirectConnection, name: &str, text: &str) -> String {
     let plan_name = name.trim_start_matches("-- ").replace('.', "_");
     let low = "'00000000-0000-0000-0000-000000000000'";
     let high = "'ffffffff-ffff-ffff-ffff-ffffffffffff'";

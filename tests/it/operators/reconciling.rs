@@ -8,7 +8,7 @@ use withdrawd::{
 
 use crate::{
     bench::invoices::hash_of,
-    bench::node::Fate,
+    bench::node::OnSend,
     bench::{Bench, on_every_store},
 };
 
@@ -30,21 +30,21 @@ async fn each_difference_is_found_and_explained() {
         for invoice in [&paid, &deleted] {
             let withdraw = bench.create(10, 10).await;
             bench.claim_ok(&withdraw, invoice).await;
-            bench.work_until(&withdraw.id, State::Paid).await;
+            bench.run_payer_until(&withdraw.id, State::Paid).await;
         }
         let refused = bench.create(10, 10).await;
-        bench.node.next([Fate::Fail(withdrawd::domain::FailureReason::NoRoute)]);
+        bench.node.on_next_sends([OnSend::Fail(withdrawd::domain::FailureReason::NoRoute)]);
         bench.claim_ok(&refused, &failed).await;
-        bench.work_until(&refused.id, State::Failed).await;
+        bench.run_payer_until(&refused.id, State::Failed).await;
         let held = bench.create(10, 10).await;
-        bench.node.next([Fate::Hold]);
+        bench.node.on_next_sends([OnSend::Hold]);
         bench.claim_ok(&held, &hanging).await;
-        bench.work_until(&held.id, State::InFlight).await;
+        bench.run_payer_until(&held.id, State::InFlight).await;
         bench.node.forget(hash_of(&deleted));
         let parsed = withdrawd::domain::invoice::parse(&foreign).unwrap();
         let preimage = preimage_of(&parsed.payment_secret.unwrap());
         let fee = Msat::new(5).unwrap();
-        bench.node.foreign_payment(&foreign, RecordState::Succeeded { preimage, fee });
+        bench.node.add_foreign_payment(&foreign, RecordState::Succeeded { preimage, fee });
         bench.clock.advance(Millis::from_ms(1));
 
         let lines = reconcile(&bench, false).await;

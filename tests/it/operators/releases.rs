@@ -11,7 +11,7 @@ use withdrawd::{
 
 use crate::{
     bench::invoices::hash_of,
-    bench::node::Fate,
+    bench::node::OnSend,
     bench::{Bench, on_every_store},
 };
 
@@ -32,18 +32,18 @@ fn operator(name: &str, note: &str) -> Actor {
 }
 
 #[tokio::test]
-async fn events_tell_who_put_back_and_who_released() {
+async fn events_name_who_restored_and_who_released() {
     on_every_store(async |bench| {
         let [lost, held, unpaid] =
             [bench.create(10, 10).await, bench.create(10, 10).await, bench.create(10, 10).await];
-        bench.node.next([Fate::Hold]);
+        bench.node.on_next_sends([OnSend::Hold]);
         bench.claim_ok(&held, &bench.invoice(10)).await;
-        bench.work_until(&held.id, State::InFlight).await;
+        bench.run_payer_until(&held.id, State::InFlight).await;
         let forgotten = bench.invoice(10);
         let parsed = withdrawd::domain::invoice::parse(&forgotten).unwrap();
         let preimage = preimage_of(&parsed.payment_secret.unwrap());
         let paid = RecordState::Succeeded { preimage, fee: Msat::new(5).unwrap() };
-        bench.node.foreign_payment(&forgotten, paid);
+        bench.node.add_foreign_payment(&forgotten, paid);
         bench.clock.advance(Millis::from_ms(1));
 
         let (operator_name, reason) = ("ann".to_owned(), "a standby was promoted".to_owned());
@@ -59,7 +59,7 @@ async fn events_tell_who_put_back_and_who_released() {
 
         // Paid by its open attempt: there is nothing left to release.
         bench.node.release(true);
-        bench.work_until(&held.id, State::Paid).await;
+        bench.run_payer_until(&held.id, State::Paid).await;
         assert_eq!(release_all(&bench).await, 1);
         let bob = operator("bob", "asked them");
         assert_eq!(decided_by(&bench, &unpaid.id).await, ("released", Some(bob)));

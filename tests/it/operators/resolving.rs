@@ -1,4 +1,4 @@
-//! Stories of operators: how a doubt is ended by a person, what is demanded of them, what is refused.
+//! How an operator ends a doubt: what has to be confirmed, and what is refused.
 
 use std::sync::atomic::Ordering;
 
@@ -16,7 +16,7 @@ use withdrawd::{
 
 use crate::{
     bench::invoices::hash_of,
-    bench::node::Fate,
+    bench::node::OnSend,
     bench::{Bench, on_every_store, reason},
     claims::requests::{fields_of, reason_of},
     payments::doubts::proof_of,
@@ -33,20 +33,20 @@ pub struct Doubt {
 
 impl Doubt {
     /// What the node does with it leaves a doubt of this reason.
-    async fn of(bench: &Bench, fate: Fate, reason: OperatorReason) -> Self {
+    async fn of(bench: &Bench, on_send: OnSend, reason: OperatorReason) -> Self {
         let withdraw = bench.create(10, 10).await;
         let invoice = bench.invoice(10);
-        bench.node.next([fate]);
+        bench.node.on_next_sends([on_send]);
         bench.claim_ok(&withdraw, &invoice).await;
-        if fate == Fate::Hold {
-            bench.work_until(&withdraw.id, State::InFlight).await;
+        if on_send == OnSend::Hold {
+            bench.run_payer_until(&withdraw.id, State::InFlight).await;
             bench.node.forget(hash_of(&invoice));
             bench.node.restart();
             for _ in 0..4 {
-                bench.pass(MINUTE).await;
+                bench.run_payer_after(MINUTE).await;
             }
         } else {
-            bench.work().await;
+            bench.run_payer().await;
         }
         let payment = bench.get(&withdraw.id).await.payment.unwrap();
         assert_eq!((payment.state(), payment.operator_reason()), (State::NeedsOperator, reason));
@@ -55,12 +55,12 @@ impl Doubt {
 
     /// Called paid, without a proof. Its only send is over.
     pub async fn unproven(bench: &Bench) -> Self {
-        Self::of(bench, Fate::PayWithWrongPreimage, OperatorReason::WrongPreimage).await
+        Self::of(bench, OnSend::PayWithWrongPreimage, OperatorReason::WrongPreimage).await
     }
 
     /// In flight once, and unknown to the node now.
     pub async fn vanished(bench: &Bench) -> Self {
-        Self::of(bench, Fate::Hold, OperatorReason::Vanished).await
+        Self::of(bench, OnSend::Hold, OperatorReason::Vanished).await
     }
 
     pub fn as_failed(&self, node_unreachable: bool, payee_unpaid: bool) -> ResolvePaymentRequest {
@@ -82,7 +82,7 @@ impl Doubt {
     }
 
     fn node_says(&self, bench: &Bench, state: RecordState) {
-        bench.node.foreign_payment(&self.invoice, state);
+        bench.node.add_foreign_payment(&self.invoice, state);
     }
 }
 
@@ -90,7 +90,7 @@ pub async fn resolve(bench: &Bench, request: ResolvePaymentRequest) -> Result<Pa
     bench.payments().resolve_payment(request).await.map(tonic::Response::into_inner)
 }
 
-/// A refusal: its reason, and what is told beside it.
+/// A refusal: its reason and its metadata.
 async fn refused(bench: &Bench, request: ResolvePaymentRequest) -> (String, Vec<(String, String)>) {
     let status = resolve(bench, request).await.unwrap_err();
     assert_eq!(status.code(), Code::FailedPrecondition, "{status:?}");
@@ -99,7 +99,7 @@ async fn refused(bench: &Bench, request: ResolvePaymentRequest) -> (String, Vec<
     (reason_of(&status), told)
 }
 
-fn told(reason: &str, metadata: &[(&str, &str)]) -> (String, Vec<(String, String)>) {
+fn refusal_of(reason: &str, metadata: &[(&str, &str)]) -> (String, Vec<(String, String)>) {
     let pairs = metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
     (reason.to_owned(), pairs.collect())
 }
@@ -116,10 +116,10 @@ async fn a_forgotten_payment_stops_sends_until_an_operator_ends_it() {
         for was_paid in [false, true] {
             let before = bench.create(10, 10).await;
             bench.claim_ok(&before, &bench.invoice(10)).await;
-            bench.work().await;
+            bench.run_payer().await;
             let doubt = Doubt::vanished(&bench).await;
             let waiting = bench.create(10, 10).await;
-            bench.beat().await;
+            bench.heartbeat().await;
             let halted = bench.claim(&waiting, &bench.invoice(10)).await;
             assert!(reason(&halted).contains("cannot pay at the moment"), "{halted}");
 
@@ -128,7 +128,10 @@ async fn a_forgotten_payment_stops_sends_until_an_operator_ends_it() {
             } else {
                 let bare = refused(&bench, doubt.as_failed(false, false)).await;
                 let missing = ("missing", "confirm_payee_unpaid");
-                assert_eq!(bare, told("CONFIRMATION_REQUIRED", &[missing, ("node", "NOT_FOUND")]));
+                assert_eq!(
+                    bare,
+                    refusal_of("CONFIRMATION_REQUIRED", &[missing, ("node", "NOT_FOUND")])
+                );
                 (doubt.as_failed(false, true), "payee unpaid")
             };
             let resolved = resolve(&bench, request).await.unwrap();
@@ -154,14 +157,14 @@ async fn a_forgotten_payment_stops_sends_until_an_operator_ends_it() {
 
             // Also on a new connection, where its memory is put to the test again.
             bench.node.restart();
-            bench.beat().await;
+            bench.heartbeat().await;
             bench.claim_ok(&waiting, &bench.invoice(10)).await;
-            bench.work().await;
+            bench.run_payer().await;
             assert_eq!(bench.get(&waiting.id).await.status(), WithdrawStatus::Paid);
             let settled = bench.node.settled();
             if !was_paid {
                 bench.claim_ok(&doubt.withdraw, &bench.invoice(10)).await;
-                bench.work().await;
+                bench.run_payer().await;
                 let again = bench.get(&doubt.withdraw.id).await;
                 assert_eq!(again.status(), WithdrawStatus::Paid);
                 assert_eq!(bench.node.settled(), settled + 1);
@@ -173,17 +176,17 @@ async fn a_forgotten_payment_stops_sends_until_an_operator_ends_it() {
 
 /// What the node calls paid or on its way binds the operator, whatever they confirm.
 #[tokio::test]
-async fn the_word_of_the_node_binds() {
+async fn what_the_node_calls_paid_or_in_flight_binds_the_operator() {
     on_every_store(async |bench| {
         let doubt = Doubt::unproven(&bench).await;
-        let says_paid = told("NODE_SAYS_PAID", &[]);
+        let says_paid = refusal_of("NODE_SAYS_PAID", &[]);
         assert_eq!(refused(&bench, doubt.as_failed(true, true)).await, says_paid);
         doubt.node_says(&bench, RecordState::InFlight);
-        let in_flight = told("NODE_SAYS_IN_FLIGHT", &[]);
+        let in_flight = refusal_of("NODE_SAYS_IN_FLIGHT", &[]);
         assert_eq!(refused(&bench, doubt.as_failed(true, true)).await, in_flight);
         assert_eq!(refused(&bench, doubt.as_paid(None)).await, in_flight);
-        // Of another node's word no less.
-        bench.node.become_other(2);
+        // The same holds for another node.
+        bench.node.replace_with(2);
         doubt.node_says(&bench, paid_with(proof_of(&doubt.invoice)));
         assert_eq!(refused(&bench, doubt.as_failed(true, true)).await, says_paid);
         assert_eq!(bench.events_of(&doubt.withdraw.id).await.len(), 3, "nothing was written");
@@ -193,32 +196,35 @@ async fn the_word_of_the_node_binds() {
         let resolved = resolve(&bench, doubt.as_paid(Some(5))).await.unwrap();
         assert_eq!((resolved.state(), resolved.fee_msat), (State::Paid, Some(5)));
         let again = refused(&bench, doubt.as_paid(None)).await;
-        assert_eq!(again, told("NOT_IN_DOUBT", &[("state", "PAID")]));
+        assert_eq!(again, refusal_of("NOT_IN_DOUBT", &[("state", "PAID")]));
     })
     .await;
 }
 
 /// A failure of this very attempt suffices; the payee's refusal does not, since payees who were paid
-/// refuse just so. Nor does the word of a node that is not asked any more.
+/// refuse just so. Nor does the answer of a node that no longer pays.
 #[tokio::test]
 async fn a_failure_suffices_unless_it_proves_nothing() {
     on_every_store(async |bench| {
         let doubt = Doubt::unproven(&bench).await;
         let payee = |node| {
-            told("CONFIRMATION_REQUIRED", &[("missing", "confirm_payee_unpaid"), ("node", node)])
+            refusal_of(
+                "CONFIRMATION_REQUIRED",
+                &[("missing", "confirm_payee_unpaid"), ("node", node)],
+            )
         };
         let refusal = RecordState::Failed(FailureReason::IncorrectPaymentDetails);
         doubt.node_says(&bench, refusal);
         assert_eq!(refused(&bench, doubt.as_failed(true, false)).await, payee("FAILED"));
-        bench.node.become_other(2);
+        bench.node.replace_with(2);
         doubt.node_says(&bench, RecordState::Failed(FailureReason::NoRoute));
         assert_eq!(refused(&bench, doubt.as_failed(true, false)).await, payee("OTHER_NODE"));
-        let gone = told(
+        let gone = refusal_of(
             "CONFIRMATION_REQUIRED",
             &[("missing", "confirm_node_unreachable"), ("node", "OTHER_NODE")],
         );
         assert_eq!(refused(&bench, doubt.as_failed(false, true)).await, gone);
-        bench.node.become_other(1);
+        bench.node.replace_with(1);
         assert_eq!(refused(&bench, doubt.as_failed(true, false)).await, payee("NOT_FOUND"));
         doubt.node_says(&bench, RecordState::Failed(FailureReason::NoRoute));
         let resolved = resolve(&bench, doubt.as_failed(false, false)).await.unwrap();
@@ -234,8 +240,9 @@ async fn a_silent_node_takes_both_confirmations() {
     on_every_store(async |bench| {
         let doubt = Doubt::unproven(&bench).await;
         bench.node.unreachable.store(true, Ordering::SeqCst);
-        let missing =
-            |names| told("CONFIRMATION_REQUIRED", &[("missing", names), ("node", "UNREACHABLE")]);
+        let missing = |names| {
+            refusal_of("CONFIRMATION_REQUIRED", &[("missing", names), ("node", "UNREACHABLE")])
+        };
         let both = missing("confirm_node_unreachable,confirm_payee_unpaid");
         assert_eq!(refused(&bench, doubt.as_failed(false, false)).await, both);
         let payee = missing("confirm_payee_unpaid");
@@ -261,11 +268,11 @@ async fn a_send_that_may_still_arrive_is_waited_for() {
     on_every_store(async |bench| {
         let withdraw = bench.create(10, 10).await;
         let invoice = bench.invoice(10);
-        bench.node.next([Fate::LoseRequest]);
+        bench.node.on_next_sends([OnSend::LoseRequest]);
         bench.claim_ok(&withdraw, &invoice).await;
-        bench.work().await;
-        bench.node.foreign_payment(&invoice, paid_with(Preimage::from_bytes([0; 32])));
-        bench.pass(Millis::from_secs(2)).await;
+        bench.run_payer().await;
+        bench.node.add_foreign_payment(&invoice, paid_with(Preimage::from_bytes([0; 32])));
+        bench.run_payer_after(Millis::from_secs(2)).await;
         let payment = bench.get(&withdraw.id).await.payment.unwrap().id;
         let doubt = Doubt { withdraw, payment, invoice };
         bench.node.forget(hash_of(&doubt.invoice));
@@ -273,13 +280,13 @@ async fn a_send_that_may_still_arrive_is_waited_for() {
         let (reason, metadata) = refused(&bench, doubt.as_failed(true, true)).await;
         assert_eq!(reason, "SEND_MAY_STILL_ARRIVE");
         // Sent at 08:00:00; send_life 15 s, clock_skew 5 s, node_slack 60 s.
-        assert_eq!(metadata, told("", &[("over_at", "2027-01-15T08:01:20Z")]).1);
+        assert_eq!(metadata, refusal_of("", &[("over_at", "2027-01-15T08:01:20Z")]).1);
         bench.clock.advance(Millis::from_secs(78));
         assert_eq!(refused(&bench, doubt.as_failed(true, true)).await.0, "SEND_MAY_STILL_ARRIVE");
 
         // A clock that jumped beyond that instant is not believed.
         bench.clock.jump(Millis::from_secs(3600));
-        let unsettled = told("SEND_MAY_STILL_ARRIVE", &[]);
+        let unsettled = refusal_of("SEND_MAY_STILL_ARRIVE", &[]);
         assert_eq!(refused(&bench, doubt.as_failed(true, true)).await, unsettled);
         for _ in 0..3 {
             bench.clock.advance(Millis::from_secs(40));
@@ -297,9 +304,9 @@ async fn a_send_that_may_still_arrive_is_waited_for() {
 #[tokio::test]
 async fn a_foreign_payment_is_resolved_as_paid_only() {
     on_every_store(async |bench| {
-        let doubt = Doubt::of(&bench, Fate::PaidBySomebodyElse, OperatorReason::Foreign).await;
-        bench.pass(Millis::from_secs(600)).await;
-        let says_paid = told("NODE_SAYS_PAID", &[]);
+        let doubt = Doubt::of(&bench, OnSend::PaidBySomebodyElse, OperatorReason::Foreign).await;
+        bench.run_payer_after(Millis::from_secs(600)).await;
+        let says_paid = refusal_of("NODE_SAYS_PAID", &[]);
         assert_eq!(refused(&bench, doubt.as_failed(true, true)).await, says_paid);
         let resolved = resolve(&bench, doubt.as_paid(Some(500))).await.unwrap();
         assert_eq!((resolved.state(), resolved.fee_msat), (State::Paid, Some(1)), "the node's fee");
@@ -315,8 +322,8 @@ async fn a_wrong_decision_is_found_out() {
         let doubt = Doubt::vanished(&bench).await;
         resolve(&bench, doubt.as_failed(false, true)).await.unwrap();
         doubt.node_says(&bench, paid_with(proof_of(&doubt.invoice)));
-        bench.pass(Millis::from_secs(3601)).await;
-        bench.pass(Millis::from_secs(1)).await;
+        bench.run_payer_after(Millis::from_secs(3601)).await;
+        bench.run_payer_after(Millis::from_secs(1)).await;
         assert_eq!(bench.get(&doubt.withdraw.id).await.status(), WithdrawStatus::Paid);
     })
     .await;

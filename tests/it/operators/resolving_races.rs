@@ -19,7 +19,7 @@ use withdrawd::{
 };
 
 use crate::{
-    bench::faults::Lost,
+    bench::faults::LostAnswer,
     bench::node::ModelNode,
     bench::on_every_store,
     operators::resolving::{Doubt, paid_with, resolve},
@@ -30,7 +30,7 @@ use crate::{
 #[tokio::test]
 async fn a_decision_whose_commit_was_not_answered_is_read_back() {
     on_every_store(async |bench| {
-        for lost in [Lost::AfterCommit, Lost::BeforeCommit] {
+        for lost in [LostAnswer::AfterCommit, LostAnswer::BeforeCommit] {
             let doubt = Doubt::unproven(&bench).await;
             bench.faults.lose("advance", lost);
             let resolved = resolve(&bench, doubt.as_paid(None)).await.unwrap();
@@ -43,13 +43,13 @@ async fn a_decision_whose_commit_was_not_answered_is_read_back() {
 }
 
 /// A node whose next look-up takes so long that something else happens before its answer arrives.
-struct Slow {
+struct DelayedNode {
     node: Arc<ModelNode>,
     meanwhile: Mutex<Option<Task>>,
 }
 
 #[async_trait]
-impl LightningNode for Slow {
+impl LightningNode for DelayedNode {
     fn traits(&self) -> NodeTraits {
         self.node.traits()
     }
@@ -88,8 +88,8 @@ impl LightningNode for Slow {
     }
 }
 
-/// The node tells the operator that it knows nothing; before that is acted on, it tells the payer
-/// the proof. The payer wins, and the operator is told.
+/// The node answers the operator that it knows nothing; before that is acted on, it gives the payer
+/// the proof. The payer wins, and the operator is refused.
 #[tokio::test]
 async fn a_payer_that_learns_the_end_first_wins() {
     on_every_store(async |bench| {
@@ -99,12 +99,13 @@ async fn a_payer_that_learns_the_end_first_wins() {
             let (bench, invoice) = (Arc::clone(&bench), doubt.invoice.clone());
             let withdraw = doubt.withdraw.id.clone();
             Box::pin(async move {
-                bench.node.foreign_payment(&invoice, paid_with(proof_of(&invoice)));
-                bench.pass(Millis::from_secs(600)).await;
+                bench.node.add_foreign_payment(&invoice, paid_with(proof_of(&invoice)));
+                bench.run_payer_after(Millis::from_secs(600)).await;
                 assert_eq!(bench.get(&withdraw).await.status(), WithdrawStatus::Paid);
             })
         };
-        let node = Slow { node: Arc::clone(&bench.node), meanwhile: Mutex::new(Some(learns)) };
+        let node =
+            DelayedNode { node: Arc::clone(&bench.node), meanwhile: Mutex::new(Some(learns)) };
         let node: Arc<dyn LightningNode> = Arc::new(node);
         let runtime = Runtime {
             clock: Arc::clone(&bench.clock) as Arc<dyn Clock>,

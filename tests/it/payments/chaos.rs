@@ -1,22 +1,22 @@
 //! Real processes, really killed: the service, the payer's lnd, the payee's lnd and Postgres die by
 //! kill -9 (Postgres by an immediate stop) while several wallets claim each of several requests.
-//! When all is up again everything that was accepted must have ended, and the payee's own books must
+//! When all is up again everything that was accepted must have ended, and the payee's own records must
 //! agree with the service's.
 //!
 //! tests/run says how to have more rounds than the usual ones. What a round does is drawn from its
 //! seed; when it happens is up to the machine. A round that fails says its seed and what was done
-//! when, and leaves the logs and the books of everybody in target/tmp/chaos.
+//! when, and leaves everybody's logs and records in target/tmp/chaos.
 
-mod books;
+mod checks;
 mod ending;
+mod environment;
 mod frozen;
-mod grounds;
 mod offers;
 mod plan;
+mod records;
 mod round;
 mod service;
-mod tally;
-mod truth;
+mod totals;
 mod wallets;
 
 use std::{
@@ -30,8 +30,8 @@ use std::{
 use futures_util::FutureExt;
 
 use self::{
-    books::database, grounds::Grounds, round::Round, service::drop_database, tally::Tally,
-    truth::agreed_books,
+    checks::agreeing_records, environment::Environment, records::database, round::Round,
+    service::drop_database, totals::Totals,
 };
 
 const USUAL_ROUNDS: u64 = 20;
@@ -39,44 +39,44 @@ const USUAL_SEED: u64 = 1;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn chaos() {
-    let Some(mut grounds) = Grounds::open().await else { return };
+    let Some(mut environment) = Environment::open().await else { return };
     let (rounds, first) = (
         number("WITHDRAWD_CHAOS_ROUNDS").unwrap_or(USUAL_ROUNDS),
         number("WITHDRAWD_CHAOS_SEED").unwrap_or(USUAL_SEED),
     );
-    let (began, mut tally) = (Instant::now(), Tally::default());
+    let (began, mut totals) = (Instant::now(), Totals::default());
     for seed in first..first + rounds {
-        let round = Round::new(Arc::clone(&grounds), seed).await;
+        let round = Round::new(Arc::clone(&environment), seed).await;
         let story = async {
             Box::pin(round.run()).await;
-            agreed_books(&round).await
+            agreeing_records(&round).await
         };
         let ended = AssertUnwindSafe(story).catch_unwind().await;
-        let Ok(books) = ended else {
+        let Ok(records) = ended else {
             let kept = keep(&round).await;
             drop(round);
             panic!(
-                "the round of seed {seed} failed, see above; its logs and books: {}; again: \
+                "the round of seed {seed} failed, see above; its logs and records: {}; again: \
                  WITHDRAWD_CHAOS_ROUNDS=1 WITHDRAWD_CHAOS_SEED={seed} tests/run chaos",
                 kept.display()
             );
         };
-        tally.add(&round, &books);
-        eprintln!("seed {seed}: {:?}, {:.1?}; {tally}", round.plan.stage, round.took());
+        totals.add(&round, &records);
+        eprintln!("seed {seed}: {:?}, {:.1?}; {totals}", round.plan.stage, round.took());
         let database_url = round.database_url.clone();
         drop(round);
-        drop_database(&grounds, &database_url).await;
-        if books.wedged {
+        drop_database(&environment, &database_url).await;
+        if records.wedged {
             // Its lock is ours until then.
-            drop(grounds);
-            grounds = Grounds::open().await.unwrap();
+            drop(environment);
+            environment = Environment::open().await.unwrap();
         }
     }
-    eprintln!("{:.1?}: {tally}", began.elapsed());
+    eprintln!("{:.1?}: {totals}", began.elapsed());
     // Last, since the payer's data go with it.
-    frozen::a_frozen_disk_is_not_paid_around(&grounds).await;
+    frozen::a_frozen_disk_is_not_paid_around(&environment).await;
     if first == USUAL_SEED && rounds >= USUAL_ROUNDS {
-        tally.assert_worth_it();
+        totals.assert_meaningful();
     }
 }
 
@@ -85,31 +85,31 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text}: not a number")))
 }
 
-/// Prints what was done when, and copies everything that may tell why it ended so.
+/// Prints what was done when, and copies everything that may show why it ended so.
 async fn keep(round: &Round) -> PathBuf {
     let dir =
         Path::new(env!("CARGO_TARGET_TMPDIR")).join("chaos").join(round.plan.seed.to_string());
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir).unwrap();
-    let chronicle = format!("{:#?}\n{}\n", round.plan, round.chronicle());
-    eprintln!("{chronicle}");
-    fs::write(dir.join("chronicle"), chronicle).unwrap();
+    let timeline = format!("{:#?}\n{}\n", round.plan, round.timeline());
+    eprintln!("{timeline}");
+    fs::write(dir.join("chronicle"), timeline).unwrap();
     for (number, replica) in round.replicas.iter().enumerate() {
         copy(replica.path(), &dir.join(format!("replica-{number}")));
     }
     let attempts = format!("{:#?}", database(round).await);
     fs::write(dir.join("attempts"), attempts).unwrap();
-    let books = [
-        ("payee.json", round.grounds.payees_book(&round.marks)),
-        ("payer.json", round.grounds.payers_book(&round.marks)),
+    let records = [
+        ("payee.json", round.environment.payee_invoices(&round.marks)),
+        ("payer.json", round.environment.payer_payments(&round.marks)),
     ];
-    for (name, book) in books {
-        fs::write(dir.join(name), format!("{:#}", serde_json::json!(book))).unwrap();
+    for (name, listed) in records {
+        fs::write(dir.join(name), format!("{:#}", serde_json::json!(listed))).unwrap();
     }
     dir
 }
 
-/// Of a replica: the logs of its lives, and SQLite's files.
+/// Of a replica: the logs of its processes, and SQLite's files.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().flatten() {

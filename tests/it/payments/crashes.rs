@@ -8,19 +8,19 @@ use withdrawd::{
 };
 
 use crate::{
-    bench::faults::Lost,
+    bench::faults::LostAnswer,
     bench::http,
-    bench::node::Fate,
-    bench::{Bench, kinds, on_every_store},
+    bench::node::OnSend,
+    bench::{Bench, on_every_store, store_kinds},
     payments::tallies,
 };
 
-/// What a wallet and the payer do, as far as the process lives. Gives up at the crash.
+/// What a wallet and the payer do until the process crashes.
 async fn withdrawal(bench: &Bench, ott: &str, invoice: &str) {
     let target = format!("/cb?k1={ott}&pr={invoice}");
     let story = async {
         let _ = http::get(bench.lnurl(), &target).await;
-        bench.work().await;
+        bench.run_payer().await;
     };
     tokio::select! {
         biased;
@@ -30,52 +30,52 @@ async fn withdrawal(bench: &Bench, ott: &str, invoice: &str) {
 }
 
 /// Calls that one whole withdrawal makes without a crash.
-async fn calls_of(bench: &Bench, fate: Fate) -> usize {
+async fn calls_of(bench: &Bench, on_send: OnSend) -> usize {
     let withdraw = bench.create(10, 10).await;
-    bench.node.next([fate]);
+    bench.node.on_next_sends([on_send]);
     bench.faults.reset();
     withdrawal(bench, &withdraw.ott, &bench.invoice(10)).await;
     let calls = bench.faults.calls();
     // Let it come to its end: what is settled later is counted for others.
     for _ in 0..4 {
-        bench.pass(Millis::from_secs(40)).await;
+        bench.run_payer_after(Millis::from_secs(40)).await;
     }
     calls
 }
 
-async fn crash_everywhere(fate: Fate) {
-    for kind in kinds() {
+async fn crash_everywhere(on_send: OnSend) {
+    for kind in store_kinds() {
         let mut bench = Bench::new(kind).await;
-        let calls = calls_of(&bench, fate).await;
+        let calls = calls_of(&bench, on_send).await;
         assert!(calls >= 8, "a withdrawal makes {calls} calls?");
         let mut crashes = 0;
         for call in 1..=calls + 1 {
             for after in [false, true] {
-                crash_once(&mut bench, fate, call, after).await;
+                crash_once(&mut bench, on_send, call, after).await;
                 crashes += 1;
             }
         }
-        eprintln!("on {kind:?}: {fate:?}: {calls} calls, {crashes} crash points");
+        eprintln!("on {kind:?}: {on_send:?}: {calls} calls, {crashes} crash points");
     }
 }
 
-async fn crash_once(bench: &mut Bench, fate: Fate, call: usize, after: bool) {
+async fn crash_once(bench: &mut Bench, on_send: OnSend, call: usize, after: bool) {
     let (settled, asked) = (bench.node.settled(), bench.node.sends().len());
     let withdraw = bench.create(10, 10).await;
     let invoice = bench.invoice(10);
-    bench.node.clear_fates();
-    bench.node.next([fate]);
+    bench.node.clear_on_next_sends();
+    bench.node.on_next_sends([on_send]);
     bench.faults.crash_at(call, after);
     withdrawal(bench, &withdraw.ott, &invoice).await;
-    bench.die_and_live_again().await;
-    bench.node.clear_fates();
+    bench.crash_and_restart().await;
+    bench.node.clear_on_next_sends();
 
     // The wallet tries again, as wallets do; the payer follows what it finds.
     let again = bench.claim(&withdraw, &invoice).await;
     for _ in 0..6 {
-        bench.pass(Millis::from_secs(40)).await;
+        bench.run_payer_after(Millis::from_secs(40)).await;
     }
-    let point = format!("{fate:?}, {} call {call}", if after { "after" } else { "before" });
+    let point = format!("{on_send:?}, {} call {call}", if after { "after" } else { "before" });
     let found = bench.get(&withdraw.id).await;
     let paid = bench.node.settled() - settled;
     match found.status() {
@@ -86,7 +86,7 @@ async fn crash_once(bench: &mut Bench, fate: Fate, call: usize, after: bool) {
         Status::Active => {
             assert!(found.claimable && paid == 0, "{point}: neither paid nor claimable: {found:?}");
             bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-            bench.work().await;
+            bench.run_payer().await;
             assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid, "{point}");
             assert_eq!(bench.node.settled() - settled, 1, "{point}");
         }
@@ -98,40 +98,40 @@ async fn crash_once(bench: &mut Bench, fate: Fate, call: usize, after: bool) {
 
 #[tokio::test]
 async fn a_paid_withdrawal_survives_a_crash_at_every_call() {
-    crash_everywhere(Fate::Pay).await;
+    crash_everywhere(OnSend::Pay).await;
 }
 
 #[tokio::test]
 async fn a_lost_answer_survives_a_crash_at_every_call() {
-    crash_everywhere(Fate::PayAndLoseAnswer).await;
+    crash_everywhere(OnSend::PayAndLoseAnswer).await;
 }
 
 #[tokio::test]
 async fn a_lost_request_survives_a_crash_at_every_call() {
-    crash_everywhere(Fate::LoseRequest).await;
+    crash_everywhere(OnSend::LoseRequest).await;
 }
 
 #[tokio::test]
 async fn a_failure_survives_a_crash_at_every_call() {
-    crash_everywhere(Fate::Fail(FailureReason::NoRoute)).await;
+    crash_everywhere(OnSend::Fail(FailureReason::NoRoute)).await;
 }
 
 /// The answer to the claim's COMMIT is lost: it is read back before the wallet is told anything.
 #[tokio::test]
 async fn a_claim_whose_commit_was_not_answered_is_read_back() {
     on_every_store(async |bench| {
-        for lost in [Lost::AfterCommit, Lost::BeforeCommit] {
+        for lost in [LostAnswer::AfterCommit, LostAnswer::BeforeCommit] {
             let settled = bench.node.settled();
             let withdraw = bench.create(10, 10).await;
             bench.faults.lose("claim", lost);
             bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-            bench.work().await;
+            bench.run_payer().await;
             assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid, "{lost:?}");
             assert_eq!(bench.node.settled() - settled, 1, "{lost:?}");
             let events = bench.events_of(&withdraw.id).await;
             assert_eq!(events, ["created", "claimed", "paid"], "{lost:?}");
         }
-        // Each was told of, and counted, once.
+        // Each was logged, and counted, once.
         let metrics = http::get(bench.admin(), "/metrics").await.body;
         assert!(metrics.contains("\nwithdrawd_claims_total 2\n"), "{metrics}");
     })
@@ -142,15 +142,15 @@ async fn a_claim_whose_commit_was_not_answered_is_read_back() {
 #[tokio::test]
 async fn a_send_whose_commit_was_not_answered_is_read_back() {
     on_every_store(async |bench| {
-        for (lost, at_once) in [(Lost::AfterCommit, 1), (Lost::BeforeCommit, 0)] {
+        for (lost, at_once) in [(LostAnswer::AfterCommit, 1), (LostAnswer::BeforeCommit, 0)] {
             let asked = bench.node.sends().len();
             let withdraw = bench.create(10, 10).await;
             bench.faults.lose("advance", lost);
             bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-            bench.work().await;
+            bench.run_payer().await;
             assert_eq!(bench.node.sends().len() - asked, at_once, "{lost:?}");
             for _ in 0..4 {
-                bench.pass(Millis::from_secs(40)).await;
+                bench.run_payer_after(Millis::from_secs(40)).await;
             }
             assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid, "{lost:?}");
             assert_eq!(bench.node.sends().len() - asked, 1, "{lost:?}");
@@ -163,14 +163,14 @@ async fn a_send_whose_commit_was_not_answered_is_read_back() {
 #[tokio::test]
 async fn an_outcome_whose_commit_was_not_answered_is_learned_all_the_same() {
     on_every_store(async |bench| {
-        for lost in [Lost::AfterCommit, Lost::BeforeCommit] {
+        for lost in [LostAnswer::AfterCommit, LostAnswer::BeforeCommit] {
             let withdraw = bench.create(10, 10).await;
-            bench.node.next([Fate::PayAndLoseAnswer]);
+            bench.node.on_next_sends([OnSend::PayAndLoseAnswer]);
             bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-            bench.work().await;
+            bench.run_payer().await;
             bench.faults.lose("advance", lost);
             for _ in 0..4 {
-                bench.pass(Millis::from_secs(40)).await;
+                bench.run_payer_after(Millis::from_secs(40)).await;
             }
             assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid, "{lost:?}");
             let events = bench.events_of(&withdraw.id).await;
@@ -180,22 +180,22 @@ async fn an_outcome_whose_commit_was_not_answered_is_learned_all_the_same() {
     .await;
 }
 
-/// Creating and deactivating with lost answers: the caller learns what stands.
+/// Creating and deactivating with lost answers: the caller learns what was committed.
 #[tokio::test]
 async fn create_and_deactivate_read_back_what_was_committed() {
     on_every_store(async |bench| {
-        bench.faults.lose("create", Lost::AfterCommit);
+        bench.faults.lose("create", LostAnswer::AfterCommit);
         let withdraw = bench.create(10, 10).await;
         assert_eq!(bench.get(&withdraw.id).await, withdraw);
 
-        bench.faults.lose("create", Lost::BeforeCommit);
+        bench.faults.lose("create", LostAnswer::BeforeCommit);
         let request =
             withdrawd::pb::CreateWithdrawRequest { max_amount: "10".into(), ..Default::default() };
         let lost = bench.client().create_withdraw(request).await.unwrap_err();
         assert_eq!(lost.code(), tonic::Code::Unavailable);
         assert!(!lost.message().contains("on purpose"), "internal text left the process");
 
-        for lost in [Lost::AfterCommit, Lost::BeforeCommit] {
+        for lost in [LostAnswer::AfterCommit, LostAnswer::BeforeCommit] {
             let withdraw = bench.create(10, 10).await;
             bench.faults.lose("change", lost);
             let ended = bench.deactivate(&withdraw.id).await.unwrap();

@@ -14,9 +14,9 @@ use withdrawd::{
 };
 
 use crate::{
-    bench::node::Fate,
-    bench::{Bench, Kind, kinds},
-    store::contract::Hand,
+    bench::node::OnSend,
+    bench::{Bench, StoreKind, store_kinds},
+    store::contract::DirectConnection,
 };
 
 const BACKLOG: usize = 10_000;
@@ -54,11 +54,11 @@ fn is_followed(hash: PaymentHash) -> bool {
 /// The one payment that there is, in flight, becomes 10,000 more.
 async fn multiply(bench: &Bench) {
     let (id_of, hash): (fn(&str) -> String, _) = match bench.kind {
-        Kind::Sqlite => (
+        StoreKind::Sqlite => (
             |id| format!("unhex(substr(hex({id}), 1, 16) || printf('8000%012x', n))"),
             "unhex(printf('%064x', n))",
         ),
-        Kind::Postgres => (
+        StoreKind::Postgres => (
             |id| {
                 let head = format!("substr(cast({id} as text), 1, 19)");
                 format!("cast({head} || '8000-' || lpad(to_hex(n), 12, '0') as uuid)")
@@ -78,7 +78,7 @@ async fn multiply(bench: &Bench) {
         _ => format!("n % {ONE_IN} in (2, 3)"),
     };
     let (reserved, sending) = (of("RESERVED"), of("SENDING"));
-    let mut hand = Hand::on(bench).await;
+    let mut hand = DirectConnection::on(bench).await;
     let mut statements = Vec::new();
     for table in ["withdraws", "payments", "sends"] {
         statements
@@ -115,12 +115,15 @@ async fn multiply(bench: &Bench) {
         hand.run(&statement).await.unwrap_or_else(|error| panic!("{error}: {statement}"));
     }
     for number in (1..=BACKLOG).filter(|number| !matches!(number % ONE_IN, 1..=3)) {
-        bench.node.holds(hash_of(number), Msat::new(10_000).unwrap());
+        bench.node.add_in_flight(hash_of(number), Msat::new(10_000).unwrap());
     }
 }
 
 async fn number(bench: &Bench, select: &str) -> usize {
-    let text = Hand::on(bench).await.lines(&format!("select cast(({select}) as text)"), 0).await;
+    let text = DirectConnection::on(bench)
+        .await
+        .lines(&format!("select cast(({select}) as text)"), 0)
+        .await;
     text.parse().unwrap()
 }
 
@@ -136,46 +139,46 @@ async fn until(what: &str, so: impl AsyncFn() -> bool) {
     }
 }
 
-/// A life with one payment in flight, then a crash with 10,000 more.
-async fn crashed(kind: Kind) -> Bench {
+/// A process with one payment in flight, then a crash with 10,000 more.
+async fn crashed(kind: StoreKind) -> Bench {
     let mut bench = Bench::new(kind).await;
     // So that no channel is full.
     bench.node.active_channels.store(1_000, SeqCst);
     let first = bench.create(10, 10).await;
-    bench.node.next([Fate::Hold]);
+    bench.node.on_next_sends([OnSend::Hold]);
     bench.claim_ok(&first, &bench.invoice(10)).await;
-    bench.work_until(&first.id, State::InFlight).await;
-    bench.die();
+    bench.run_payer_until(&first.id, State::InFlight).await;
+    bench.crash();
     multiply(&bench).await;
     bench
 }
 
 #[tokio::test]
-async fn a_restart_with_10_000_open_attempts_is_no_herd() {
-    for kind in kinds() {
+async fn a_restart_with_10_000_open_attempts_does_not_flood_the_node() {
+    for kind in store_kinds() {
         eprintln!("on {kind:?}:");
         let began = Instant::now();
         let mut bench = crashed(kind).await;
         eprintln!("  made in {} ms", began.elapsed().as_millis());
-        let asked = |bench: &Bench| bench.node.asked.looked().len();
+        let asked = |bench: &Bench| bench.node.calls.look_ups().len();
 
         // The node answers nothing: all places are taken, and no further question is asked.
-        bench.node.asked.be_silent_about(is_old);
+        bench.node.calls.hold_look_ups_of(is_old);
         bench.start().await;
         let most = MAX_SENDING + MAX_FOLLOWING;
-        until("all places are taken", async || bench.node.asked.now() == most).await;
+        until("all places are taken", async || bench.node.calls.open_now() == most).await;
         let before = asked(&bench);
         for _ in 0..5 {
-            bench.begin_work().await;
+            bench.start_payer().await;
         }
-        assert_eq!((asked(&bench), bench.node.asked.most()), (before, most));
+        assert_eq!((asked(&bench), bench.node.calls.most_open()), (before, most));
 
         // Of the old ones only those that wait to be sent are answered: they are sent and end in doubt, since
         // what was open before a restart fails some time later only.
-        bench.node.next([Fate::PayWithWrongPreimage; RESERVED]);
-        bench.node.asked.be_silent_about(is_followed);
+        bench.node.on_next_sends([OnSend::PayWithWrongPreimage; RESERVED]);
+        bench.node.calls.hold_look_ups_of(is_followed);
         until("the reserved are sent", async || {
-            bench.begin_work().await;
+            bench.start_payer().await;
             in_state(&bench, "NEEDS_OPERATOR").await == RESERVED
         })
         .await;
@@ -188,15 +191,15 @@ async fn a_restart_with_10_000_open_attempts_is_no_herd() {
             BACKLOG - RESERVED,
             began.elapsed().as_millis()
         );
-        let followed = bench.node.asked.looked().into_iter().filter(|hash| is_followed(*hash));
+        let followed = bench.node.calls.look_ups().into_iter().filter(|hash| is_followed(*hash));
         assert_eq!(followed.collect::<HashSet<_>>().len(), MAX_FOLLOWING);
 
         let began = Instant::now();
-        bench.node.asked.be_silent_about(|_| false);
-        bench.work().await;
+        bench.node.calls.hold_look_ups_of(|_| false);
+        bench.run_payer().await;
         eprintln!("  all looked at in {} ms", began.elapsed().as_millis());
-        assert!(bench.node.asked.most() <= most);
-        the_longest_due_came_first(&bench.node.asked.looked());
+        assert!(bench.node.calls.most_open() <= most);
+        the_longest_due_came_first(&bench.node.calls.look_ups());
         assert_eq!(in_state(&bench, "SENDING").await, SENDING);
         assert_eq!(in_state(&bench, "IN_FLIGHT").await, IN_FLIGHT + 1);
         the_next_looks_are_spread(&bench).await;
@@ -245,11 +248,11 @@ async fn nothing_happens_while_the_clock_stands(bench: &Bench) {
     // Look-ups, and leases that were written.
     let counted = async || {
         let leased = number(bench, "select sum(epoch) from payments").await;
-        (bench.node.asked.looked().len(), leased)
+        (bench.node.calls.look_ups().len(), leased)
     };
     let before = counted().await;
     for _ in 0..20 {
-        bench.work().await;
+        bench.run_payer().await;
     }
     assert_eq!(counted().await, before);
 
@@ -258,39 +261,39 @@ async fn nothing_happens_while_the_clock_stands(bench: &Bench) {
     let due = format!("select count(*) from payments where due_at_ms <= {soon}");
     let due = number(bench, &due).await;
     assert!(due >= SENDING, "{due}");
-    bench.pass(Millis::from_secs(1)).await;
+    bench.run_payer_after(Millis::from_secs(1)).await;
     let now = bench.clock.now().as_ms();
     let leased =
         number(bench, &format!("select count(*) from payments where epoch >= {now}")).await;
-    assert_eq!((bench.node.asked.looked().len(), leased), (before.0 + due, due));
+    assert_eq!((bench.node.calls.look_ups().len(), leased), (before.0 + due, due));
 }
 
-/// A row that cannot be read, by a hand or a newer version, stops nobody else.
+/// A row that cannot be read, edited by hand or written by a newer version, holds up no other.
 #[tokio::test]
 async fn an_unreadable_attempt_holds_up_nobody() {
-    for kind in kinds() {
+    for kind in store_kinds() {
         let bench = Bench::new(kind).await;
         let withdraws = [bench.create(10, 10).await, bench.create(11, 11).await];
-        bench.node.next([Fate::LoseRequest, Fate::LoseRequest]);
+        bench.node.on_next_sends([OnSend::LoseRequest, OnSend::LoseRequest]);
         for (withdraw, sat) in withdraws.iter().zip([10, 11]) {
             bench.claim_ok(withdraw, &bench.invoice(sat)).await;
         }
-        bench.work().await;
+        bench.run_payer().await;
         bench.sql("update payments set noted_reason = 'NEWER' where amount_msat = 10000").await;
 
         // Every send is over, and the node knows nothing: it is asked once more.
         for _ in 0..3 {
-            bench.pass(Millis::from_secs(120)).await;
+            bench.run_payer_after(Millis::from_secs(120)).await;
         }
         assert_eq!(bench.get(&withdraws[1].id).await.status(), Status::Paid);
         // It is tried again, at the pace of leases: no pass is spent on it alone.
         let epochs = "select max(epoch) from payments where noted_reason = 'NEWER'";
         let tried = number(&bench, epochs).await;
-        bench.work().await;
+        bench.run_payer().await;
         assert_eq!(number(&bench, epochs).await, tried);
 
         bench.sql("update payments set noted_reason = null").await;
-        bench.pass(Millis::from_secs(120)).await;
+        bench.run_payer_after(Millis::from_secs(120)).await;
         assert_eq!(bench.get(&withdraws[0].id).await.status(), Status::Paid);
     }
 }

@@ -12,8 +12,8 @@ use withdrawd::{
 use crate::{
     bench::http,
     bench::invoices::hash_of,
-    bench::node::Fate,
-    bench::{Bench, Kind, kinds, on_every_store, reason},
+    bench::node::OnSend,
+    bench::{Bench, StoreKind, on_every_store, reason, store_kinds},
 };
 
 const MINUTE: Millis = Millis::from_secs(60);
@@ -33,9 +33,9 @@ async fn a_request_from_the_future_is_paid_at_once() {
         let withdraw = bench.create(10, 10).await;
         bench.clock.jump(Millis::from_secs(-3600));
         // Until the clocks are believed again.
-        bench.pass(Millis::from_secs(100)).await;
+        bench.run_payer_after(Millis::from_secs(100)).await;
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-        bench.pass(Millis::from_secs(5)).await;
+        bench.run_payer_after(Millis::from_secs(5)).await;
         assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid);
     })
     .await;
@@ -47,19 +47,19 @@ async fn a_request_known_to_be_paid_is_not_sent_again() {
     on_every_store(async |bench| {
         let withdraw = bench.create(10, 10).await;
         let (first, second) = (bench.invoice(10), bench.invoice(10));
-        bench.node.next([Fate::Fail(FailureReason::NoRoute)]);
+        bench.node.on_next_sends([OnSend::Fail(FailureReason::NoRoute)]);
         bench.claim_ok(&withdraw, &first).await;
-        bench.work().await;
+        bench.run_payer().await;
         bench.clock.advance(Millis::from_secs(590));
-        bench.node.next([Fate::LoseRequest, Fate::LoseRequest]);
+        bench.node.on_next_sends([OnSend::LoseRequest, OnSend::LoseRequest]);
         bench.claim_ok(&withdraw, &second).await;
-        bench.work().await;
-        bench.node.foreign_payment(&first, paid(&first));
+        bench.run_payer().await;
+        bench.node.add_foreign_payment(&first, paid(&first));
         bench.node.unreachable.store(true, Ordering::SeqCst);
-        bench.pass(Millis::from_secs(3010)).await;
+        bench.run_payer_after(Millis::from_secs(3010)).await;
         bench.node.unreachable.store(false, Ordering::SeqCst);
         for _ in 0..10 {
-            bench.pass(Millis::from_secs(100)).await;
+            bench.run_payer_after(Millis::from_secs(100)).await;
         }
         let sent_second =
             bench.node.sends().iter().any(|send| send.payment_hash == hash_of(&second));
@@ -74,28 +74,28 @@ async fn a_request_known_to_be_paid_is_not_sent_again() {
 /// A node wiped before any payment of it was PAID here: what was seen in flight is the witness.
 #[tokio::test]
 async fn a_node_wiped_before_its_first_success_is_not_believed() {
-    for (kind, away) in kinds().into_iter().flat_map(|kind| [(kind, false), (kind, true)]) {
+    for (kind, away) in store_kinds().into_iter().flat_map(|kind| [(kind, false), (kind, true)]) {
         let bench = Bench::new(kind).await;
         let (b, a) = (bench.create(10, 10).await, bench.create(10, 10).await);
-        bench.node.next([Fate::PayAndLoseAnswer, Fate::Hold]);
+        bench.node.on_next_sends([OnSend::PayAndLoseAnswer, OnSend::Hold]);
         bench.claim_ok(&b, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         bench.claim_ok(&a, &bench.invoice(10)).await;
-        bench.work_until(&a.id, State::InFlight).await;
+        bench.run_payer_until(&a.id, State::InFlight).await;
         bench.node.forget_all();
         bench.node.restart();
         if away {
             // Until nothing may be sent any more.
             bench.node.unreachable.store(true, Ordering::SeqCst);
-            bench.pass(Millis::from_secs(3700)).await;
+            bench.run_payer_after(Millis::from_secs(3700)).await;
             bench.node.unreachable.store(false, Ordering::SeqCst);
         }
         for _ in 0..6 {
-            bench.pass(MINUTE).await;
+            bench.run_payer_after(MINUTE).await;
         }
         assert!(!bench.get(&b.id).await.claimable, "{kind:?}, away: {away}");
         assert_eq!(bench.claim(&b, &bench.invoice(10)).await["status"], "ERROR");
-        bench.work().await;
+        bench.run_payer().await;
         assert_eq!(bench.node.settled(), 1, "paid twice");
     }
 }
@@ -107,13 +107,13 @@ async fn grace_after_a_failure_ends() {
         let withdraw = bench.create(10, 10).await;
         let mut claims = 0;
         for _ in 0..20 {
-            bench.node.clear_fates();
-            bench.node.next([Fate::Fail(FailureReason::IncorrectPaymentDetails)]);
+            bench.node.clear_on_next_sends();
+            bench.node.on_next_sends([OnSend::Fail(FailureReason::IncorrectPaymentDetails)]);
             if bench.claim(&withdraw, &bench.invoice(10)).await["status"] != "OK" {
                 break;
             }
             claims += 1;
-            bench.work().await;
+            bench.run_payer().await;
             bench.clock.advance(Millis::from_secs(590));
         }
         assert!((2..=4).contains(&claims), "claimed {claims} times");
@@ -129,13 +129,13 @@ async fn a_clock_that_went_ahead_and_back_delays_nothing_for_long() {
         bench.node.unreachable.store(true, Ordering::SeqCst);
         let withdraw = bench.create(10, 10).await;
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         bench.node.unreachable.store(false, Ordering::SeqCst);
         bench.clock.jump(Millis::from_secs(-86_400));
         for _ in 0..6 {
             bench.clock.advance(Millis::from_secs(100));
-            bench.expire().await;
-            bench.work().await;
+            bench.mark_expired().await;
+            bench.run_payer().await;
         }
         let found = bench.get(&withdraw.id).await;
         assert_eq!(found.status(), Status::Paid, "{found:?}");
@@ -148,19 +148,20 @@ async fn a_clock_that_went_ahead_and_back_delays_nothing_for_long() {
 async fn only_the_named_node_pays() {
     let named = |byte| crate::bench::node::node_id(byte).to_string();
     let stranger =
-        Bench::with(Kind::Sqlite, &[("node.expected_identity", named(7).as_str())]).await;
+        Bench::with(StoreKind::Sqlite, &[("node.expected_identity", named(7).as_str())]).await;
     let withdraw = stranger.create(10, 10).await;
     let answer = stranger.claim(&withdraw, &stranger.invoice(10)).await;
     assert!(reason(&answer).contains("cannot pay at the moment"), "{answer}");
 
-    let bench = Bench::with(Kind::Sqlite, &[("node.expected_identity", named(1).as_str())]).await;
+    let bench =
+        Bench::with(StoreKind::Sqlite, &[("node.expected_identity", named(1).as_str())]).await;
     let withdraw = bench.create(10, 10).await;
     bench.node.unreachable.store(true, Ordering::SeqCst);
     bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-    bench.node.become_other(7);
+    bench.node.replace_with(7);
     bench.node.unreachable.store(false, Ordering::SeqCst);
     for _ in 0..4 {
-        bench.pass(MINUTE).await;
+        bench.run_payer_after(MINUTE).await;
     }
     assert!(bench.node.sends().is_empty());
     let found = bench.get(&withdraw.id).await;
@@ -170,7 +171,7 @@ async fn only_the_named_node_pays() {
 /// A client that pipelines requests and never reads an answer loses its place in time.
 #[tokio::test]
 async fn a_client_that_never_reads_does_not_keep_its_place() {
-    let bench = Bench::with(Kind::Sqlite, &[("lnurl.max_connections", "1")]).await;
+    let bench = Bench::with(StoreKind::Sqlite, &[("lnurl.max_connections", "1")]).await;
     let stream = tokio::net::TcpStream::connect(bench.lnurl()).await.unwrap();
     let requests = "GET /w/x HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2000);
     // Until the server's answers have filled every buffer and it stops to read.

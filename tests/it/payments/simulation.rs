@@ -9,7 +9,7 @@ use crate::{
         database::Database,
         many::{self, Progress},
         mutation::Mutation,
-        run, stories,
+        run, scenarios,
     },
 };
 
@@ -43,15 +43,15 @@ fn a_seed_is_replayed_to_the_letter() {
 }
 
 #[test]
-fn every_story_survives_a_crash_before_and_after_every_call() {
-    let stories = Mutex::new(stories::all());
+fn every_scenario_survives_a_crash_before_and_after_every_call() {
+    let scenarios = Mutex::new(scenarios::all());
     let work = || {
         let database = Database::sqlite();
         let mut crashes = 0;
-        while let Some(story) = { stories.lock().unwrap().pop() } {
+        while let Some(scenario) = { scenarios.lock().unwrap().pop() } {
             let points =
-                story.with_every_crash(&database).unwrap_or_else(|broken| panic!("{broken}"));
-            eprintln!("{}: {points} crash points", story.name);
+                scenario.with_every_crash(&database).unwrap_or_else(|broken| panic!("{broken}"));
+            eprintln!("{}: {points} crash points", scenario.name);
             crashes += points;
         }
         crashes
@@ -88,16 +88,16 @@ fn every_mutation_is_caught() {
 }
 
 #[test]
-fn the_same_stories_and_seeds_hold_on_postgres() {
+fn the_same_scenarios_and_seeds_hold_on_postgres() {
     if postgres_url().is_none() {
         return eprintln!("SKIPPED: WITHDRAWD_TEST_POSTGRES_URL is not set (see tests/run)");
     }
     let tokio = tokio::runtime::Runtime::new().unwrap();
     let open = || Database::postgres(&tokio.block_on(new_postgres_database()));
     let database = open();
-    for story in stories::all() {
-        let told = story.tell(&database);
-        assert_eq!(told.broken, None, "{}", story.name);
+    for scenario in scenarios::all() {
+        let outcome = scenario.play(&database);
+        assert_eq!(outcome.broken, None, "{}", scenario.name);
     }
     let progress = Progress::default();
     let failed = many::run(open, 0..SEEDS_ON_POSTGRES, THREADS, None, &progress);

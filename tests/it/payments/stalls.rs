@@ -16,8 +16,8 @@ use withdrawd::{
 
 use crate::{
     bench::invoices::hash_of,
-    bench::node::Fate,
-    bench::{Bench, Kind, on_every_store, reason},
+    bench::node::OnSend,
+    bench::{Bench, StoreKind, on_every_store, reason},
     claims::requests::reason_of,
     operators::resolving::resolve,
 };
@@ -34,7 +34,7 @@ async fn stalled(bench: &Bench) -> (Withdraw, String) {
     bench.node.stall();
     bench.claim_ok(&withdraw, &invoice).await;
     let waiting = bench.node.waiting();
-    bench.begin_work().await;
+    bench.start_payer().await;
     until(|| bench.node.waiting() > waiting).await;
     (withdraw, invoice)
 }
@@ -50,7 +50,7 @@ async fn until(so: impl Fn() -> bool) {
 /// Time passes, and all is done that is due; what the node does not answer becomes overdue.
 async fn pass(bench: &Bench, span: Millis) {
     bench.clock.advance(span);
-    let mut work = std::pin::pin!(bench.work());
+    let mut work = std::pin::pin!(bench.run_payer());
     loop {
         tokio::select! {
             () = &mut work => return,
@@ -98,9 +98,9 @@ async fn a_node_that_stalls_is_not_paid_around() {
     .await;
 }
 
-/// The answer comes hours late, up the stream of the first send: nobody had to look.
+/// The answer comes hours late, on the stream of the first send: no look-up was needed.
 #[tokio::test]
-async fn a_late_answer_is_heard_on_the_first_sends_stream() {
+async fn a_late_answer_arrives_on_the_first_sends_stream() {
     on_every_store(async |bench| {
         let (withdraw, _) = stalled(&bench).await;
         bench.clock.advance(HOUR);
@@ -117,10 +117,10 @@ async fn a_late_answer_is_heard_on_the_first_sends_stream() {
 async fn a_lost_send_is_closed_by_a_witness_that_was_made_for_it() {
     on_every_store(async |bench| {
         let withdraw = bench.create(10, 10).await;
-        bench.node.next([Fate::LoseRequest; 50]);
+        bench.node.on_next_sends([OnSend::LoseRequest; 50]);
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-        bench.work().await;
-        bench.pass(HOUR).await;
+        bench.run_payer().await;
+        bench.run_payer_after(HOUR).await;
         let waiting = payment(&bench, &withdraw).await;
         assert_eq!(
             (waiting.state(), waiting.sends[0].answer()),
@@ -128,16 +128,16 @@ async fn a_lost_send_is_closed_by_a_witness_that_was_made_for_it() {
         );
         assert_eq!(bench.node.witnesses(), 1);
 
-        bench.pass(OVER).await;
+        bench.run_payer_after(OVER).await;
         let closed = payment(&bench, &withdraw).await;
         assert_eq!(
             (closed.state(), closed.failure_reason()),
             (State::Failed, FailureReason::NotSent)
         );
         assert!(bench.get(&withdraw.id).await.claimable, "it reopens");
-        bench.node.clear_fates();
+        bench.node.clear_on_next_sends();
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         assert_eq!((bench.node.settled(), bench.node.witnesses()), (1, 1));
     })
     .await;
@@ -148,18 +148,20 @@ async fn a_lost_send_is_closed_by_a_witness_that_was_made_for_it() {
 async fn a_later_payment_of_another_request_is_a_witness() {
     on_every_store(async |bench| {
         let withdraw = bench.create(10, 10).await;
-        bench.node.next([Fate::FailAndLoseAnswer(withdrawd::domain::FailureReason::NoRoute)]);
+        bench
+            .node
+            .on_next_sends([OnSend::FailAndLoseAnswer(withdrawd::domain::FailureReason::NoRoute)]);
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         // Paid before the time of the first has passed: no witness of it.
         let early = bench.create(10, 10).await;
         bench.claim_ok(&early, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         bench.clock.advance(OVER);
         let late = bench.create(10, 10).await;
         bench.claim_ok(&late, &bench.invoice(10)).await;
-        bench.work().await;
-        bench.pass(OVER).await;
+        bench.run_payer().await;
+        bench.run_payer_after(OVER).await;
         let closed = payment(&bench, &withdraw).await;
         assert_eq!(
             (closed.state(), closed.failure_reason()),
@@ -170,9 +172,9 @@ async fn a_later_payment_of_another_request_is_a_witness() {
     .await;
 }
 
-/// No witness, for as long as is stated: a person looks, and nothing reopens until the node stores again.
+/// No witness within the stated time: an operator is needed, and nothing reopens until the node stores again.
 #[tokio::test]
-async fn without_a_witness_a_person_looks_and_nothing_reopens() {
+async fn without_a_witness_an_operator_is_needed_and_nothing_reopens() {
     on_every_store(async |bench| {
         let (withdraw, _) = stalled(&bench).await;
         for _ in 0..40 {
@@ -213,7 +215,7 @@ async fn a_node_that_answers_no_sends_gets_no_claims() {
         }
         bench.clock.advance(OVERDUE);
         pass(&bench, OVERDUE).await;
-        bench.beat().await;
+        bench.heartbeat().await;
         let request = pb::GetInstanceRequest::default();
         let instance = bench.operations().get_instance(request).await.unwrap().into_inner();
         assert_eq!(instance.halt(), pb::Halt::NodeNotPaying);
@@ -224,9 +226,9 @@ async fn a_node_that_answers_no_sends_gets_no_claims() {
         // It ends with the first thing that the node stores.
         bench.node.unstall();
         pass(&bench, OVER).await;
-        bench.beat().await;
+        bench.heartbeat().await;
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         assert_eq!(bench.node.settled(), 4);
     })
     .await;
@@ -235,12 +237,12 @@ async fn a_node_that_answers_no_sends_gets_no_claims() {
 /// A stall of hours leaves few calls that hang, and the first of them ends the doubt.
 #[tokio::test]
 async fn witnesses_that_hang_are_few() {
-    let bench = Bench::new(Kind::Sqlite).await;
+    let bench = Bench::new(StoreKind::Sqlite).await;
     let (withdraw, _) = stalled(&bench).await;
     let (mut most, mut passes) = (0, 0);
     while bench.node.witnesses() < 12 {
         pass(&bench, Millis::from_secs(60)).await;
-        bench.beat().await;
+        bench.heartbeat().await;
         most = most.max(bench.node.hanging_witnesses());
         passes += 1;
         assert!(passes < 2000, "{} witnesses in {passes} minutes", bench.node.witnesses());
@@ -254,33 +256,34 @@ async fn witnesses_that_hang_are_few() {
 /// One that waits for its answer keeps no other from being sent.
 #[tokio::test]
 async fn a_place_is_free_again_when_the_answer_is_overdue() {
-    let bench = Bench::with(crate::bench::Kind::Sqlite, &[("payments.max_sending", "1")]).await;
+    let bench =
+        Bench::with(crate::bench::StoreKind::Sqlite, &[("payments.max_sending", "1")]).await;
     stalled(&bench).await;
     let second = bench.create(10, 10).await;
     bench.claim_ok(&second, &bench.invoice(10)).await;
-    bench.begin_work().await;
+    bench.start_payer().await;
     assert_eq!(bench.node.waiting(), 1, "there is one place");
     bench.clock.advance(OVERDUE);
     until(|| bench.node.waiting() == 1).await;
     let patience = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while bench.node.waiting() < 2 {
         assert!(std::time::Instant::now() < patience, "the place is not free");
-        bench.begin_work().await;
+        bench.start_payer().await;
         tokio::task::yield_now().await;
     }
 }
 
-/// lnd issue 5152: in flight for ever, and no channel holds it. A person may end it, once nobody can be
+/// lnd issue 5152: in flight for ever, and no channel holds it. An operator may end it, once nobody can be
 /// paid by it any more; should it be paid all the same, it is a late success.
 #[tokio::test]
 async fn what_is_stranded_in_flight_has_an_exit() {
     on_every_store(async |bench| {
         let withdraw = bench.create(10, 10).await;
         let invoice = bench.invoice(10);
-        bench.node.next([Fate::Hold]);
+        bench.node.on_next_sends([OnSend::Hold]);
         bench.claim_ok(&withdraw, &invoice).await;
-        bench.work_until(&withdraw.id, State::InFlight).await;
-        bench.work().await;
+        bench.run_payer_until(&withdraw.id, State::InFlight).await;
+        bench.run_payer().await;
         let id = payment(&bench, &withdraw).await.id;
         let stranded = || pb::ResolvePaymentRequest {
             id: id.clone(),
@@ -293,9 +296,9 @@ async fn what_is_stranded_in_flight_has_an_exit() {
         };
         let refusal = async || reason_of(&resolve(&bench, stranded()).await.unwrap_err());
         assert_eq!(refusal().await, "HTLC_HELD");
-        bench.node.loses_htlc(hash_of(&invoice));
+        bench.node.drop_htlc(hash_of(&invoice));
         assert_eq!(refusal().await, "INVOICE_STILL_VALID");
-        bench.pass(Millis::from_secs(2 * 3600)).await;
+        bench.run_payer_after(Millis::from_secs(2 * 3600)).await;
         let without_payee = pb::ResolvePaymentRequest { confirm_payee_unpaid: false, ..stranded() };
         let asked = resolve(&bench, without_payee).await.unwrap_err();
         assert_eq!(reason_of(&asked), "CONFIRMATION_REQUIRED");
@@ -304,9 +307,9 @@ async fn what_is_stranded_in_flight_has_an_exit() {
         assert_eq!(resolved.state(), State::Failed);
         // Claimed and paid anew; then the stranded one pays after all.
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         bench.node.release(true);
-        bench.pass(HOUR).await;
+        bench.run_payer_after(HOUR).await;
         let request = pb::GetPaymentRequest { id };
         let late = bench.payments().get_payment(request).await.unwrap().into_inner();
         assert_eq!(late.state(), State::Failed);
@@ -318,7 +321,7 @@ async fn what_is_stranded_in_flight_has_an_exit() {
 /// A clock was ahead, and was set back: what it stamped witnesses nothing, not even once that time has
 /// come, and a turn that it took keeps nobody waiting.
 #[tokio::test]
-async fn a_witness_from_the_future_is_none() {
+async fn a_witness_from_the_future_does_not_count() {
     on_every_store(async |bench| {
         let store = bench.store();
         let node = store.current_node().await.unwrap().unwrap();

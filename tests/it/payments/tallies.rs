@@ -15,24 +15,24 @@ use withdrawd::{
 };
 
 use crate::{
-    bench::node::Fate,
-    bench::{Bench, Kind, kinds, on_every_store, reason},
-    operators::payment_lists::Shelf,
+    bench::node::OnSend,
+    bench::{Bench, StoreKind, on_every_store, reason, store_kinds},
+    operators::payment_lists::SamplePayments,
     operators::resolving::{Doubt, resolve},
-    store::contract::Hand,
+    store::contract::DirectConnection,
 };
 
 /// Lists each tally that is not what the rows say, and by how much. Of what went out, only what the last
 /// heartbeat may still ask for: the rest may be dropped.
-pub fn differences(kind: Kind) -> String {
+pub fn differences(kind: StoreKind) -> String {
     let (shard, ms) = match kind {
-        Kind::Sqlite => {
+        StoreKind::Sqlite => {
             let digit = |at: u32| format!("instr('123456789ABCDEF', substr(hex(id), {at}, 1))");
             let time: Vec<_> =
                 (1..=12).map(|at| format!("({} << {})", digit(at), 4 * (12 - at))).collect();
             (digit(32), format!("({})", time.join(" + ")))
         }
-        Kind::Postgres => (
+        StoreKind::Postgres => (
             "('x' || right(cast(id as text), 1))::bit(4)::int".to_owned(),
             "('x0000' || substr(replace(cast(id as text), '-', ''), 1, 12))::bit(64)::bigint"
                 .to_owned(),
@@ -66,7 +66,7 @@ pub fn differences(kind: Kind) -> String {
 
 /// The tallies are what the rows say.
 pub async fn assert_true(bench: &Bench) {
-    let found = Hand::on(bench).await.lines(&differences(bench.kind), 0).await;
+    let found = DirectConnection::on(bench).await.lines(&differences(bench.kind), 0).await;
     assert_eq!(found, "", "on {:?}: rows less tallies", bench.kind);
 }
 
@@ -79,13 +79,13 @@ async fn spent(bench: &Bench) -> i64 {
 #[tokio::test]
 async fn what_is_kept_is_what_the_rows_say() {
     on_every_store(async |mut bench| {
-        let _shelf = Shelf::of(&bench).await;
+        let _shelf = SamplePayments::of(&bench).await;
         assert_true(&bench).await;
         let kept = "select cast(count(*) as text) from tallies where msat > 0";
-        let kept: i64 = Hand::on(&bench).await.lines(kept, 0).await.parse().unwrap();
+        let kept: i64 = DirectConnection::on(&bench).await.lines(kept, 0).await.parse().unwrap();
         assert!(kept > 3, "{kept}: nothing was compared");
 
-        bench.die_and_live_again().await;
+        bench.crash_and_restart().await;
         bench.node.release(true);
         let doubt = Doubt::unproven(&bench).await;
         resolve(&bench, doubt.as_paid(Some(7))).await.unwrap();
@@ -95,8 +95,8 @@ async fn what_is_kept_is_what_the_rows_say() {
         resolve(&bench, doubt.as_failed(true, true)).await.unwrap();
         assert_true(&bench).await;
         for _ in 0..6 {
-            bench.pass(Millis::from_secs(600)).await;
-            bench.beat().await;
+            bench.run_payer_after(Millis::from_secs(600)).await;
+            bench.heartbeat().await;
             assert_true(&bench).await;
         }
     })
@@ -107,11 +107,11 @@ async fn what_is_kept_is_what_the_rows_say() {
 #[tokio::test]
 async fn an_upgrade_counts_what_is_there() {
     on_every_store(async |mut bench| {
-        let _shelf = Shelf::of(&bench).await;
-        bench.die();
-        let mut hand = Hand::on(&bench).await;
+        let _shelf = SamplePayments::of(&bench).await;
+        bench.crash();
+        let mut hand = DirectConnection::on(&bench).await;
         let mut undo = vec!["drop table tallies", "alter table payments drop column tallied"];
-        if bench.kind == Kind::Postgres {
+        if bench.kind == StoreKind::Postgres {
             undo.extend([
                 "drop table limit_gate",
                 "alter table payments drop column written_at_ms",
@@ -124,7 +124,7 @@ async fn an_upgrade_counts_what_is_there() {
         bench.start().await;
         assert_true(&bench).await;
         bench.node.release(false);
-        bench.pass(Millis::from_secs(600)).await;
+        bench.run_payer_after(Millis::from_secs(600)).await;
         assert_true(&bench).await;
     })
     .await;
@@ -138,7 +138,7 @@ async fn a_step_that_is_not_counted_is_not_written() {
         let withdraw = bench.create(10, 10).await;
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
         let step = "update payments set state = 'SENDING', node_id = 'x', version = version + 1";
-        let error = Hand::on(&bench).await.run(step).await.unwrap_err();
+        let error = DirectConnection::on(&bench).await.run(step).await.unwrap_err();
         assert!(error.to_string().contains("payments_tallied"), "{error}");
     })
     .await;
@@ -147,14 +147,14 @@ async fn a_step_that_is_not_counted_is_not_written() {
 /// Nor does one accept a claim: on Postgres, where it may run beside this one for a while.
 #[tokio::test]
 async fn a_claim_that_is_not_counted_is_not_written() {
-    if !kinds().contains(&Kind::Postgres) {
+    if !store_kinds().contains(&StoreKind::Postgres) {
         return;
     }
-    let bench = Bench::new(Kind::Postgres).await;
+    let bench = Bench::new(StoreKind::Postgres).await;
     let withdraw = bench.create(10, 10).await;
     bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-    bench.work().await;
-    let mut hand = Hand::on(&bench).await;
+    bench.run_payer().await;
+    let mut hand = DirectConnection::on(&bench).await;
     let columns = hand
         .lines(
             "select string_agg(column_name, ', ') from information_schema.columns
@@ -176,14 +176,14 @@ async fn a_claim_that_is_not_counted_is_not_written() {
 /// A withdrawal of 1 sat may cost 11: its payee can take the fee by a route of its own.
 #[tokio::test]
 async fn the_fee_limit_counts_while_a_payment_is_open_and_the_fee_once_it_is_paid() {
-    for kind in kinds() {
+    for kind in store_kinds() {
         let bench = Bench::with(kind, &[("limits.rolling_24h_sat", "33")]).await;
         let links = [bench.create(1, 1).await, bench.create(1, 1).await, bench.create(1, 1).await];
         let fourth = bench.create(1, 1).await;
-        bench.node.next([Fate::Hold, Fate::Hold, Fate::Hold]);
+        bench.node.on_next_sends([OnSend::Hold, OnSend::Hold, OnSend::Hold]);
         for link in &links {
             bench.claim_ok(link, &bench.invoice(1)).await;
-            bench.work_until(&link.id, State::InFlight).await;
+            bench.run_payer_until(&link.id, State::InFlight).await;
         }
         assert_eq!(spent(&bench).await, 33_000);
         reason(&bench.claim(&fourth, &bench.invoice(1)).await);
@@ -192,9 +192,9 @@ async fn the_fee_limit_counts_while_a_payment_is_open_and_the_fee_once_it_is_pai
             bench.until(&link.id, |now| now.status() == Status::Paid).await;
         }
         assert_eq!(spent(&bench).await, 3_003);
-        bench.node.next([Fate::Fail(FailureReason::NoRoute)]);
+        bench.node.on_next_sends([OnSend::Fail(FailureReason::NoRoute)]);
         bench.claim_ok(&fourth, &bench.invoice(1)).await;
-        bench.work().await;
+        bench.run_payer().await;
         assert_eq!(spent(&bench).await, 3_003);
         assert_true(&bench).await;
     }
@@ -205,7 +205,7 @@ async fn the_fee_limit_counts_while_a_payment_is_open_and_the_fee_once_it_is_pai
 async fn the_limit_is_steady_over_the_edges_of_its_slots() {
     const DAY: i64 = 24 * 3_600_000;
     const SLOT: i64 = 900_000;
-    for kind in kinds() {
+    for kind in store_kinds() {
         // When it is accepted within its slot, and for how long it counts.
         for (at, counts_for) in [(0, DAY + SLOT), (SLOT / 2, DAY + SLOT / 2), (SLOT - 1, DAY + 1)] {
             let bench = Bench::with(kind, &[("limits.rolling_24h_sat", "20")]).await;
@@ -213,7 +213,7 @@ async fn the_limit_is_steady_over_the_edges_of_its_slots() {
             assert_eq!(into_slot, 0, "the test's clock begins with a slot");
             bench.clock.advance(Millis::from_ms(at));
             bench.claim_ok(&bench.create(10, 10).await, &bench.invoice(10)).await;
-            bench.work().await;
+            bench.run_payer().await;
             let spent_then = spent(&bench).await;
             assert_eq!(spent_then, 10_001);
             bench.clock.advance(Millis::from_ms(counts_for - 1));
@@ -229,8 +229,8 @@ async fn the_limit_is_steady_over_the_edges_of_its_slots() {
 async fn a_limit_that_is_switched_on_counts_what_was_accepted_before() {
     on_every_store(async |mut bench| {
         bench.claim_ok(&bench.create(100, 100).await, &bench.invoice(100)).await;
-        bench.work().await;
-        bench.die();
+        bench.run_payer().await;
+        bench.crash();
         bench.config.limits.rolling_24h_sat = 150;
         bench.start().await;
         assert_eq!(spent(&bench).await, 100_001);
@@ -244,10 +244,10 @@ async fn a_limit_that_is_switched_on_counts_what_was_accepted_before() {
 /// Two hundred wallets at once, over two replicas, and room for fifty: exactly fifty are accepted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn claims_at_once_over_two_replicas_fill_the_limit_and_do_not_exceed_it() {
-    if !kinds().contains(&Kind::Postgres) {
+    if !store_kinds().contains(&StoreKind::Postgres) {
         return;
     }
-    let bench = Bench::with(Kind::Postgres, &[("limits.rolling_24h_sat", "1000")]).await;
+    let bench = Bench::with(StoreKind::Postgres, &[("limits.rolling_24h_sat", "1000")]).await;
     // What is accepted stays open: 10 sat and a fee limit of 10 sat.
     bench.node.unreachable.store(true, SeqCst);
     let mut replicas = Vec::new();

@@ -13,25 +13,25 @@ use withdrawd::{
 
 use crate::{
     bench::binary::{Home, Service},
-    bench::clusters::Site,
+    bench::clusters::Clusters,
     bench::daemon,
-    bench::invoices::Wanted,
+    bench::invoices::InvoiceDraft,
     bench::lab::{Lab, eventually},
-    bench::{Kind, claim_at, reason},
+    bench::{StoreKind, claim_at, reason},
 };
 
 const CANNOT_PAY: &str = "cannot pay at the moment, please try again later";
 const WHO: [&str; 4] = ["--operator", "ann", "--reason", "restored on Sunday"];
 
 /// A service on a site's front, and everything of it that outlives its process.
-struct Story {
+struct TracedWithdrawal {
     home: Home,
     url: String,
 }
 
-impl Story {
-    fn on(site: &Site) -> Self {
-        Self { home: Home::new(), url: site.url() }
+impl TracedWithdrawal {
+    fn on(clusters: &Clusters) -> Self {
+        Self { home: Home::new(), url: clusters.url() }
     }
 
     fn serve(&self) -> Service {
@@ -51,7 +51,7 @@ fn text<'a>(of: &'a Value, key: &str) -> &'a str {
     of[key].as_str().unwrap()
 }
 
-/// As the service shows it now: another life listens on another port.
+/// As the service shows it now: a restarted process listens on another port.
 fn lnurl(service: &Service, withdraw: &Value) -> Option<String> {
     let found = service.cli(&["get", text(withdraw, "id"), "--json"]);
     let found: Value = serde_json::from_str(&found.out).ok()?;
@@ -60,7 +60,7 @@ fn lnurl(service: &Service, withdraw: &Value) -> Option<String> {
 
 /// A wallet's claim with an invoice that nobody has seen before.
 async fn claim_anew(service: &Service, withdraw: &Value) -> Value {
-    let invoice = Wanted::new(10_000, SystemClock::new().now()).build();
+    let invoice = InvoiceDraft::new(10_000, SystemClock::new().now()).build();
     claim_at(service.lnurl, text(withdraw, "ott"), &invoice).await
 }
 
@@ -80,7 +80,7 @@ async fn fences_itself(service: &Service, paid: &Value, why: &str) {
     );
     assert_eq!(reason(&claim_anew(service, paid).await), CANNOT_PAY);
     let offer = service.cli(&["claim", &lnurl(service, paid).unwrap()]);
-    assert!(offer.mistake().contains(CANNOT_PAY), "{offer:?}");
+    assert!(offer.error_line().contains(CANNOT_PAY), "{offer:?}");
     assert_eq!(service.get(&paid["id"])["status"], "ACTIVE", "all that the database knows");
 }
 
@@ -129,17 +129,17 @@ async fn pay(service: &Service, withdraw: &Value) -> String {
 /// Last night's base backup is put in the place of the database, and the service started on it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_base_backup_is_fenced_at_start() {
-    let Some(site) = Site::open() else { return };
-    let (mut primary, story) = (site.primary().await, Story::on(&site));
+    let Some(clusters) = Clusters::open() else { return };
+    let (mut primary, story) = (clusters.primary().await, TracedWithdrawal::on(&clusters));
     let mut service = story.serve();
     let [paid, free] = [service.create("10"), service.create("10")];
-    let mut backup = site.base_backup(&primary);
+    let mut backup = clusters.base_backup(&primary);
     let hash = pay(&service, &paid).await;
     assert_eq!(service.terminate().code(), Some(0));
     drop(service);
     primary.crash();
     backup.start().await;
-    site.lead(&backup);
+    clusters.route_to(&backup);
 
     let service = story.serve();
     fences_itself(&service, &paid, "UNKNOWN_PAYMENTS").await;
@@ -151,15 +151,15 @@ async fn a_restored_base_backup_is_fenced_at_start() {
 /// The same under a service that goes on running: another server answers behind its URL.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_base_backup_restored_under_a_running_service_fences_it() {
-    let Some(site) = Site::open() else { return };
-    let (mut primary, story) = (site.primary().await, Story::on(&site));
+    let Some(clusters) = Clusters::open() else { return };
+    let (mut primary, story) = (clusters.primary().await, TracedWithdrawal::on(&clusters));
     let service = story.serve();
     let [paid, free] = [service.create("10"), service.create("10")];
-    let mut backup = site.base_backup(&primary);
+    let mut backup = clusters.base_backup(&primary);
     let hash = pay(&service, &paid).await;
     primary.crash();
     backup.start().await;
-    site.lead(&backup);
+    clusters.route_to(&backup);
 
     fences_itself(&service, &paid, "MARK_LOST").await;
     an_operator_ends_the_fence(&service, &paid, &hash, &free).await;
@@ -174,8 +174,8 @@ async fn a_base_backup_restored_under_a_running_service_fences_it() {
 /// been started anew.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dump_restored_into_the_running_server_fences_the_service() {
-    let Some(site) = Site::open() else { return };
-    let (primary, story) = (site.primary().await, Story::on(&site));
+    let Some(clusters) = Clusters::open() else { return };
+    let (primary, story) = (clusters.primary().await, TracedWithdrawal::on(&clusters));
     let service = story.serve();
     let [paid, free] = [service.create("10"), service.create("10")];
     primary.dump();
@@ -191,17 +191,17 @@ async fn a_dump_restored_into_the_running_server_fences_the_service() {
 /// A failover to a standby that had lost its primary before the payment.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_promoted_standby_without_the_last_commits_fences_the_service() {
-    let Some(site) = Site::open() else { return };
-    let (mut primary, story) = (site.primary().await, Story::on(&site));
+    let Some(clusters) = Clusters::open() else { return };
+    let (mut primary, story) = (clusters.primary().await, TracedWithdrawal::on(&clusters));
     let service = story.serve();
     let [paid, free] = [service.create("10"), service.create("10")];
-    let standby = site.standby(&primary).await;
+    let standby = clusters.standby(&primary).await;
     standby.until("select count(*) from withdraws", 2).await;
     standby.cut_off().await;
     let hash = pay(&service, &paid).await;
     primary.crash();
     // First it answers reads alone.
-    site.lead(&standby);
+    clusters.route_to(&standby);
     reason(&claim_anew(&service, &paid).await);
     standby.promote().await;
 
@@ -213,17 +213,17 @@ async fn a_promoted_standby_without_the_last_commits_fences_the_service() {
 
 /// What was answered just before the failover, which the standby lacks.
 async fn a_failover_undoes(what: impl Fn(&Service, &Value)) {
-    let Some(site) = Site::open() else { return };
-    let (mut primary, story) = (site.primary().await, Story::on(&site));
+    let Some(clusters) = Clusters::open() else { return };
+    let (mut primary, story) = (clusters.primary().await, TracedWithdrawal::on(&clusters));
     let service = story.serve();
     let withdraw = service.create("10");
-    let standby = site.standby(&primary).await;
+    let standby = clusters.standby(&primary).await;
     standby.until("select count(*) from withdraws", 1).await;
     standby.cut_off().await;
     what(&service, &withdraw);
     primary.crash();
     standby.promote().await;
-    site.lead(&standby);
+    clusters.route_to(&standby);
     fences_itself(&service, &withdraw, "MARK_LOST").await;
     assert_eq!(story.paid_by_node(), Vec::<String>::new());
 }
@@ -248,16 +248,16 @@ async fn a_pause_that_a_failover_undoes_fences_before_anything_is_claimed() {
 /// A failover that lost nothing needs nobody.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_promoted_standby_with_all_commits_takes_over() {
-    let Some(site) = Site::open() else { return };
-    let (mut primary, story) = (site.primary().await, Story::on(&site));
+    let Some(clusters) = Clusters::open() else { return };
+    let (mut primary, story) = (clusters.primary().await, TracedWithdrawal::on(&clusters));
     let service = story.serve();
     let [paid, free] = [service.create("10"), service.create("10")];
-    let standby = site.standby(&primary).await;
+    let standby = clusters.standby(&primary).await;
     let hash = pay(&service, &paid).await;
     standby.until("select count(*) from payments where state = 'PAID'", 1).await;
     primary.crash();
     standby.promote().await;
-    site.lead(&standby);
+    clusters.route_to(&standby);
 
     let other = pay(&service, &free).await;
     assert_eq!(service.get(&paid["id"])["status"], "PAID");
@@ -267,8 +267,8 @@ async fn a_promoted_standby_with_all_commits_takes_over() {
 /// A server that crashes and starts again has lost nothing, and the service goes on by itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_of_postgres_fences_nothing() {
-    let Some(site) = Site::open() else { return };
-    let (mut primary, story) = (site.primary().await, Story::on(&site));
+    let Some(clusters) = Clusters::open() else { return };
+    let (mut primary, story) = (clusters.primary().await, TracedWithdrawal::on(&clusters));
     let service = story.serve();
     let [paid, free] = [service.create("10"), service.create("10")];
     let hash = pay(&service, &paid).await;
@@ -303,26 +303,26 @@ fn list_permitted(lab: &Lab) -> NamedTempFile {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_promoted_standby_makes_lnd_pay_nothing_twice() {
     let Some(lab) = Lab::open() else { return };
-    let Some(site) = Site::open() else { return };
-    let _up = lab.together().await;
-    let mut primary = site.primary().await;
-    let home = daemon::Home::new(Kind::Sqlite, &lab).await;
+    let Some(clusters) = Clusters::open() else { return };
+    let _up = lab.share().await;
+    let mut primary = clusters.primary().await;
+    let home = daemon::Home::new(StoreKind::Sqlite, &lab).await;
     let macaroon = list_permitted(&lab);
     let settings = [
-        ("store.database_url", site.url()),
+        ("store.database_url", clusters.url()),
         ("lnd.macaroon", macaroon.path().display().to_string()),
     ];
     let daemon = home.with(&settings.each_ref().map(|(key, value)| (*key, value.as_str())));
     let daemon = daemon.start().await;
     let withdraw = daemon.create(1000).await;
-    let standby = site.standby(&primary).await;
+    let standby = clusters.standby(&primary).await;
     standby.until("select count(*) from withdraws", 1).await;
     standby.cut_off().await;
     let [invoice, again] = [lab.invoice("payee", 1000), lab.invoice("payee", 1000)];
     daemon.claim_ok(&withdraw, &invoice.text).await;
     let hash = daemon.until(&withdraw, State::Paid).await.payment_hash;
     primary.crash();
-    site.lead(&standby);
+    clusters.route_to(&standby);
     standby.promote().await;
 
     let mut operations = daemon.operations().await;

@@ -19,8 +19,8 @@ use withdrawd::{
 use crate::{
     bench::binary::until,
     bench::invoices::hash_of,
-    bench::node::Fate,
-    bench::{Bench, Kind, on_every_store, reason},
+    bench::node::OnSend,
+    bench::{Bench, StoreKind, on_every_store, reason},
     payments::tallies,
 };
 
@@ -46,7 +46,7 @@ fn pair(withdraw: &Withdraw, invoice: &str) -> Pair {
     Pair { withdraw_id: withdraw.id.clone(), payment_hash: hash_of(invoice).to_string() }
 }
 
-/// The database file and its log, between two lives.
+/// The database file and its log, while no process runs.
 pub struct Backup(Vec<u8>, Vec<u8>);
 
 fn files(bench: &Bench) -> [std::path::PathBuf; 3] {
@@ -54,10 +54,10 @@ fn files(bench: &Bench) -> [std::path::PathBuf; 3] {
         .map(|name| bench.data_dir().join(name))
 }
 
-/// Ends a life and waits for the driver's threads: they close their files a moment later, and write and
+/// Ends a process and waits for the driver's threads: they close their files a moment later, and write and
 /// remove some as they do.
 pub fn end(bench: &mut Bench) {
-    bench.die();
+    bench.crash();
     let files = files(bench);
     until("SQLite has closed its files", || {
         let open = std::fs::read_dir("/proc/self/fd").unwrap();
@@ -88,12 +88,12 @@ pub async fn restore(bench: &mut Bench, backup: Backup) {
 /// claimed again.
 #[tokio::test]
 async fn a_restored_backup_pays_nothing_twice() {
-    let mut bench = Bench::new(Kind::Sqlite).await;
+    let mut bench = Bench::new(StoreKind::Sqlite).await;
     let (paid, free) = (bench.create(10, 10).await, bench.create(10, 10).await);
     let backup = back_up(&mut bench).await;
     let invoice = bench.invoice(10);
     bench.claim_ok(&paid, &invoice).await;
-    bench.work().await;
+    bench.run_payer().await;
     assert_eq!(bench.get(&paid.id).await.status(), Status::Paid);
     restore(&mut bench, backup).await;
 
@@ -129,41 +129,41 @@ async fn a_restored_backup_pays_nothing_twice() {
     bench.claim_ok(&fresh, &bench.invoice(10)).await;
     assert_eq!(release_all(&bench).await, 1);
     bench.claim_ok(&free, &bench.invoice(10)).await;
-    bench.work().await;
+    bench.run_payer().await;
     assert_eq!(bench.node.settled(), 3);
     assert_eq!(bench.events_of(&free.id).await[1..3], ["withheld", "released"]);
 }
 
-/// What the node paid is forgotten, and so is who was told of it: nothing is assigned, all is held, and a
+/// What the node paid is forgotten, and so is who knew of it: nothing is assigned, all is held, and a
 /// later start does not fence again for the same payments.
 #[tokio::test]
 async fn an_acknowledged_loss_does_not_fence_again() {
-    let mut bench = Bench::new(Kind::Sqlite).await;
+    let mut bench = Bench::new(StoreKind::Sqlite).await;
     bench.create(10, 10).await;
     let backup = back_up(&mut bench).await;
     // Made after the backup: the restored database does not know it at all.
     let other = bench.create(10, 10).await;
     bench.claim_ok(&other, &bench.invoice(10)).await;
-    bench.work().await;
+    bench.run_payer().await;
     restore(&mut bench, backup).await;
     bench.clock.advance(Millis::from_secs(60));
     let done = acknowledge(&bench, Vec::new()).await;
     assert_eq!((done.unknown.len(), done.withheld), (1, 1));
-    bench.die_and_live_again().await;
+    bench.crash_and_restart().await;
     assert_eq!(instance(&bench).await.halt(), Halt::Unspecified);
 }
 
 /// With a node that others use too its payments prove nothing.
 #[tokio::test]
 async fn a_shared_node_does_not_fence() {
-    let mut bench = Bench::with(Kind::Sqlite, &[("node.shared", "true")]).await;
+    let mut bench = Bench::with(StoreKind::Sqlite, &[("node.shared", "true")]).await;
     let request = bench.create(10, 10).await;
     let backup = back_up(&mut bench).await;
     bench.claim_ok(&request, &bench.invoice(10)).await;
-    bench.work().await;
+    bench.run_payer().await;
     restore(&mut bench, backup).await;
     assert_eq!(instance(&bench).await.halt(), Halt::Unspecified);
-    // Whoever promotes a standby there fences by hand.
+    // Whoever promotes a standby there fences the instance themselves.
     let fence = FenceRequest { operator: "ann".into(), reason: "promoted".into() };
     let stands = bench.operations().fence(fence).await.unwrap().into_inner();
     assert_eq!((stands.halt(), stands.fence_reason()), (Halt::Fenced, FenceReason::ByHand));
@@ -176,16 +176,16 @@ async fn a_shared_node_does_not_fence() {
 /// What cannot be is refused, and changes nothing.
 #[tokio::test]
 async fn an_acknowledgement_is_checked_against_the_node() {
-    let mut bench = Bench::new(Kind::Sqlite).await;
+    let mut bench = Bench::new(StoreKind::Sqlite).await;
     let (small, large) = (bench.create(5, 5).await, bench.create(10, 10).await);
     let backup = back_up(&mut bench).await;
     let (lost, hanging) = (bench.invoice(10), bench.invoice(10));
     bench.claim_ok(&large, &lost).await;
-    bench.work().await;
-    bench.node.next([Fate::Hold]);
+    bench.run_payer().await;
+    bench.node.on_next_sends([OnSend::Hold]);
     let held = bench.create(10, 10).await;
     bench.claim_ok(&held, &hanging).await;
-    bench.work_until(&held.id, State::InFlight).await;
+    bench.run_payer_until(&held.id, State::InFlight).await;
     restore(&mut bench, backup).await;
     let cases = [
         (pair(&small, &lost), "AMOUNT_MISMATCH"),
@@ -206,15 +206,15 @@ async fn an_acknowledgement_is_checked_against_the_node() {
     assert_eq!(bench.get(&large.id).await.status(), Status::Paid);
 }
 
-/// A process that was told that its send is durable does not find it any more.
+/// A process whose send was durable does not find it any more.
 #[tokio::test]
 async fn a_lost_send_fences_all_replicas() {
     on_every_store(async |bench| {
         let withdraw = bench.create(10, 10).await;
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         bench.lose_sends().await;
-        bench.another_server().await;
+        bench.forget_verified_server().await;
         bench.verify_database().await;
         let stands = instance(&bench).await;
         assert_eq!((stands.halt(), stands.fence_reason()), (Halt::Fenced, FenceReason::MarkLost));
@@ -222,14 +222,14 @@ async fn a_lost_send_fences_all_replicas() {
         // What an operator has looked at is no loss on the next server; what is lost later is.
         bench.clock.advance(Millis::from_secs(1));
         acknowledge(&bench, Vec::new()).await;
-        bench.another_server().await;
+        bench.forget_verified_server().await;
         bench.verify_database().await;
         assert_eq!(instance(&bench).await.halt(), Halt::Unspecified);
         let later = bench.create(10, 10).await;
         bench.claim_ok(&later, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         bench.lose_sends().await;
-        bench.another_server().await;
+        bench.forget_verified_server().await;
         bench.verify_database().await;
         assert_eq!(instance(&bench).await.fence_reason(), FenceReason::MarkLost);
     })
@@ -242,20 +242,20 @@ async fn another_server_is_not_trusted_before_it_was_looked_at() {
     on_every_store(async |bench| {
         let [before, free] = [bench.create(10, 10).await, bench.create(10, 10).await];
         let invoice = bench.invoice(10);
-        bench.node.next([Fate::LoseRequest]);
+        bench.node.on_next_sends([OnSend::LoseRequest]);
         bench.claim_ok(&before, &invoice).await;
-        bench.work().await;
-        bench.another_server().await;
+        bench.run_payer().await;
+        bench.forget_verified_server().await;
         assert_eq!(reason(&bench.claim(&free, &bench.invoice(10)).await), CANNOT_PAY);
         let sent = bench.node.sends().len();
-        bench.pass(Millis::from_secs(40)).await;
+        bench.run_payer_after(Millis::from_secs(40)).await;
         assert_eq!(bench.node.sends().len(), sent);
         assert_eq!(bench.claim(&before, &invoice).await["status"], "OK", "it was accepted before");
 
         bench.verify_database().await;
         bench.claim_ok(&free, &bench.invoice(10)).await;
         for _ in 0..4 {
-            bench.pass(Millis::from_secs(60)).await;
+            bench.run_payer_after(Millis::from_secs(60)).await;
         }
         for withdraw in [&before, &free] {
             assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid);

@@ -17,9 +17,9 @@ use withdrawd::{
 };
 
 use crate::{
-    bench::invoices::{Wanted, hash_of},
-    bench::node::Fate,
-    bench::{Bench, Kind, kinds, on_every_store, reason},
+    bench::invoices::{InvoiceDraft, hash_of},
+    bench::node::OnSend,
+    bench::{Bench, StoreKind, on_every_store, reason, store_kinds},
     restore::fences::{back_up, restore},
     restore::marks::instance,
 };
@@ -63,9 +63,9 @@ async fn a_lost_send_fences_once() {
     on_every_store(async |bench| {
         let withdraw = bench.create(10, 10).await;
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         bench.lose_sends().await;
-        bench.another_server().await;
+        bench.forget_verified_server().await;
         bench.verify_database().await;
         assert_eq!(halt(&bench).await, Halt::Fenced);
         // What was sent in the same millisecond may have been sent later.
@@ -76,16 +76,16 @@ async fn a_lost_send_fences_once() {
         bench.clock.advance(Millis::from_secs(300));
         bench.verify_database().await;
         assert_eq!(halt(&bench).await, Halt::Unspecified);
-        bench.another_server().await;
+        bench.forget_verified_server().await;
         bench.verify_database().await;
         assert_eq!(halt(&bench).await, Halt::Unspecified);
 
         // What is sent from here on is a mark as before.
         let fresh = bench.create(10, 10).await;
         bench.claim_ok(&fresh, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         bench.lose_sends().await;
-        bench.another_server().await;
+        bench.forget_verified_server().await;
         bench.verify_database().await;
         assert_eq!(halt(&bench).await, Halt::Fenced);
     })
@@ -96,35 +96,35 @@ async fn a_lost_send_fences_once() {
 /// does not hide it.
 #[tokio::test]
 async fn the_second_look_asks_for_as_much_as_the_first() {
-    for kind in kinds() {
+    for kind in store_kinds() {
         let slack = [("payments.node_slack_ms", "300000")];
         let bench = Bench::with(kind, &slack).await;
         let early = bench.create(10, 10).await;
         bench.claim_ok(&early, &bench.invoice(10)).await;
-        bench.work().await;
-        bench.another_server().await;
+        bench.run_payer().await;
+        bench.forget_verified_server().await;
         bench.verify_database().await;
         assert_eq!(halt(&bench).await, Halt::Unspecified);
         bench.clock.advance(Millis::from_secs(20));
-        bench.node.foreign_payment(&bench.invoice(10), RecordState::InFlight);
+        bench.node.add_foreign_payment(&bench.invoice(10), RecordState::InFlight);
         bench.clock.advance(Millis::from_secs(280));
         let late = bench.create(10, 10).await;
         bench.claim_ok(&late, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         bench.clock.advance(Millis::from_secs(60));
         bench.verify_database().await;
         assert_eq!(instance(&bench).await.fence_reason(), FenceReason::UnknownPayments);
     }
 }
 
-/// An operator was quick, and left a payment to nobody: the look after that does not ask for it again.
+/// An operator was quick, and left a payment to nobody: the next verification does not ask for it again.
 #[tokio::test]
 async fn what_was_acknowledged_before_the_second_look_does_not_fence_again() {
     on_every_store(async |bench| {
         bench.claim_ok(&bench.create(10, 10).await, &bench.invoice(10)).await;
-        bench.work().await;
-        bench.node.foreign_payment(&bench.invoice(10), RecordState::InFlight);
-        bench.another_server().await;
+        bench.run_payer().await;
+        bench.node.add_foreign_payment(&bench.invoice(10), RecordState::InFlight);
+        bench.forget_verified_server().await;
         bench.verify_database().await;
         assert_eq!(instance(&bench).await.fence_reason(), FenceReason::UnknownPayments);
         bench.clock.advance(Millis::from_secs(5));
@@ -143,7 +143,7 @@ async fn what_was_acknowledged_before_the_second_look_does_not_fence_again() {
 async fn a_fence_makes_every_process_meet_its_server_anew() {
     on_every_store(async |bench| {
         bench.claim_ok(&bench.create(10, 10).await, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         bench.verify_database().await;
         let over_at = |bench: &Bench| bench.store().met().unwrap().1.map(|it| it.over_at);
         let before = over_at(&bench);
@@ -164,13 +164,13 @@ async fn a_fence_makes_every_process_meet_its_server_anew() {
 /// The second pair has a typo: the first is not put back either, so that the operator knows what stands.
 #[tokio::test]
 async fn a_mistake_in_one_pair_changes_nothing() {
-    let mut bench = Bench::new(Kind::Sqlite).await;
+    let mut bench = Bench::new(StoreKind::Sqlite).await;
     let (one, two) = (bench.create(10, 10).await, bench.create(10, 10).await);
     let backup = back_up(&mut bench).await;
     let (first, second) = (bench.invoice(10), bench.invoice(10));
     for (withdraw, invoice) in [(&one, &first), (&two, &second)] {
         bench.claim_ok(withdraw, invoice).await;
-        bench.work().await;
+        bench.run_payer().await;
     }
     bench.clock.advance(Millis::from_secs(3600));
     restore(&mut bench, backup).await;
@@ -194,7 +194,7 @@ async fn a_mistake_in_one_pair_changes_nothing() {
 /// it, and is held by the new one.
 #[tokio::test]
 async fn a_loss_that_is_found_during_a_fence_holds_what_was_created_during_it() {
-    let mut bench = Bench::new(Kind::Sqlite).await;
+    let mut bench = Bench::new(StoreKind::Sqlite).await;
     fence(&bench).await;
     bench.clock.advance(Millis::from_secs(60));
     let withdraw = bench.create(10, 10).await;
@@ -202,7 +202,7 @@ async fn a_loss_that_is_found_during_a_fence_holds_what_was_created_during_it() 
     acknowledge(&bench, Vec::new()).await.unwrap();
     release_all(&bench).await;
     bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-    bench.work().await;
+    bench.run_payer().await;
     assert_eq!(bench.node.settled(), 1);
     bench.clock.advance(Millis::from_secs(60));
     restore(&mut bench, backup).await;
@@ -212,19 +212,19 @@ async fn a_loss_that_is_found_during_a_fence_holds_what_was_created_during_it() 
     let found = bench.get(&withdraw.id).await;
     assert_eq!(found.unclaimable_reason(), UnclaimableReason::NeedsOperator);
     assert!(reason(&bench.claim(&withdraw, &bench.invoice(10)).await).contains("looked into"));
-    bench.work().await;
+    bench.run_payer().await;
     assert_eq!(bench.node.settled(), 1, "paid twice");
 }
 
 /// A process and the database die together, and the standby lacks the last commit: a send that is still on
-/// its way. Nobody is left who was told of it.
+/// its way. No process is left that knew of it.
 async fn die_without_the_last_commit(bench: &mut Bench) {
-    bench.die();
+    bench.crash();
     bench.sql("delete from sends").await;
     bench
         .sql("update payments set state = 'RESERVED', version = 1, tallied = 1, due_at_ms = 0")
         .await;
-    // The payer of the new life would use what is left of the time to send.
+    // The payer of the new process would use what is left of the time to send.
     bench.clock.advance(Millis::from_secs(2));
     bench.start().await;
     bench.verify_database().await;
@@ -236,20 +236,20 @@ async fn die_without_the_last_commit(bench: &mut Bench) {
 async fn a_send_that_was_lost_with_the_database_may_still_arrive() {
     on_every_store(async |mut bench| {
         let (one, two) = (bench.create(10, 10).await, bench.create(10, 10).await);
-        let long = || Wanted { expiry_s: 86_400, ..bench.wanted(10) }.build();
+        let long = || InvoiceDraft { expiry_s: 86_400, ..bench.invoice_draft(10) }.build();
         let (arrives, lost) = (long(), long());
-        bench.node.next([Fate::Delay, Fate::Delay]);
+        bench.node.on_next_sends([OnSend::Delay, OnSend::Delay]);
         bench.node.unreachable.store(true, SeqCst);
         for (withdraw, invoice) in [(&one, &arrives), (&two, &lost)] {
             bench.claim_ok(withdraw, invoice).await;
         }
-        bench.pass(Millis::from_secs(SEND_FOR_S - 1)).await;
+        bench.run_payer_after(Millis::from_secs(SEND_FOR_S - 1)).await;
         bench.node.unreachable.store(false, SeqCst);
-        bench.beat().await;
-        bench.work().await;
+        bench.heartbeat().await;
+        bench.run_payer().await;
         die_without_the_last_commit(&mut bench).await;
-        bench.beat().await;
-        bench.work().await;
+        bench.heartbeat().await;
+        bench.run_payer().await;
         for withdraw in [&one, &two] {
             let refused = bench.claim(withdraw, &bench.invoice(10)).await;
             assert!(reason(&refused).contains("being paid"), "{refused}");
@@ -259,17 +259,17 @@ async fn a_send_that_was_lost_with_the_database_may_still_arrive() {
         assert_eq!(bench.node.settled(), 1);
         // What has not arrived within 80 s, and is not held by the node, never will: a witness shows it.
         for _ in 0..3 {
-            bench.pass(Millis::from_secs(120)).await;
+            bench.run_payer_after(Millis::from_secs(120)).await;
         }
-        // A doubt, since it was not known to be sent; the next look, by chance within these minutes, may end it.
+        // A doubt, since it was not known to be sent; the next look-up, by chance within these minutes, may end it.
         assert_eq!(bench.events_of(&one.id).await[..3], ["created", "claimed", "needs_operator"]);
         assert!(!bench.get(&one.id).await.claimable);
         assert_eq!(bench.events_of(&two.id).await, ["created", "claimed", "payment_failed"]);
         // The same for whoever starts later: what is new is closed at once.
-        bench.node.next([Fate::Fail(FailureReason::NoRoute)]);
+        bench.node.on_next_sends([OnSend::Fail(FailureReason::NoRoute)]);
         let fresh = bench.create(10, 10).await;
         bench.claim_ok(&fresh, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         assert!(bench.get(&fresh.id).await.claimable);
     })
     .await;
@@ -279,16 +279,16 @@ async fn a_send_that_was_lost_with_the_database_may_still_arrive() {
 #[tokio::test]
 async fn a_doubt_is_ended_though_no_node_ever_answers_again() {
     on_every_store(async |mut bench| {
-        bench.node.next([Fate::PayWithWrongPreimage]);
+        bench.node.on_next_sends([OnSend::PayWithWrongPreimage]);
         let withdraw = bench.create(10, 10).await;
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         let payment = bench.get(&withdraw.id).await.payment.unwrap();
         assert_eq!(payment.state(), State::NeedsOperator);
         bench.sql("update payments set trace_parent = '01-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01'").await;
 
         bench.node.unreachable.store(true, SeqCst);
-        bench.die_and_live_again().await;
+        bench.crash_and_restart().await;
         let resolve = async || {
             let request = ResolvePaymentRequest {
                 id: payment.id.clone(),
@@ -325,7 +325,7 @@ async fn a_request_of_a_clock_that_is_ahead_is_withheld_too() {
     .await;
 }
 
-/// Another replica finds a loss while an operator acknowledges: the word was about what was lost before.
+/// Another replica finds a loss while an operator acknowledges: the acknowledgement was about what was lost before.
 #[tokio::test]
 async fn an_acknowledgement_does_not_end_a_later_fence() {
     on_every_store(async |bench| {
@@ -354,7 +354,7 @@ async fn a_pair_that_does_not_fit_gives_no_claim_up() {
         bench.claim_ok(&waiting, &bench.invoice(5)).await;
         fence(&bench).await;
         let hanging = bench.invoice(10);
-        bench.node.foreign_payment(&hanging, RecordState::InFlight);
+        bench.node.add_foreign_payment(&hanging, RecordState::InFlight);
         bench.node.unreachable.store(false, SeqCst);
 
         acknowledge(&bench, vec![pair(&waiting, &hanging)]).await.unwrap_err();
@@ -362,7 +362,7 @@ async fn a_pair_that_does_not_fit_gives_no_claim_up() {
         assert_eq!(payment.state(), State::Reserved);
         acknowledge(&bench, Vec::new()).await.unwrap();
         release_all(&bench).await;
-        bench.pass(Millis::from_secs(60)).await;
+        bench.run_payer_after(Millis::from_secs(60)).await;
         assert_eq!(bench.get(&waiting.id).await.status(), Status::Paid);
     })
     .await;

@@ -7,13 +7,13 @@ use withdrawd::{
 };
 
 use crate::{
-    bench::{Bench, Kind, on_every_store},
-    store::contract::Hand,
+    bench::{Bench, StoreKind, on_every_store},
+    store::contract::DirectConnection,
 };
 
 /// A restored database as an older backup would have it. What was made last has the lesser id.
 async fn forget_the_lost(bench: &Bench) {
-    let mut hand = Hand::on(bench).await;
+    let mut hand = DirectConnection::on(bench).await;
     let last = "(select w.id from withdraws w order by w.id limit 1)";
     for statement in [
         format!(
@@ -39,12 +39,12 @@ async fn a_claim_stamped_by_a_clock_that_is_ahead_hides_no_loss() {
         bench.clock.jump(Millis::from_ms(-ahead.as_ms()));
         // Until the clocks are believed again.
         for _ in 0..4 {
-            bench.pass(Millis::from_secs(100)).await;
+            bench.run_payer_after(Millis::from_secs(100)).await;
         }
         assert_eq!(bench.get(&stamped.id).await.status(), Status::Paid);
-        if bench.kind == Kind::Postgres {
+        if bench.kind == StoreKind::Postgres {
             // By the database's own clock.
-            let mut hand = Hand::on(&bench).await;
+            let mut hand = DirectConnection::on(&bench).await;
             let now = "select cast(count(*) as text) from payments
                         where abs(written_at_ms - extract(epoch from now()) * 1000) < 60000";
             assert_eq!(hand.lines(now, 0).await, "1");
@@ -58,9 +58,9 @@ async fn a_claim_stamped_by_a_clock_that_is_ahead_hides_no_loss() {
         bench.clock.advance(Millis::from_secs(600));
         let lost = bench.create(10, 10).await;
         bench.claim_ok(&lost, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         assert_eq!(bench.get(&lost.id).await.status(), Status::Paid);
-        bench.die();
+        bench.crash();
         forget_the_lost(&bench).await;
         bench.clock.advance(Millis::from_secs(600));
         bench.start().await;

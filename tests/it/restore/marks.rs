@@ -1,5 +1,5 @@
 //! What a caller was told stays true, or the instance is fenced: on both stores, with the transaction of one
-//! answered commit taken back by hand, its mark included. `marks_failover` does it in earnest.
+//! answered commit taken back by hand, its mark included. `marks_failover` does it with a real standby.
 
 use std::str::FromStr;
 
@@ -20,9 +20,9 @@ use withdrawd::{
 };
 
 use crate::{
-    bench::faults::Lost,
-    bench::node::Fate,
-    bench::{Bench, Kind, kinds, on_every_store, reason},
+    bench::faults::LostAnswer,
+    bench::node::OnSend,
+    bench::{Bench, StoreKind, on_every_store, reason, store_kinds},
     claims::requests::reason_of,
 };
 
@@ -55,7 +55,7 @@ async fn is_fenced_for_a_mark(bench: &Bench) {
     assert_eq!((stands.halt(), stands.fence_reason()), (Halt::Fenced, FenceReason::MarkLost));
 }
 
-/// What a hand does to marks.
+/// How a test changes marks.
 impl Bench {
     /// Keeps the marks as they are now, for [`Self::put_marks_back`].
     pub async fn keep_marks(&self) {
@@ -64,7 +64,7 @@ impl Bench {
     }
 
     /// As if the transactions that have moved marks since had been lost: what else they wrote is the
-    /// story's to take back.
+    /// test's to take back.
     pub async fn put_marks_back(&self) {
         self.sql("delete from marks").await;
         self.sql("insert into marks select * from kept_marks").await;
@@ -79,13 +79,13 @@ impl Bench {
     /// A question with psql.
     pub async fn count(&self, question: &'static str) -> i64 {
         match self.kind {
-            Kind::Sqlite => {
+            StoreKind::Sqlite => {
                 let file = self.data_dir().join("withdrawd.sqlite");
                 let options = SqliteConnectOptions::new().filename(file);
                 let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
                 sqlx::query_scalar(question).fetch_one(&mut connection).await.unwrap()
             }
-            Kind::Postgres => {
+            StoreKind::Postgres => {
                 let options = PgConnectOptions::from_str(self.database_url()).unwrap();
                 let mut connection = PgConnection::connect_with(&options).await.unwrap();
                 sqlx::query_scalar(question).fetch_one(&mut connection).await.unwrap()
@@ -104,7 +104,7 @@ async fn a_lost_deactivation_fences_before_its_lnurl_is_claimed() {
         bench.sql("delete from events where kind = 'DEACTIVATED' or version = 2").await;
         bench.sql("update withdraws set status = 'ACTIVE', claimable = true, version = 1").await;
         bench.put_marks_back().await;
-        bench.another_server().await;
+        bench.forget_verified_server().await;
         assert!(bench.get(&withdraw.id).await.claimable, "all that the database knows");
 
         assert_eq!(reason(&bench.claim(&withdraw, &bench.invoice(10)).await), CANNOT_PAY);
@@ -117,7 +117,7 @@ async fn a_lost_deactivation_fences_before_its_lnurl_is_claimed() {
         assert_eq!(held.unclaimable_reason(), UnclaimableReason::NeedsOperator);
         // It was looked at: neither the next look nor the next server fences for it again.
         for _ in 0..2 {
-            bench.another_server().await;
+            bench.forget_verified_server().await;
             bench.clock.advance(MINUTE);
             bench.verify_database().await;
             assert!(!is_fenced(&bench).await);
@@ -138,7 +138,7 @@ async fn a_lost_pause_fences_before_anything_is_claimed() {
                         pause_reason = null";
         bench.sql(unpaused).await;
         bench.put_marks_back().await;
-        bench.another_server().await;
+        bench.forget_verified_server().await;
         assert_eq!(reason(&bench.claim(&withdraw, &bench.invoice(10)).await), CANNOT_PAY);
         bench.verify_database().await;
         is_fenced_for_a_mark(&bench).await;
@@ -182,7 +182,7 @@ async fn nothing_is_committed_over_a_mark_that_is_older() {
         pause(&bench).await;
         bench.verify_database().await;
         is_fenced_for_a_mark(&bench).await;
-        // From here on what is there is what was told.
+        // From here on what is there is what was answered.
         bench.deactivate(&withdraw.id).await.unwrap();
         bench.create(10, 10).await;
         bench.clock.advance(MINUTE);
@@ -196,7 +196,7 @@ async fn nothing_is_committed_over_a_mark_that_is_older() {
 /// What is written to a file that was replaced is gone with the process.
 #[tokio::test]
 async fn a_file_that_is_replaced_under_a_running_process_stops_it() {
-    let bench = Bench::new(Kind::Sqlite).await;
+    let bench = Bench::new(StoreKind::Sqlite).await;
     let withdraw = bench.create(10, 10).await;
     let [file, aside] = ["withdrawd.sqlite", "aside"].map(|name| bench.data_dir().join(name));
     std::fs::rename(&file, &aside).unwrap();
@@ -212,7 +212,7 @@ async fn a_file_that_is_replaced_under_a_running_process_stops_it() {
 #[tokio::test]
 async fn a_wal_that_is_removed_under_a_running_process_stops_it() {
     for removed in ["withdrawd.sqlite-wal", "withdrawd.sqlite-shm"] {
-        let bench = Bench::new(Kind::Sqlite).await;
+        let bench = Bench::new(StoreKind::Sqlite).await;
         let withdraw = bench.create(10, 10).await;
         let file = bench.data_dir().join("withdrawd.sqlite");
         let backup = std::fs::read(&file).unwrap();
@@ -237,7 +237,7 @@ async fn a_lost_fence_fences_again() {
         assert!(bench.inside(async move { store.turn(&fence).await.unwrap() }).await);
         bench.sql("update instance set fenced_at_ms = null, fence_reason = null").await;
         bench.put_marks_back().await;
-        bench.another_server().await;
+        bench.forget_verified_server().await;
         bench.verify_database().await;
         is_fenced_for_a_mark(&bench).await;
     })
@@ -249,9 +249,9 @@ async fn a_lost_fence_fences_again() {
 #[tokio::test]
 async fn nothing_that_was_kept_fences() {
     on_every_store(async |mut bench| {
-        bench.node.next([Fate::Hold]);
+        bench.node.on_next_sends([OnSend::Hold]);
         for method in ["create", "change", "claim", "advance"] {
-            for lost in [Lost::BeforeCommit, Lost::AfterCommit] {
+            for lost in [LostAnswer::BeforeCommit, LostAnswer::AfterCommit] {
                 let withdraw = bench.create(10, 10).await;
                 bench.faults.lose(method, lost);
                 let create = CreateWithdrawRequest {
@@ -262,8 +262,8 @@ async fn nothing_that_was_kept_fences() {
                 let _ = bench.deactivate(&withdraw.id).await;
                 let claimed = bench.create(10, 10).await;
                 bench.claim(&claimed, &bench.invoice(10)).await;
-                bench.begin_work().await;
-                bench.another_server().await;
+                bench.start_payer().await;
+                bench.forget_verified_server().await;
                 bench.clock.advance(MINUTE);
                 bench.verify_database().await;
                 assert!(!is_fenced(&bench).await, "{method} {lost:?}");
@@ -278,8 +278,8 @@ async fn nothing_that_was_kept_fences() {
                 done = deactivating => panic!("{done:?}"),
                 () = bench.faults.crashed() => {}
             }
-            bench.die_and_live_again().await;
-            bench.another_server().await;
+            bench.crash_and_restart().await;
+            bench.forget_verified_server().await;
             bench.verify_database().await;
             assert!(!is_fenced(&bench).await);
         }
@@ -293,10 +293,10 @@ async fn nothing_that_was_kept_fences() {
 /// verifier a connection that is made anew shows it.
 #[tokio::test]
 async fn a_new_connection_shows_what_an_unchanged_server_has_lost() {
-    if !kinds().contains(&Kind::Postgres) {
+    if !store_kinds().contains(&StoreKind::Postgres) {
         return;
     }
-    let bench = Bench::new(Kind::Postgres).await;
+    let bench = Bench::new(StoreKind::Postgres).await;
     let withdraw = bench.create(10, 10).await;
     bench.keep_marks().await;
     bench.deactivate(&bench.create(10, 10).await.id).await.unwrap();
@@ -317,17 +317,17 @@ async fn a_new_connection_shows_what_an_unchanged_server_has_lost() {
     is_fenced_for_a_mark(&bench).await;
 }
 
-/// What a process was told dies with it, and its marks go in the end: they take no room for ever.
+/// The marks of a process that has ended are deleted in the end: they do not accumulate.
 #[tokio::test]
 async fn marks_of_processes_that_are_gone_are_removed() {
     on_every_store(async |mut bench| {
         for _ in 0..2 {
             bench.create(10, 10).await;
-            bench.die_and_live_again().await;
+            bench.crash_and_restart().await;
         }
         bench.sql("update writers set seen_at_ms = 0").await;
         bench.create(10, 10).await;
-        // By its own last look, so that no jump of a clock forgets who is there.
+        // By the time of its own last verification, so that no jump of a clock forgets a process.
         for _ in 0..2 {
             bench.clock.advance(MINUTE);
             bench.verify_database().await;
@@ -345,16 +345,18 @@ async fn a_server_is_not_verified_before_the_others_have_looked_for_their_marks(
     on_every_store(async |bench| {
         let withdraw = bench.create(10, 10).await;
         let other = match bench.kind {
-            Kind::Sqlite => "insert into writers select randomblob(16), seen_at_ms, 5 from writers",
-            Kind::Postgres => {
+            StoreKind::Sqlite => {
+                "insert into writers select randomblob(16), seen_at_ms, 5 from writers"
+            }
+            StoreKind::Postgres => {
                 "insert into writers select gen_random_uuid(), seen_at_ms, 5 from writers"
             }
         };
         bench.sql(other).await;
-        bench.another_server().await;
+        bench.forget_verified_server().await;
         bench.verify_database().await;
         assert_eq!(reason(&bench.claim(&withdraw, &bench.invoice(10)).await), CANNOT_PAY);
-        // It has looked.
+        // It has verified the server.
         bench
             .sql("update writers set server = (select max(server) from writers where server <> 5)")
             .await;
@@ -364,7 +366,7 @@ async fn a_server_is_not_verified_before_the_others_have_looked_for_their_marks(
         let withdraw = bench.create(10, 10).await;
         bench.sql("update writers set server = 5").await;
         bench.sql(other).await;
-        bench.another_server().await;
+        bench.forget_verified_server().await;
         bench.verify_database().await;
         assert_eq!(reason(&bench.claim(&withdraw, &bench.invoice(10)).await), CANNOT_PAY);
         bench.clock.advance(bench.settings().verifier.patience);

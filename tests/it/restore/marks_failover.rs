@@ -13,9 +13,9 @@ use withdrawd::{
 };
 
 use crate::{
-    bench::clusters::{Cluster, Site},
+    bench::clusters::{Cluster, Clusters},
     bench::lab::eventually,
-    bench::{Bench, Kind, reason},
+    bench::{Bench, StoreKind, reason},
     claims::requests::reason_of,
     operators::resolving::{self, Doubt},
     restore::marks::{acknowledge, instance, pause},
@@ -24,26 +24,26 @@ use crate::{
 const CAUGHT_UP: &str =
     "select (pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn())::int::bigint";
 
-async fn on(site: &Site) -> Bench {
-    Bench::with(Kind::Postgres, &[("store.database_url", &site.url())]).await
+async fn on(clusters: &Clusters) -> Bench {
+    Bench::with(StoreKind::Postgres, &[("store.database_url", &clusters.url())]).await
 }
 
 /// A standby that has all until now, and nothing of what follows.
-pub async fn left_behind(site: &Site, primary: &Cluster) -> Cluster {
-    let standby = site.standby(primary).await;
+pub async fn left_behind(clusters: &Clusters, primary: &Cluster) -> Cluster {
+    let standby = clusters.standby(primary).await;
     standby.until(CAUGHT_UP, 1).await;
     standby.cut_off().await;
     standby
 }
 
-pub async fn fail_over(site: &Site, primary: &mut Cluster, standby: Cluster) {
+pub async fn fail_over(clusters: &Clusters, primary: &mut Cluster, standby: Cluster) {
     primary.crash();
-    site.lead(&standby);
+    clusters.route_to(&standby);
     standby.promote().await;
     *primary = standby;
 }
 
-/// Until the verifier has looked nothing is served; then the instance is fenced.
+/// Nothing is served until the verifier has run; then the instance is fenced.
 async fn fences(bench: &Bench, withdraw: &Withdraw, what: &str) {
     // The first calls may meet the connections of before.
     let create = || CreateWithdrawRequest { max_amount: "10".into(), ..Default::default() };
@@ -56,7 +56,7 @@ async fn fences(bench: &Bench, withdraw: &Withdraw, what: &str) {
     assert_eq!(reason_of(&refused), "HALTED", "{what}");
     reason(&bench.claim(withdraw, &bench.invoice(10)).await);
     let sent = bench.node.sends().len();
-    bench.work().await;
+    bench.run_payer().await;
     assert_eq!(bench.node.sends().len(), sent, "{what}");
 
     bench.verify_database().await;
@@ -87,14 +87,14 @@ async fn resolve(bench: &Bench, doubt: &Doubt) {
 /// Each kind of commit, lost by itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_promoted_standby_that_lacks_an_answered_commit_is_fenced_before_it_serves() {
-    let Some(site) = Site::open() else { return };
-    let mut primary = site.primary().await;
-    let bench = on(&site).await;
+    let Some(clusters) = Clusters::open() else { return };
+    let mut primary = clusters.primary().await;
+    let bench = on(&clusters).await;
     let doubt = Doubt::unproven(&bench).await;
     for what in ["create", "deactivate", "pause", "claim", "fence", "resolve"] {
         eprintln!("lost: {what}");
         let withdraw = bench.create(10, 10).await;
-        let standby = left_behind(&site, &primary).await;
+        let standby = left_behind(&clusters, &primary).await;
         bench.clock.advance(Millis::from_secs(1));
         match what {
             "create" => drop(bench.create(10, 10).await),
@@ -112,30 +112,30 @@ async fn a_promoted_standby_that_lacks_an_answered_commit_is_fenced_before_it_se
             "resolve" => resolve(&bench, &doubt).await,
             other => panic!("{other}"),
         }
-        fail_over(&site, &mut primary, standby).await;
+        fail_over(&clusters, &mut primary, standby).await;
         fences(&bench, &withdraw, what).await;
         bench.node.unreachable.store(false, SeqCst);
         end_the_fence(&bench).await;
-        bench.beat().await;
+        bench.heartbeat().await;
         if what == "resolve" {
             // It was open again, and may be decided again.
             resolve(&bench, &doubt).await;
         }
         bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
     }
 }
 
 /// It answers, and may lack the last commits: no process works with it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_standby_is_not_taken_for_the_database() {
-    let Some(site) = Site::open() else { return };
-    let primary = site.primary().await;
-    drop(on(&site).await);
-    let standby = site.standby(&primary).await;
+    let Some(clusters) = Clusters::open() else { return };
+    let primary = clusters.primary().await;
+    drop(on(&clusters).await);
+    let standby = clusters.standby(&primary).await;
     standby.until(CAUGHT_UP, 1).await;
-    site.lead(&standby);
-    let settings = [("store.database_url", site.url())];
+    clusters.route_to(&standby);
+    let settings = [("store.database_url", clusters.url())];
     let config = withdrawd::config::Config::defaults(&settings).unwrap();
     for migrate in [false, true] {
         let options = postgres_options(&config, migrate);
@@ -148,11 +148,11 @@ async fn a_standby_is_not_taken_for_the_database() {
 /// A mix of them, none lost: a failover, a restart and a crash of the server need nobody.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_promoted_standby_that_has_all_answered_commits_is_not_fenced() {
-    let Some(site) = Site::open() else { return };
-    let mut primary = site.primary().await;
-    let bench = on(&site).await;
+    let Some(clusters) = Clusters::open() else { return };
+    let mut primary = clusters.primary().await;
+    let bench = on(&clusters).await;
     let doubt = Doubt::unproven(&bench).await;
-    let standby = site.standby(&primary).await;
+    let standby = clusters.standby(&primary).await;
     let [ended, claimed, free] =
         [bench.create(10, 10).await, bench.create(10, 10).await, bench.create(10, 10).await];
     bench.deactivate(&ended.id).await.unwrap();
@@ -161,21 +161,21 @@ async fn a_promoted_standby_that_has_all_answered_commits_is_not_fenced() {
     pause(&bench).await;
     let resume = ResumeRequest { operator: "ann".into(), reason: "fine".into() };
     bench.operations().resume(resume).await.unwrap();
-    bench.work().await;
+    bench.run_payer().await;
     standby.until("select count(*) from operator_actions where action = 'RESUME'", 1).await;
     let last = bench.create(10, 10).await;
     standby.until("select count(*) from withdraws", 5).await;
-    fail_over(&site, &mut primary, standby).await;
+    fail_over(&clusters, &mut primary, standby).await;
     let goes_on = async |withdraw: &Withdraw| {
         eventually("the service goes on", async || {
-            let verifier = bench.guarded().await;
+            let verifier = bench.server_is_verified().await;
             let stands = instance(&bench).await;
             assert_eq!(stands.fence_reason(), FenceReason::Unspecified);
             verifier.then_some(())
         })
         .await;
         bench.claim_ok(withdraw, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
     };
     goes_on(&free).await;
     let [one, two] = [bench.create(10, 10).await, bench.create(10, 10).await];

@@ -1,4 +1,4 @@
-//! The real binary, twice on one Postgres, under a mix of everything that callers are told of, while a real
+//! The real binary, twice on one Postgres, under a mix of everything that commits, while a real
 //! asynchronous standby lags behind and is promoted.
 
 use std::sync::{
@@ -11,16 +11,16 @@ use withdrawd::runtime::{Clock as _, SystemClock};
 
 use crate::{
     bench::binary::{Home, Service},
-    bench::clusters::Site,
+    bench::clusters::Clusters,
     bench::http,
-    bench::invoices::Wanted,
+    bench::invoices::InvoiceDraft,
     bench::lab::eventually,
     restore::marks_failover::{fail_over, left_behind},
 };
 
-/// What was told since the standby was cut off.
+/// What was answered since the standby was cut off.
 #[derive(Default)]
-struct Told {
+struct Scrape {
     /// Requests that were deactivated.
     ended: Vec<Value>,
     /// Requests of before whose claim was told OK.
@@ -28,7 +28,7 @@ struct Told {
 }
 
 fn invoice() -> String {
-    Wanted::new(10_000, SystemClock::new().now()).build()
+    InvoiceDraft::new(10_000, SystemClock::new().now()).build()
 }
 
 async fn claim(service: &Service, withdraw: &Value) -> String {
@@ -37,11 +37,11 @@ async fn claim(service: &Service, withdraw: &Value) -> String {
     answer.json()["status"].as_str().unwrap_or_default().to_owned()
 }
 
-/// One worker: makes, ends, claims, pauses and resumes until it is told to stop; what fails is not told.
+/// One worker: makes, ends, claims, pauses and resumes until it is stopped; what fails is not recorded.
 async fn mix(
     service: Arc<Service>,
     old: Vec<Value>,
-    told: Arc<Mutex<Told>>,
+    told: Arc<Mutex<Scrape>>,
     stop: Arc<AtomicBool>,
 ) {
     for (number, before) in old.into_iter().enumerate() {
@@ -73,9 +73,9 @@ async fn mix(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failover_under_a_mix_of_calls_is_fenced_before_what_it_undid_is_paid() {
-    let Some(site) = Site::open() else { return };
-    let mut primary = site.primary().await;
-    let url = site.url();
+    let Some(clusters) = Clusters::open() else { return };
+    let mut primary = clusters.primary().await;
+    let url = clusters.url();
     let key =
         [("WITHDRAWD__KEYS__MASTER", "07".repeat(32)), ("WITHDRAWD__STORE__DATABASE_URL", url)];
     let environment: Vec<(&str, &str)> =
@@ -86,9 +86,9 @@ async fn a_failover_under_a_mix_of_calls_is_fenced_before_what_it_undid_is_paid(
     for service in &services {
         old.push((0..12).map(|_| service.create("10")).collect());
     }
-    let standby = left_behind(&site, &primary).await;
+    let standby = left_behind(&clusters, &primary).await;
 
-    let (told, stop) = (Arc::<Mutex<Told>>::default(), Arc::<AtomicBool>::default());
+    let (told, stop) = (Arc::<Mutex<Scrape>>::default(), Arc::<AtomicBool>::default());
     let workers: Vec<_> = services
         .iter()
         .zip(old)
@@ -101,7 +101,7 @@ async fn a_failover_under_a_mix_of_calls_is_fenced_before_what_it_undid_is_paid(
         (told.ended.len() > 1 && told.claimed.len() > 1).then_some(())
     })
     .await;
-    fail_over(&site, &mut primary, standby).await;
+    fail_over(&clusters, &mut primary, standby).await;
     stop.store(true, SeqCst);
     for worker in workers {
         worker.await.unwrap();

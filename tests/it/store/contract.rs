@@ -14,27 +14,27 @@ use withdrawd::{
 };
 
 use crate::{
-    bench::node::Fate,
-    bench::{Bench, Kind, kinds, new_postgres_database, on_every_store, postgres_url},
+    bench::node::OnSend,
+    bench::{Bench, StoreKind, new_postgres_database, on_every_store, postgres_url, store_kinds},
 };
 
-/// A hand on the database, past the program.
-pub enum Hand {
+/// A connection to the database beside the program's.
+pub enum DirectConnection {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
 }
 
-impl Hand {
+impl DirectConnection {
     pub async fn on(bench: &Bench) -> Self {
         match bench.kind {
-            Kind::Sqlite => {
+            StoreKind::Sqlite => {
                 let file = bench.data_dir().join("withdrawd.sqlite");
                 let url = format!("sqlite://{}", file.display());
                 let mut hand = SqliteConnection::connect(&url).await.unwrap();
                 sqlx::query("pragma foreign_keys = on").execute(&mut hand).await.unwrap();
                 Self::Sqlite(hand)
             }
-            Kind::Postgres => {
+            StoreKind::Postgres => {
                 let url = bench.database_url();
                 Self::Postgres(PgConnection::connect(url).await.unwrap())
             }
@@ -76,10 +76,10 @@ struct Forbidden {
     sqlite: &'static str,
 }
 
-fn forbidden(kind: Kind) -> Vec<Forbidden> {
+fn forbidden(kind: StoreKind) -> Vec<Forbidden> {
     let (id, hash) = match kind {
-        Kind::Sqlite => ("randomblob(16)", "randomblob(32)"),
-        Kind::Postgres => ("gen_random_uuid()", "decode(md5('a') || md5('b'), 'hex')"),
+        StoreKind::Sqlite => ("randomblob(16)", "randomblob(32)"),
+        StoreKind::Postgres => ("gen_random_uuid()", "decode(md5('a') || md5('b'), 'hex')"),
     };
     let (sending, paid) = ("state = 'SENDING'", "state = 'PAID'");
     let copy = |which: &str, hash: &str, state: &str, more: &str| {
@@ -142,17 +142,17 @@ async fn constraints_repeat_the_invariants() {
     on_every_store(async |bench| {
         bench.create(10, 10).await;
         let held = bench.create(10, 10).await;
-        bench.node.next([Fate::PayAndLoseAnswer]);
+        bench.node.on_next_sends([OnSend::PayAndLoseAnswer]);
         bench.claim_ok(&held, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         let paid = bench.create(10, 10).await;
         bench.claim_ok(&paid, &bench.invoice(10)).await;
-        bench.work().await;
-        let mut hand = Hand::on(&bench).await;
+        bench.run_payer().await;
+        let mut hand = DirectConnection::on(&bench).await;
         for Forbidden { what, sql, postgres, sqlite } in forbidden(bench.kind) {
             let named = match bench.kind {
-                Kind::Sqlite => sqlite,
-                Kind::Postgres => postgres,
+                StoreKind::Sqlite => sqlite,
+                StoreKind::Postgres => postgres,
             };
             let error = match hand.run(&sql).await {
                 Ok(rows) => panic!("{:?} allows {what} ({rows} rows)", bench.kind),
@@ -167,10 +167,10 @@ async fn constraints_repeat_the_invariants() {
 /// No secret stands in the database: a stolen dump claims nothing.
 #[tokio::test]
 async fn the_database_holds_no_secret() {
-    let bench = Bench::new(Kind::Sqlite).await;
+    let bench = Bench::new(StoreKind::Sqlite).await;
     let withdraw = bench.create(10, 10).await;
     bench.claim_ok(&withdraw, &bench.invoice(10)).await;
-    bench.work().await;
+    bench.run_payer().await;
     for entry in std::fs::read_dir(bench.data_dir()).unwrap() {
         let path = entry.unwrap().path();
         let bytes = std::fs::read(&path).unwrap();
@@ -182,15 +182,15 @@ async fn the_database_holds_no_secret() {
 /// Lists are served by indexes, whatever the filters, also under a generic plan.
 #[tokio::test]
 async fn every_list_is_served_by_an_index() {
-    for kind in kinds() {
+    for kind in store_kinds() {
         let bench = Bench::new(kind).await;
-        let mut hand = Hand::on(&bench).await;
+        let mut hand = DirectConnection::on(&bench).await;
         fill(&mut hand, kind).await;
         for statement in list_statements() {
             let (name, text) = statement.split_once('\n').unwrap();
             let plan = match kind {
-                Kind::Sqlite => hand.lines(&format!("explain query plan {text}"), 3).await,
-                Kind::Postgres => generic_plan(&mut hand, name, text).await,
+                StoreKind::Sqlite => hand.lines(&format!("explain query plan {text}"), 3).await,
+                StoreKind::Postgres => generic_plan(&mut hand, name, text).await,
             };
             for line in plan.lines() {
                 let scans = line.contains("Seq Scan")
@@ -205,7 +205,7 @@ async fn every_list_is_served_by_an_index() {
     }
 }
 
-async fn generic_plan(hand: &mut Hand, name: &str, text: &str) -> String {
+async fn generic_plan(hand: &mut DirectConnection, name: &str, text: &str) -> String {
     let plan_name = name.trim_start_matches("-- ").replace('.', "_");
     let types = if text.contains("status = $4") {
         "uuid, uuid, bigint, text"
@@ -228,16 +228,16 @@ async fn generic_plan(hand: &mut Hand, name: &str, text: &str) -> String {
 }
 
 /// 20,000 rows, all of them claimed or expired long ago.
-pub async fn fill(hand: &mut Hand, kind: Kind) {
+pub async fn fill(hand: &mut DirectConnection, kind: StoreKind) {
     let (numbers, id, hash, one, no) = match kind {
-        Kind::Sqlite => (
+        StoreKind::Sqlite => (
             "with recursive n (i) as (select 1 union all select i + 1 from n where i < 20000)",
             "randomblob(16)",
             "randomblob(32)",
             "'1'",
             "0",
         ),
-        Kind::Postgres => (
+        StoreKind::Postgres => (
             "with n (i) as (select generate_series(1, 20000))",
             "gen_random_uuid()",
             "decode(md5(i::text) || md5(i::text), 'hex')",
@@ -300,7 +300,7 @@ async fn postgres_must_be_durable() {
 /// A second process on the same SQLite file would not see that leases are void.
 #[tokio::test]
 async fn a_data_directory_serves_one_process() {
-    let bench = Bench::new(Kind::Sqlite).await;
+    let bench = Bench::new(StoreKind::Sqlite).await;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let second =
         SqliteStore::open(&sqlite_options(&bench.config, true), clock).await.err().unwrap();
@@ -310,17 +310,17 @@ async fn a_data_directory_serves_one_process() {
 /// Without migrations nothing is served; with them the second run changes nothing.
 #[tokio::test]
 async fn a_schema_of_another_version_is_refused() {
-    for kind in kinds() {
+    for kind in store_kinds() {
         let dir = tempfile::tempdir().unwrap();
         let url = match kind {
-            Kind::Sqlite => String::new(),
-            Kind::Postgres => new_postgres_database().await,
+            StoreKind::Sqlite => String::new(),
+            StoreKind::Postgres => new_postgres_database().await,
         };
         let data_dir = dir.path().to_str().unwrap().to_owned();
         let config =
             Config::defaults(&[("data_dir", data_dir), ("store.database_url", url)]).unwrap();
         let open = async |migrate: bool| -> Result<(), StoreError> {
-            if kind == Kind::Postgres {
+            if kind == StoreKind::Postgres {
                 return PostgresStore::open(postgres_options(&config, migrate)).await.map(drop);
             }
             let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());

@@ -1,5 +1,5 @@
 //! The service behind a PgBouncer: prepared statements, settings and locks of a session are not its own
-//! there, and every story goes as it does without.
+//! there, and everything works as it does without.
 
 use crate::bench::postgres_options;
 use std::{
@@ -27,10 +27,10 @@ use withdrawd::{
 
 use crate::{
     bench::binary::Home,
-    bench::invoices::Wanted,
-    bench::node::{Fate, ModelNode},
+    bench::invoices::InvoiceDraft,
+    bench::node::{ModelNode, OnSend},
     bench::pgbouncer::{Pooler, by_hand},
-    bench::{Bench, Kind, claim_at, reason},
+    bench::{Bench, StoreKind, claim_at, reason},
     claims::replicas::replica_with,
 };
 
@@ -51,7 +51,7 @@ const PACE: [(&str, &str); 8] = [
 
 async fn bench(url: &str) -> Bench {
     let few = [("store.database_url", url), ("store.max_connections", "8")];
-    Bench::with(Kind::Postgres, &few).await
+    Bench::with(StoreKind::Postgres, &few).await
 }
 
 async fn rows(url: &str, question: &'static str) -> Vec<PgRow> {
@@ -60,9 +60,9 @@ async fn rows(url: &str, question: &'static str) -> Vec<PgRow> {
     sqlx::raw_sql(question).fetch_all(&mut connection).await.unwrap()
 }
 
-/// From the first migration to an operator's word, through lives that end in between.
+/// From the first migration to an operator's decision, with crashes in between.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whole_stories_pass_through_pgbouncer() {
+async fn whole_withdrawals_pass_through_pgbouncer() {
     for mode in MODES {
         let Some(pooler) = Pooler::start(mode).await else { return };
         eprintln!("in {mode} mode:");
@@ -75,23 +75,23 @@ async fn whole_stories_pass_through_pgbouncer() {
         let ended = bench.create(ended.0, ended.1).await;
         let lost = bench.create(lost.0, lost.1).await;
         bench.claim_ok(&paid, &bench.invoice(10)).await;
-        bench.work().await;
+        bench.run_payer().await;
         assert_eq!(bench.get(&paid.id).await.status(), Status::Paid);
         bench.deactivate(&ended.id).await.unwrap();
 
-        bench.node.next([Fate::Hold]);
+        bench.node.on_next_sends([OnSend::Hold]);
         let invoice = bench.invoice(20);
         bench.claim_ok(&failed, &invoice).await;
-        bench.work_until(&failed.id, State::InFlight).await;
-        bench.die_and_live_again().await;
+        bench.run_payer_until(&failed.id, State::InFlight).await;
+        bench.crash_and_restart().await;
         bench.node.release(false);
-        // A send that was lost with another life of the database would start it anew: a witness first.
+        // A send that was lost with another server of the database would start it anew: a witness first.
         for _ in 0..4 {
-            bench.pass(Millis::from_secs(300)).await;
+            bench.run_payer_after(Millis::from_secs(300)).await;
         }
         assert!(bench.get(&failed.id).await.claimable, "it failed, and can be claimed again");
         bench.claim_ok(&failed, &bench.invoice(20)).await;
-        bench.work().await;
+        bench.run_payer().await;
         assert_eq!(bench.get(&failed.id).await.status(), Status::Paid);
 
         let by = || ("ann".to_owned(), "audit".to_owned());
@@ -185,7 +185,7 @@ async fn pay_one(grpc: std::net::SocketAddr, lnurl: std::net::SocketAddr, clock:
             Err(status) => assert_outage(&status, patience).await,
         }
     };
-    let invoice = Wanted::new(10_000, clock.now()).build();
+    let invoice = InvoiceDraft::new(10_000, clock.now()).build();
     while claim_at(lnurl, &made.ott, &invoice).await["status"] != "OK" {
         assert!(Instant::now() < patience, "never claimed");
         tokio::time::sleep(Duration::from_millis(50)).await;

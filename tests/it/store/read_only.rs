@@ -1,5 +1,5 @@
 //! A database that answers and takes no writes: a full disk, a standby, an operator's setting. Wallets are
-//! turned away before they claim, and everybody is told that it is the store, not the node.
+//! turned away before they claim, and every status names the store, not the node.
 
 use std::{process::Command, str::FromStr, time::Duration};
 
@@ -13,9 +13,9 @@ use withdrawd::{
 };
 
 use crate::{
-    bench::binary::{BINARY, Home, clean, free_ports, until},
+    bench::binary::{BINARY, Home, clean_command, free_ports, until},
     bench::http,
-    bench::{Bench, Kind, on_every_store, reason},
+    bench::{Bench, StoreKind, on_every_store, reason},
 };
 
 const CANNOT_PAY: &str = "cannot pay at the moment, please try again later";
@@ -23,8 +23,8 @@ const CANNOT_PAY: &str = "cannot pay at the moment, please try again later";
 /// From here on, or no longer, the database refuses writes.
 async fn refuse_writes(bench: &Bench, so: bool) {
     match (bench.kind, so) {
-        (Kind::Postgres, _) => set_read_only(bench.database_url(), so).await,
-        (Kind::Sqlite, true) => {
+        (StoreKind::Postgres, _) => set_read_only(bench.database_url(), so).await,
+        (StoreKind::Sqlite, true) => {
             bench
                 .sql(
                     "create trigger full_disk before update on write_proof
@@ -32,14 +32,14 @@ async fn refuse_writes(bench: &Bench, so: bool) {
                 )
                 .await;
         }
-        (Kind::Sqlite, false) => bench.sql("drop trigger full_disk").await,
+        (StoreKind::Sqlite, false) => bench.sql("drop trigger full_disk").await,
     }
 }
 
 /// For all sessions that begin from now on; those that there are end.
 async fn set_read_only(url: &str, so: bool) {
     let options = PgConnectOptions::from_str(url).unwrap();
-    // The hand that does it can write all the same.
+    // The connection that sets it can write all the same.
     let options = options.options([("default_transaction_read_only", "off")]);
     let database = options.get_database().unwrap().to_owned();
     let mut connection = PgConnection::connect_with(&options).await.unwrap();
@@ -70,13 +70,13 @@ async fn until_ready(bench: &Bench, status: u16) -> String {
 async fn proven(bench: &Bench) -> i64 {
     let question = "select proven_ms from write_proof";
     match bench.kind {
-        Kind::Sqlite => {
+        StoreKind::Sqlite => {
             let file = bench.data_dir().join("withdrawd.sqlite");
             let options = SqliteConnectOptions::new().filename(file);
             let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
             sqlx::query_scalar(question).fetch_one(&mut connection).await.unwrap()
         }
-        Kind::Postgres => {
+        StoreKind::Postgres => {
             let options = PgConnectOptions::from_str(bench.database_url()).unwrap();
             let mut connection = PgConnection::connect_with(&options).await.unwrap();
             sqlx::query_scalar(question).fetch_one(&mut connection).await.unwrap()
@@ -135,11 +135,11 @@ async fn no_request_and_no_probe_pays_for_the_proof() {
     .await;
 }
 
-/// SQLite's own word for a log that cannot grow, in a real process: the system refuses the write.
+/// SQLite's own error for a log that cannot grow, in a real process: the system refuses the write.
 #[test]
 fn a_full_disk_under_sqlite_is_named_and_ends() {
     let home = Home::new();
-    let mut command = clean("sh");
+    let mut command = clean_command("sh");
     // What is ignored stays so: a write past the limit fails, and does not kill.
     command.args(["-c", "trap '' XFSZ; exec \"$0\" serve", BINARY]).current_dir(home.path());
     free_ports(&mut command);
@@ -157,7 +157,7 @@ fn a_full_disk_under_sqlite_is_named_and_ends() {
         service.cli(&["instance"]).ok().contains("STORE_READ_ONLY").then_some(())
     });
     let offer = service.cli(&["claim", made["withdraw_request"].as_str().unwrap()]);
-    assert!(offer.mistake().contains(CANNOT_PAY), "{offer:?}");
+    assert!(offer.error_line().contains(CANNOT_PAY), "{offer:?}");
 
     limit("unlimited");
     until("it accepts", || {

@@ -3,16 +3,16 @@
 use withdrawd::pb::CreateWithdrawRequest;
 
 use crate::{
-    bench::{Bench, Kind, kinds},
+    bench::{Bench, StoreKind, store_kinds},
     operators::floods::{idle, on_postgres},
-    store::contract::Hand,
+    store::contract::DirectConnection,
 };
 
 /// Whatever the database says of its own state: the caller is told to try again, and nothing is written.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_time_out_of_the_database_is_unavailable_and_a_mistake_is_internal() {
     let Some((bench, _)) = on_postgres().await else { return };
-    let mut hand = Hand::on(&bench).await;
+    let mut hand = DirectConnection::on(&bench).await;
     let trigger = "create trigger fails before insert on withdraws execute function fails()";
     let codes = [
         ("57014", tonic::Code::Unavailable),
@@ -43,10 +43,10 @@ async fn a_time_out_of_the_database_is_unavailable_and_a_mistake_is_internal() {
 /// A row that somebody holds for longer than a statement may take.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_statement_that_takes_too_long_is_unavailable() {
-    if !kinds().contains(&Kind::Postgres) {
+    if !store_kinds().contains(&StoreKind::Postgres) {
         return;
     }
-    let bench = Bench::with(Kind::Postgres, &[("store.statement_timeout_ms", "1000")]).await;
+    let bench = Bench::with(StoreKind::Postgres, &[("store.statement_timeout_ms", "1000")]).await;
     let withdraw = bench.create(10, 10).await;
     let url = bench.database_url();
     let _holds = idle(url, &["select id from withdraws for update"]).await;

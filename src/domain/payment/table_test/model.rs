@@ -1,16 +1,16 @@
 //! The table against the model that was searched exhaustively, so that they cannot drift apart.
 //!
-//! [`looked`] and [`replied`] restate the rules of the exhaustive search (`tests/checker`) in terms of its
+//! [`after_look_up`] and [`after_reply`] restate the rules of the exhaustive search (`tests/checker`) in terms of its
 //! own: no reasons, no proofs, three ages as numbers. Every circumstance that either side looks at is
 //! enumerated. What is left out here (a mark that was made, other nodes, nodes that pay one hash twice,
-//! halts, clocks that disagree) is in the stories beside this file.
+//! halts, clocks that disagree) is in the tests beside this file.
 
 use super::streams::on_stream;
 use super::*;
 use crate::domain::payment::{Heard, heard};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum St {
+enum ModelState {
     Reserved,
     Sending,
     InFlight,
@@ -20,7 +20,7 @@ enum St {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Is {
+enum ModelAnswer {
     NotFound,
     Pending,
     Settled,
@@ -35,14 +35,14 @@ enum Step {
     Send,
     Witness,
     Note,
-    To(St),
+    To(ModelState),
     Foreign,
     Late,
 }
 
 /// Whether a send may still take effect.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum May {
+enum TakesEffect {
     /// Its time has not passed.
     Yes,
     /// Its time has passed; it was never answered, and there is no witness.
@@ -53,7 +53,7 @@ enum May {
 /// A row of the model's state, with what an answer finds beside it.
 #[derive(Clone, Debug)]
 struct Case {
-    st: St,
+    state: ModelState,
     foreign: bool,
     noted: bool,
     answers: Vec<Option<Answer>>,
@@ -71,14 +71,14 @@ impl Case {
     }
 
     fn payment(&self) -> Payment {
-        let state = match self.st {
-            St::Reserved => State::Reserved,
-            St::Sending => State::Sending,
-            St::InFlight => State::InFlight,
-            St::Paid => paid(),
-            St::Failed => failed(None),
-            St::Operator if self.foreign => in_doubt(OperatorReason::Foreign),
-            St::Operator => in_doubt(OperatorReason::Vanished),
+        let state = match self.state {
+            ModelState::Reserved => State::Reserved,
+            ModelState::Sending => State::Sending,
+            ModelState::InFlight => State::InFlight,
+            ModelState::Paid => paid(),
+            ModelState::Failed => failed(None),
+            ModelState::Operator if self.foreign => in_doubt(OperatorReason::Foreign),
+            ModelState::Operator => in_doubt(OperatorReason::Vanished),
         };
         Payment {
             noted: self.noted.then_some(FailureReason::Timeout),
@@ -88,69 +88,81 @@ impl Case {
 }
 
 /// Closes the attempt, or what it takes to do so.
-fn close(may: May, waited: bool) -> Step {
+fn close(may: TakesEffect, waited: bool) -> Step {
     match may {
-        May::Yes => Step::Stay,
-        May::Held if waited => Step::To(St::Operator),
-        May::Held => Step::Witness,
-        May::No => Step::To(St::Failed),
+        TakesEffect::Yes => Step::Stay,
+        TakesEffect::Held if waited => Step::To(ModelState::Operator),
+        TakesEffect::Held => Step::Witness,
+        TakesEffect::No => Step::To(ModelState::Failed),
     }
 }
 
 /// A look-up's answer. `age`: 0 older than the request, 1 older than the attempt, 2 younger. `until`: no
 /// send is allowed any more. `waited`: long enough for a witness.
-fn looked(case: &Case, said: Is, age: u8, may: May, (until, waited): (bool, bool)) -> Step {
-    let failed = matches!(said, Is::Failed | Is::Incorrect);
-    let known = said != Is::NotFound && !failed;
-    match case.st {
-        St::Reserved if said == Is::NotFound || failed && age < 2 => {
+fn after_look_up(
+    case: &Case,
+    said: ModelAnswer,
+    age: u8,
+    may: TakesEffect,
+    (until, waited): (bool, bool),
+) -> Step {
+    let failed = matches!(said, ModelAnswer::Failed | ModelAnswer::Incorrect);
+    let known = said != ModelAnswer::NotFound && !failed;
+    match case.state {
+        ModelState::Reserved if said == ModelAnswer::NotFound || failed && age < 2 => {
             if until {
                 close(may, waited)
             } else {
                 Step::Send
             }
         }
-        St::Reserved if known && age == 0 => close(may, waited),
-        St::Reserved => Step::To(St::Operator),
-        St::Sending | St::InFlight => match said {
-            Is::Settled => Step::To(St::Paid),
-            Is::WrongPreimage => Step::To(St::Operator),
-            Is::Pending if case.st == St::Sending => Step::To(St::InFlight),
-            Is::Pending => Step::Stay,
-            Is::Incorrect if case.rows() > 1 => Step::To(St::Operator),
-            Is::Failed | Is::Incorrect => match close(may, waited) {
+        ModelState::Reserved if known && age == 0 => close(may, waited),
+        ModelState::Reserved => Step::To(ModelState::Operator),
+        ModelState::Sending | ModelState::InFlight => match said {
+            ModelAnswer::Settled => Step::To(ModelState::Paid),
+            ModelAnswer::WrongPreimage => Step::To(ModelState::Operator),
+            ModelAnswer::Pending if case.state == ModelState::Sending => {
+                Step::To(ModelState::InFlight)
+            }
+            ModelAnswer::Pending => Step::Stay,
+            ModelAnswer::Incorrect if case.rows() > 1 => Step::To(ModelState::Operator),
+            ModelAnswer::Failed | ModelAnswer::Incorrect => match close(may, waited) {
                 Step::Stay | Step::Witness if !case.noted => Step::Note,
                 step => step,
             },
-            Is::NotFound if case.noted => close(may, waited),
-            Is::NotFound if case.st == St::InFlight => Step::To(St::Operator),
-            Is::NotFound if may == May::Yes => Step::Stay,
-            Is::NotFound if until || case.refusals() >= 3 => close(may, waited),
-            Is::NotFound => Step::Send,
+            ModelAnswer::NotFound if case.noted => close(may, waited),
+            ModelAnswer::NotFound if case.state == ModelState::InFlight => {
+                Step::To(ModelState::Operator)
+            }
+            ModelAnswer::NotFound if may == TakesEffect::Yes => Step::Stay,
+            ModelAnswer::NotFound if until || case.refusals() >= 3 => close(may, waited),
+            ModelAnswer::NotFound => Step::Send,
         },
-        St::Operator if said == Is::Settled && !case.foreign => Step::To(St::Paid),
-        St::Failed if said == Is::Settled => late_success(case),
-        St::Operator | St::Failed | St::Paid => Step::Stay,
+        ModelState::Operator if said == ModelAnswer::Settled && !case.foreign => {
+            Step::To(ModelState::Paid)
+        }
+        ModelState::Failed if said == ModelAnswer::Settled => late_success(case),
+        ModelState::Operator | ModelState::Failed | ModelState::Paid => Step::Stay,
     }
 }
 
 /// An answer on the own stream of the last send.
-fn replied(case: &Case, said: Reply) -> Step {
-    let following = matches!(case.st, St::Sending | St::InFlight);
+fn after_reply(case: &Case, said: Reply) -> Step {
+    let following = matches!(case.state, ModelState::Sending | ModelState::InFlight);
     let all_answered = case.answers.iter().all(|a| *a == Some(Answer::Final));
     match said {
-        Reply::Settled => match case.st {
-            St::Sending | St::InFlight => Step::To(St::Paid),
-            St::Operator if !case.foreign => Step::To(St::Paid),
-            St::Failed => late_success(case),
-            St::Operator | St::Reserved | St::Paid => Step::Stay,
+        Reply::Settled => match case.state {
+            ModelState::Sending | ModelState::InFlight => Step::To(ModelState::Paid),
+            ModelState::Operator if !case.foreign => Step::To(ModelState::Paid),
+            ModelState::Failed => late_success(case),
+            ModelState::Operator | ModelState::Reserved | ModelState::Paid => Step::Stay,
         },
-        Reply::Exists if case.rows() == 1 && case.st == St::Sending => Step::Foreign,
+        Reply::Exists if case.rows() == 1 && case.state == ModelState::Sending => Step::Foreign,
         Reply::Exists | Reply::Error => Step::Stay,
         Reply::Failed | Reply::Incorrect if !following => Step::Stay,
-        Reply::Incorrect if case.rows() > 1 => Step::To(St::Operator),
+        Reply::Incorrect if case.rows() > 1 => Step::To(ModelState::Operator),
         Reply::Failed | Reply::Incorrect if case.rows() == 1 && all_answered => {
-            Step::To(St::Failed)
+            Step::To(ModelState::Failed)
         }
         Reply::Failed | Reply::Incorrect => Step::Note,
     }
@@ -171,7 +183,7 @@ fn late_success(case: &Case) -> Step {
     } else if case.beside.open_or_paid || !case.beside.active {
         Step::Late
     } else {
-        Step::To(St::Paid)
+        Step::To(ModelState::Paid)
     }
 }
 
@@ -182,24 +194,24 @@ fn step(next: Next) -> Step {
         Next::Send => Step::Send,
         Next::Witness => Step::Witness,
         Next::Note(_) => Step::Note,
-        Next::InFlight => Step::To(St::InFlight),
-        Next::Pay { .. } => Step::To(St::Paid),
-        Next::Fail(_) => Step::To(St::Failed),
+        Next::InFlight => Step::To(ModelState::InFlight),
+        Next::Pay { .. } => Step::To(ModelState::Paid),
+        Next::Fail(_) => Step::To(ModelState::Failed),
         Next::Doubt(OperatorReason::Foreign) => Step::Foreign,
-        Next::Doubt(_) => Step::To(St::Operator),
+        Next::Doubt(_) => Step::To(ModelState::Operator),
         Next::LateSuccess { .. } => Step::Late,
     }
 }
 
-fn word(said: Is, age: u8) -> Word {
+fn word(said: ModelAnswer, age: u8) -> Word {
     let age = AGES[usize::from(age)];
     match said {
-        Is::NotFound => Word::NotFound,
-        Is::Pending => Word::InFlight(age),
-        Is::Settled => succeeded(age),
-        Is::Failed => Word::Failed(FailureReason::NoRoute, age),
-        Is::Incorrect => Word::Failed(FailureReason::IncorrectPaymentDetails, age),
-        Is::WrongPreimage => contradiction(age),
+        ModelAnswer::NotFound => Word::NotFound,
+        ModelAnswer::Pending => Word::InFlight(age),
+        ModelAnswer::Settled => succeeded(age),
+        ModelAnswer::Failed => Word::Failed(FailureReason::NoRoute, age),
+        ModelAnswer::Incorrect => Word::Failed(FailureReason::IncorrectPaymentDetails, age),
+        ModelAnswer::WrongPreimage => contradiction(age),
     }
 }
 
@@ -207,24 +219,24 @@ const BOTH: [bool; 2] = [false, true];
 
 fn all_cases() -> Vec<Case> {
     let states = [
-        (St::Reserved, false),
-        (St::Sending, false),
-        (St::InFlight, false),
-        (St::Paid, false),
-        (St::Failed, false),
-        (St::Operator, false),
-        (St::Operator, true),
+        (ModelState::Reserved, false),
+        (ModelState::Sending, false),
+        (ModelState::InFlight, false),
+        (ModelState::Paid, false),
+        (ModelState::Failed, false),
+        (ModelState::Operator, false),
+        (ModelState::Operator, true),
     ];
     let mut cases = Vec::new();
     // One send more than errors are allowed.
     for answers in answers_up_to(4) {
-        for (st, foreign) in states {
+        for (state, foreign) in states {
             // Nothing was sent exactly while it is reserved; it may also have ended so.
             let never_sent = answers.is_empty();
-            let possible = match st {
-                St::Reserved => never_sent,
-                St::Sending | St::InFlight => !never_sent,
-                St::Paid | St::Failed | St::Operator => true,
+            let possible = match state {
+                ModelState::Reserved => never_sent,
+                ModelState::Sending | ModelState::InFlight => !never_sent,
+                ModelState::Paid | ModelState::Failed | ModelState::Operator => true,
             };
             if !possible {
                 continue;
@@ -232,7 +244,7 @@ fn all_cases() -> Vec<Case> {
             for noted in BOTH {
                 for (active, open_or_paid) in BOTH.into_iter().flat_map(|a| BOTH.map(|b| (a, b))) {
                     cases.push(Case {
-                        st,
+                        state,
                         foreign,
                         noted,
                         answers: answers.clone(),
@@ -245,26 +257,33 @@ fn all_cases() -> Vec<Case> {
     cases
 }
 
-fn mays() -> impl Iterator<Item = (May, bool, bool)> {
-    let mays = [May::Yes, May::Held, May::No].into_iter();
-    mays.flat_map(|may| BOTH.map(|until| (may, until)))
+fn all_effects() -> impl Iterator<Item = (TakesEffect, bool, bool)> {
+    let all_effects = [TakesEffect::Yes, TakesEffect::Held, TakesEffect::No].into_iter();
+    all_effects
+        .flat_map(|may| BOTH.map(|until| (may, until)))
         .flat_map(|(may, until)| BOTH.map(|waited| (may, until, waited)))
 }
 
 #[test]
 fn every_look_up_leads_to_what_the_model_says() {
-    let said =
-        [Is::NotFound, Is::Pending, Is::Settled, Is::Failed, Is::Incorrect, Is::WrongPreimage];
+    let said = [
+        ModelAnswer::NotFound,
+        ModelAnswer::Pending,
+        ModelAnswer::Settled,
+        ModelAnswer::Failed,
+        ModelAnswer::Incorrect,
+        ModelAnswer::WrongPreimage,
+    ];
     let mut compared = 0;
     for case in all_cases() {
         let payment = case.payment();
         for is in said {
             for age in 0..3 {
-                for (may, until, waited) in mays() {
+                for (may, until, waited) in all_effects() {
                     let pending = match may {
-                        May::Yes => Pending::Until(at(10_000)),
-                        May::Held => Pending::Unwitnessed,
-                        May::No => Pending::Over,
+                        TakesEffect::Yes => Pending::Until(at(10_000)),
+                        TakesEffect::Held => Pending::Unwitnessed,
+                        TakesEffect::No => Pending::Over,
                     };
                     let look = LookedUp {
                         pending,
@@ -273,7 +292,7 @@ fn every_look_up_leads_to_what_the_model_says() {
                         ..look(word(is, age))
                     };
                     let ours = step(looked_up(&payment, &look, case.beside));
-                    let models = looked(&case, is, age, may, (until, waited));
+                    let models = after_look_up(&case, is, age, may, (until, waited));
                     assert_eq!(ours, models, "{case:?}: {is:?}, age {age}: {look:?}");
                     compared += 1;
                 }
@@ -299,7 +318,7 @@ fn every_answer_on_a_stream_leads_to_what_the_model_says() {
         }
         for (reply, hears) in replies {
             let ours = step(heard(&case.payment(), &on_stream(hears), case.beside));
-            assert_eq!(ours, replied(&case, reply), "{case:?}: {reply:?}");
+            assert_eq!(ours, after_reply(&case, reply), "{case:?}: {reply:?}");
         }
     }
 }

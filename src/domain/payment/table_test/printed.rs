@@ -1,14 +1,14 @@
-//! The table as the code has it, printed under the rows of the contract and compared with `table.md`.
+//! The table as the code has it, printed under the rules and compared with `table.md`.
 //!
-//! A line names states, words and conditions; what follows is asked of the code, which must say the
+//! A line names states, reports and conditions; what follows is asked of the code, which must say the
 //! same in every circumstance that the line covers. Every circumstance is covered by exactly one line.
 //! `WITHDRAWD_BLESS=1 cargo test --lib printed` writes the file anew.
 
 use std::fmt::Write;
 
 use super::{
-    circumstances::{Circumstance, From, NOTED, Says, When, all},
-    lines::{CONTRACT, LINES, Line},
+    circumstances::{AttemptState, Circumstance, Condition, NOTED, Report, all},
+    lines::{LINES, Line, RULES},
     *,
 };
 
@@ -17,10 +17,10 @@ const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/domain/payment/tabl
 const HEAD: &str = "\
 # The table, as the code has it
 
-Printed by `table_test::printed` under the rows of the contract, in its order. A condition that a line
+Printed by `table_test::printed`, by rule. A condition that a line
 does not name makes no difference, and where none is named it is the same by a look-up and on a
-send's own stream. A look-up's words count only from the node that was asked, with its memory intact,
-but for row 20; a proof and \"in flight\" need no memory. A send is *over* when the node answered it with
+send's own stream. A look-up's answer counts only from the node that was asked, with its memory intact,
+but for rule 20; a proof and \"in flight\" need no memory. A send is *over* when the node answered it with
 a status of its own, or when it was never answered and a *write witness* was seen, and its time
 (deadline, clock skew, the node's slack) has passed; the last three lines about RESERVED with an
 unanswered send are those of an attempt that came with a database server which may have lost one.
@@ -28,22 +28,22 @@ unanswered send are those of an attempt that came with a database server which m
 
 impl Line {
     fn covers(&self, of: &Circumstance) -> bool {
-        let distrusted = When::OtherNode.holds(of)
-            || When::Forgetful.holds(of)
-                && matches!(of.says(), Says::NotFound | Says::Failed | Says::Refused);
-        let about_trust =
-            self.when.contains(&When::OtherNode) || self.when.contains(&When::Forgetful);
+        let distrusted = Condition::OtherNode.holds(of)
+            || Condition::Forgetful.holds(of)
+                && matches!(of.says(), Report::NotFound | Report::Failed | Report::Refused);
+        let about_trust = self.conditions.contains(&Condition::OtherNode)
+            || self.conditions.contains(&Condition::Forgetful);
         about_trust == distrusted
-            && self.from.contains(&of.from)
-            && self.says.contains(&of.says())
-            && self.when.iter().all(|when| when.holds(of))
+            && self.states.contains(&of.state)
+            && self.reports.contains(&of.says())
+            && self.conditions.iter().all(|when| when.holds(of))
     }
 
     fn print(&self, follows: &str) -> String {
-        let from: Vec<&str> = self.from.iter().map(|from| from.name()).collect();
-        let says: Vec<&str> = self.says.iter().map(|says| says.name()).collect();
+        let from: Vec<&str> = self.states.iter().map(|from| from.name()).collect();
+        let says: Vec<&str> = self.reports.iter().map(|says| says.name()).collect();
         let says = if says.len() > 7 { "anything".to_owned() } else { says.join("; or ") };
-        let when: Vec<&str> = self.when.iter().map(|when| when.name()).collect();
+        let when: Vec<&str> = self.conditions.iter().map(|when| when.name()).collect();
         format!("| {} | {says} | {} | {follows} |\n", from.join(", "), when.join("; "))
     }
 }
@@ -96,12 +96,12 @@ fn outcomes(circumstances: &[Circumstance]) -> Vec<String> {
 fn printed() -> String {
     let outcomes = outcomes(&all());
     let mut text = HEAD.to_owned();
-    for (index, row) in CONTRACT.iter().enumerate() {
-        let _ = write!(text, "\n## {}. {}\n\n{}\n\n", index + 1, row.label, row.demands);
+    for (index, rule) in RULES.iter().enumerate() {
+        let _ = write!(text, "\n## {}. {}\n\n{}\n\n", index + 1, rule.label, rule.requirement);
         text.push_str("| state | heard | when | what follows |\n|---|---|---|---|\n");
-        let lines = LINES.iter().zip(&outcomes).filter(|(line, _)| line.row == index + 1);
+        let lines = LINES.iter().zip(&outcomes).filter(|(line, _)| line.rule == index + 1);
         let lines: Vec<String> = lines.map(|(line, says)| line.print(says)).collect();
-        assert!(!lines.is_empty(), "no line for {}", row.label);
+        assert!(!lines.is_empty(), "no line for {}", rule.label);
         text.extend(lines);
     }
     text
@@ -134,7 +134,7 @@ fn the_table_that_is_checked_in_is_the_codes() {
 #[test]
 fn every_state_has_its_name() {
     for of in all() {
-        assert_eq!(of.from.name(), of.payment.state.name());
+        assert_eq!(of.state.name(), of.payment.state.name());
     }
-    assert_ne!(From::Paid.name(), From::Failed.name());
+    assert_ne!(AttemptState::Paid.name(), AttemptState::Failed.name());
 }

@@ -9,22 +9,22 @@ use withdrawd::{
     ports::{SendOrder, SendUpdate, WitnessOrder},
 };
 
-use super::{Book, ModelNode};
+use super::{Ledger, ModelNode};
 
 /// What it was asked for.
-pub(super) enum Wanted {
+pub(super) enum Order {
     Payment(SendOrder),
     Witness(WitnessOrder),
 }
 
 pub(super) struct Waiting {
-    order: Wanted,
+    order: Order,
     tell: mpsc::UnboundedSender<SendUpdate>,
 }
 
-impl Book {
+impl Ledger {
     /// Keeps a request until the database takes writes. False if it takes them.
-    pub(super) fn wait(&mut self, order: Wanted, tell: &mpsc::UnboundedSender<SendUpdate>) -> bool {
+    pub(super) fn wait(&mut self, order: Order, tell: &mpsc::UnboundedSender<SendUpdate>) -> bool {
         if self.stalled {
             self.waiting.push(Waiting { order, tell: tell.clone() });
         }
@@ -36,19 +36,19 @@ impl ModelNode {
     /// From here on its database takes no writes, while it answers everything else: what it is asked to
     /// pay waits inside, with its deadline checked.
     pub fn stall(&self) {
-        self.book(|book| book.stalled = true);
+        self.ledger(|ledger| ledger.stalled = true);
     }
 
     /// The database takes writes again: what waited is stored, in order.
     pub fn unstall(&self) {
-        let waiting = self.book(|book| {
-            book.stalled = false;
-            std::mem::take(&mut book.waiting)
+        let waiting = self.ledger(|ledger| {
+            ledger.stalled = false;
+            std::mem::take(&mut ledger.waiting)
         });
         for Waiting { order, tell } in waiting {
             let updates = match &order {
-                Wanted::Payment(order) => self.store(order),
-                Wanted::Witness(order) => self.store_witness(order),
+                Order::Payment(order) => self.store(order),
+                Order::Witness(order) => self.store_witness(order),
             };
             for update in updates {
                 // Its listener may be gone.
@@ -59,20 +59,20 @@ impl ModelNode {
 
     /// How many requests wait for the database.
     pub fn waiting(&self) -> usize {
-        self.book(|book| book.waiting.len())
+        self.ledger(|ledger| ledger.waiting.len())
     }
 
     /// How many requests for a witness wait for the database, with somebody who listens.
     pub fn hanging_witnesses(&self) -> usize {
         let hangs = |waiting: &&Waiting| {
-            matches!(waiting.order, Wanted::Witness(_)) && !waiting.tell.is_closed()
+            matches!(waiting.order, Order::Witness(_)) && !waiting.tell.is_closed()
         };
-        self.book(|book| book.waiting.iter().filter(hangs).count())
+        self.ledger(|ledger| ledger.waiting.iter().filter(hangs).count())
     }
 
     /// How often it was asked for a write witness.
     pub fn witnesses(&self) -> usize {
-        self.book(|book| book.witnesses)
+        self.ledger(|ledger| ledger.witnesses)
     }
 
     pub(super) fn store_witness(&self, order: &WitnessOrder) -> Vec<SendUpdate> {
@@ -82,7 +82,7 @@ impl ModelNode {
             created: self.clock.now(),
             state: RecordState::Failed(FailureReason::NoRoute),
         };
-        self.book(|book| book.keep(record.clone(), ""));
+        self.ledger(|ledger| ledger.keep(record.clone(), ""));
         vec![SendUpdate::Record(record)]
     }
 }

@@ -17,9 +17,9 @@ pub enum Act {
     Bytes(Bytes),
     /// Ends the call with this code and text. Without a message before, there are trailers alone.
     End(Code, &'static str),
-    /// Ends the call without a word on how it went.
+    /// Ends the call without its status.
     Break,
-    /// Answers with this HTTP status, as a proxy would that is not there in earnest.
+    /// Answers with this HTTP status, as a proxy in between would.
     Http(u16),
     /// `RST_STREAM`.
     Reset(Reason),

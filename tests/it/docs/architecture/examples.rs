@@ -1,10 +1,12 @@
 //! That the tests of the architecture can fail: texts that break a rule, and texts that seem to.
 
-use super::{crates_out_of_place, wrong_dependencies};
+use std::collections::BTreeMap;
+
+use super::{crates_out_of_place, cycles::cycles, wrong_dependencies};
 
 /// Each line breaks the rule once, in one of the ways that Rust has for it.
 #[test]
-fn an_arrow_up_is_found_however_it_is_spelled() {
+fn a_dependency_that_points_up_is_found_however_it_is_spelled() {
     for (file, source) in [
         ("src/domain/money.rs", "use crate::store::SqliteStore;"),
         ("src/domain/money.rs", "use crate::{domain::Sat, ports::{Store, StoreError}};"),
@@ -24,14 +26,14 @@ fn an_arrow_up_is_found_however_it_is_spelled() {
         ("src/main.rs", "withdrawd::app::start()"),
         ("src/domain/money.rs", "use crate::*;"),
         ("src/domain/money.rs", "use crate::{self as everything};"),
-        ("src/newroom/mod.rs", ""),
+        ("src/newmodule/mod.rs", ""),
     ] {
         assert!(!wrong_dependencies(file, source).is_empty(), "{file}: {source}");
     }
 }
 
 #[test]
-fn what_only_looks_like_an_arrow_up_is_not_one() {
+fn what_only_looks_like_a_dependency_is_none() {
     for (file, source) in [
         (
             "src/domain/money.rs",
@@ -84,4 +86,62 @@ fn lines_are_counted_through_comments_and_strings() {
     let source = "/* one\n two */\nlet text = \"\n\";\nuse crate::store::Sql;\n";
     let found = wrong_dependencies("src/domain/money.rs", source);
     assert_eq!(found, ["src/domain/money.rs:5: domain names crate::store::Sql"]);
+}
+
+fn sources(files: &[(&str, &str)]) -> BTreeMap<String, String> {
+    files.iter().map(|(file, source)| ((*file).to_owned(), (*source).to_owned())).collect()
+}
+
+/// However one file names another: by a path, by `super`, through what their parent re-exports, through a
+/// folder, and over a third.
+#[test]
+fn a_cycle_between_files_is_found() {
+    let parent = ("src/domain/mod.rs", "mod a; mod b; mod c;\npub use b::{B, Inner as Renamed};");
+    for (a, b, c) in [
+        ("use crate::domain::b::B;", "use crate::domain::a::A;", ""),
+        ("use super::b::B;", "use super::{a::A};", ""),
+        ("use super::B;", "use super::a::A;", ""),
+        ("use crate::domain::Renamed;", "fn f() -> super::a::A {}", ""),
+        ("use super::b;", "mod inline { use super::super::a::A; }", ""),
+        ("use super::b;", "use super::c;", "use super::a;"),
+    ] {
+        let files =
+            [parent, ("src/domain/a.rs", a), ("src/domain/b.rs", b), ("src/domain/c/mod.rs", c)];
+        assert_eq!(cycles(&sources(&files), &[]).len(), 1, "{a} {b} {c}");
+    }
+    let files = [
+        ("src/domain/mod.rs", ""),
+        ("src/domain/a.rs", "\nuse super::b;"),
+        ("src/domain/b.rs", "use super::a;"),
+    ];
+    assert_eq!(
+        cycles(&sources(&files), &[]),
+        ["domain::a uses domain::b (src/domain/a.rs:2)\n\
+             domain::b uses domain::a (src/domain/b.rs:1)"]
+    );
+    assert!(cycles(&sources(&files), &[("domain::b", "domain::a")]).is_empty());
+}
+
+#[test]
+fn what_only_looks_like_a_cycle_is_none() {
+    for (parent, a, b) in [
+        // A child uses its parent, which names it.
+        ("mod a; use a::A; pub struct P;", "use super::P;", ""),
+        // Tests, and what is compiled for them.
+        ("", "use super::b;", "#[cfg(test)]\nmod tests { use crate::domain::a::A; }"),
+        ("", "use super::b;", "#[cfg(test)]\nuse super::a::A;\nfn f() {}"),
+        // Comments, and what has the same name elsewhere.
+        ("", "use super::b;", "//! See [`super::a`].\nuse crate::ports::a;"),
+        // Its own module, from inside of it.
+        ("", "use super::b;", "struct B; mod inline { use super::B; }"),
+    ] {
+        let files = [("src/domain/mod.rs", parent), ("src/domain/a.rs", a), ("src/domain/b.rs", b)];
+        assert!(cycles(&sources(&files), &[]).is_empty(), "{parent} {a} {b}");
+    }
+    let files = [
+        ("src/domain/mod.rs", ""),
+        ("src/domain/a.rs", "use super::a_test;"),
+        ("src/domain/a_test.rs", "use super::a;"),
+    ];
+    assert!(cycles(&sources(&files), &[]).is_empty());
 }

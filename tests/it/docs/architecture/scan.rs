@@ -1,9 +1,9 @@
 //! Reads Rust as far as the architecture needs it: which paths a text names.
 //!
-//! It is no parser. It blanks out comments and literals, cuts the rest into words and signs, and
+//! It is no parser. It blanks out comments and literals, splits the rest into words and signs, and
 //! unfolds what follows `crate::` or `super::`, groups included, in `use` lines and anywhere else.
 
-use std::{iter::Peekable, str::Chars};
+use super::literals::without_literals;
 
 /// A word or a sign, and the line that it stands in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Token {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Path {
     pub segments: Vec<String>,
+    /// What a `use` calls it here.
+    pub name: String,
     pub line: usize,
 }
 
@@ -46,49 +48,98 @@ pub fn tokens(source: &str) -> Vec<Token> {
     tokens
 }
 
-fn is_word(c: char) -> bool {
+pub fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// All paths below the root of the crate. `root` names the crate from outside (in `main.rs`), and
-/// `depth` is how many `super` lead from the file's own module to the root.
-pub fn crate_paths(tokens: &[Token], root: &str, depth: usize) -> Vec<Path> {
+/// All paths that begin with `crate`, `self` or `super`, from the root of the crate on. `root` names the
+/// crate from outside (in `main.rs`), and `module` is the path of the file's own module.
+pub fn crate_paths(tokens: &[Token], root: &str, module: &[String]) -> Vec<Path> {
     let mut paths = Vec::new();
+    // The modules that are open at this place: the file's own, and those inside of it, each with the
+    // number of braces that were open before its own.
+    let mut inline: Vec<(String, usize)> = Vec::new();
+    let mut braces = 0;
     let mut at = 0;
     while at < tokens.len() {
-        let continued = at > 0 && tokens[at - 1].text == "::";
-        let begin = match tokens[at].text.as_str() {
-            "crate" => Some(at + 1),
-            word if word == root && !continued => Some(at + 1),
-            "super" if !continued => above(tokens, at, depth),
-            _ => None,
-        };
-        let from_super = tokens[at].text == "super";
-        let known = paths.len();
-        at = match begin {
-            Some(begin) if text(tokens, begin) == "::" => {
-                unfold(tokens, begin + 1, &mut Vec::new(), &mut paths)
+        match text(tokens, at) {
+            "mod" if text(tokens, at + 2) == "{" => {
+                inline.push((text(tokens, at + 1).to_owned(), braces));
+                at += 2;
+                continue;
             }
-            _ => at + 1,
-        };
-        if from_super && paths[known..].iter().all(|path| path.segments.is_empty()) {
-            // `use super::*` in a module inside of the file.
-            paths.truncate(known);
+            "{" => braces += 1,
+            "}" => {
+                braces = braces.saturating_sub(1);
+                inline.pop_if(|(_, outside)| *outside == braces);
+            }
+            _ => {}
         }
+        let here = || {
+            let inside = inline.iter().map(|(name, _)| name.clone());
+            module.iter().cloned().chain(inside).collect::<Vec<_>>()
+        };
+        at = match begin(tokens, at, root, here) {
+            Some((begin, mut prefix)) => unfold(tokens, begin, &mut prefix, &mut paths),
+            None => at + 1,
+        };
     }
     paths
 }
 
-/// Where a chain of `super` ends, if it leads to the root. Modules inside of a file are not counted,
-/// so that what is found may be too much, and is then no room's name.
-fn above(tokens: &[Token], begin: usize, depth: usize) -> Option<usize> {
-    let mut at = begin + 1;
-    let mut steps = 1;
-    while text(tokens, at) == "::" && text(tokens, at + 1) == "super" {
+/// Where the rest of a path begins, and the module that its first words name.
+fn begin(
+    tokens: &[Token],
+    mut at: usize,
+    root: &str,
+    here: impl Fn() -> Vec<String>,
+) -> Option<(usize, Vec<String>)> {
+    let continued = at > 0 && tokens[at - 1].text == "::";
+    let mut prefix = match text(tokens, at) {
+        "crate" => Vec::new(),
+        word if word == root && !continued => Vec::new(),
+        "self" | "super" if !continued => here(),
+        _ => return None,
+    };
+    loop {
+        if text(tokens, at) == "super" {
+            prefix.pop()?;
+        }
+        // A lone `self` is a value, a lone `crate` a visibility.
+        if text(tokens, at + 1) != "::" {
+            return None;
+        }
+        if text(tokens, at + 2) != "super" {
+            return Some((at + 2, prefix));
+        }
         at += 2;
-        steps += 1;
     }
-    (steps >= depth).then_some(at)
+}
+
+/// The names that a module re-exports, each with the path that it stands for.
+pub fn re_exports(tokens: &[Token], module: &[String]) -> Vec<(String, Vec<String>)> {
+    let mut found = Vec::new();
+    for at in 0..tokens.len() {
+        let mut next = at + 1;
+        if text(tokens, at) != "pub" {
+            continue;
+        }
+        if text(tokens, next) == "(" {
+            while !matches!(text(tokens, next), ")" | "") {
+                next += 1;
+            }
+            next += 1;
+        }
+        if text(tokens, next) != "use" {
+            continue;
+        }
+        let (start, mut prefix) = begin(tokens, next + 1, "", || module.to_vec())
+            .unwrap_or_else(|| (next + 1, module.to_vec()));
+        let mut paths = Vec::new();
+        unfold(tokens, start, &mut prefix, &mut paths);
+        found.extend(paths.into_iter().map(|path| (path.name, path.segments)));
+    }
+    found
 }
 
 fn text(tokens: &[Token], at: usize) -> &str {
@@ -142,12 +193,18 @@ fn finish(
     paths: &mut Vec<Path>,
 ) -> usize {
     let line = tokens[at.saturating_sub(1).min(tokens.len() - 1)].line;
-    let segments = prefix.clone();
-    paths.push(Path { segments, line });
+    let mut segments = prefix.clone();
     prefix.truncate(kept);
-    if text(tokens, at) == "as" {
-        at += 2;
+    if segments.last().is_some_and(|last| last == "self") {
+        segments.pop();
     }
+    let name = if text(tokens, at) == "as" {
+        at += 2;
+        text(tokens, at - 1).to_owned()
+    } else {
+        segments.last().cloned().unwrap_or_default()
+    };
+    paths.push(Path { segments, name, line });
     at
 }
 
@@ -169,106 +226,4 @@ pub fn foreign_paths(tokens: &[Token]) -> Vec<Path> {
         }
     }
     paths
-}
-
-/// The same text with blanks for comments, strings and characters; lines stay where they are.
-pub fn without_literals(source: &str) -> String {
-    let mut code = String::with_capacity(source.len());
-    let mut chars = source.chars().peekable();
-    while let Some(c) = chars.next() {
-        let next = chars.peek().copied();
-        match (c, next) {
-            ('/', Some('/')) => blank_line(&mut chars, &mut code),
-            ('/', Some('*')) => blank_comment(&mut chars, &mut code),
-            ('"', _) => blank_string(&mut chars, &mut code),
-            ('r', Some('"' | '#')) if !code.ends_with(|c| is_word(c) && c != 'b') => {
-                raw(&mut chars, &mut code);
-            }
-            ('\'', _) => blank_char(&mut chars, &mut code),
-            _ => code.push(c),
-        }
-    }
-    code
-}
-
-type Source<'a> = Peekable<Chars<'a>>;
-
-fn blank(c: char, code: &mut String) {
-    code.push(if c == '\n' { '\n' } else { ' ' });
-}
-
-fn blank_line(chars: &mut Source<'_>, code: &mut String) {
-    while chars.next_if(|c| *c != '\n').is_some() {}
-    code.push(' ');
-}
-
-fn blank_comment(chars: &mut Source<'_>, code: &mut String) {
-    let mut depth = 1;
-    chars.next();
-    while let Some(c) = chars.next() {
-        blank(c, code);
-        match (c, chars.peek()) {
-            ('*', Some('/')) => depth -= 1,
-            ('/', Some('*')) => depth += 1,
-            _ => continue,
-        }
-        chars.next();
-        if depth == 0 {
-            return;
-        }
-    }
-}
-
-fn blank_string(chars: &mut Source<'_>, code: &mut String) {
-    while let Some(c) = chars.next() {
-        blank(c, code);
-        match c {
-            '"' => return,
-            '\\' => {
-                if let Some(escaped) = chars.next() {
-                    blank(escaped, code);
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-/// A raw string, or a raw word (`r#type`), which stays a word.
-fn raw(chars: &mut Source<'_>, code: &mut String) {
-    let mut hashes = 0;
-    while chars.next_if_eq(&'#').is_some() {
-        hashes += 1;
-    }
-    if chars.next_if_eq(&'"').is_none() {
-        return;
-    }
-    let mut closing = None;
-    for c in chars.by_ref() {
-        blank(c, code);
-        closing = match (c, closing) {
-            ('"', _) => Some(0),
-            ('#', Some(seen)) => Some(seen + 1),
-            _ => None,
-        };
-        if closing.is_some_and(|seen| seen >= hashes) {
-            return;
-        }
-    }
-}
-
-/// A character; a lifetime stays a word.
-fn blank_char(chars: &mut Source<'_>, code: &mut String) {
-    let mut ahead = chars.clone();
-    let (first, second) = (ahead.next(), ahead.next());
-    code.push(' ');
-    if first == Some('\\') {
-        chars.next();
-        chars.next();
-        while chars.next_if(|c| *c != '\'').is_some() {}
-        chars.next();
-    } else if second == Some('\'') {
-        chars.next();
-        chars.next();
-    }
 }

@@ -15,7 +15,7 @@ use super::{
     shipped, tool,
     unit::UNIT,
 };
-use crate::bench::binary::Said;
+use crate::bench::binary::CommandOutput;
 
 /// Kubernetes' own schemas; unknown fields are mistakes.
 fn validated(text: &str) -> Output {
@@ -59,7 +59,7 @@ fn the_yaml_is_clean() {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stdout));
 }
 
-/// No more than the figure that the unit's comment tells. (Versions of systemd weigh differently.)
+/// No more than the figure in the unit's comment. (Versions of systemd weigh differently.)
 #[test]
 fn the_unit_is_as_closed_as_it_says() {
     let text = shipped(UNIT);
@@ -70,7 +70,7 @@ fn the_unit_is_as_closed_as_it_says() {
         .arg(format!("--threshold={:.0}", told * 10.0))
         .arg(Path::new(crate::bench::documents::ROOT).join(UNIT))
         .output();
-    let said = Said::of(analyzed.expect("systemd-analyze, of Debian's package systemd"));
+    let said = CommandOutput::of(analyzed.expect("systemd-analyze, of Debian's package systemd"));
     let level = said.out.lines().last().unwrap_or_default();
     assert_eq!(said.code, Some(0), "more than {told}: {level} {}", said.err);
 }
@@ -83,7 +83,7 @@ fn the_unit_is_one_that_systemd_understands() {
         machine.file("/etc/withdrawd.service", text);
         let unit = machine.path("/etc/withdrawd.service");
         let done = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(unit).output();
-        Said::of(done.unwrap())
+        CommandOutput::of(done.unwrap())
     };
     let text = shipped(UNIT).replace(BINARY, machine.path(BINARY).to_str().unwrap());
     let said = verified(&text);

@@ -10,13 +10,12 @@ use std::{
 use serde_json::Value;
 
 use super::{
+    deployed::{Deployed, Listeners, Probe, database_over_tcp, exercise, invoice_of, longest_stop},
     image::Image,
     machine::{Differences, Machine},
-    object, shipped,
-    story::{Deployed, Listeners, Probe, database_over_tcp, invoice_of, longest_stop, tell},
-    texts, yaml,
+    object, shipped, texts, yaml,
 };
-use crate::{bench::binary::given, bench::lab::Lab};
+use crate::{bench::binary::test_variable, bench::lab::Lab};
 
 type Variables = BTreeMap<String, String>;
 
@@ -136,7 +135,7 @@ fn host() -> Variables {
 
 #[test]
 fn the_password_has_to_be_chosen_and_all_else_has_a_default() {
-    if given("WITHDRAWD_TEST_PYTHON").is_none() {
+    if test_variable("WITHDRAWD_TEST_PYTHON").is_none() {
         return;
     }
     assert!(composed(&Variables::new()).unwrap_err().contains("deploy/.env"));
@@ -148,7 +147,7 @@ fn the_password_has_to_be_chosen_and_all_else_has_a_default() {
 /// Secrets come from whoever starts it: none stands in the file, not even as a default.
 #[test]
 fn secrets_are_taken_from_the_host() {
-    if given("WITHDRAWD_TEST_PYTHON").is_none() {
+    if test_variable("WITHDRAWD_TEST_PYTHON").is_none() {
         return;
     }
     let file = yaml(&shipped("deploy/compose.yaml")).remove(0);
@@ -173,7 +172,7 @@ fn secrets_are_taken_from_the_host() {
 
 #[test]
 fn its_services_have_no_more_than_they_need() {
-    if given("WITHDRAWD_TEST_PYTHON").is_none() {
+    if test_variable("WITHDRAWD_TEST_PYTHON").is_none() {
         return;
     }
     let file = composed(&host()).unwrap();
@@ -222,14 +221,16 @@ async fn pays(
     let public_url = env["WITHDRAWD__PUBLIC_URL"].clone();
     let mut deployed = Deployed::start(machine, &argv, env, &volumes["/data"], listeners.admin);
     deployed.probes(&[Probe::Command(Image::shipped().health)]);
-    tell(&deployed, &deployed, &public_url, invoice).await;
+    exercise(&deployed, &deployed, &public_url, invoice).await;
     deployed.ends_within(grace);
 }
 
 /// Only a password was chosen: it pays with the simulated node.
 #[tokio::test(flavor = "multi_thread")]
 async fn it_pays_as_it_is() {
-    if given("WITHDRAWD_TEST_PYTHON").is_none() || given("WITHDRAWD_TEST_POSTGRES_URL").is_none() {
+    if test_variable("WITHDRAWD_TEST_PYTHON").is_none()
+        || test_variable("WITHDRAWD_TEST_POSTGRES_URL").is_none()
+    {
         return;
     }
     pays(&host(), Differences::default(), &[], invoice_of(1000)).await;
@@ -238,11 +239,12 @@ async fn it_pays_as_it_is() {
 /// With the variables that its first lines name, and a directory of lnd's two files.
 #[tokio::test(flavor = "multi_thread")]
 async fn it_pays_with_lnd() {
-    let postgres = given("WITHDRAWD_TEST_POSTGRES_URL");
-    let (Some(lab), Some(_)) = (Lab::open(), postgres.and(given("WITHDRAWD_TEST_PYTHON"))) else {
+    let postgres = test_variable("WITHDRAWD_TEST_POSTGRES_URL");
+    let (Some(lab), Some(_)) = (Lab::open(), postgres.and(test_variable("WITHDRAWD_TEST_PYTHON")))
+    else {
         return;
     };
-    let _up = lab.together().await;
+    let _up = lab.share().await;
     let lnd = tempfile::tempdir().unwrap();
     fs::set_permissions(lnd.path(), fs::Permissions::from_mode(0o755)).unwrap();
     for (name, key) in [("payer.macaroon", "payer_macaroon"), ("tls.cert", "tls_cert")] {

@@ -1,41 +1,41 @@
-//! The section of deploy/operations.md that tells how to deploy, as far as this machine can follow it.
+//! The section of deploy/operations.md on how to deploy, as far as this machine can follow it.
 
 use std::{fs, path::Path, process::Command};
 
 use super::{tool, yaml};
-use crate::bench::documents::{ROOT, Telling};
+use crate::bench::documents::{DocumentRun, ROOT};
 
 const GUIDE: &str = "deploy/operations.md";
 
 /// In a directory with what the repository ships.
-fn telling() -> Telling {
-    let story = Telling::of(GUIDE);
+fn guide() -> DocumentRun {
+    let run = DocumentRun::of(GUIDE);
     let mut copy = Command::new("cp");
-    copy.arg("-r").arg(Path::new(ROOT).join("deploy")).arg(story.home.path());
+    copy.arg("-r").arg(Path::new(ROOT).join("deploy")).arg(run.home.path());
     assert!(copy.status().unwrap().success());
-    story
+    run
 }
 
 #[test]
 fn it_makes_an_overlay_and_renders_it() {
     let Some(kubectl) = tool("kubectl") else { return };
-    let mut story = telling();
-    story.tool("kubectl", &format!("exec {} \"$@\"", kubectl.get_program().to_str().unwrap()));
+    let mut run = guide();
+    run.tool("kubectl", &format!("exec {} \"$@\"", kubectl.get_program().to_str().unwrap()));
     for lnd in ["payer.macaroon", "tls.cert"] {
-        fs::write(story.home.path().join(lnd), lnd).unwrap();
+        fs::write(run.home.path().join(lnd), lnd).unwrap();
     }
-    story.tell("kubernetes");
-    let objects = yaml(story.told("kubectl kustomize"));
+    run.run_scenario("kubernetes");
+    let objects = yaml(run.output_of("kubectl kustomize"));
     let named = |kind: &str| objects.iter().filter(|object| object["kind"] == kind).count();
     assert_eq!((named("Deployment"), named("Job"), named("Secret")), (1, 1, 3));
     // None of the four can be committed by mistake.
-    let ignored = fs::read_to_string(story.home.path().join("deploy/.gitignore")).unwrap();
+    let ignored = fs::read_to_string(run.home.path().join("deploy/.gitignore")).unwrap();
     assert!(ignored.contains("/kustomize/*/secrets/*"));
 }
 
 #[test]
 fn it_judges_the_unit() {
-    let mut story = telling();
-    story.tell("systemd");
-    assert!(story.told("systemd-analyze").contains("Overall exposure level"));
+    let mut run = guide();
+    run.run_scenario("systemd");
+    assert!(run.output_of("systemd-analyze").contains("Overall exposure level"));
 }

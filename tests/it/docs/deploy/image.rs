@@ -7,9 +7,9 @@ use std::{
 };
 
 use super::{
+    deployed::{Deployed, Listeners, Probe, exercise, invoice_of, longest_stop},
     machine::{Differences, Machine, USER},
     shipped,
-    story::{Deployed, Listeners, Probe, invoice_of, longest_stop, tell},
 };
 use crate::bench::documents::ROOT;
 
@@ -226,7 +226,7 @@ async fn the_image_pays() {
     assert!(data.join("withdrawd.sqlite").exists());
     let health = Probe::Command(image.health.clone());
     deployed.probes(std::slice::from_ref(&health));
-    tell(&deployed, &deployed, &public_url, invoice_of(1000)).await;
+    exercise(&deployed, &deployed, &public_url, invoice_of(1000)).await;
     deployed.ends_within(stop_timeout_s);
     assert!(!deployed.probe(&health));
 }

@@ -6,14 +6,14 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{
+    deployed::{Deployed, Listeners, Probe, database_over_tcp, exercise, longest_stop},
     machine::Differences,
     object,
     pods::{Pod, from_base64},
-    story::{Deployed, Listeners, Probe, database_over_tcp, longest_stop, tell},
     tool, yaml,
 };
 use crate::{
-    bench::binary::{Said, given, until},
+    bench::binary::{CommandOutput, test_variable, until},
     bench::documents::ROOT,
     bench::lab::Lab,
 };
@@ -42,7 +42,7 @@ pub fn rendered(secrets: &Secrets) -> Option<String> {
         fs::write(folder.join(name), content).unwrap();
     }
     kubectl.arg("kustomize").arg(copy.path().join("example"));
-    Some(Said::of(kubectl.output().unwrap()).ok().to_owned())
+    Some(CommandOutput::of(kubectl.output().unwrap()).ok().to_owned())
 }
 
 /// Secrets that open nothing.
@@ -100,7 +100,7 @@ fn probes(container: &Value) -> [Probe; 3] {
     })
 }
 
-/// Where Prometheus is told to look.
+/// What Prometheus is configured to scrape.
 fn scraped(template: &Value) -> Probe {
     let told = &template["metadata"]["annotations"];
     assert!(told["prometheus.io/scrape"] == "true" && told["prometheus.io/port"] == "9090");
@@ -108,15 +108,16 @@ fn scraped(template: &Value) -> Probe {
 }
 
 /// The migration's Job, then both replicas over one Postgres and one lnd. A request that one made is
-/// claimed at the other. Then one is told to end: it says that it is not ready, answers calls until
+/// claimed at the other. Then one is stopped: it says that it is not ready, answers calls until
 /// that was noticed, and the other one goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_pods_pay_once_and_end_one_after_the_other() {
-    let postgres = given("WITHDRAWD_TEST_POSTGRES_URL");
-    let (Some(lab), Some(_)) = (Lab::open(), postgres.and(given("WITHDRAWD_TEST_PYTHON"))) else {
+    let postgres = test_variable("WITHDRAWD_TEST_POSTGRES_URL");
+    let (Some(lab), Some(_)) = (Lab::open(), postgres.and(test_variable("WITHDRAWD_TEST_PYTHON")))
+    else {
         return;
     };
-    let _up = lab.together().await;
+    let _up = lab.share().await;
     let file = |key| fs::read(lab.fact("payer", key)).unwrap();
     let secrets = [
         ("database-url", format!("postgres://{}", database_over_tcp().await).into_bytes()),
@@ -162,17 +163,17 @@ async fn two_pods_pay_once_and_end_one_after_the_other() {
         pod.probes(&[startup.clone(), ready.clone(), live.clone(), scraped.clone()]);
     }
     let invoice = lab.invoice("payee", 1000);
-    tell(&pods[0], &pods[1], "https://pay.example.com", invoice.text.clone()).await;
+    exercise(&pods[0], &pods[1], "https://pay.example.com", invoice.text.clone()).await;
     lab.assert_paid_once(&invoice, 1000).await;
 
     let [first, second] = &mut pods;
-    first.service.tell("TERM");
+    first.service.send_signal("TERM");
     until("it is not ready", || (!first.probe(&ready)).then_some(()));
     first.probes(&[live]);
     assert!(first.service.create("10")["claimable"].as_bool().unwrap());
     second.probes(&[ready]);
     first.ended_within(grace);
     let invoice = lab.invoice("payee", 1000);
-    tell(second, second, "https://pay.example.com", invoice.text).await;
+    exercise(second, second, "https://pay.example.com", invoice.text).await;
     second.ends_within(grace);
 }

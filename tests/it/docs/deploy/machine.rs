@@ -15,7 +15,7 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    bench::binary::{BINARY, Said},
+    bench::binary::{BINARY, CommandOutput},
     bench::documents::ROOT,
 };
 
@@ -80,7 +80,7 @@ impl Machine {
         };
         // The user of the program passes through it.
         fs::set_permissions(machine.root.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let said = Said::of(Command::new("ldd").arg(BINARY).output().unwrap());
+        let said = CommandOutput::of(Command::new("ldd").arg(BINARY).output().unwrap());
         let words = said.ok().split_whitespace();
         for library in words.filter(|word| word.starts_with('/')) {
             fs::copy(library, machine.made(library)).unwrap();
@@ -173,7 +173,7 @@ impl Machine {
     }
 
     /// What a program says that ends by itself.
-    pub fn run(&self, argv: &[String], env: &BTreeMap<String, String>) -> Said {
-        Said::of(self.command(argv, env).output().unwrap())
+    pub fn run(&self, argv: &[String], env: &BTreeMap<String, String>) -> CommandOutput {
+        CommandOutput::of(self.command(argv, env).output().unwrap())
     }
 }

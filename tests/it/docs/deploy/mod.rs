@@ -7,13 +7,13 @@
 
 mod checks;
 mod compose;
+mod deployed;
 mod guide;
 mod image;
 mod kubernetes;
 mod machine;
 mod manifests;
 mod pods;
-mod story;
 mod unit;
 
 pub use machine::free_port;
@@ -28,7 +28,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use crate::{
-    bench::binary::{Said, given},
+    bench::binary::{CommandOutput, test_variable},
     bench::documents::ROOT,
 };
 
@@ -39,7 +39,7 @@ fn shipped(file: &str) -> String {
 
 /// A program that came with the Python of the tests (tests/requirements.txt), in the repository's root.
 fn tool(name: &str) -> Option<Command> {
-    let python = given("WITHDRAWD_TEST_PYTHON")?;
+    let python = test_variable("WITHDRAWD_TEST_PYTHON")?;
     let mut command = Command::new(Path::new(&python).with_file_name(name));
     command.current_dir(ROOT);
     Some(command)
@@ -51,7 +51,7 @@ fn yaml(text: &str) -> Vec<Value> {
     python.arg("tests/deploy/to_json.py").stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = python.stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    let said = Said::of(child.wait_with_output().unwrap());
+    let said = CommandOutput::of(child.wait_with_output().unwrap());
     serde_json::from_str(said.ok()).unwrap()
 }
 

@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, fs};
 
 use super::{
+    deployed::{Deployed, Listeners, database_over_tcp, exercise, longest_stop},
     image::BINARY,
     machine::{Differences, Machine},
     shipped,
-    story::{Deployed, Listeners, database_over_tcp, longest_stop, tell},
 };
-use crate::{bench::binary::given, bench::lab::Lab};
+use crate::{bench::binary::test_variable, bench::lab::Lab};
 
 pub const UNIT: &str = "deploy/systemd/withdrawd.service";
 const CREDENTIALS: &str = "/run/credentials/withdrawd.service";
@@ -53,10 +53,11 @@ fn specified(text: &str) -> String {
 #[test]
 fn whatever_starts_it_is_understood() {
     let text = shipped(UNIT);
-    let kinds = ["Exec", "Root", "Working", "PassEnv", "UnsetEnv", "SetCred", "Bind", "Tempo"];
+    let store_kinds =
+        ["Exec", "Root", "Working", "PassEnv", "UnsetEnv", "SetCred", "Bind", "Tempo"];
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let key = line.split('=').next().unwrap();
-        if kinds.iter().any(|kind| key.starts_with(kind)) || key.contains("Directory") {
+        if store_kinds.iter().any(|kind| key.starts_with(kind)) || key.contains("Directory") {
             assert!(STARTS.contains(&key), "not understood: {line}");
         }
     }
@@ -72,10 +73,10 @@ fn whatever_starts_it_is_understood() {
 /// With credentials of the tests' lnd, and the database's URL in the file that is root's alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_unit_pays() {
-    let (Some(lab), Some(_)) = (Lab::open(), given("WITHDRAWD_TEST_POSTGRES_URL")) else {
+    let (Some(lab), Some(_)) = (Lab::open(), test_variable("WITHDRAWD_TEST_POSTGRES_URL")) else {
         return;
     };
-    let _up = lab.together().await;
+    let _up = lab.share().await;
     let mut differences = Differences::default();
     differences.list("network = \"bitcoin\"", "network = \"regtest\"");
     let endpoint = format!("https://{}", lab.fact("payer", "rpc"));
@@ -123,7 +124,7 @@ async fn the_unit_pays() {
     assert_eq!(argv[0], BINARY);
     let mut deployed = Deployed::start(machine, &argv, env, &data, listeners.admin);
     let invoice = lab.invoice("payee", 1000);
-    tell(&deployed, &deployed, "https://pay.example.com", invoice.text.clone()).await;
+    exercise(&deployed, &deployed, "https://pay.example.com", invoice.text.clone()).await;
     lab.assert_paid_once(&invoice, 1000).await;
     deployed.ends_within(stop);
 }

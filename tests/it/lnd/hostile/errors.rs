@@ -3,8 +3,8 @@
 use tonic::Code;
 
 use super::{
-    deal::{Deal, stream, unknown},
-    story::{Row, row},
+    row::{Row, row},
+    test_invoice::{InvoiceUnderTest, stream, unknown},
 };
 use crate::bench::scripted_lnd::{
     Act, not_found,
@@ -32,14 +32,18 @@ fn unavailable() -> Vec<Act> {
     refuse(Code::Unavailable, "transport is closing")
 }
 
-pub fn rows(deal: &Deal) -> Vec<Row> {
+pub fn rows(test_invoice: &InvoiceUnderTest) -> Vec<Row> {
     let mut rows = Vec::new();
-    // What is not permitted is repeated as soon as it may be: a story of its own.
+    // What is not permitted is repeated as soon as it may be: that has a test of its own.
     rows.extend(codes().filter(|code| *code != Code::PermissionDenied).map(on_send));
-    rows.extend(codes().map(|code| on_a_stream(code, deal)));
-    rows.extend(codes().map(|code| on_early_look_up(code, deal)));
+    rows.extend(codes().map(|code| on_a_stream(code, test_invoice)));
+    rows.extend(codes().map(|code| on_early_look_up(code, test_invoice)));
     rows.extend(codes().map(on_look_up));
-    rows.extend([already_exists(deal), repeats(deal), look_ups(deal)].into_iter().flatten());
+    rows.extend(
+        [already_exists(test_invoice), repeats(test_invoice), look_ups(test_invoice)]
+            .into_iter()
+            .flatten(),
+    );
     rows
 }
 
@@ -59,17 +63,18 @@ fn on_send(code: Code) -> Row {
 }
 
 /// Once it was on its way, an error changes nothing, not even `ALREADY_EXISTS`.
-fn on_a_stream(code: Code, deal: &Deal) -> Row {
-    let broken = stream([&deal.in_flight()], [Act::End(code, "x")]);
+fn on_a_stream(code: Code, test_invoice: &InvoiceUnderTest) -> Row {
+    let broken = stream([&test_invoice.in_flight()], [Act::End(code, "x")]);
     let does = format!("IN_FLIGHT, then {code:?}; looked up: SUCCEEDED");
-    row(does, [broken], deal.is_paid(), "IN_FLIGHT held, sent 1", PAID)
+    row(does, [broken], test_invoice.is_paid(), "IN_FLIGHT held, sent 1", PAID)
 }
 
 /// Nothing is sent before it was looked up.
-fn on_early_look_up(code: Code, deal: &Deal) -> Row {
+fn on_early_look_up(code: Code, test_invoice: &InvoiceUnderTest) -> Row {
     let becomes = if code == Code::NotFound { PAID } else { RESERVED };
     let does = format!("to the look-up before the first send: {code:?}");
-    row(does, deal.is_paid(), deal.is_paid(), becomes, becomes).after(0, vec![refuse(code, "x")])
+    row(does, test_invoice.is_paid(), test_invoice.is_paid(), becomes, becomes)
+        .after(0, vec![refuse(code, "x")])
 }
 
 /// Only NOT_FOUND is an answer, and only once the send is over.
@@ -79,7 +84,7 @@ fn on_look_up(code: Code) -> Row {
     row(does, [unavailable()], vec![refuse(code, "x")], SENDING, end)
 }
 
-fn already_exists(deal: &Deal) -> Vec<Row> {
+fn already_exists(test_invoice: &InvoiceUnderTest) -> Vec<Row> {
     let says = |code, text| [refuse(code, text)];
     let texts = ["payment is in transition", "invoice is already paid", "payment already exists"];
     let mut rows = Vec::new();
@@ -92,7 +97,7 @@ fn already_exists(deal: &Deal) -> Vec<Row> {
     rows.push(row(
         "to the only send: AlreadyExists; looked up: SUCCEEDED",
         says(Code::AlreadyExists, "x"),
-        deal.is_paid(),
+        test_invoice.is_paid(),
         FOREIGN,
         FOREIGN,
     ));
@@ -112,7 +117,7 @@ fn already_exists(deal: &Deal) -> Vec<Row> {
             SENDING,
             "PAID held, sent 2",
         )
-        .after(2, deal.is_paid()),
+        .after(2, test_invoice.is_paid()),
     );
     rows.push(
         row(
@@ -122,12 +127,12 @@ fn already_exists(deal: &Deal) -> Vec<Row> {
             SENDING,
             "FAILED NO_ROUTE claimable, sent 2",
         )
-        .after(2, deal.has_failed(NoRoute)),
+        .after(2, test_invoice.has_failed(NoRoute)),
     );
     rows
 }
 
-fn repeats(deal: &Deal) -> Vec<Row> {
+fn repeats(test_invoice: &InvoiceUnderTest) -> Vec<Row> {
     let then = |answer: Vec<Vec<Act>>| [vec![unavailable()], answer].concat();
     vec![
         row(
@@ -139,65 +144,65 @@ fn repeats(deal: &Deal) -> Vec<Row> {
         ),
         row(
             "to the first send an error, the second SUCCEEDED",
-            then(deal.is_paid()),
+            then(test_invoice.is_paid()),
             unknown(),
             SENDING,
             "PAID held, sent 2",
         ),
         row(
             "to the first send an error, the second FAILED, which look-ups confirm",
-            then(deal.has_failed(NoRoute)),
+            then(test_invoice.has_failed(NoRoute)),
             unknown(),
             SENDING,
             "FAILED NO_ROUTE claimable, sent 2",
         )
-        .after(2, deal.has_failed(NoRoute)),
+        .after(2, test_invoice.has_failed(NoRoute)),
         row(
             "to the first send an error, the second FAILED, then unknown",
-            then(deal.has_failed(NoRoute)),
+            then(test_invoice.has_failed(NoRoute)),
             unknown(),
             SENDING,
             "FAILED NO_ROUTE claimable, sent 2",
         ),
         row(
             "to the first send an error, the second FAILED, looked up: SUCCEEDED by the first",
-            then(deal.has_failed(NoRoute)),
+            then(test_invoice.has_failed(NoRoute)),
             unknown(),
             SENDING,
             "PAID held, sent 2",
         )
-        .after(2, deal.is_paid()),
+        .after(2, test_invoice.is_paid()),
         row(
             "to the first send an error, the second FAILED with INCORRECT_PAYMENT_DETAILS",
-            then(deal.has_failed(Refused)),
+            then(test_invoice.has_failed(Refused)),
             unknown(),
             SENDING,
             "NEEDS_OPERATOR REFUSED_AFTER_REPEATS held, sent 2",
         )
-        .after(2, deal.has_failed(Refused)),
+        .after(2, test_invoice.has_failed(Refused)),
     ]
 }
 
-fn look_ups(deal: &Deal) -> Vec<Row> {
+fn look_ups(test_invoice: &InvoiceUnderTest) -> Vec<Row> {
     vec![
         row(
             "to a send an error; looked up: not found, not found, IN_FLIGHT",
             [unavailable()],
-            [vec![not_found(), not_found()], deal.is_in_flight()].concat(),
+            [vec![not_found(), not_found()], test_invoice.is_in_flight()].concat(),
             SENDING,
             "IN_FLIGHT held, sent 1",
         ),
         row(
             "to a send an error; looked up: not found, IN_FLIGHT, SUCCEEDED",
             [unavailable()],
-            [vec![not_found()], deal.is_in_flight(), deal.is_paid()].concat(),
+            [vec![not_found()], test_invoice.is_in_flight(), test_invoice.is_paid()].concat(),
             SENDING,
             PAID,
         ),
         row(
             "to a send an error; looked up: IN_FLIGHT, not found",
             [unavailable()],
-            [deal.is_in_flight(), vec![not_found()]].concat(),
+            [test_invoice.is_in_flight(), vec![not_found()]].concat(),
             SENDING,
             "NEEDS_OPERATOR VANISHED held, sent 1",
         ),
@@ -205,10 +210,10 @@ fn look_ups(deal: &Deal) -> Vec<Row> {
             "to a send an error; looked up: FAILED, IN_FLIGHT, FAILED, SUCCEEDED",
             [unavailable()],
             [
-                deal.has_failed(NoRoute),
-                deal.is_in_flight(),
-                deal.has_failed(NoRoute),
-                deal.is_paid(),
+                test_invoice.has_failed(NoRoute),
+                test_invoice.is_in_flight(),
+                test_invoice.has_failed(NoRoute),
+                test_invoice.is_paid(),
             ]
             .concat(),
             SENDING,
@@ -217,17 +222,17 @@ fn look_ups(deal: &Deal) -> Vec<Row> {
         row(
             "to a send an error; looked up: FAILED",
             [unavailable()],
-            deal.has_failed(NoRoute),
+            test_invoice.has_failed(NoRoute),
             SENDING,
             "FAILED NO_ROUTE claimable, sent 1",
         ),
         row(
             "to the look-up before the first send: IN_FLIGHT",
-            deal.is_paid(),
-            deal.is_paid(),
+            test_invoice.is_paid(),
+            test_invoice.is_paid(),
             "NEEDS_OPERATOR KNOWN_BEFORE_SEND held, sent 0",
             "NEEDS_OPERATOR KNOWN_BEFORE_SEND held, sent 0",
         )
-        .after(0, deal.is_in_flight()),
+        .after(0, test_invoice.is_in_flight()),
     ]
 }

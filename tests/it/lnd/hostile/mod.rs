@@ -1,28 +1,30 @@
 //! A hostile lnd: each thing that a node can do to a payment, and what must become of the attempt
-//! by the table of lightning-nodes.md. The real payer plays it with the real backend, over TLS,
+//! by the table of `domain::payment`. The real payer plays it with the real backend, over TLS,
 //! HTTP/2 and a real store.
 
-mod breaks;
-mod deal;
+mod broken_answers;
 mod errors;
-mod stories;
-mod story;
-mod words;
+mod payment_states;
+mod row;
+mod scenarios;
+mod test_invoice;
 
 use futures_util::{StreamExt, stream};
 
-use deal::Deal;
-use story::Row;
+use row::Row;
+use test_invoice::InvoiceUnderTest;
 
 /// How many rows are played at a time.
 const TOGETHER: usize = 12;
 
 /// Plays all rows, prints them as a table, and fails with those that came out otherwise.
-async fn come_out_as_the_table_says(title: &str, rows: fn(&Deal) -> Vec<Row>) {
-    let deal = Deal::new();
-    let rows = rows(&deal);
-    let played: Vec<[String; 2]> =
-        stream::iter(rows.iter().map(|row| row.play(&deal))).buffered(TOGETHER).collect().await;
+async fn come_out_as_the_table_says(title: &str, rows: fn(&InvoiceUnderTest) -> Vec<Row>) {
+    let test_invoice = InvoiceUnderTest::new();
+    let rows = rows(&test_invoice);
+    let played: Vec<[String; 2]> = stream::iter(rows.iter().map(|row| row.play(&test_invoice)))
+        .buffered(TOGETHER)
+        .collect()
+        .await;
 
     let mut wrong = Vec::new();
     eprintln!("{title}\n{:82} {:52} in the end", "what the node does", "soon");
@@ -37,8 +39,8 @@ async fn come_out_as_the_table_says(title: &str, rows: fn(&Deal) -> Vec<Row>) {
 }
 
 #[tokio::test]
-async fn words_decide_only_when_they_are_definite() {
-    come_out_as_the_table_says("lnd says how the payment stands", words::rows).await;
+async fn payment_states_decide_only_when_they_are_definite() {
+    come_out_as_the_table_says("lnd says how the payment stands", payment_states::rows).await;
 }
 
 #[tokio::test]
@@ -47,6 +49,6 @@ async fn no_error_means_that_nothing_was_paid() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_tells_nothing() {
-    come_out_as_the_table_says("the answer breaks off", breaks::rows).await;
+async fn a_broken_answer_proves_nothing() {
+    come_out_as_the_table_says("the answer breaks off", broken_answers::rows).await;
 }

@@ -35,12 +35,12 @@ impl Flood {
             tasks.push(tokio::spawn(ask(stream, targets, stop, answered)));
         }
         let flood = Self { stop, answered, tasks };
-        flood.rises().await;
+        flood.start().await;
         flood
     }
 
     /// Until every connection has been answered a few times more.
-    pub async fn rises(&self) {
+    pub async fn start(&self) {
         let so_far = self.answered.load(Ordering::SeqCst);
         let patience = Instant::now() + Duration::from_secs(20);
         while self.answered.load(Ordering::SeqCst) < so_far + 4 * CONNECTIONS {
@@ -49,7 +49,7 @@ impl Flood {
         }
     }
 
-    pub async fn ebb(self) {
+    pub async fn stop(self) {
         self.stop.store(true, Ordering::SeqCst);
         for task in self.tasks {
             task.await.unwrap();

@@ -6,11 +6,11 @@ use futures_util::future::join_all;
 use withdrawd::pb::{GetWithdrawRequest, Payment, Withdraw, payment::State};
 
 use super::{
-    offers::{Bill, Offer},
-    plan::{Fate, InvoicePlan},
+    offers::{Offer, WalletInvoice},
+    plan::{InvoicePlan, PayeeAction},
     round::Round,
-    service::Doors,
-    wallets::{Told, tap},
+    service::Addresses,
+    wallets::{WalletAnswer, claim},
 };
 use crate::bench::lab::{eventually, let_pass};
 
@@ -28,10 +28,10 @@ impl Round {
     }
 
     /// None while the service cannot tell.
-    pub async fn look(&self, withdraw: &Withdraw) -> Option<Withdraw> {
-        let mut doors = self.open_doors();
+    pub async fn get(&self, withdraw: &Withdraw) -> Option<Withdraw> {
+        let mut addresses = self.any_addresses();
         let id = withdraw.id.clone();
-        let found = doors.client.get_withdraw(GetWithdrawRequest { id }).await;
+        let found = addresses.client.get_withdraw(GetWithdrawRequest { id }).await;
         found.ok().map(tonic::Response::into_inner)
     }
 
@@ -40,19 +40,19 @@ impl Round {
         // Without a kill nothing is lost.
         let died_at_ns = self.payer_died_at_ns().unwrap_or(0);
         let since = self.marks.clone();
-        self.grounds.blocking(move |grounds| grounds.stranded(&since, died_at_ns)).await
+        self.environment.blocking(move |environment| environment.stranded(&since, died_at_ns)).await
     }
 
     pub async fn is_wedged(&self) -> bool {
         let since = self.marks.clone();
-        self.grounds.blocking(move |grounds| grounds.is_wedged(&since)).await
+        self.environment.blocking(move |environment| environment.is_wedged(&since)).await
     }
 
     /// The request, once no payment of it is under way. One in doubt, or lost by lnd, has ended: the
-    /// books say whether there is a reason for it.
+    /// records show whether there is a reason for it.
     async fn end_of(&self, withdraw: &Withdraw) -> Withdraw {
         eventually("every payment ends", async || {
-            let now = self.look(withdraw).await?;
+            let now = self.get(withdraw).await?;
             let ended = match (state(&now), &now.payment) {
                 (Some(State::Reserved | State::Sending), _) => false,
                 (Some(State::InFlight), Some(payment)) => {
@@ -65,8 +65,8 @@ impl Round {
         .await
     }
 
-    fn open_doors(&self) -> Doors {
-        self.replicas[0].doors().expect("all is up")
+    fn any_addresses(&self) -> Addresses {
+        self.replicas[0].addresses().expect("all is up")
     }
 
     /// Whatever happened to it, a request can be paid, unless it is held; and the wallet that was
@@ -82,7 +82,7 @@ impl Round {
                 _ => false,
             };
             let told = self.claim_once_more(number, offer, &now).await;
-            assert!(!held || matches!(told, Told::Refused(_)), "{told:?}, though {now:?}");
+            assert!(!held || matches!(told, WalletAnswer::Refused(_)), "{told:?}, though {now:?}");
             let_pass(PAUSE).await;
             held.then_some(now)
         });
@@ -92,22 +92,25 @@ impl Round {
         }
         let invoice = end.payment.unwrap().invoice;
         for replica in &self.replicas {
-            let door = replica.doors().expect("all is up").lnurl;
-            let told = tap(door, &withdraw.ott, &invoice).await;
-            assert_eq!(told, Told::Ok, "a wallet that was paid taps again");
+            let door = replica.addresses().expect("all is up").lnurl;
+            let told = claim(door, &withdraw.ott, &invoice).await;
+            assert_eq!(told, WalletAnswer::Ok, "a wallet that was paid taps again");
         }
     }
 
-    async fn claim_once_more(&self, number: usize, offer: &Offer, now: &Withdraw) -> Told {
+    async fn claim_once_more(&self, number: usize, offer: &Offer, now: &Withdraw) -> WalletAnswer {
         let sat = now.target_max_amount.parse().unwrap();
-        let bill = Bill::make(&self.grounds, InvoicePlan { sat, fate: Fate::Plain }).await;
-        let bill = Arc::new(bill);
-        offer.later.lock().unwrap().push(Arc::clone(&bill));
-        let told = tap(self.open_doors().lnurl, &now.ott, &bill.invoice().text).await;
-        if told == Told::Ok {
-            bill.note_ok();
+        let wallet_invoice =
+            WalletInvoice::make(&self.environment, InvoicePlan { sat, action: PayeeAction::Plain })
+                .await;
+        let wallet_invoice = Arc::new(wallet_invoice);
+        offer.later.lock().unwrap().push(Arc::clone(&wallet_invoice));
+        let told =
+            claim(self.any_addresses().lnurl, &now.ott, &wallet_invoice.invoice().text).await;
+        if told == WalletAnswer::Ok {
+            wallet_invoice.note_ok();
         }
-        let hash = &bill.hash()[..8];
+        let hash = &wallet_invoice.hash()[..8];
         self.note(format!("{number} is claimed once more with {hash}: {told:?}"));
         told
     }

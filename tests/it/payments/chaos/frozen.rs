@@ -13,10 +13,10 @@ use std::{
 use withdrawd::pb::{CreateWithdrawRequest, Withdraw, payment::State};
 
 use super::{
-    grounds::Grounds,
+    environment::Environment,
     plan::Stage,
     service::{Replica, replicas_with},
-    wallets::{Told, tap},
+    wallets::{WalletAnswer, claim},
 };
 use crate::bench::lab::{eventually, let_pass};
 
@@ -27,17 +27,17 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// A file system in a file, with the payer's data.
 struct Disk {
-    grounds: Arc<Grounds>,
+    environment: Arc<Environment>,
     image: PathBuf,
     mount: PathBuf,
 }
 
 impl Disk {
-    /// None, loudly, where this may not mount: no root, no loop devices.
-    async fn under_the_payer(grounds: &Arc<Grounds>) -> Option<Self> {
-        let lnd = PathBuf::from(grounds.lab.fact("payer", "lnddir"));
+    /// None, with a message, where this may not mount: no root, no loop devices.
+    async fn under_the_payer(environment: &Arc<Environment>) -> Option<Self> {
+        let lnd = PathBuf::from(environment.lab.fact("payer", "lnddir"));
         let disk = Self {
-            grounds: Arc::clone(grounds),
+            environment: Arc::clone(environment),
             image: lnd.join("disk.img"),
             mount: lnd.join("disk"),
         };
@@ -50,12 +50,12 @@ impl Disk {
             eprintln!("SKIPPED: no disk to freeze: {error}");
             return None;
         }
-        grounds.lab.kill9("payer").await;
+        environment.lab.kill9("payer").await;
         let data = lnd.join("data");
         run("cp", &["-a", text(&data), mount]).unwrap();
         fs::remove_dir_all(&data).unwrap();
         std::os::unix::fs::symlink(disk.mount.join("data"), data).unwrap();
-        grounds.lab.start("payer");
+        environment.lab.start("payer");
         Some(disk)
     }
 
@@ -72,7 +72,7 @@ impl Drop for Disk {
     fn drop(&mut self) {
         // Frozen, lnd could not even be killed.
         let _ = run("fsfreeze", &["--unfreeze", text(&self.mount)]);
-        for pid in self.grounds.lab.pids("payer") {
+        for pid in self.environment.lab.pids("payer") {
             let _ = run("kill", &["-9", &pid]);
         }
         for _ in 0..100 {
@@ -98,7 +98,7 @@ fn run(program: &str, args: &[&str]) -> Result<(), String> {
 }
 
 async fn state(replica: &Replica, withdraw: &Withdraw) -> Option<State> {
-    let mut client = replica.doors()?.client;
+    let mut client = replica.addresses()?.client;
     let request = withdrawd::pb::GetWithdrawRequest { id: withdraw.id.clone() };
     let found = client.get_withdraw(request).await.ok()?.into_inner();
     found.payment.map(|payment| payment.state())
@@ -106,48 +106,53 @@ async fn state(replica: &Replica, withdraw: &Withdraw) -> Option<State> {
 
 /// The double payment that an attack found, on a real lnd: with the disk away for several times all
 /// time-outs, and a kill of the service in between, the second invoice is never accepted.
-pub async fn a_frozen_disk_is_not_paid_around(grounds: &Arc<Grounds>) {
-    let Some(disk) = Disk::under_the_payer(grounds).await else { return };
-    let marks = grounds.marks_once_up().await;
-    grounds.heal(&marks).await;
+pub async fn a_frozen_disk_is_not_paid_around(environment: &Arc<Environment>) {
+    let Some(disk) = Disk::under_the_payer(environment).await else { return };
+    let marks = environment.marks_once_up().await;
+    environment.repair(&marks).await;
     // By its own clock alone the service would close the payment within the frozen time.
     let soon = [("payments.send_for_s", SEND_FOR_S)];
-    let (replicas, _) = replicas_with(grounds, Stage::OneOnSqlite, &soon).await;
+    let (replicas, _) = replicas_with(environment, Stage::OneOnSqlite, &soon).await;
     let replica = &replicas[0];
     replica.start().await;
-    let (first, second) = grounds
-        .blocking(|grounds| (grounds.lab.invoice("payee", 10), grounds.lab.invoice("payee", 10)))
+    let (first, second) = environment
+        .blocking(|environment| {
+            (environment.lab.invoice("payee", 10), environment.lab.invoice("payee", 10))
+        })
         .await;
     let request = CreateWithdrawRequest { max_amount: "10".into(), ..Default::default() };
     let withdraw = eventually("it accepts claims", async || {
-        let made = replica.doors()?.client.create_withdraw(request.clone()).await.ok()?;
+        let made = replica.addresses()?.client.create_withdraw(request.clone()).await.ok()?;
         Some(made.into_inner())
     })
     .await;
 
     disk.freeze();
     let frozen = Instant::now();
-    let claims = async |invoice: &str| match replica.doors() {
-        Some(doors) => tap(doors.lnurl, &withdraw.ott, invoice).await,
-        None => Told::Nothing,
+    let claims = async |invoice: &str| match replica.addresses() {
+        Some(addresses) => claim(addresses.lnurl, &withdraw.ott, invoice).await,
+        None => WalletAnswer::Nothing,
     };
-    eventually("it is accepted", async || (claims(&first.text).await == Told::Ok).then_some(()))
-        .await;
+    eventually("it is accepted", async || {
+        (claims(&first.text).await == WalletAnswer::Ok).then_some(())
+    })
+    .await;
     eventually("it is sent", async || (replica.sends() > 0).then_some(())).await;
     let mut killed = false;
     while frozen.elapsed() < FROZEN {
         if !killed && frozen.elapsed() > FROZEN / 2 {
-            replica.die_and_live_again(Duration::from_millis(100)).await;
+            replica.crash_and_restart(Duration::from_millis(100)).await;
             killed = true;
         }
         let told = claims(&second.text).await;
-        assert_ne!(told, Told::Ok, "two invoices for one request");
+        assert_ne!(told, WalletAnswer::Ok, "two invoices for one request");
         let_pass(PAUSE).await;
     }
     assert_eq!(state(replica, &withdraw).await, Some(State::Sending));
     let hash = first.hash.clone();
     // Its reads are answered, and it knows of no such payment.
-    let known = grounds.blocking(move |grounds| grounds.lab.payment("payer", &hash)).await;
+    let known =
+        environment.blocking(move |environment| environment.lab.payment("payer", &hash)).await;
     assert_eq!(known, None);
 
     disk.thaw();
@@ -155,9 +160,9 @@ pub async fn a_frozen_disk_is_not_paid_around(grounds: &Arc<Grounds>) {
         (state(replica, &withdraw).await == Some(State::Paid)).then_some(())
     })
     .await;
-    assert_eq!(claims(&first.text).await, Told::Ok);
-    assert!(matches!(claims(&second.text).await, Told::Refused(_)));
-    grounds.lab.assert_paid_once(&first, 10).await;
-    grounds.lab.assert_unpaid(&second);
+    assert_eq!(claims(&first.text).await, WalletAnswer::Ok);
+    assert!(matches!(claims(&second.text).await, WalletAnswer::Refused(_)));
+    environment.lab.assert_paid_once(&first, 10).await;
+    environment.lab.assert_unpaid(&second);
     eprintln!("the payer's disk was frozen for {FROZEN:?}: paid once");
 }

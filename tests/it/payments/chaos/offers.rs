@@ -12,10 +12,10 @@ use futures_util::{StreamExt, stream};
 use withdrawd::pb::Withdraw;
 
 use super::{
-    grounds::Grounds,
-    plan::{Fate, InvoicePlan, Plan},
+    environment::Environment,
+    plan::{InvoicePlan, PayeeAction, Plan},
 };
-use crate::bench::lab::{Held, Invoice};
+use crate::bench::lab::{HoldInvoice, Invoice};
 
 /// lncli is a program of its own: so many at a time.
 const AT_A_TIME: usize = 4;
@@ -25,25 +25,25 @@ pub struct Offer {
     /// Once it is made.
     pub withdraw: OnceLock<Withdraw>,
     /// By wallet.
-    pub wallets: Vec<Vec<Arc<Bill>>>,
+    pub wallets: Vec<Vec<Arc<WalletInvoice>>>,
     /// Brought when all was over, to see that the request can still be paid.
-    pub later: Mutex<Vec<Arc<Bill>>>,
+    pub later: Mutex<Vec<Arc<WalletInvoice>>>,
 }
 
 /// An invoice.
-pub struct Bill {
+pub struct WalletInvoice {
     pub sat: u64,
-    pub fate: Fate,
-    paper: Paper,
+    pub action: PayeeAction,
+    form: Form,
     /// Some wallet was told OK.
     told_ok: AtomicBool,
     /// When the money was first seen to hang on it.
     money_since: OnceLock<Instant>,
 }
 
-enum Paper {
+enum Form {
     Plain(Invoice),
-    Held(Held),
+    HoldInvoice(HoldInvoice),
 }
 
 impl Offer {
@@ -51,54 +51,54 @@ impl Offer {
         self.withdraw.get().unwrap()
     }
 
-    pub fn bills(&self) -> Vec<Arc<Bill>> {
+    pub fn invoices(&self) -> Vec<Arc<WalletInvoice>> {
         let later = self.later.lock().unwrap();
         self.wallets.iter().flatten().chain(later.iter()).cloned().collect()
     }
 }
 
 /// All invoices are made before anything is killed: their nodes have to be up.
-pub async fn prepare(grounds: &Arc<Grounds>, plan: &Plan) -> Vec<Offer> {
+pub async fn prepare(environment: &Arc<Environment>, plan: &Plan) -> Vec<Offer> {
     let offer = async |offer: &super::plan::OfferPlan| {
         let mut wallets = Vec::new();
         for wallet in &offer.wallets {
-            let mut bills = Vec::new();
+            let mut invoices = Vec::new();
             for invoice in &wallet.invoices {
-                bills.push(Arc::new(Bill::make(grounds, *invoice).await));
+                invoices.push(Arc::new(WalletInvoice::make(environment, *invoice).await));
             }
-            wallets.push(bills);
+            wallets.push(invoices);
         }
         Offer { withdraw: OnceLock::new(), wallets, later: Mutex::default() }
     };
     stream::iter(&plan.offers).map(offer).buffered(AT_A_TIME).collect().await
 }
 
-impl Bill {
-    pub async fn make(grounds: &Arc<Grounds>, plan: InvoicePlan) -> Self {
-        let InvoicePlan { sat, fate } = plan;
-        let paper = grounds.blocking(move |grounds| match fate {
-            Fate::Plain => Paper::Plain(grounds.lab.invoice("payee", sat)),
-            Fate::Unroutable => Paper::Plain(grounds.lab.invoice("stranger", sat)),
-            Fate::SettlesAfter { .. } | Fate::CancelsAfter { .. } => {
-                Paper::Held(grounds.lab.hold(sat))
+impl WalletInvoice {
+    pub async fn make(environment: &Arc<Environment>, plan: InvoicePlan) -> Self {
+        let InvoicePlan { sat, action } = plan;
+        let form = environment.blocking(move |environment| match action {
+            PayeeAction::Plain => Form::Plain(environment.lab.invoice("payee", sat)),
+            PayeeAction::Unroutable => Form::Plain(environment.lab.invoice("stranger", sat)),
+            PayeeAction::SettlesAfter { .. } | PayeeAction::CancelsAfter { .. } => {
+                Form::HoldInvoice(environment.lab.hold_invoice(sat))
             }
         });
-        Self::of(plan, paper.await)
+        Self::of(plan, form.await)
     }
 
-    fn of(InvoicePlan { sat, fate }: InvoicePlan, paper: Paper) -> Self {
-        Self { sat, fate, paper, told_ok: AtomicBool::new(false), money_since: OnceLock::new() }
+    fn of(InvoicePlan { sat, action }: InvoicePlan, form: Form) -> Self {
+        Self { sat, action, form, told_ok: AtomicBool::new(false), money_since: OnceLock::new() }
     }
 
     /// An invoice that is made already.
     pub fn plain(plan: InvoicePlan, invoice: Invoice) -> Self {
-        Self::of(plan, Paper::Plain(invoice))
+        Self::of(plan, Form::Plain(invoice))
     }
 
     pub fn invoice(&self) -> &Invoice {
-        match &self.paper {
-            Paper::Plain(invoice) => invoice,
-            Paper::Held(held) => &held.invoice,
+        match &self.form {
+            Form::Plain(invoice) => invoice,
+            Form::HoldInvoice(held) => &held.invoice,
         }
     }
 
@@ -116,21 +116,21 @@ impl Bill {
 
     /// The money hangs on it: the payee does what it wants to do when it is time. (Again if its lnd
     /// is killed before that is written.)
-    pub fn decide(&self, grounds: &Grounds) -> Option<&'static str> {
-        let Paper::Held(held) = &self.paper else { return None };
+    pub fn decide(&self, environment: &Environment) -> Option<&'static str> {
+        let Form::HoldInvoice(held) = &self.form else { return None };
         let since = self.money_since.get_or_init(Instant::now).elapsed();
         let is_time = |ms| since >= Duration::from_millis(ms);
-        match self.fate {
-            Fate::SettlesAfter { ms } if is_time(ms) => {
-                grounds.lab.try_settle(held).ok().map(|_| "settled")
+        match self.action {
+            PayeeAction::SettlesAfter { ms } if is_time(ms) => {
+                environment.lab.try_settle(held).ok().map(|_| "settled")
             }
-            Fate::CancelsAfter { ms } if is_time(ms) => {
-                grounds.lab.try_cancel(held).ok().map(|_| "cancelled")
+            PayeeAction::CancelsAfter { ms } if is_time(ms) => {
+                environment.lab.try_cancel(held).ok().map(|_| "cancelled")
             }
-            Fate::SettlesAfter { .. }
-            | Fate::CancelsAfter { .. }
-            | Fate::Plain
-            | Fate::Unroutable => None,
+            PayeeAction::SettlesAfter { .. }
+            | PayeeAction::CancelsAfter { .. }
+            | PayeeAction::Plain
+            | PayeeAction::Unroutable => None,
         }
     }
 }

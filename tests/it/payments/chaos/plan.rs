@@ -29,18 +29,18 @@ pub struct OfferPlan {
 #[derive(Debug)]
 pub struct WalletPlan {
     pub invoices: Vec<InvoicePlan>,
-    pub taps: Vec<Tap>,
+    pub taps: Vec<ClaimPlan>,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub struct InvoicePlan {
     pub sat: u64,
-    pub fate: Fate,
+    pub action: PayeeAction,
 }
 
 /// What the payee does with the money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum PayeeAction {
     /// Takes it at once.
     Plain,
     /// A hold invoice that is settled so long after the money came.
@@ -53,7 +53,7 @@ pub enum Fate {
 
 /// One call of the callback.
 #[derive(Clone, Copy, Debug)]
-pub struct Tap {
+pub struct ClaimPlan {
     pub after_ms: u64,
     /// Which of the wallet's invoices.
     pub invoice: usize,
@@ -170,10 +170,13 @@ impl WalletPlan {
         sat: std::ops::RangeInclusive<u64>,
     ) -> Self {
         let invoices: Vec<_> = (0..rng.gen_range(1..=2))
-            .map(|_| InvoicePlan { sat: rng.gen_range(sat.clone()), fate: Fate::draw(rng) })
+            .map(|_| InvoicePlan {
+                sat: rng.gen_range(sat.clone()),
+                action: PayeeAction::draw(rng),
+            })
             .collect();
         let taps = (0..rng.gen_range(2..=5))
-            .map(|_| Tap {
+            .map(|_| ClaimPlan {
                 // Some at the same moment as another wallet's.
                 after_ms: *[0, rng.gen_range(0..pace_ms)].choose(rng).unwrap(),
                 invoice: rng.gen_range(0..invoices.len()),
@@ -185,7 +188,7 @@ impl WalletPlan {
     }
 }
 
-impl Fate {
+impl PayeeAction {
     fn draw(rng: &mut StdRng) -> Self {
         match rng.gen_range(0..10) {
             0..=3 => Self::Plain,

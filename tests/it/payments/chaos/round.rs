@@ -17,11 +17,11 @@ use tonic::Code;
 use withdrawd::pb::{CreateWithdrawRequest, Withdraw};
 
 use super::{
-    grounds::{Grounds, Marks},
-    offers::{Bill, Offer, prepare},
-    plan::{Fate, Kill, Moment, OfferPlan, Plan, Tap, Victim},
+    environment::{Environment, Marks},
+    offers::{Offer, WalletInvoice, prepare},
+    plan::{ClaimPlan, Kill, Moment, OfferPlan, PayeeAction, Plan, Victim},
     service::{Replica, replicas},
-    wallets::{Told, tap, tap_and_leave},
+    wallets::{WalletAnswer, claim, claim_and_hang_up},
 };
 use crate::bench::lab::{eventually, let_pass};
 
@@ -32,7 +32,7 @@ const PAYEE_LOOKS: Duration = Duration::from_millis(200);
 const SENDS_LOOKED_FOR: Duration = Duration::from_millis(1);
 
 pub struct Round {
-    pub grounds: Arc<Grounds>,
+    pub environment: Arc<Environment>,
     pub plan: Plan,
     pub replicas: Vec<Replica>,
     /// Empty is SQLite.
@@ -42,7 +42,7 @@ pub struct Round {
     /// When the payer's lnd was last killed, since the Unix epoch; 0 is never.
     payer_died_at_ns: AtomicU64,
     began: Instant,
-    chronicle: Mutex<Vec<String>>,
+    timeline: Mutex<Vec<String>>,
     progress: watch::Sender<Progress>,
 }
 
@@ -56,14 +56,14 @@ struct Progress {
 }
 
 impl Round {
-    pub async fn new(grounds: Arc<Grounds>, seed: u64) -> Self {
+    pub async fn new(environment: Arc<Environment>, seed: u64) -> Self {
         let plan = Plan::draw(seed);
-        let marks = grounds.marks().await;
-        let (replicas, database_url) = replicas(&grounds, plan.stage).await;
-        let offers = prepare(&grounds, &plan).await;
+        let marks = environment.marks().await;
+        let (replicas, database_url) = replicas(&environment, plan.stage).await;
+        let offers = prepare(&environment, &plan).await;
         join_all(replicas.iter().map(Replica::start)).await;
         Self {
-            grounds,
+            environment,
             plan,
             replicas,
             database_url,
@@ -71,14 +71,14 @@ impl Round {
             offers,
             payer_died_at_ns: AtomicU64::new(0),
             began: Instant::now(),
-            chronicle: Mutex::default(),
+            timeline: Mutex::default(),
             progress: watch::Sender::default(),
         }
     }
 
     /// What was done when.
-    pub fn chronicle(&self) -> String {
-        self.chronicle.lock().unwrap().join("\n")
+    pub fn timeline(&self) -> String {
+        self.timeline.lock().unwrap().join("\n")
     }
 
     pub fn took(&self) -> Duration {
@@ -87,7 +87,7 @@ impl Round {
 
     pub fn note(&self, what: impl Display) {
         let line = format!("{:>6} ms  {what}", self.began.elapsed().as_millis());
-        self.chronicle.lock().unwrap().push(line);
+        self.timeline.lock().unwrap().push(line);
     }
 
     /// To the end of all that was accepted.
@@ -102,7 +102,7 @@ impl Round {
             let kills = join_all(self.plan.kills.iter().map(|kill| self.kill(kill)));
             tokio::join!(customers, kills);
             self.note("all wallets are gone, and nothing is killed any more");
-            self.grounds.heal(&self.marks).await;
+            self.environment.repair(&self.marks).await;
             self.note("all is up");
             self.end().await;
         };
@@ -127,9 +127,9 @@ impl Round {
         let_pass(Duration::from_millis(kill.then_ms)).await;
         let (down, name) = (Duration::from_millis(kill.down_ms), format!("{:?}", kill.victim));
         self.note(format!("kill {name} {} {:?}", kill.replica, kill.moment));
-        let lab = &self.grounds.lab;
+        let lab = &self.environment.lab;
         match kill.victim {
-            Victim::Service => self.replicas[kill.replica].die_and_live_again(down).await,
+            Victim::Service => self.replicas[kill.replica].crash_and_restart(down).await,
             Victim::Payer | Victim::Payee => {
                 let node = if kill.victim == Victim::Payer { "payer" } else { "payee" };
                 lab.kill9(node).await;
@@ -141,9 +141,9 @@ impl Round {
                 lab.start(node);
             }
             Victim::Postgres => {
-                self.grounds.crash_postgres().await;
+                self.environment.crash_postgres().await;
                 let_pass(down).await;
-                self.grounds.resume_postgres().await;
+                self.environment.resume_postgres().await;
             }
         }
         self.note(format!("{name} {} is started again", kill.replica));
@@ -157,7 +157,7 @@ impl Round {
             if now > before {
                 return;
             }
-            // A new life counts anew.
+            // A new process counts anew.
             before = now;
             let_pass(SENDS_LOOKED_FOR).await;
         }
@@ -171,13 +171,13 @@ impl Round {
             || made
         });
         let wallets = plan.wallets.iter().zip(&offer.wallets).enumerate();
-        join_all(wallets.map(async |(wallet, (plan, bills))| {
-            for tap in &plan.taps {
-                let_pass(Duration::from_millis(tap.after_ms)).await;
-                let bill = &bills[tap.invoice];
-                let told = self.tap(withdraw, bill, tap).await;
-                let (hash, fate) = (&bill.hash()[..8], bill.fate);
-                self.note(format!("{number}.{wallet} claims with {hash} {fate:?}: {told:?}"));
+        join_all(wallets.map(async |(wallet, (plan, invoices))| {
+            for claim in &plan.taps {
+                let_pass(Duration::from_millis(claim.after_ms)).await;
+                let wallet_invoice = &invoices[claim.invoice];
+                let told = self.claim(withdraw, wallet_invoice, claim).await;
+                let (hash, action) = (&wallet_invoice.hash()[..8], wallet_invoice.action);
+                self.note(format!("{number}.{wallet} claims with {hash} {action:?}: {told:?}"));
             }
         }))
         .await;
@@ -193,8 +193,8 @@ impl Round {
         };
         let mut tries = (number..).map(|at| &self.replicas[at % self.replicas.len()]);
         eventually("the request is made", async || {
-            let mut doors = tries.next()?.doors()?;
-            match doors.client.create_withdraw(request.clone()).await {
+            let mut addresses = tries.next()?.addresses()?;
+            match addresses.client.create_withdraw(request.clone()).await {
                 Ok(made) => Some(made.into_inner()),
                 Err(status) => {
                     self.note(format!("{number} is not created: {:?}", status.code()));
@@ -207,15 +207,22 @@ impl Round {
         .await
     }
 
-    async fn tap(&self, withdraw: &Withdraw, bill: &Bill, how: &Tap) -> Told {
-        let Some(doors) = self.replicas[how.replica].doors() else { return Told::Nothing };
-        let invoice = &bill.invoice().text;
+    async fn claim(
+        &self,
+        withdraw: &Withdraw,
+        wallet_invoice: &WalletInvoice,
+        how: &ClaimPlan,
+    ) -> WalletAnswer {
+        let Some(addresses) = self.replicas[how.replica].addresses() else {
+            return WalletAnswer::Nothing;
+        };
+        let invoice = &wallet_invoice.invoice().text;
         if how.hangs_up {
-            return tap_and_leave(doors.lnurl, &withdraw.ott, invoice).await;
+            return claim_and_hang_up(addresses.lnurl, &withdraw.ott, invoice).await;
         }
-        let told = tap(doors.lnurl, &withdraw.ott, invoice).await;
-        if told == Told::Ok {
-            bill.note_ok();
+        let told = claim(addresses.lnurl, &withdraw.ott, invoice).await;
+        if told == WalletAnswer::Ok {
+            wallet_invoice.note_ok();
             self.progress.send_modify(|progress| progress.oks += 1);
         }
         told
@@ -224,22 +231,28 @@ impl Round {
     /// The payee decides on its hold invoices, whether they are paid during the round or after it.
     async fn payee(&self) -> Infallible {
         let mut held = Vec::new();
-        for bill in self.offers.iter().flat_map(Offer::bills) {
-            if matches!(bill.fate, Fate::SettlesAfter { .. } | Fate::CancelsAfter { .. }) {
-                held.push(bill);
+        for wallet_invoice in self.offers.iter().flat_map(Offer::invoices) {
+            if matches!(
+                wallet_invoice.action,
+                PayeeAction::SettlesAfter { .. } | PayeeAction::CancelsAfter { .. }
+            ) {
+                held.push(wallet_invoice);
             }
         }
         let held = Arc::new(held);
         loop {
-            let (bills, since) = (Arc::clone(&held), self.marks.clone());
-            let decided = self.grounds.blocking(move |grounds| {
-                let book = grounds.payees_book(&since).unwrap_or_default();
-                let waiting = book.iter().filter(|invoice| invoice["state"] == "ACCEPTED");
+            let (invoices, since) = (Arc::clone(&held), self.marks.clone());
+            let decided = self.environment.blocking(move |environment| {
+                let listed = environment.payee_invoices(&since).unwrap_or_default();
+                let waiting = listed.iter().filter(|invoice| invoice["state"] == "ACCEPTED");
                 let (mut decided, mut holds) = (Vec::new(), 0);
                 for invoice in waiting {
                     holds += 1;
-                    let bill = bills.iter().find(|bill| invoice["r_hash"] == bill.hash());
-                    let what = bill.and_then(|bill| bill.decide(grounds));
+                    let wallet_invoice = invoices
+                        .iter()
+                        .find(|wallet_invoice| invoice["r_hash"] == wallet_invoice.hash());
+                    let what = wallet_invoice
+                        .and_then(|wallet_invoice| wallet_invoice.decide(environment));
                     decided.extend(what.map(|what| format!("{} is {what}", invoice["r_hash"])));
                 }
                 (decided, holds)

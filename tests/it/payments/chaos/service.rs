@@ -12,11 +12,11 @@ use sqlx::{Connection, PgConnection};
 use tonic::transport::Channel;
 use withdrawd::pb::withdraw_service_client::WithdrawServiceClient;
 
-use super::{grounds::Grounds, plan::Stage};
+use super::{environment::Environment, plan::Stage};
 use crate::{
     bench::daemon::{Daemon, Home},
     bench::lab::let_pass,
-    bench::{Kind, new_database_at},
+    bench::{StoreKind, new_database_at},
 };
 
 /// A service that does not start for so long, while its database is up, never will.
@@ -25,35 +25,35 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Where a running replica is reached.
 #[derive(Clone)]
-pub struct Doors {
+pub struct Addresses {
     pub lnurl: SocketAddr,
     pub client: WithdrawServiceClient<Channel>,
 }
 
-/// One replica, through all its lives.
+/// One replica, through all its restarts.
 pub struct Replica {
     home: Home,
-    life: tokio::sync::Mutex<Option<Daemon>>,
-    doors: Mutex<Option<Doors>>,
+    process: tokio::sync::Mutex<Option<Daemon>>,
+    addresses: Mutex<Option<Addresses>>,
 }
 
 /// Its replicas on a fresh store; empty is SQLite's URL.
-pub async fn replicas(grounds: &Arc<Grounds>, stage: Stage) -> (Vec<Replica>, String) {
-    replicas_with(grounds, stage, &[]).await
+pub async fn replicas(environment: &Arc<Environment>, stage: Stage) -> (Vec<Replica>, String) {
+    replicas_with(environment, stage, &[]).await
 }
 
 /// The same, with these settings.
 pub async fn replicas_with(
-    grounds: &Arc<Grounds>,
+    environment: &Arc<Environment>,
     stage: Stage,
     settings: &[(&str, &str)],
 ) -> (Vec<Replica>, String) {
     let database_url = match stage {
         Stage::OneOnSqlite => String::new(),
-        Stage::TwoOnPostgres => new_database_at(&grounds.postgres_url()).await,
+        Stage::TwoOnPostgres => new_database_at(&environment.postgres_url()).await,
     };
     let master = hex::encode(rand::random::<[u8; 32]>());
-    let home = Home::new(Kind::Sqlite, &grounds.lab).await.with(&[
+    let home = Home::new(StoreKind::Sqlite, &environment.lab).await.with(&[
         ("store.database_url", &database_url),
         ("keys.master", &master),
         // Long enough to be killed while it listens to the node.
@@ -76,17 +76,17 @@ pub async fn replicas_with(
 }
 
 /// Thousands of rounds would fill the disk.
-pub async fn drop_database(grounds: &Grounds, database_url: &str) {
+pub async fn drop_database(environment: &Environment, database_url: &str) {
     let Some((path, _)) = database_url.split_once('?') else { return };
     let (_, name) = path.rsplit_once('/').unwrap();
-    let mut connection = PgConnection::connect(&grounds.postgres_url()).await.unwrap();
+    let mut connection = PgConnection::connect(&environment.postgres_url()).await.unwrap();
     let statement = sqlx::AssertSqlSafe(format!("drop database {name} with (force)"));
     sqlx::query(statement).execute(&mut connection).await.unwrap();
 }
 
 impl Replica {
     fn of(home: Home) -> Self {
-        Self { home, life: tokio::sync::Mutex::default(), doors: Mutex::default() }
+        Self { home, process: tokio::sync::Mutex::default(), addresses: Mutex::default() }
     }
 
     pub fn path(&self) -> &Path {
@@ -94,32 +94,32 @@ impl Replica {
     }
 
     /// None while it is down.
-    pub fn doors(&self) -> Option<Doors> {
-        self.doors.lock().unwrap().clone()
+    pub fn addresses(&self) -> Option<Addresses> {
+        self.addresses.lock().unwrap().clone()
     }
 
-    /// How often this life of it has asked its node to pay; 0 while it is down.
+    /// How often the running process has asked its node to pay; 0 while it is down.
     pub fn sends(&self) -> usize {
-        let life = self.life.try_lock();
-        life.ok().and_then(|life| life.as_ref().map(Daemon::sends)).unwrap_or(0)
+        let process = self.process.try_lock();
+        process.ok().and_then(|process| process.as_ref().map(Daemon::sends)).unwrap_or(0)
     }
 
     /// As a supervisor does: without its database it ends, and is started again.
     pub async fn start(&self) {
-        let mut life = self.life.lock().await;
-        self.begin(&mut life).await;
+        let mut process = self.process.lock().await;
+        self.begin(&mut process).await;
     }
 
-    /// kill -9, and a new life after a while. A kill that comes meanwhile waits for that life.
-    pub async fn die_and_live_again(&self, down: Duration) {
-        let mut life = self.life.lock().await;
-        *self.doors.lock().unwrap() = None;
-        drop(life.take());
+    /// kill -9, and a restart after a while. A kill that comes meanwhile waits for that restart.
+    pub async fn crash_and_restart(&self, down: Duration) {
+        let mut process = self.process.lock().await;
+        *self.addresses.lock().unwrap() = None;
+        drop(process.take());
         let_pass(down).await;
-        self.begin(&mut life).await;
+        self.begin(&mut process).await;
     }
 
-    async fn begin(&self, life: &mut Option<Daemon>) {
+    async fn begin(&self, process: &mut Option<Daemon>) {
         let patience = Instant::now() + PATIENCE;
         let daemon = loop {
             match self.home.try_start().await {
@@ -128,8 +128,8 @@ impl Replica {
             }
             let_pass(PAUSE).await;
         };
-        let doors = Doors { lnurl: daemon.lnurl, client: daemon.client.clone() };
-        *self.doors.lock().unwrap() = Some(doors);
-        *life = Some(daemon);
+        let addresses = Addresses { lnurl: daemon.lnurl, client: daemon.client.clone() };
+        *self.addresses.lock().unwrap() = Some(addresses);
+        *process = Some(daemon);
     }
 }

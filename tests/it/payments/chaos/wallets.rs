@@ -12,31 +12,31 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a wallet knows after a tap.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum WalletAnswer {
     Ok,
     Refused(String),
     /// The service was killed, or the wallet did not wait.
     Nothing,
 }
 
-pub async fn tap(door: SocketAddr, k1: &str, invoice: &str) -> Told {
+pub async fn claim(door: SocketAddr, k1: &str, invoice: &str) -> WalletAnswer {
     let answer = tokio::time::timeout(PATIENCE, http::raw(door, &request(k1, invoice))).await;
     let answer = answer.expect("the callback was not answered and not cut off");
     let body: Option<Value> =
         answer.ok().and_then(|answer| serde_json::from_str(&answer.body).ok());
     match body {
-        None => Told::Nothing,
-        Some(body) if body["status"] == "OK" => Told::Ok,
-        Some(body) => Told::Refused(body["reason"].as_str().unwrap().to_owned()),
+        None => WalletAnswer::Nothing,
+        Some(body) if body["status"] == "OK" => WalletAnswer::Ok,
+        Some(body) => WalletAnswer::Refused(body["reason"].as_str().unwrap().to_owned()),
     }
 }
 
 /// Whether the service takes it all the same is not known.
-pub async fn tap_and_leave(door: SocketAddr, k1: &str, invoice: &str) -> Told {
+pub async fn claim_and_hang_up(door: SocketAddr, k1: &str, invoice: &str) -> WalletAnswer {
     if let Ok(mut stream) = TcpStream::connect(door).await {
         let _ = stream.write_all(&request(k1, invoice)).await;
     }
-    Told::Nothing
+    WalletAnswer::Nothing
 }
 
 fn request(k1: &str, invoice: &str) -> Vec<u8> {
