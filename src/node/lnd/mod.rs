@@ -9,46 +9,32 @@
 //! survive its client).
 
 mod answers;
-mod calls;
-mod connection;
-mod connector;
-mod credentials;
-mod gather;
 mod health;
 mod htlcs;
-mod http2;
 mod listing;
-mod macaroon;
 mod options;
 mod proto;
 mod sends;
-mod tls;
+mod transport;
 
 #[cfg(test)]
-mod lab_invoice_test;
-#[cfg(test)]
-mod lab_late_test;
-#[cfg(test)]
-mod lab_test;
+mod lab_tests;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
 use self::{
-    connection::{Link, authorised, within},
-    connector::Connector,
-    credentials::Keeper,
     options::PaymentTerms,
     proto::{
         lnrpc::{GetInfoRequest, ListChannelsRequest, Payment, PendingChannelsRequest},
         routerrpc::{SendPaymentRequest, TrackPaymentRequest},
     },
+    transport::{Connector, Keeper, Link, authorised, within},
 };
 pub use self::{
-    credentials::CredentialFiles,
-    macaroon::{InvalidMacaroon, Macaroon},
     options::{InvalidLndOption, LndOptions},
+    transport::{CredentialFiles, InvalidMacaroon, Macaroon},
 };
 use crate::{
     domain::{NodeId, PaymentHash, Timestamp, TroubleKind},

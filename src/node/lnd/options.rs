@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{Uri, uri::Scheme};
 use rustls::pki_types::ServerName;
 
-use super::{credentials::Credentials, macaroon::Macaroon};
+use super::transport::{Credentials, KeepAlive, Macaroon, Target};
 use crate::domain::Network;
 
 /// Where lnd listens unless told otherwise.
@@ -53,39 +53,12 @@ pub struct InvalidLndOption {
     pub fault: String,
 }
 
-/// A node to connect to, checked.
-pub(super) struct Target {
-    pub(super) host: String,
-    pub(super) port: u16,
-    /// What requests are addressed to.
-    pub(super) origin: Uri,
-    pub(super) server_name: ServerName<'static>,
-    pub(super) network: Network,
-    pub(super) connect_timeout: Duration,
-    pub(super) info_timeout: Duration,
-    pub(super) keep_alive: KeepAlive,
-}
-
-/// When a silent connection is asked whether it lives.
-#[derive(Clone, Copy)]
-pub(super) struct KeepAlive {
-    pub(super) interval: Duration,
-    pub(super) timeout: Duration,
-}
-
 /// The terms of every payment, as lnd takes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PaymentTerms {
     pub(super) timeout_seconds: i32,
     pub(super) cltv_limit: i32,
     pub(super) max_parts: u32,
-}
-
-impl Target {
-    /// For people.
-    pub(super) fn address(&self) -> String {
-        self.origin.authority().map(ToString::to_string).unwrap_or_default()
-    }
 }
 
 impl LndOptions {

@@ -11,8 +11,8 @@ use tonic::{Request, Status, Streaming};
 
 use super::{
     answers,
-    connection::Link,
     proto::{lnrpc::Payment, routerrpc::SendPaymentRequest},
+    transport::Link,
 };
 use crate::ports::{NodeError, SendStream, SendUpdate};
 

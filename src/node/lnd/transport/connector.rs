@@ -10,13 +10,13 @@ use futures_util::{
     future::{BoxFuture, Shared},
 };
 
-use super::{connection::Link, credentials::Keeper, options::Target};
+use super::{connection::Link, credentials::Keeper, target::Target};
 use crate::ports::{Connection, NodeError};
 
 type Opening = Shared<BoxFuture<'static, Result<Arc<Link>, Arc<NodeError>>>>;
 
 /// Makes connections, one at a time.
-pub(super) struct Connector {
+pub(crate) struct Connector {
     target: Arc<Target>,
     keeper: Arc<Keeper>,
     opened: AtomicU64,
@@ -25,7 +25,7 @@ pub(super) struct Connector {
 }
 
 impl Connector {
-    pub(super) fn new(target: Target, keeper: Keeper) -> Self {
+    pub(crate) fn new(target: Target, keeper: Keeper) -> Self {
         Self {
             target: Arc::new(target),
             keeper: Arc::new(keeper),
@@ -35,13 +35,13 @@ impl Connector {
     }
 
     /// Reads the credentials again. Whether there are new ones, for the next connection.
-    pub(super) async fn refresh(&self) -> bool {
+    pub(crate) async fn refresh(&self) -> bool {
         self.keeper.refresh().await
     }
 
     /// The connection in use. If there is none, one attempt is made, and all who wait share it: a
     /// node that is down is not asked once for every caller.
-    pub(super) async fn link(&self) -> Result<Arc<Link>, NodeError> {
+    pub(crate) async fn link(&self) -> Result<Arc<Link>, NodeError> {
         let opening = self.opening();
         opening.await.map_err(|error| again(&error))
     }

@@ -19,15 +19,17 @@ use tokio_rustls::TlsConnector;
 use tonic::{Request, metadata::MetadataValue};
 
 use super::{
-    answers,
+    super::{
+        answers,
+        proto::{
+            lnrpc::{GetInfoRequest, GetInfoResponse, lightning_client::LightningClient},
+            routerrpc::router_client::RouterClient,
+        },
+    },
     credentials::Credentials,
     http2::Http2,
     macaroon::Macaroon,
-    options::Target,
-    proto::{
-        lnrpc::{GetInfoRequest, GetInfoResponse, lightning_client::LightningClient},
-        routerrpc::router_client::RouterClient,
-    },
+    target::Target,
     tls,
 };
 use crate::{
@@ -38,7 +40,7 @@ use crate::{
 const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
 
 /// A connection whose other end has said who it is.
-pub(super) struct Link {
+pub(crate) struct Link {
     http2: Http2,
     target: Arc<Target>,
     credentials: Arc<Credentials>,
@@ -49,7 +51,7 @@ pub(super) struct Link {
 
 impl Link {
     /// Connects, and lets the node introduce itself.
-    pub(super) async fn open(
+    pub(crate) async fn open(
         target: Arc<Target>,
         credentials: Arc<Credentials>,
         number: Connection,
@@ -81,44 +83,44 @@ impl Link {
     }
 
     /// Who is at the other end.
-    pub(super) fn introduction(&self) -> &Introduction {
+    pub(crate) fn introduction(&self) -> &Introduction {
         &self.introduction
     }
 
     /// What authorises the calls that go over it.
-    pub(super) fn macaroon(&self) -> &Macaroon {
+    pub(crate) fn macaroon(&self) -> &Macaroon {
         &self.credentials.macaroon
     }
 
     /// Whether all that paying needs was found to be permitted.
-    pub(super) fn is_permitted(&self) -> bool {
+    pub(crate) fn is_permitted(&self) -> bool {
         self.permitted.load(Ordering::Relaxed)
     }
 
     /// All that paying needs is permitted.
-    pub(super) fn permit(&self) {
+    pub(crate) fn permit(&self) {
         self.permitted.store(true, Ordering::Relaxed);
     }
 
     /// Takes no more calls. Open calls run on.
-    pub(super) fn retire(&self) {
+    pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
     }
 
     /// Whether a call may still go over it.
-    pub(super) fn is_usable(&self) -> bool {
+    pub(crate) fn is_usable(&self) -> bool {
         !self.retired.load(Ordering::Relaxed) && !self.http2.is_closed()
     }
 
     /// For calls about the node.
-    pub(super) fn lightning(&self) -> LightningClient<Http2> {
+    pub(crate) fn lightning(&self) -> LightningClient<Http2> {
         // A page of payments carries every HTLC that was tried.
         LightningClient::with_origin(self.http2.clone(), self.target.origin.clone())
             .max_decoding_message_size(MAX_ANSWER_BYTES)
     }
 
     /// Who is at the other end by this newer word, which must be the same as before.
-    pub(super) fn introduced_again(
+    pub(crate) fn introduced_again(
         &self,
         info: &GetInfoResponse,
     ) -> Result<Introduction, NodeError> {
@@ -132,7 +134,7 @@ impl Link {
     }
 
     /// For calls about payments.
-    pub(super) fn router(&self) -> RouterClient<Http2> {
+    pub(crate) fn router(&self) -> RouterClient<Http2> {
         // A payment carries every HTLC that was tried, with its route.
         RouterClient::with_origin(self.http2.clone(), self.target.origin.clone())
             .max_decoding_message_size(MAX_ANSWER_BYTES)
@@ -141,7 +143,7 @@ impl Link {
     /// Passes `error` on, and takes no more calls after one that casts doubt on the connection:
     /// one that was idle when it was lost shows it by silence alone. Or after one that refuses the
     /// macaroon: the next is made with what stands in its file then. Open calls run on.
-    pub(super) fn heed(&self, error: NodeError) -> NodeError {
+    pub(crate) fn heed(&self, error: NodeError) -> NodeError {
         match &error {
             NodeError::Unreachable(_) | NodeError::Timeout | NodeError::Barred(_) => self.retire(),
             NodeError::WrongNetwork { .. }
@@ -156,7 +158,7 @@ impl Link {
 }
 
 /// `message` with the macaroon that lets it pass.
-pub(super) fn authorised<M>(message: M, macaroon: &Macaroon) -> Result<Request<M>, NodeError> {
+pub(crate) fn authorised<M>(message: M, macaroon: &Macaroon) -> Result<Request<M>, NodeError> {
     let mut value = MetadataValue::try_from(macaroon.expose_hex())
         .map_err(|_| answers::garbled("the macaroon fits no header"))?;
     // Neither printed nor kept in the compression table.
@@ -167,7 +169,7 @@ pub(super) fn authorised<M>(message: M, macaroon: &Macaroon) -> Result<Request<M
 }
 
 /// Waits for `answer` no longer than `limit`.
-pub(super) async fn within<T>(
+pub(crate) async fn within<T>(
     limit: Duration,
     answer: impl Future<Output = T>,
 ) -> Result<T, NodeError> {

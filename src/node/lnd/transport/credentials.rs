@@ -29,22 +29,22 @@ pub struct CredentialFiles {
 }
 
 /// What one connection is made with.
-pub(super) struct Credentials {
-    pub(super) macaroon: Macaroon,
-    pub(super) tls: Arc<ClientConfig>,
+pub(crate) struct Credentials {
+    pub(crate) macaroon: Macaroon,
+    pub(crate) tls: Arc<ClientConfig>,
     pinned_pem: Option<Vec<u8>>,
 }
 
 impl Credentials {
     /// Fails with what is wrong with the certificate.
-    pub(super) fn new(macaroon: Macaroon, pinned_pem: Option<Vec<u8>>) -> Result<Self, String> {
+    pub(crate) fn new(macaroon: Macaroon, pinned_pem: Option<Vec<u8>>) -> Result<Self, String> {
         let tls = Arc::new(tls::client_config(pinned_pem.as_deref())?);
         Ok(Self { macaroon, tls, pinned_pem })
     }
 }
 
 /// The newest credentials.
-pub(super) struct Keeper {
+pub(crate) struct Keeper {
     files: Option<CredentialFiles>,
     latest: Mutex<Arc<Credentials>>,
     has_told: AtomicBool,
@@ -52,18 +52,18 @@ pub(super) struct Keeper {
 
 impl Keeper {
     /// Without files the credentials stay as they are.
-    pub(super) fn new(credentials: Credentials, files: Option<CredentialFiles>) -> Self {
+    pub(crate) fn new(credentials: Credentials, files: Option<CredentialFiles>) -> Self {
         let latest = Mutex::new(Arc::new(credentials));
         Self { files, latest, has_told: AtomicBool::new(false) }
     }
 
     /// The newest credentials, as far as the files were read.
-    pub(super) fn latest(&self) -> Arc<Credentials> {
+    pub(crate) fn latest(&self) -> Arc<Credentials> {
         Arc::clone(&self.latest.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Reads the files again. Whether they hold something new.
-    pub(super) async fn refresh(&self) -> bool {
+    pub(crate) async fn refresh(&self) -> bool {
         let Some(files) = &self.files else { return false };
         match read(files).await {
             Ok((macaroon, pinned_pem)) => {

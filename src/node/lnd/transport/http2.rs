@@ -26,12 +26,12 @@ use tower_service::Service;
 
 use super::{
     gather::{Gathered, OneTask, drive},
-    options::KeepAlive,
+    target::KeepAlive,
 };
 
 /// A handle on a connection. The connection closes once all handles and open calls are gone.
 #[derive(Clone)]
-pub(super) struct Http2 {
+pub(crate) struct Http2 {
     requests: SendRequest<Body>,
     /// One place, for the call that begins.
     beginning: Arc<Semaphore>,

@@ -16,12 +16,14 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::{
-    LndNode,
-    lab_test::{Lab, now},
-    proto::{
-        lnrpc::{Payment, payment::PaymentStatus},
-        routerrpc::SendPaymentRequest,
+    super::{
+        LndNode,
+        proto::{
+            lnrpc::{Payment, payment::PaymentStatus},
+            routerrpc::SendPaymentRequest,
+        },
     },
+    Lab, now,
 };
 use crate::{
     domain::{Millis, Timestamp, payment::RecordState},

@@ -4,6 +4,9 @@
 
 #![expect(clippy::disallowed_methods, reason = "the node has a clock of its own")]
 
+mod deadlines;
+mod invoices;
+
 use std::{
     fs,
     process::{Command, Output},
@@ -26,10 +29,10 @@ use crate::{
     runtime::{Clock, SystemClock},
 };
 
-pub(super) struct Lab(Value);
+struct Lab(Value);
 
 impl Lab {
-    pub(super) fn open() -> Option<Self> {
+    fn open() -> Option<Self> {
         let Ok(path) = std::env::var("WITHDRAWD_TEST_LAB") else {
             let required = std::env::var("WITHDRAWD_REQUIRE_ALL").is_ok_and(|all| all == "1");
             assert!(!required, "WITHDRAWD_TEST_LAB is not set (see tests/run)");
@@ -39,11 +42,11 @@ impl Lab {
         Some(Self(serde_json::from_slice(&fs::read(path).unwrap()).unwrap()))
     }
 
-    pub(super) fn text(&self, node: &str, key: &str) -> &str {
+    fn text(&self, node: &str, key: &str) -> &str {
         self.0["nodes"][node][key].as_str().unwrap()
     }
 
-    pub(super) fn options(&self) -> LndOptions {
+    fn options(&self) -> LndOptions {
         let macaroon = fs::read(self.text("payer", "payer_macaroon")).unwrap();
         LndOptions {
             endpoint: format!("https://{}", self.text("payer", "rpc")),
@@ -61,7 +64,7 @@ impl Lab {
         }
     }
 
-    pub(super) fn lncli(&self, node: &str, args: &[&str]) -> Value {
+    fn lncli(&self, node: &str, args: &[&str]) -> Value {
         let done = self.try_lncli(node, args);
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         serde_json::from_slice(&done.stdout).unwrap()
@@ -89,7 +92,7 @@ impl Lab {
     }
 
     /// An order for a new invoice of 21 sat, which lnd takes for `life_ms` from now.
-    pub(super) fn order(&self, payee: &str, life_ms: i64) -> SendOrder {
+    fn order(&self, payee: &str, life_ms: i64) -> SendOrder {
         let invoice = self.lncli(payee, &["addinvoice", "--amt", "21"]);
         let mut hash = [0; 32];
         hex::decode_to_slice(invoice["r_hash"].as_str().unwrap(), &mut hash).unwrap();
@@ -105,7 +108,7 @@ impl Lab {
     }
 }
 
-pub(super) fn now() -> Timestamp {
+fn now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     Timestamp::from_ms(i64::try_from(since_epoch.as_millis()).unwrap())
 }

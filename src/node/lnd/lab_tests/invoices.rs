@@ -2,10 +2,7 @@
 
 use futures_util::StreamExt;
 
-use super::{
-    LndNode,
-    lab_test::{Lab, now},
-};
+use super::{super::LndNode, Lab, now};
 use crate::{
     domain::{
         InvoiceRules, Millis, Network, Sat,
