@@ -1,4 +1,4 @@
-//! The connection in use, and how the next one is made: once for all who wait for it.
+//! Opens connections to lnd, one attempt at a time, shared by all callers that wait for it.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -10,46 +10,47 @@ use futures_util::{
     future::{BoxFuture, Shared},
 };
 
-use super::{connection::Link, credentials::Keeper, target::Target};
+use super::{connection::LndConnection, credentials::CredentialStore, target::Target};
 use crate::ports::{Connection, NodeError};
 
-type Opening = Shared<BoxFuture<'static, Result<Arc<Link>, Arc<NodeError>>>>;
+type Opening = Shared<BoxFuture<'static, Result<Arc<LndConnection>, Arc<NodeError>>>>;
 
-/// Makes connections, one at a time.
+/// Opens connections, and keeps the latest one.
 pub(crate) struct Connector {
     target: Arc<Target>,
-    keeper: Arc<Keeper>,
-    opened: AtomicU64,
-    /// The connection in use, or how it is being made; afterwards what came of that.
+    credentials: Arc<CredentialStore>,
+    /// How many attempts were made.
+    attempts: AtomicU64,
+    /// The latest attempt: in progress, open or failed.
     latest: Mutex<Option<Opening>>,
 }
 
 impl Connector {
-    pub(crate) fn new(target: Target, keeper: Keeper) -> Self {
+    pub(crate) fn new(target: Target, credentials: CredentialStore) -> Self {
         Self {
             target: Arc::new(target),
-            keeper: Arc::new(keeper),
-            opened: AtomicU64::new(0),
+            credentials: Arc::new(credentials),
+            attempts: AtomicU64::new(0),
             latest: Mutex::new(None),
         }
     }
 
-    /// Reads the credentials again. Whether there are new ones, for the next connection.
-    pub(crate) async fn refresh(&self) -> bool {
-        self.keeper.refresh().await
+    /// Reads the credentials again. Returns whether the next connection will use new ones.
+    pub(crate) async fn reload_credentials(&self) -> bool {
+        self.credentials.reload().await
     }
 
-    /// The connection in use. If there is none, one attempt is made, and all who wait share it: a
-    /// node that is down is not asked once for every caller.
-    pub(crate) async fn link(&self) -> Result<Arc<Link>, NodeError> {
+    /// The current connection, or the outcome of one attempt, which all waiting callers share: a node that
+    /// is down gets one attempt, not one per caller.
+    pub(crate) async fn connection(&self) -> Result<Arc<LndConnection>, NodeError> {
         let opening = self.opening();
-        opening.await.map_err(|error| again(&error))
+        opening.await.map_err(|error| copy_of(&error))
     }
 
     fn opening(&self) -> Opening {
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         match latest.as_ref() {
-            Some(opening) if is_worth_waiting_for(opening) => opening.clone(),
+            Some(opening) if is_current(opening) => opening.clone(),
             Some(_) | None => {
                 let opening = self.open();
                 *latest = Some(opening.clone());
@@ -58,28 +59,28 @@ impl Connector {
         }
     }
 
-    /// Goes on for as long as anybody waits for it; whoever comes next takes up what was left.
+    /// Makes progress only while a caller waits for it. The next caller continues what was left.
     fn open(&self) -> Opening {
-        let number = Connection(self.opened.fetch_add(1, Ordering::Relaxed) + 1);
-        let (target, keeper) = (Arc::clone(&self.target), Arc::clone(&self.keeper));
+        let number = Connection(self.attempts.fetch_add(1, Ordering::Relaxed) + 1);
+        let (target, credentials) = (Arc::clone(&self.target), Arc::clone(&self.credentials));
         let opening = async move {
-            keeper.refresh().await;
-            Link::open(target, keeper.latest(), number).await
+            credentials.reload().await;
+            LndConnection::open(target, credentials.current(), number).await
         };
         opening.map(|opened| opened.map(Arc::new).map_err(Arc::new)).boxed().shared()
     }
 }
 
-fn is_worth_waiting_for(opening: &Opening) -> bool {
+fn is_current(opening: &Opening) -> bool {
     match opening.peek() {
         None => true,
-        Some(Ok(link)) => link.is_usable(),
+        Some(Ok(connection)) => connection.is_usable(),
         Some(Err(_)) => false,
     }
 }
 
-/// The same error for one more caller.
-fn again(error: &NodeError) -> NodeError {
+/// [`NodeError`] is not `Clone`; every waiting caller gets the same one.
+fn copy_of(error: &NodeError) -> NodeError {
     match error {
         NodeError::Unreachable(why) => NodeError::Unreachable(why.clone()),
         NodeError::Timeout => NodeError::Timeout,

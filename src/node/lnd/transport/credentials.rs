@@ -1,8 +1,8 @@
-//! What lnd is met with, its certificate and a macaroon, and the files that both come from.
+//! The macaroon and lnd's certificate, and the files that they are read from.
 //!
-//! lnd makes a new certificate when the old one expires, and an operator bakes a new macaroon, at the
-//! paths of the old ones. So the files are read again before every connection, and whenever lnd does not
-//! permit a call. What cannot be read or used then leaves in place what was there.
+//! lnd renews its certificate, and an operator may bake a new macaroon, at the same paths. So the files are
+//! read again before every connection, and when lnd does not permit a call. If they cannot be used,
+//! the previous credentials stay in use.
 
 use std::{
     path::{Path, PathBuf},
@@ -16,19 +16,18 @@ use rustls::ClientConfig;
 
 use super::{macaroon::Macaroon, tls};
 
-/// Neither file is ever so long.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 
-/// Where the credentials are read again.
+/// The files to read the credentials from again.
 #[derive(Clone, Debug)]
 pub struct CredentialFiles {
     /// `lnd.macaroon`.
     pub macaroon: PathBuf,
-    /// `lnd.tls_cert`; none where the public roots are trusted.
+    /// `lnd.tls_cert`; None if the public roots are trusted.
     pub tls_cert: Option<PathBuf>,
 }
 
-/// What one connection is made with.
+/// The credentials of one connection.
 pub(crate) struct Credentials {
     pub(crate) macaroon: Macaroon,
     pub(crate) tls: Arc<ClientConfig>,
@@ -36,75 +35,78 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
-    /// Fails with what is wrong with the certificate.
+    /// The error says what is wrong with the certificate.
     pub(crate) fn new(macaroon: Macaroon, pinned_pem: Option<Vec<u8>>) -> Result<Self, String> {
         let tls = Arc::new(tls::client_config(pinned_pem.as_deref())?);
         Ok(Self { macaroon, tls, pinned_pem })
     }
 }
 
-/// The newest credentials.
-pub(crate) struct Keeper {
+/// Holds the current credentials, and reloads them.
+pub(crate) struct CredentialStore {
     files: Option<CredentialFiles>,
-    latest: Mutex<Arc<Credentials>>,
-    has_told: AtomicBool,
+    current: Mutex<Arc<Credentials>>,
+    warned: AtomicBool,
 }
 
-impl Keeper {
-    /// Without files the credentials stay as they are.
+impl CredentialStore {
+    /// Without `files` the credentials never change.
     pub(crate) fn new(credentials: Credentials, files: Option<CredentialFiles>) -> Self {
-        let latest = Mutex::new(Arc::new(credentials));
-        Self { files, latest, has_told: AtomicBool::new(false) }
+        let current = Mutex::new(Arc::new(credentials));
+        Self { files, current, warned: AtomicBool::new(false) }
     }
 
-    /// The newest credentials, as far as the files were read.
-    pub(crate) fn latest(&self) -> Arc<Credentials> {
-        Arc::clone(&self.latest.lock().unwrap_or_else(PoisonError::into_inner))
+    /// The credentials that were read last.
+    pub(crate) fn current(&self) -> Arc<Credentials> {
+        Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads the files again. Whether they hold something new.
-    pub(crate) async fn refresh(&self) -> bool {
+    /// Reads the files again. Returns whether the credentials have changed.
+    pub(crate) async fn reload(&self) -> bool {
         let Some(files) = &self.files else { return false };
         match read(files).await {
             Ok((macaroon, pinned_pem)) => {
-                self.has_told.store(false, Ordering::Relaxed);
+                self.warned.store(false, Ordering::Relaxed);
                 self.replace(macaroon, pinned_pem)
             }
             Err(fault) => {
-                self.tell(&fault);
+                self.warn_once(&fault);
                 false
             }
         }
     }
 
     fn replace(&self, macaroon: Macaroon, pinned_pem: Option<Vec<u8>>) -> bool {
-        let old = self.latest();
+        let old = self.current();
         if old.macaroon == macaroon && old.pinned_pem == pinned_pem {
             return false;
         }
         match Credentials::new(macaroon, pinned_pem) {
             Ok(credentials) => {
-                let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-                *latest = Arc::new(credentials);
-                tracing::info!("lnd's certificate or macaroon has changed, and was read again");
+                let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+                *current = Arc::new(credentials);
+                tracing::info!("lnd's certificate or macaroon has changed; it was loaded again");
                 true
             }
             Err(fault) => {
-                self.tell(&format!("lnd.tls_cert: {fault}"));
+                self.warn_once(&format!("lnd.tls_cert: {fault}"));
                 false
             }
         }
     }
 
-    /// Once, not for every connection that is tried.
-    fn tell(&self, fault: &str) {
-        if !self.has_told.swap(true, Ordering::Relaxed) {
-            tracing::warn!(fault, "lnd's credentials cannot be read again; the old ones are used");
+    /// Warns once, not for every connection attempt.
+    fn warn_once(&self, fault: &str) {
+        if !self.warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                fault,
+                "lnd's credentials cannot be loaded again; the previous ones stay in use"
+            );
         }
     }
 }
 
-/// Fails with the option and what is wrong with its file, of which nothing is repeated.
+/// The error names the option and what is wrong with its file. It repeats none of the file's content.
 async fn read(files: &CredentialFiles) -> Result<(Macaroon, Option<Vec<u8>>), String> {
     let file =
         read_file(&files.macaroon).await.map_err(|fault| format!("lnd.macaroon: {fault}"))?;
@@ -119,12 +121,12 @@ async fn read(files: &CredentialFiles) -> Result<(Macaroon, Option<Vec<u8>>), St
 }
 
 async fn read_file(path: &Path) -> Result<Vec<u8>, String> {
-    let told = |error: std::io::Error| format!("{}: {error}", path.display());
-    let found = tokio::fs::metadata(path).await.map_err(told)?;
-    if !found.is_file() || found.len() > MAX_FILE_BYTES {
-        return Err(format!("{}: is no file of 64 KiB at most", path.display()));
+    let failed = |error: std::io::Error| format!("{}: {error}", path.display());
+    let metadata = tokio::fs::metadata(path).await.map_err(failed)?;
+    if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
+        return Err(format!("{}: is not a file of at most 64 KiB", path.display()));
     }
-    tokio::fs::read(path).await.map_err(told)
+    tokio::fs::read(path).await.map_err(failed)
 }
 
 #[cfg(test)]
@@ -140,53 +142,53 @@ mod tests {
         params.self_signed(&key).unwrap().pem().into_bytes()
     }
 
-    fn keeper(files: Option<CredentialFiles>, pem: Vec<u8>) -> Keeper {
+    fn store(files: Option<CredentialFiles>, pem: Vec<u8>) -> CredentialStore {
         let macaroon = Macaroon::parse(MACAROON.as_bytes()).unwrap();
-        Keeper::new(Credentials::new(macaroon, Some(pem)).unwrap(), files)
+        CredentialStore::new(Credentials::new(macaroon, Some(pem)).unwrap(), files)
     }
 
     #[tokio::test]
-    async fn what_has_changed_in_the_files_is_used_and_what_is_broken_is_not() {
+    async fn changed_files_are_used_and_broken_ones_are_not() {
         let dir = tempfile::tempdir().unwrap();
         let files = CredentialFiles {
             macaroon: dir.path().join("macaroon"),
             tls_cert: Some(dir.path().join("tls.cert")),
         };
         let (old, new) = (pem(), pem());
-        let keeper = keeper(Some(files.clone()), old.clone());
-        let is_pinned = |pem: &Vec<u8>| keeper.latest().pinned_pem.as_ref() == Some(pem);
+        let store = store(Some(files.clone()), old.clone());
+        let is_pinned = |pem: &Vec<u8>| store.current().pinned_pem.as_ref() == Some(pem);
 
-        assert!(!keeper.refresh().await, "no file is there");
+        assert!(!store.reload().await, "no files exist");
         std::fs::write(&files.macaroon, MACAROON).unwrap();
         std::fs::write(files.tls_cert.as_ref().unwrap(), &old).unwrap();
-        assert!(!keeper.refresh().await, "the files hold what there was");
+        assert!(!store.reload().await, "the files hold the same credentials");
 
         std::fs::write(files.tls_cert.as_ref().unwrap(), &new).unwrap();
-        assert!(keeper.refresh().await);
+        assert!(store.reload().await);
         assert!(is_pinned(&new));
 
-        // Half a file, as a copy leaves it for a moment.
-        for half in [b"".as_slice(), &new[..100], &vec![0; 70_000]] {
-            std::fs::write(files.tls_cert.as_ref().unwrap(), half).unwrap();
-            assert!(!keeper.refresh().await);
+        // A file that is being copied is incomplete for a moment.
+        for incomplete in [b"".as_slice(), &new[..100], &vec![0; 70_000]] {
+            std::fs::write(files.tls_cert.as_ref().unwrap(), incomplete).unwrap();
+            assert!(!store.reload().await);
             assert!(is_pinned(&new));
         }
         std::fs::write(files.tls_cert.as_ref().unwrap(), &new).unwrap();
         for broken in ["", "oops", &MACAROON[..20]] {
             std::fs::write(&files.macaroon, broken).unwrap();
-            assert!(!keeper.refresh().await);
+            assert!(!store.reload().await);
         }
         let other = MACAROON.replace("6964", "6965");
         std::fs::write(&files.macaroon, &other).unwrap();
-        assert!(keeper.refresh().await);
-        assert_eq!(keeper.latest().macaroon.expose_hex(), other);
+        assert!(store.reload().await);
+        assert_eq!(store.current().macaroon.expose_hex(), other);
     }
 
     #[tokio::test]
     async fn without_files_nothing_changes() {
         let pem = pem();
-        let keeper = keeper(None, pem.clone());
-        assert!(!keeper.refresh().await);
-        assert_eq!(keeper.latest().pinned_pem, Some(pem));
+        let store = store(None, pem.clone());
+        assert!(!store.reload().await);
+        assert_eq!(store.current().pinned_pem, Some(pem));
     }
 }

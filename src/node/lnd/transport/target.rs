@@ -7,11 +7,11 @@ use rustls::pki_types::ServerName;
 
 use crate::domain::Network;
 
-/// A node to connect to, checked.
+/// The address of an lnd and its timeouts, checked.
 pub(crate) struct Target {
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// What requests are addressed to.
+    /// The scheme and authority of every request.
     pub(crate) origin: Uri,
     pub(crate) server_name: ServerName<'static>,
     pub(crate) network: Network,
@@ -20,7 +20,7 @@ pub(crate) struct Target {
     pub(crate) keep_alive: KeepAlive,
 }
 
-/// When a silent connection is asked whether it lives.
+/// When to ping a silent connection, and how long to wait for the answer.
 #[derive(Clone, Copy)]
 pub(crate) struct KeepAlive {
     pub(crate) interval: Duration,
@@ -28,7 +28,7 @@ pub(crate) struct KeepAlive {
 }
 
 impl Target {
-    /// For people.
+    /// `HOST:PORT`, for messages.
     pub(crate) fn address(&self) -> String {
         self.origin.authority().map(ToString::to_string).unwrap_or_default()
     }
