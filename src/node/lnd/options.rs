@@ -8,7 +8,7 @@ use rustls::pki_types::ServerName;
 use super::transport::{Credentials, KeepAlive, Macaroon, Target};
 use crate::domain::Network;
 
-/// Where lnd listens unless told otherwise.
+/// lnd's default.
 const DEFAULT_PORT: u16 = 10_009;
 /// lnd disconnects a client that pings more often (its `client-ping-min-wait`).
 const MIN_KEEP_ALIVE: Duration = Duration::from_secs(6);

@@ -1,4 +1,4 @@
-//! What lnd tells of a payment.
+//! Reads lnd's payments.
 //!
 //! Its status alone decides: a payment in flight or succeeded may carry a failure reason (lnd #8884).
 

@@ -168,3 +168,15 @@ fn a_record_without_a_time_counts_as_new() {
         assert_eq!(record(&payment).unwrap().created, Timestamp::MAX);
     }
 }
+
+#[test]
+fn every_update_without_a_record_is_final() {
+    let error = || NodeError::Timeout;
+    let updates = [
+        SendUpdate::AlreadyExists,
+        SendUpdate::Refused(error()),
+        SendUpdate::Unsent(error()),
+        SendUpdate::Lost(error()),
+    ];
+    assert!(updates.iter().all(is_final));
+}

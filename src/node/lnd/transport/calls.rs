@@ -1,9 +1,9 @@
 //! Groups the HTTP/2 frames that hyper writes into whole calls, and releases only those.
 //!
-//! Why our own code reads frames: no library groups what another one has written. h2 queues the frames
-//! of concurrent calls in turn and sends headers while their message waits for the peer's window;
-//! hyper and tonic have no option against either (`alternatives_test.rs`). Checked here, on the bytes
-//! that leave, "headers never leave without their message" holds whatever the libraries do.
+//! Why our own code reads frames: h2 interleaves the frames of concurrent calls, and sends headers while
+//! their message waits for the peer's window. Neither h2, hyper nor tonic has an option against it
+//! (`alternatives_test.rs`). Holding writes back is not enough: without this file, between 156 and 240 of
+//! 2,000 sends, 200 at a time, did not leave whole (`http2_test.rs`).
 
 use std::collections::VecDeque;
 

@@ -56,7 +56,7 @@ impl<Io> CoalescedIo<Io> {
         })))
     }
 
-    /// The same stream, for whoever releases its writes.
+    /// A second handle, to release the writes.
     pub(super) fn share(&self) -> Self {
         Self(Arc::clone(&self.0))
     }

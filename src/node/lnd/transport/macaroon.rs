@@ -3,7 +3,7 @@
 //! Why our own code: a send needs one caveat more, which is one HMAC; all other bytes stay as they were
 //! read. The crates bring verification and third-party caveats with their ciphers: `macaroon` was last
 //! released in 2022, and its fork `libmacaroon` calls itself pre-1.0 and not audited. lnd cannot do it for
-//! us: `BakeMacaroon` takes no expiry, and whoever may call it may do anything.
+//! us: `BakeMacaroon` takes no expiry, and a permission to call it is a permission for everything.
 //!
 //! Only the binary format, version 2, is read: the one that lnd writes. Nothing here prints a macaroon.
 

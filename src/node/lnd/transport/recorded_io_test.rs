@@ -1,5 +1,7 @@
 //! A byte stream that records every write, and a server at its other end.
 
+#![expect(clippy::disallowed_methods, reason = "a server of the test's own")]
+
 use std::{
     io::{self, IoSlice},
     pin::Pin,

@@ -79,19 +79,19 @@ fn poll_until_idle(
     spawned: &Spawned,
     cx: &Context<'_>,
 ) -> Poll<()> {
-    let wakes = Arc::new(Wakes { task: cx.waker().clone(), woken: AtomicBool::new(false) });
-    let waker = Waker::from(Arc::clone(&wakes));
+    let flag = Arc::new(WakeFlag { task: cx.waker().clone(), woken: AtomicBool::new(false) });
+    let waker = Waker::from(Arc::clone(&flag));
     let mut cx = Context::from_waker(&waker);
     for _ in 0..MAX_ROUNDS {
         // Cleared before polling, so that no wake-up is lost.
-        wakes.woken.store(false, Ordering::SeqCst);
+        flag.woken.store(false, Ordering::SeqCst);
         futures.extend(spawned.0.try_iter());
         match Pin::new(&mut *futures).poll_next(&mut cx) {
             Poll::Ready(Some(())) => {}
             Poll::Ready(None) => return Poll::Ready(()),
             Poll::Pending => {
                 let more: Vec<BoxedFuture> = spawned.0.try_iter().collect();
-                if more.is_empty() && !wakes.woken.load(Ordering::SeqCst) {
+                if more.is_empty() && !flag.woken.load(Ordering::SeqCst) {
                     return Poll::Pending;
                 }
                 futures.extend(more);
@@ -104,12 +104,12 @@ fn poll_until_idle(
 }
 
 /// Records that a future was woken, and wakes the task.
-struct Wakes {
+struct WakeFlag {
     task: Waker,
     woken: AtomicBool,
 }
 
-impl Wake for Wakes {
+impl Wake for WakeFlag {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
