@@ -1,4 +1,4 @@
-//! Lightning nodes, one backend each, behind [`crate::ports::LightningNode`].
+//! Backends for [`crate::ports::LightningNode`], and a tracing decorator over all.
 
 pub mod lnd;
 mod observed;

@@ -1,5 +1,7 @@
-//! A span for each call of a node, within another span: what asks every few seconds how it is is
-//! nobody's story. No invoice and no preimage stands in one.
+//! Traces every call to a node.
+//!
+//! Spans exist only under a parent, so periodic health checks create none. No span contains an invoice or a
+//! preimage.
 
 use std::{
     pin::Pin,
@@ -23,24 +25,18 @@ use crate::{
     trace,
 };
 
-/// A node that is watched.
+/// A node whose calls are traced.
 pub struct ObservedNode {
     inner: Arc<dyn LightningNode>,
 }
 
-impl std::fmt::Debug for ObservedNode {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ObservedNode").finish_non_exhaustive()
-    }
-}
-
 impl ObservedNode {
-    /// Watches `inner`.
+    /// Traces the calls to `inner`.
     pub fn new(inner: Arc<dyn LightningNode>) -> Self {
         Self { inner }
     }
 
-    /// None outside of any span.
+    /// None without a current span.
     fn span(&self, call: &'static str, hash: Option<PaymentHash>) -> Option<Span> {
         trace::current()?;
         Some(tracing::info_span!(
@@ -56,34 +52,34 @@ impl ObservedNode {
         ))
     }
 
-    async fn watched<T>(
+    async fn traced<T>(
         &self,
         call: &'static str,
         hash: Option<PaymentHash>,
         answer: fn(&T) -> &'static str,
-        work: impl Future<Output = Result<T, NodeError>>,
+        call_future: impl Future<Output = Result<T, NodeError>>,
     ) -> Result<T, NodeError> {
         let Some(span) = self.span(call, hash) else {
-            return work.await;
+            return call_future.await;
         };
-        let done = work.instrument(span.clone()).await;
-        match &done {
-            Ok(said) => said_to(&span, answer(said)),
-            Err(error) => failed(&span, error),
+        let result = call_future.instrument(span.clone()).await;
+        match &result {
+            Ok(value) => record_answer(&span, answer(value)),
+            Err(error) => record_error(&span, error),
         }
-        done
+        result
     }
 
-    async fn streamed(
+    async fn traced_stream(
         &self,
         call: &'static str,
         hash: PaymentHash,
-        work: impl Future<Output = SendStream>,
+        call_future: impl Future<Output = SendStream>,
     ) -> SendStream {
         let Some(span) = self.span(call, Some(hash)) else {
-            return work.await;
+            return call_future.await;
         };
-        let inner = work.instrument(span.clone()).await;
+        let inner = call_future.instrument(span.clone()).await;
         Box::pin(ObservedStream { inner, span })
     }
 }
@@ -95,40 +91,40 @@ impl LightningNode for ObservedNode {
     }
 
     async fn introduce(&self) -> Result<Introduction, NodeError> {
-        self.watched("introduce", None, |_| "introduced", self.inner.introduce()).await
+        self.traced("introduce", None, |_| "introduced", self.inner.introduce()).await
     }
 
     async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError> {
-        let answer = |found: &LookUp| found.record.as_ref().map_or("NOT_FOUND", name);
-        self.watched("look_up", Some(hash), answer, self.inner.look_up(hash)).await
+        let answer = |found: &LookUp| found.record.as_ref().map_or("NOT_FOUND", state_name);
+        self.traced("look_up", Some(hash), answer, self.inner.look_up(hash)).await
     }
 
     async fn health(&self) -> Result<NodeHealth, NodeError> {
-        self.watched("health", None, |_| "told", self.inner.health()).await
+        self.traced("health", None, |_| "told", self.inner.health()).await
     }
 
     async fn try_permissions(&self) -> Result<(), NodeError> {
-        self.watched("try_permissions", None, |()| "permitted", self.inner.try_permissions()).await
+        self.traced("try_permissions", None, |()| "permitted", self.inner.try_permissions()).await
     }
 
     async fn has_htlc(&self, hash: PaymentHash) -> Result<bool, NodeError> {
-        let answer = |out: &bool| if *out { "OUT" } else { "NOT_OUT" };
-        self.watched("has_htlc", Some(hash), answer, self.inner.has_htlc(hash)).await
+        let answer = |in_flight: &bool| if *in_flight { "OUT" } else { "NOT_OUT" };
+        self.traced("has_htlc", Some(hash), answer, self.inner.has_htlc(hash)).await
     }
 
     async fn payments(&self, query: PaymentsQuery) -> Result<PaymentsPage, NodeError> {
-        self.watched("payments", None, |_| "listed", self.inner.payments(query)).await
+        self.traced("payments", None, |_| "listed", self.inner.payments(query)).await
     }
 
-    /// Its span lasts as long as the stream is listened to.
+    /// The span lasts until the stream is dropped.
     async fn send(&self, order: SendOrder) -> SendStream {
         let hash = order.payment_hash;
-        self.streamed("send", hash, self.inner.send(order)).await
+        self.traced_stream("send", hash, self.inner.send(order)).await
     }
 
     async fn witness(&self, order: WitnessOrder) -> SendStream {
         let hash = order.keys.payment_hash;
-        self.streamed("witness", hash, self.inner.witness(order)).await
+        self.traced_stream("witness", hash, self.inner.witness(order)).await
     }
 }
 
@@ -144,29 +140,30 @@ impl Stream for ObservedStream {
         let Self { inner, span } = &mut *self;
         let polled = span.in_scope(|| inner.as_mut().poll_next(context));
         match &polled {
-            Poll::Ready(Some(SendUpdate::Record(record))) => said_to(span, name(record)),
-            Poll::Ready(Some(SendUpdate::AlreadyExists)) => said_to(span, "ALREADY_EXISTS"),
+            Poll::Ready(Some(SendUpdate::Record(record))) => {
+                record_answer(span, state_name(record));
+            }
+            Poll::Ready(Some(SendUpdate::AlreadyExists)) => record_answer(span, "ALREADY_EXISTS"),
             Poll::Ready(Some(
                 SendUpdate::Refused(error) | SendUpdate::Unsent(error) | SendUpdate::Lost(error),
-            )) => failed(span, error),
-            // The end, with or without a last word.
+            )) => record_error(span, error),
             Poll::Ready(None) | Poll::Pending => {}
         }
         polled
     }
 }
 
-fn said_to(span: &Span, answer: &'static str) {
+fn record_answer(span: &Span, answer: &'static str) {
     span.record("withdrawd.node.answer", answer);
 }
 
-/// What the node said to it stands in the log.
-fn failed(span: &Span, error: &NodeError) {
+/// Only the kind: the log has the text.
+fn record_error(span: &Span, error: &NodeError) {
     span.record("otel.status_code", "ERROR");
-    span.record("error.type", kind(error));
+    span.record("error.type", error_type(error));
 }
 
-const fn name(record: &Record) -> &'static str {
+const fn state_name(record: &Record) -> &'static str {
     match record.state {
         RecordState::InFlight => "IN_FLIGHT",
         RecordState::Succeeded { .. } => "SUCCEEDED",
@@ -174,7 +171,7 @@ const fn name(record: &Record) -> &'static str {
     }
 }
 
-const fn kind(error: &NodeError) -> &'static str {
+const fn error_type(error: &NodeError) -> &'static str {
     match error {
         NodeError::Unreachable(_) => "unreachable",
         NodeError::Timeout => "timeout",

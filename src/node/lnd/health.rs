@@ -1,4 +1,4 @@
-//! What lnd can send, by its own numbers.
+//! How much lnd can send, by its own numbers.
 
 use super::proto::lnrpc::Channel;
 use crate::{
@@ -6,38 +6,41 @@ use crate::{
     ports::{Introduction, NodeHealth},
 };
 
-/// Of a commitment transaction with anchors, the heaviest kind.
+/// The weight of a commitment transaction with anchors, the heaviest kind.
 const COMMITMENT_WEIGHT: i64 = 1_124;
-/// Of every HTLC in it.
+/// The weight of each HTLC in it.
 const HTLC_WEIGHT: i64 = 172;
 const MSAT_PER_SAT: i64 = 1_000;
 
-/// What the node can do, by the `channels` that are active.
-pub(super) fn of(introduction: Introduction, synced: bool, channels: &[Channel]) -> NodeHealth {
+/// The node's health, from its active `channels`.
+pub(super) fn node_health(
+    introduction: Introduction,
+    synced: bool,
+    channels: &[Channel],
+) -> NodeHealth {
     let can_send = channels.iter().map(can_send_sat).fold(0, i64::saturating_add);
     NodeHealth {
         introduction,
         synced,
         can_send: Msat::new(can_send.saturating_mul(MSAT_PER_SAT)).unwrap_or(Msat::MAX),
-        busiest_channel_htlcs: channels.iter().map(outgoing).max().unwrap_or_default(),
+        busiest_channel_htlcs: channels.iter().map(outgoing_htlcs).max().unwrap_or_default(),
         active_channels: u32::try_from(channels.len()).unwrap_or(u32::MAX),
     }
 }
 
-/// Its balance less its reserve and, in a channel that the node opened, less what lnd holds back to
-/// pay for the commitment.
+/// The channel's balance less its reserve and, if the node opened it, less the fee buffer.
 fn can_send_sat(channel: &Channel) -> i64 {
     let reserve =
         channel.local_constraints.as_ref().map_or(channel.local_chan_reserve_sat, |constraints| {
             i64::try_from(constraints.chan_reserve_sat).unwrap_or(i64::MAX)
         });
-    let held_back = if channel.initiator { fee_buffer_sat(channel) } else { 0 };
-    channel.local_balance.saturating_sub(reserve).saturating_sub(held_back).max(0)
+    let fee_buffer = if channel.initiator { fee_buffer_sat(channel) } else { 0 };
+    channel.local_balance.saturating_sub(reserve).saturating_sub(fee_buffer).max(0)
 }
 
-/// Who opened a channel must be able to pay for a commitment with the new HTLC and one of the peer's
-/// at twice the fee rate (BOLT 2), or lnd finds no route through it (v0.21, to the satoshi). The fee
-/// of today's commitment is taken off the balance already.
+/// What the opener of a channel must keep to pay for a commitment with the new HTLC and one of the peer's at
+/// twice the fee rate (BOLT 2). Without it lnd finds no route (v0.21, to the satoshi). The fee of the
+/// current commitment is already deducted from the balance.
 fn fee_buffer_sat(channel: &Channel) -> i64 {
     let htlcs = i64::try_from(channel.pending_htlcs.len()).unwrap_or(i64::MAX);
     let weight = htlcs.saturating_mul(HTLC_WEIGHT).saturating_add(COMMITMENT_WEIGHT);
@@ -47,7 +50,7 @@ fn fee_buffer_sat(channel: &Channel) -> i64 {
         .saturating_sub(fee(rate, weight))
 }
 
-fn outgoing(channel: &Channel) -> u32 {
+fn outgoing_htlcs(channel: &Channel) -> u32 {
     let htlcs = channel.pending_htlcs.iter().filter(|htlc| !htlc.incoming).count();
     u32::try_from(htlcs).unwrap_or(u32::MAX)
 }

@@ -1,16 +1,16 @@
-//! Whether a payment's HTLC may be out, by what lnd tells of its channels.
+//! Whether an HTLC of a payment may be in flight, by lnd's list of channels.
 //!
-//! lnd lists a channel's HTLCs from its own commitment transaction. The peer's may hold one more, for
-//! as long as the two are not through with an update: lnd hangs up on a peer that is not within a
-//! minute, so that a channel which is active and at rest shows all. One whose peer is away does not, and
-//! of a channel that closes no payment hash is told. Such a channel counts only if the payment was tried
-//! through it: lnd stores every try before it makes it.
+//! lnd lists a channel's HTLCs from its own commitment transaction. During an update the peer's may hold
+//! one more. lnd disconnects a peer that does not complete the update within a minute, so an active
+//! channel shows all HTLCs in the end. An inactive one may not, and lnd gives no payment hashes for a
+//! closing one. These two count only if the payment has an attempt through them: lnd stores every attempt
+//! before it sends the HTLC.
 
 use super::proto::lnrpc::{Channel, HtlcAttempt, Payment, PendingChannelsResponse};
 use crate::domain::PaymentHash;
 
-/// `payment` is what lnd knows of it; where it knows nothing, every channel counts.
-pub(super) fn may_be_out(
+/// Without a `payment` in lnd's database, every channel counts.
+pub(super) fn may_be_in_flight(
     hash: PaymentHash,
     payment: Option<&Payment>,
     channels: &[Channel],
@@ -24,30 +24,30 @@ pub(super) fn may_be_out(
     let Some(payment) = payment else {
         return is_closing || channels.iter().any(|channel| !channel.active);
     };
-    payment.htlcs.iter().any(|attempt| match tried_through(attempt, channels) {
-        Through::Open(channel) => !channel.active,
-        // It has closed, or closes.
-        Through::Other => is_closing,
-        Through::Untold => true,
+    payment.htlcs.iter().any(|attempt| match first_channel(attempt, channels) {
+        FirstChannel::Open(channel) => !channel.active,
+        FirstChannel::ClosingOrClosed => is_closing,
+        FirstChannel::Unknown => true,
     })
 }
 
-enum Through<'a> {
+enum FirstChannel<'a> {
     Open(&'a Channel),
-    Other,
-    Untold,
+    ClosingOrClosed,
+    Unknown,
 }
 
-fn tried_through<'a>(attempt: &HtlcAttempt, channels: &'a [Channel]) -> Through<'a> {
+/// The channel through which an attempt left this node.
+fn first_channel<'a>(attempt: &HtlcAttempt, channels: &'a [Channel]) -> FirstChannel<'a> {
     let Some(first) = attempt.route.as_ref().and_then(|route| route.hops.first()) else {
-        return Through::Untold;
+        return FirstChannel::Unknown;
     };
     let open = channels.iter().find(|channel| {
         channel.chan_id == first.chan_id
             || channel.zero_conf_confirmed_scid == first.chan_id
             || channel.alias_scids.contains(&first.chan_id)
     });
-    open.map_or(Through::Other, Through::Open)
+    open.map_or(FirstChannel::ClosingOrClosed, FirstChannel::Open)
 }
 
 fn shows(channel: &Channel, hash: PaymentHash) -> bool {
@@ -73,7 +73,7 @@ mod tests {
         Channel { pending_htlcs, ..channel(1, true) }
     }
 
-    fn tried(chan_ids: &[u64]) -> Payment {
+    fn attempted(chan_ids: &[u64]) -> Payment {
         let through = |&chan_id| HtlcAttempt {
             route: Some(Route { hops: vec![Hop { chan_id }, Hop { chan_id: 99 }] }),
             ..HtlcAttempt::default()
@@ -81,7 +81,7 @@ mod tests {
         Payment { htlcs: chan_ids.iter().map(through).collect(), ..Payment::default() }
     }
 
-    fn at_rest() -> PendingChannelsResponse {
+    fn none_closing() -> PendingChannelsResponse {
         PendingChannelsResponse::default()
     }
 
@@ -89,54 +89,56 @@ mod tests {
         let waiting_close_channels = vec![WaitingCloseChannel::default()];
         let pending_force_closing_channels = vec![ForceClosedChannel::default()];
         [
-            PendingChannelsResponse { waiting_close_channels, ..at_rest() },
-            PendingChannelsResponse { pending_force_closing_channels, ..at_rest() },
+            PendingChannelsResponse { waiting_close_channels, ..none_closing() },
+            PendingChannelsResponse { pending_force_closing_channels, ..none_closing() },
         ]
     }
 
     #[test]
-    fn an_htlc_that_a_channel_shows_is_out_whatever_the_record_says() {
-        for payment in [None, Some(&tried(&[])), Some(&tried(&[5]))] {
-            let out = |channel| may_be_out(HASH, payment, &[channel], &at_rest());
-            assert!(out(with_htlc(false, [7; 32])));
-            assert!(!out(with_htlc(true, [7; 32])), "a peer's");
-            assert!(!out(with_htlc(false, [8; 32])), "another payment's");
+    fn a_listed_htlc_is_in_flight_whatever_the_record_says() {
+        for payment in [None, Some(&attempted(&[])), Some(&attempted(&[5]))] {
+            let in_flight = |channel| may_be_in_flight(HASH, payment, &[channel], &none_closing());
+            assert!(in_flight(with_htlc(false, [7; 32])));
+            assert!(!in_flight(with_htlc(true, [7; 32])), "incoming");
+            assert!(!in_flight(with_htlc(false, [8; 32])), "another payment's");
         }
     }
 
     #[test]
-    fn a_channel_that_cannot_be_asked_counts_if_the_payment_was_tried_through_it() {
+    fn an_inactive_channel_counts_if_it_was_attempted() {
         let alias = Channel { alias_scids: vec![30, 31], ..channel(3, false) };
         let zero_conf = Channel { zero_conf_confirmed_scid: 40, ..channel(4, false) };
         let channels = [channel(1, true), channel(2, false), alias, zero_conf];
-        let out = |tried_through: &[u64]| {
-            may_be_out(HASH, Some(&tried(tried_through)), &channels, &at_rest())
+        let in_flight = |first_channels: &[u64]| {
+            may_be_in_flight(HASH, Some(&attempted(first_channels)), &channels, &none_closing())
         };
-        assert!(!out(&[]));
-        assert!(!out(&[1]));
-        for away in [2, 3, 31, 4, 40] {
-            assert!(out(&[1, away]), "{away}");
+        assert!(!in_flight(&[]));
+        assert!(!in_flight(&[1]));
+        for inactive in [2, 3, 31, 4, 40] {
+            assert!(in_flight(&[1, inactive]), "{inactive}");
         }
-        assert!(!out(&[77]), "closed and resolved");
-        let untold = Payment { htlcs: vec![HtlcAttempt::default()], ..Payment::default() };
-        assert!(may_be_out(HASH, Some(&untold), &channels, &at_rest()));
+        assert!(!in_flight(&[77]), "closed and resolved");
+        let unknown = Payment { htlcs: vec![HtlcAttempt::default()], ..Payment::default() };
+        assert!(may_be_in_flight(HASH, Some(&unknown), &channels, &none_closing()));
     }
 
     #[test]
-    fn a_channel_that_closes_may_hold_what_was_tried_through_no_open_one() {
+    fn a_closing_channel_may_hold_an_attempt_through_no_open_one() {
         for pending in closing() {
-            let out =
-                |chan_id| may_be_out(HASH, Some(&tried(&[chan_id])), &[channel(1, true)], &pending);
-            assert!(!out(1));
-            assert!(out(77));
+            let in_flight = |chan_id| {
+                may_be_in_flight(HASH, Some(&attempted(&[chan_id])), &[channel(1, true)], &pending)
+            };
+            assert!(!in_flight(1));
+            assert!(in_flight(77));
         }
     }
 
     #[test]
-    fn of_a_payment_that_the_node_does_not_know_every_channel_must_tell() {
-        let out = |active, pending: &_| may_be_out(HASH, None, &[channel(1, active)], pending);
-        assert!(!out(true, &at_rest()));
-        assert!(out(false, &at_rest()));
-        assert!(closing().iter().all(|pending| out(true, pending)));
+    fn for_an_unknown_payment_every_channel_counts() {
+        let in_flight =
+            |active, pending: &_| may_be_in_flight(HASH, None, &[channel(1, active)], pending);
+        assert!(!in_flight(true, &none_closing()));
+        assert!(in_flight(false, &none_closing()));
+        assert!(closing().iter().all(|pending| in_flight(true, pending)));
     }
 }

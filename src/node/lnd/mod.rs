@@ -1,70 +1,50 @@
 //! lnd over gRPC.
 //!
-//! - A connection is opened explicitly and its first call is `GetInfo`; no answer counts without
-//!   the identity that was shown on its connection. Nothing is retried, hedged or reconnected.
+//! - `GetInfo` is the first call on every connection. No answer counts without the identity shown there.
+//!   Nothing is retried, hedged or reconnected.
 //! - Every `SendPaymentV2` carries a macaroon that lnd refuses from the send's deadline on.
 //! - No error means that a payment failed.
 //!
-//! Absent on purpose: an amount beside an invoice (which carries it) and `cancelable` (a payment must
-//! survive its client).
+//! Two fields of `SendPaymentV2` are never set: an amount beside an invoice, which contains it, and
+//! `cancelable`, since a payment must survive its client.
 
-mod answers;
-mod calls;
-mod connection;
-mod connector;
-mod credentials;
-mod gather;
+mod errors;
 mod health;
 mod htlcs;
-mod http2;
 mod listing;
-mod macaroon;
 mod options;
+mod permissions;
 mod proto;
+mod records;
 mod sends;
-mod tls;
+mod transport;
 
 #[cfg(test)]
-mod lab_invoice_test;
-#[cfg(test)]
-mod lab_late_test;
-#[cfg(test)]
-mod lab_test;
+mod lab_tests;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use self::{
-    connection::{Link, authorised, within},
-    connector::Connector,
-    credentials::Keeper,
     options::PaymentTerms,
     proto::{
         lnrpc::{GetInfoRequest, ListChannelsRequest, Payment, PendingChannelsRequest},
-        routerrpc::{SendPaymentRequest, TrackPaymentRequest},
+        routerrpc::TrackPaymentRequest,
     },
+    transport::{Connector, CredentialStore, LndConnection, with_macaroon, with_timeout},
 };
 pub use self::{
-    credentials::CredentialFiles,
-    macaroon::{InvalidMacaroon, Macaroon},
     options::{InvalidLndOption, LndOptions},
+    transport::{CredentialFiles, InvalidMacaroon, Macaroon},
 };
 use crate::{
-    domain::{NodeId, PaymentHash, Timestamp, TroubleKind},
+    domain::PaymentHash,
     ports::{
-        Connection, Introduction, LightningNode, LookUp, NodeError, NodeHealth, NodeTraits,
-        PaymentsPage, PaymentsQuery, SendOrder, SendStream, WitnessOrder,
+        Introduction, LightningNode, LookUp, NodeError, NodeHealth, NodeTraits, PaymentsPage,
+        PaymentsQuery, SendOrder, SendStream, WitnessOrder,
     },
 };
-
-/// What a write witness asks for, in vain: a satoshi.
-const WITNESS_MSAT: i64 = 1000;
-
-/// How lnd says that a payment may lock money for longer than its `max-cltv-expiry`.
-const ABOVE_ITS_LIMIT: &str = "total time lock of ";
-/// The hash of no payment.
-const NO_PAYMENT: PaymentHash = PaymentHash::from_bytes(*b"withdrawd asks if it may look up");
 
 /// An lnd.
 pub struct LndNode {
@@ -74,139 +54,59 @@ pub struct LndNode {
 }
 
 impl LndNode {
-    /// Checks the options. Connects to nothing yet. With `files` the credentials are read again when
-    /// lnd does not take them any more.
+    /// Checks the options, and does not connect yet. With `files`, the credentials are read again before
+    /// every connection.
     pub fn new(
         options: &LndOptions,
         files: Option<CredentialFiles>,
     ) -> Result<Self, InvalidLndOption> {
-        let keeper = Keeper::new(options.credentials()?, files);
+        let credentials = CredentialStore::new(options.credentials()?, files);
         Ok(Self {
-            connector: Connector::new(options.target()?, keeper),
+            connector: Connector::new(options.target()?, credentials),
             terms: options.payment_terms()?,
             call_timeout: options.call_timeout,
         })
     }
 
-    /// What lnd knows of a payment, if it knows it.
-    async fn known(&self, link: &Link, hash: PaymentHash) -> Result<Option<Payment>, NodeError> {
+    /// The payment in lnd's database, if there is one.
+    async fn find_payment(
+        &self,
+        connection: &LndConnection,
+        hash: PaymentHash,
+    ) -> Result<Option<Payment>, NodeError> {
         let request = TrackPaymentRequest {
             payment_hash: hash.as_bytes().to_vec(),
             no_inflight_updates: false,
         };
-        let request = authorised(request, link.macaroon())?;
-        let first = within(self.call_timeout, self.track(link, request))
+        let request = with_macaroon(request, connection.macaroon())?;
+        let mut router = connection.router();
+        // The first message is the current state. The stream is dropped after it.
+        let first = async { router.track_payment_v2(request).await?.into_inner().message().await };
+        let first = with_timeout(self.call_timeout, first)
             .await
-            .map_err(|error| link.heed(error))?;
+            .map_err(|error| connection.retire_on(error))?;
         match first {
             Ok(Some(payment)) => Ok(Some(payment)),
-            Ok(None) => Err(answers::garbled("a look-up without an answer")),
-            Err(status) => {
-                answers::look_up_refusal(&status).map(|()| None).map_err(|error| link.heed(error))
-            }
+            Ok(None) => Err(errors::garbled("a look-up without an answer")),
+            Err(status) => errors::confirm_not_found(&status)
+                .map(|()| None)
+                .map_err(|error| connection.retire_on(error)),
         }
     }
 
-    /// The first message is the payment as it stands; the stream is dropped after it.
-    async fn track(
+    /// The answer to a call without effects.
+    async fn query<T>(
         &self,
-        link: &Link,
-        request: tonic::Request<TrackPaymentRequest>,
-    ) -> Result<Option<Payment>, tonic::Status> {
-        let mut messages = link.router().track_payment_v2(request).await?.into_inner();
-        messages.message().await
-    }
-
-    /// The answer to a call that says nothing of a payment under way.
-    async fn answer<T>(
-        &self,
-        link: &Link,
+        connection: &LndConnection,
         name: &'static str,
         call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
     ) -> Result<T, NodeError> {
-        let answer = within(self.call_timeout, call).await.map_err(|error| link.heed(error))?;
+        let answer = with_timeout(self.call_timeout, call)
+            .await
+            .map_err(|error| connection.retire_on(error))?;
         answer
             .map(tonic::Response::into_inner)
-            .map_err(|status| link.heed(answers::call_error(&status, name)))
-    }
-
-    /// What is not permitted, and has to be, may be permitted by a newer macaroon.
-    async fn needed<T>(&self, link: &Link, answer: Result<T, NodeError>) -> Result<T, NodeError> {
-        if matches!(answer, Err(NodeError::NotPermitted(_))) && self.connector.refresh().await {
-            link.retire();
-        }
-        answer
-    }
-
-    /// Asks lnd to pay nothing to nobody, on the terms of all payments: it checks the macaroon first, then
-    /// the terms, and then refuses before it stores anything (v0.21: "invalid vertex length of 0, want
-    /// 33").
-    async fn try_to_send(&self, link: &Link) -> Result<(), NodeError> {
-        let nothing = SendPaymentRequest {
-            cltv_limit: self.terms.cltv_limit,
-            ..SendPaymentRequest::default()
-        };
-        let ask = authorised(nothing, link.macaroon())?;
-        let mut router = link.router();
-        let refused = async {
-            match router.send_payment_v2(ask).await {
-                Err(status) => Some(status),
-                Ok(messages) => messages.into_inner().message().await.err(),
-            }
-        };
-        let refused = within(self.call_timeout, refused).await.map_err(|error| link.heed(error))?;
-        match refused.map(|status| answers::call_error(&status, "SendPaymentV2")) {
-            Some(NodeError::Refused(why)) if why.contains(ABOVE_ITS_LIMIT) => {
-                Err(NodeError::Barred(TroubleKind::CltvLimit.into()))
-            }
-            None | Some(NodeError::Refused(_)) => Ok(()),
-            Some(error) => Err(link.heed(error)),
-        }
-    }
-
-    /// The connection to ask for a payment on: to this node, and on this connection if it matters.
-    async fn link_to(
-        &self,
-        node: &NodeId,
-        connection: Option<Connection>,
-    ) -> Result<Arc<Link>, NodeError> {
-        let link = self.connector.link().await?;
-        let found = link.introduction();
-        if found.id != *node {
-            return Err(NodeError::OtherNode { found: found.id.clone(), expected: node.clone() });
-        }
-        if connection.is_some_and(|connection| connection != found.connection) {
-            return Err(NodeError::OtherConnection);
-        }
-        Ok(link)
-    }
-
-    /// Asks for a payment, unless the wrong node is at the other end.
-    async fn start(
-        &self,
-        request: SendPaymentRequest,
-        (node, connection): (&NodeId, Option<Connection>),
-        send_deadline: Timestamp,
-    ) -> Result<SendStream, NodeError> {
-        let link = self.link_to(node, connection).await?;
-        let request = authorised(request, &link.macaroon().until(send_deadline))?;
-        Ok(sends::stream(link, request, self.call_timeout))
-    }
-
-    /// What all payments have in common.
-    const fn request(&self) -> SendPaymentRequest {
-        SendPaymentRequest {
-            dest: Vec::new(),
-            payment_hash: Vec::new(),
-            payment_request: String::new(),
-            timeout_seconds: self.terms.timeout_seconds,
-            cltv_limit: self.terms.cltv_limit,
-            amt_msat: 0,
-            fee_limit_msat: 0,
-            max_parts: self.terms.max_parts,
-            no_inflight_updates: false,
-            cancelable: false,
-        }
+            .map_err(|status| connection.retire_on(errors::call_error(&status, name)))
     }
 }
 
@@ -223,97 +123,79 @@ impl LightningNode for LndNode {
     }
 
     async fn introduce(&self) -> Result<Introduction, NodeError> {
-        Ok(self.connector.link().await?.introduction().clone())
+        Ok(self.connector.connection().await?.introduction().clone())
     }
 
     async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError> {
-        let link = self.connector.link().await?;
-        let found = self.known(&link, hash).await?;
-        let record = found.as_ref().map(answers::record).transpose()?;
-        let Introduction { id, connection, .. } = link.introduction().clone();
+        let connection = self.connector.connection().await?;
+        let payment = self.find_payment(&connection, hash).await?;
+        let record = payment.as_ref().map(records::record).transpose()?;
+        let Introduction { id, connection, .. } = connection.introduction().clone();
         Ok(LookUp { record, node: id, connection })
     }
 
     async fn health(&self) -> Result<NodeHealth, NodeError> {
-        let link = self.connector.link().await?;
-        let mut node = link.lightning();
-        let ask = authorised(GetInfoRequest {}, link.macaroon())?;
-        let info = self.answer(&link, "GetInfo", node.get_info(ask)).await?;
-        let ask = authorised(ListChannelsRequest { active_only: true }, link.macaroon())?;
-        let listed = self.answer(&link, "ListChannels", node.list_channels(ask)).await;
-        let channels = self.needed(&link, listed).await?.channels;
-        Ok(health::of(link.introduced_again(&info)?, info.synced_to_chain, &channels))
+        let connection = self.connector.connection().await?;
+        let mut node = connection.lightning();
+        let request = with_macaroon(GetInfoRequest {}, connection.macaroon())?;
+        let info = self.query(&connection, "GetInfo", node.get_info(request)).await?;
+        let request =
+            with_macaroon(ListChannelsRequest { active_only: true }, connection.macaroon())?;
+        let listed = self.query(&connection, "ListChannels", node.list_channels(request)).await;
+        let channels = self.reload_if_not_permitted(&connection, listed).await?.channels;
+        let introduction = connection.confirm_identity(&info)?;
+        Ok(health::node_health(introduction, info.synced_to_chain, &channels))
     }
 
     async fn try_permissions(&self) -> Result<(), NodeError> {
-        let link = self.connector.link().await?;
-        // A macaroon permits what it did when it was baked.
-        if link.is_permitted() {
-            return Ok(());
-        }
-        let tried = self.try_to_send(&link).await;
-        self.needed(&link, tried).await?;
-        let tried = self.known(&link, NO_PAYMENT).await;
-        self.needed(&link, tried).await?;
-        link.permit();
-        Ok(())
+        self.check_permissions().await
     }
 
     async fn has_htlc(&self, hash: PaymentHash) -> Result<bool, NodeError> {
-        let link = self.connector.link().await?;
-        let mut node = link.lightning();
-        // In this order: what is tried meanwhile shows in a channel, and no channel is missed that
-        // begins to close meanwhile.
-        let payment = self.known(&link, hash).await?;
-        let ask = authorised(ListChannelsRequest { active_only: false }, link.macaroon())?;
-        let channels = self.answer(&link, "ListChannels", node.list_channels(ask)).await?.channels;
-        let ask = authorised(PendingChannelsRequest {}, link.macaroon())?;
-        let pending = self.answer(&link, "PendingChannels", node.pending_channels(ask)).await?;
-        Ok(htlcs::may_be_out(hash, payment.as_ref(), &channels, &pending))
+        let connection = self.connector.connection().await?;
+        let mut node = connection.lightning();
+        // The order matters. An attempt made after the first answer shows in a channel, and a channel that
+        // begins to close after the second shows in the third.
+        let payment = self.find_payment(&connection, hash).await?;
+        let request =
+            with_macaroon(ListChannelsRequest { active_only: false }, connection.macaroon())?;
+        let channels =
+            self.query(&connection, "ListChannels", node.list_channels(request)).await?.channels;
+        let request = with_macaroon(PendingChannelsRequest {}, connection.macaroon())?;
+        let pending =
+            self.query(&connection, "PendingChannels", node.pending_channels(request)).await?;
+        Ok(htlcs::may_be_in_flight(hash, payment.as_ref(), &channels, &pending))
     }
 
     async fn payments(&self, query: PaymentsQuery) -> Result<PaymentsPage, NodeError> {
-        let link = self.connector.link().await?;
-        let mut node = link.lightning();
+        let connection = self.connector.connection().await?;
+        let mut node = connection.lightning();
         let mut after_index = query.after_index;
         let payments = loop {
-            // lnd calls that an error.
+            // lnd refuses such bounds.
             if query.created_from > query.created_to {
                 break Vec::new();
             }
-            let ask = authorised(listing::request(&query, after_index), link.macaroon())?;
-            let listed =
-                self.answer(&link, "ListPayments", node.list_payments(ask)).await?.payments;
-            let Some(last) = listed.last() else { break Vec::new() };
+            let request =
+                with_macaroon(listing::request(&query, after_index), connection.macaroon())?;
+            let page = self.query(&connection, "ListPayments", node.list_payments(request)).await?;
+            let Some(last) = page.payments.last() else { break Vec::new() };
             after_index = listing::next_after(after_index, last)?;
-            let payments = listing::within(&query, &listed)?;
-            // lnd counts in seconds: a page may hold nothing that was asked for, and not be the last.
+            let payments = listing::matching(&query, &page.payments)?;
+            // lnd's bounds are whole seconds: a page may contain no match and still not be the last.
             if !payments.is_empty() {
                 break payments;
             }
         };
-        let Introduction { id, connection, .. } = link.introduction().clone();
+        let Introduction { id, connection, .. } = connection.introduction().clone();
         Ok(PaymentsPage { payments, node: id, connection })
     }
 
     async fn send(&self, order: SendOrder) -> SendStream {
-        let request = SendPaymentRequest {
-            payment_request: order.invoice,
-            fee_limit_msat: order.fee_limit.get(),
-            ..self.request()
-        };
-        let to = (&order.node, Some(order.connection));
-        self.start(request, to, order.send_deadline).await.unwrap_or_else(sends::unsent)
+        self.send_order(order).await
     }
 
     async fn witness(&self, order: WitnessOrder) -> SendStream {
-        let request = SendPaymentRequest {
-            dest: [&[2][..], &order.keys.payee].concat(),
-            payment_hash: order.keys.payment_hash.as_bytes().to_vec(),
-            amt_msat: WITNESS_MSAT,
-            ..self.request()
-        };
-        let to = (&order.node, None);
-        self.start(request, to, order.send_deadline).await.unwrap_or_else(sends::unsent)
+        self.send_witness(order).await
     }
 }

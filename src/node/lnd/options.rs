@@ -1,49 +1,49 @@
-//! What the lnd backend is told, and what is checked of it before anything is opened.
+//! The options of the lnd backend, checked before anything is opened.
 
 use std::time::Duration;
 
 use http::{Uri, uri::Scheme};
 use rustls::pki_types::ServerName;
 
-use super::{credentials::Credentials, macaroon::Macaroon};
+use super::transport::{Credentials, KeepAlive, Macaroon, Target};
 use crate::domain::Network;
 
-/// Where lnd listens unless told otherwise.
+/// lnd's default.
 const DEFAULT_PORT: u16 = 10_009;
-/// lnd hangs up on who pings more often (its `client-ping-min-wait`).
-const LEAST_KEEP_ALIVE: Duration = Duration::from_secs(6);
+/// lnd disconnects a client that pings more often (its `client-ping-min-wait`).
+const MIN_KEEP_ALIVE: Duration = Duration::from_secs(6);
 
 /// How to reach an lnd, and the terms of its payments.
 #[derive(Clone, Debug)]
 pub struct LndOptions {
-    /// `https://HOST:PORT` of lnd's gRPC, 10009 if there is no port. The way there must be direct:
-    /// a proxy that repeats requests could pay twice.
+    /// `https://HOST:PORT` of lnd's gRPC server; the default port is 10009. No proxy that retries requests
+    /// may stand in between: it could pay twice.
     pub endpoint: String,
-    /// lnd's `tls.cert`, the only certificate that is trusted; the public roots if there is none.
+    /// lnd's `tls.cert`, the only certificate that is trusted. None: the public roots.
     pub tls_cert_pem: Option<Vec<u8>>,
-    /// What authorises the calls.
+    /// Authorises the calls.
     pub macaroon: Macaroon,
-    /// The network that the node must be on.
+    /// The network that the node must use.
     pub network: Network,
-    /// The most blocks that money may be locked for.
+    /// The most blocks that an HTLC may be locked for.
     pub cltv_limit: u32,
-    /// Into how many parts a payment may be split.
+    /// The most parts that a payment may be split into.
     pub max_parts: u32,
-    /// For how long lnd starts new tries (its `timeout_seconds`). Whole seconds.
+    /// How long lnd starts new attempts (its `timeout_seconds`). Whole seconds.
     pub payment_timeout: Duration,
-    /// The most that TCP, TLS and HTTP/2 may take to connect.
+    /// How long the TCP, TLS and HTTP/2 handshakes may take together.
     pub connect_timeout: Duration,
-    /// The most that `GetInfo` may take, the first call on every connection.
+    /// How long `GetInfo` may take, the first call on every connection.
     pub info_timeout: Duration,
-    /// The most that a look-up, or a send's first answer, may take.
+    /// How long a look-up, or the first answer to a send, may take.
     pub call_timeout: Duration,
-    /// After how long a silence the node is pinged while calls are open.
+    /// How long a connection with open calls may be silent before it is pinged.
     pub keep_alive_interval: Duration,
-    /// After how long without an answer to that the connection counts as lost.
+    /// How long a ping may stay unanswered before the connection counts as lost.
     pub keep_alive_timeout: Duration,
 }
 
-/// Which of the [`LndOptions`] is wrong.
+/// A field of [`LndOptions`] is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{option}: {fault}")]
 pub struct InvalidLndOption {
@@ -51,26 +51,6 @@ pub struct InvalidLndOption {
     pub option: &'static str,
     /// What is wrong with it.
     pub fault: String,
-}
-
-/// A node to connect to, checked.
-pub(super) struct Target {
-    pub(super) host: String,
-    pub(super) port: u16,
-    /// What requests are addressed to.
-    pub(super) origin: Uri,
-    pub(super) server_name: ServerName<'static>,
-    pub(super) network: Network,
-    pub(super) connect_timeout: Duration,
-    pub(super) info_timeout: Duration,
-    pub(super) keep_alive: KeepAlive,
-}
-
-/// When a silent connection is asked whether it lives.
-#[derive(Clone, Copy)]
-pub(super) struct KeepAlive {
-    pub(super) interval: Duration,
-    pub(super) timeout: Duration,
 }
 
 /// The terms of every payment, as lnd takes them.
@@ -81,15 +61,8 @@ pub(super) struct PaymentTerms {
     pub(super) max_parts: u32,
 }
 
-impl Target {
-    /// For people.
-    pub(super) fn address(&self) -> String {
-        self.origin.authority().map(ToString::to_string).unwrap_or_default()
-    }
-}
-
 impl LndOptions {
-    /// What is wrong, before anything is opened.
+    /// Checks all options. Opens nothing.
     pub fn check(&self) -> Result<(), InvalidLndOption> {
         self.target()?;
         self.credentials()?;
@@ -109,7 +82,7 @@ impl LndOptions {
                 return Err(invalid(option, "must not be zero"));
             }
         }
-        if self.keep_alive_interval < LEAST_KEEP_ALIVE {
+        if self.keep_alive_interval < MIN_KEEP_ALIVE {
             return Err(invalid("keep_alive_interval", "must be at least 6 seconds"));
         }
         let (host, port) = address(&self.endpoint).map_err(|fault| invalid("endpoint", fault))?;
@@ -137,14 +110,14 @@ impl LndOptions {
     }
 
     pub(super) fn payment_terms(&self) -> Result<PaymentTerms, InvalidLndOption> {
-        // Zero would mean a default of lnd's, which is not what was written.
+        // lnd takes zero for its own default.
         let seconds = i32::try_from(self.payment_timeout.as_secs()).unwrap_or_default();
         if seconds == 0 || self.payment_timeout.subsec_nanos() != 0 {
-            return Err(invalid("payment_timeout", "must be whole seconds, not none"));
+            return Err(invalid("payment_timeout", "must be a positive number of whole seconds"));
         }
         let cltv_limit = i32::try_from(self.cltv_limit).unwrap_or_default();
         if cltv_limit == 0 {
-            return Err(invalid("cltv_limit", "must be a number of blocks, not none"));
+            return Err(invalid("cltv_limit", "must be a positive number of blocks"));
         }
         if self.max_parts == 0 {
             return Err(invalid("max_parts", "must not be zero"));
@@ -156,17 +129,17 @@ impl LndOptions {
 /// The host, without the brackets of IPv6, and the port.
 fn address(endpoint: &str) -> Result<(String, u16), &'static str> {
     if !endpoint.contains("://") {
-        return Err("https:// is missing: it must be https://HOST:PORT");
+        return Err("https:// is missing: expected https://HOST:PORT");
     }
     let uri: Uri = endpoint.parse().map_err(|_| "is not a URL")?;
     if uri.scheme() != Some(&Scheme::HTTPS) {
-        return Err("must begin with https://, since the macaroon travels with every call");
+        return Err("must begin with https://: every call carries the macaroon");
     }
     // `http::Uri` drops a fragment.
     if uri.path() != "/" || uri.query().is_some() || endpoint.contains(['?', '#']) {
-        return Err("must have no path and no parameters: it must be https://HOST:PORT");
+        return Err("must have no path and no parameters: expected https://HOST:PORT");
     }
-    let authority = uri.authority().ok_or("names no host")?;
+    let authority = uri.authority().ok_or("has no host")?;
     if authority.as_str().contains('@') {
         return Err("must have no user");
     }
@@ -208,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_are_hosts_with_or_without_a_port() {
+    fn an_endpoint_has_a_host_and_maybe_a_port() {
         let cases = [
             ("https://127.0.0.1:10010", "127.0.0.1", "127.0.0.1:10010"),
             ("https://node.example/", "node.example", "node.example:10009"),
@@ -224,16 +197,16 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_without_its_scheme_is_told_so() {
+    fn a_missing_scheme_is_reported() {
         for endpoint in ["127.0.0.1:10009", "node.example", "localhost:10009"] {
             assert!(address(endpoint).unwrap_err().contains("https:// is missing"), "{endpoint}");
         }
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
-        type Spoil = fn(&mut LndOptions);
-        let cases: [(&str, Spoil); 16] = [
+    fn the_error_names_the_wrong_option() {
+        type Break = fn(&mut LndOptions);
+        let cases: [(&str, Break); 16] = [
             ("endpoint", |o| o.endpoint = "https://a?tls=off".into()),
             ("endpoint", |o| o.endpoint = "https://a#b".into()),
             ("endpoint", |o| o.endpoint = "http://127.0.0.1:10009".into()),
@@ -255,9 +228,9 @@ mod tests {
                 o.keep_alive_interval = Duration::from_secs(5);
             }),
         ];
-        for (option, spoil) in cases {
+        for (option, break_it) in cases {
             let mut options = options();
-            spoil(&mut options);
+            break_it(&mut options);
             let fault = options
                 .target()
                 .and_then(|_| options.credentials())

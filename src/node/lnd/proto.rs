@@ -1,5 +1,4 @@
-//! lnd's messages and services, generated from the subset in `proto/`. The servers are not used:
-//! the tests' scripted lnd answers by hand.
+//! lnd's messages and services, generated from the subset in `proto/`. The generated servers are not used.
 
 #![expect(clippy::pedantic, clippy::enum_variant_names, reason = "generated")]
 

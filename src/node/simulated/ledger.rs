@@ -1,4 +1,4 @@
-//! The simulated node's memory: a line of JSON for each payment, flushed before it is told.
+//! The simulated node's payments: one line of JSON each, synced to disk before the answer.
 
 use std::{
     collections::HashMap,
@@ -14,7 +14,7 @@ use crate::domain::{
     payment::{Record, RecordState},
 };
 
-/// A line. Absent preimage: it failed.
+/// A line of the file. A payment without a preimage has failed.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
@@ -27,17 +27,17 @@ struct Line {
     fee_msat: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<String>,
-    /// Absent in what an earlier version wrote.
+    /// Absent in files of an earlier version.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     invoice: String,
 }
 
-/// A payment as the ledger holds it.
+/// A payment in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Of its line: a payment that is tried anew gets another.
+    /// The number of its line. A payment that is sent again gets another.
     pub number: u64,
-    /// What became of it.
+    /// Its outcome.
     pub record: Record,
     /// BOLT11.
     pub invoice: String,
@@ -52,13 +52,13 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Reads the file. A last line that a crash cut short was never told to anybody: it is dropped.
+    /// Reads the file. An incomplete last line is dropped: the payment was never answered.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
         let mut entries = HashMap::new();
         let mut lines = 0;
         let mut reader = BufReader::new(&file);
-        let (mut text, mut whole) = (String::new(), 0_u64);
+        let (mut text, mut valid_bytes) = (String::new(), 0_u64);
         loop {
             text.clear();
             let read = reader.read_line(&mut text)?;
@@ -71,14 +71,14 @@ impl Ledger {
             })?;
             lines += 1;
             entries.insert(record.payment_hash, Entry { number: lines, record, invoice });
-            whole += read as u64;
+            valid_bytes += read as u64;
         }
-        file.set_len(whole)?;
+        file.set_len(valid_bytes)?;
         (&file).seek(SeekFrom::End(0))?;
         Ok(Self { file, entries, lines })
     }
 
-    /// What is known of a payment.
+    /// The payment with this hash.
     pub fn find(&self, hash: PaymentHash) -> Option<&Record> {
         self.entries.get(&hash).map(|entry| &entry.record)
     }
@@ -90,15 +90,15 @@ impl Ledger {
         list
     }
 
-    /// Writes a payment, durably, before anybody hears of it.
+    /// Writes a payment durably.
     pub fn append(&mut self, record: &Record, invoice: &str) -> io::Result<()> {
         let mut line = serde_json::to_string(&line(record, invoice))?;
         line.push('\n');
-        let whole = self.file.metadata()?.len();
+        let length_before = self.file.metadata()?.len();
         let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
         if let Err(error) = written {
-            // Half a line would make the next one unreadable.
-            self.file.set_len(whole)?;
+            // After an incomplete line, the next one could not be read.
+            self.file.set_len(length_before)?;
             return Err(error);
         }
         self.lines += 1;
@@ -115,7 +115,7 @@ fn line(record: &Record, invoice: &str) -> Line {
             (Some(preimage.to_string()), Some(fee.get()), None)
         }
         RecordState::Failed(reason) => (None, None, Some(reason.name().to_owned())),
-        // Neither ever stands here: each payment ends as it begins, and no result is lost.
+        // Never written: every payment is final at once, and no result is lost.
         RecordState::InFlight | RecordState::ResultLost => (None, None, None),
     };
     Line {
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_does_not_forget_and_a_torn_line_is_dropped() {
+    fn a_restart_keeps_payments_and_drops_an_incomplete_line() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ledger");
         let preimage = Preimage::from_bytes([7; 32]);
@@ -187,8 +187,8 @@ mod tests {
         assert_eq!(again.find(failed.payment_hash), Some(&failed));
         again.append(&failed, "lnbcrt2").unwrap();
         again.append(&record(4, RecordState::Failed(FailureReason::Timeout)), "").unwrap();
-        let whole = Ledger::open(&path).unwrap();
-        let listed: Vec<_> = whole
+        let reopened = Ledger::open(&path).unwrap();
+        let listed: Vec<_> = reopened
             .list()
             .into_iter()
             .map(|entry| (entry.number, entry.record.payment_hash.as_bytes()[0], &*entry.invoice))

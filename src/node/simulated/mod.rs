@@ -1,9 +1,9 @@
-//! A node that moves no money: what a fresh installation pays with.
+//! A simulated node: moves no money, and is the default of a new installation.
 //!
-//! Its published rule: it settles any regtest invoice whose payment hash is
-//! `SHA-256(SHA-256("withdrawd simulated" ‖ payment_secret))`; the inner hash is the preimage, so that
-//! the proof of payment is checked as with a real node. Any other invoice fails definitely, without
-//! a route. Its ledger is a file of lines in the data directory: a restart does not forget.
+//! It pays every regtest invoice whose payment hash is
+//! `SHA-256(SHA-256("withdrawd simulated" ‖ payment_secret))`. The inner hash is the preimage, so the
+//! proof of payment is checked as with a real node. Any other invoice fails with `NoRoute`. Payments are
+//! kept in a file in the data directory.
 
 mod ledger;
 
@@ -26,18 +26,18 @@ use crate::{
 
 use ledger::Ledger;
 
-const RULE: &[u8] = b"withdrawd simulated";
-/// Says what it is wherever it is shown.
+const PREIMAGE_TAG: &[u8] = b"withdrawd simulated";
+/// Shown wherever the node is named.
 const ALIAS: &str = "SIMULATED (no real money)";
-/// The one connection that there is.
+/// The only connection.
 const CONNECTION: Connection = Connection(0);
 
-/// The preimage by which an invoice of this payment secret is settled.
+/// The preimage of an invoice with this payment secret.
 pub fn preimage_of(payment_secret: &[u8; 32]) -> Preimage {
-    let mut rule = Sha256::new();
-    rule.update(RULE);
-    rule.update(payment_secret);
-    Preimage::from_bytes(rule.finalize().into())
+    let mut hash = Sha256::new();
+    hash.update(PREIMAGE_TAG);
+    hash.update(payment_secret);
+    Preimage::from_bytes(hash.finalize().into())
 }
 
 /// A simulated node.
@@ -47,20 +47,14 @@ pub struct SimulatedNode {
     ledger: tokio::sync::Mutex<Ledger>,
 }
 
-impl std::fmt::Debug for SimulatedNode {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SimulatedNode").field("id", &self.id).finish_non_exhaustive()
-    }
-}
-
 impl SimulatedNode {
-    /// Opens (or begins) the ledger in this directory.
+    /// Opens or creates the ledger in this directory.
     pub fn open(data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, std::io::Error> {
         let ledger = Ledger::open(&data_dir.join("simulated-node.jsonl"))?;
         Ok(Self { id: identity(), clock, ledger: tokio::sync::Mutex::new(ledger) })
     }
 
-    /// What becomes of an order by the rule.
+    /// The outcome of an order, by the rule above.
     fn outcome(order: &SendOrder, now: Timestamp) -> RecordState {
         let Ok(parsed) = invoice::parse(&order.invoice) else {
             return RecordState::Failed(FailureReason::NodeError);
@@ -84,7 +78,7 @@ impl SimulatedNode {
         }
         if now > order.send_deadline {
             return SendUpdate::Refused(NodeError::Refused(
-                "the send came after its deadline".into(),
+                "the send arrived after its deadline".into(),
             ));
         }
         match ledger.find(order.payment_hash) {
@@ -99,17 +93,17 @@ impl SimulatedNode {
         };
         match ledger.append(&record, &order.invoice) {
             Ok(()) => SendUpdate::Record(record),
-            // It may have been written.
+            // It may have been written all the same.
             Err(error) => SendUpdate::Lost(NodeError::Refused(error.to_string())),
         }
     }
 
-    /// It goes into the ledger like any payment: that is what is asked of it.
+    /// Stores a failed payment, which is what a write witness is for.
     async fn fail_witness(&self, order: &WitnessOrder) -> SendUpdate {
         let mut ledger = self.ledger.lock().await;
         let now = self.clock.now();
         if now > order.send_deadline {
-            let late = "the witness came after its deadline";
+            let late = "the witness arrived after its deadline";
             return SendUpdate::Refused(NodeError::Refused(late.into()));
         }
         let record = Record {
@@ -125,20 +119,20 @@ impl SimulatedNode {
     }
 }
 
-/// What a payment costs that pays nothing.
+/// The amount of a write witness.
 const WITNESS_AMOUNT: Msat = match Msat::new(1000) {
     Some(amount) => amount,
-    None => panic!("a satoshi exists"),
+    None => panic!("1000 msat is a valid amount"),
 };
 
-/// The same on every machine: 02 and the hash of its name.
+/// The same on every machine: 02 and a hash.
 fn identity() -> NodeId {
     let text = format!("02{}", hex::encode(Sha256::digest(b"withdrawd simulated node")));
-    #[expect(clippy::expect_used, reason = "33 bytes as hex are 66 digits")]
+    #[expect(clippy::expect_used, reason = "33 bytes are 66 hexadecimal digits")]
     NodeId::parse(&text).expect("66 hexadecimal digits")
 }
 
-/// One satoshi, if the limit allows: a fee that is booked like a real one.
+/// One satoshi if the limit allows it, so that fees are accounted for as with a real node.
 fn fee(order: &SendOrder) -> Msat {
     Msat::new(1000).map_or(order.fee_limit, |sat| sat.min(order.fee_limit))
 }
@@ -169,7 +163,7 @@ impl LightningNode for SimulatedNode {
         Ok(LookUp { record, node: self.id.clone(), connection: CONNECTION })
     }
 
-    /// Its money is not real and has no end: it can send all that there will ever be.
+    /// It can send any amount.
     async fn health(&self) -> Result<NodeHealth, NodeError> {
         Ok(NodeHealth {
             introduction: self.introduce().await?,
@@ -180,19 +174,19 @@ impl LightningNode for SimulatedNode {
         })
     }
 
-    /// It pays or fails at once.
+    /// Every payment is final at once.
     async fn has_htlc(&self, _hash: PaymentHash) -> Result<bool, NodeError> {
         Ok(false)
     }
 
     async fn payments(&self, query: PaymentsQuery) -> Result<PaymentsPage, NodeError> {
         let ledger = self.ledger.lock().await;
-        let asked_for = query.created_from..=query.created_to;
+        let period = query.created_from..=query.created_to;
         let payments = ledger
             .list()
             .into_iter()
             .filter(|entry| {
-                entry.number > query.after_index && asked_for.contains(&entry.record.created)
+                entry.number > query.after_index && period.contains(&entry.record.created)
             })
             .take(usize::try_from(query.limit.max(1)).unwrap_or(usize::MAX))
             .map(|entry| ListedPayment {
@@ -216,5 +210,4 @@ impl LightningNode for SimulatedNode {
 }
 
 #[cfg(test)]
-#[path = "listing_test.rs"]
 mod tests;

@@ -1,11 +1,8 @@
-//! What is accepted at the claim, lnd does not refuse at once; and an invoice whose path is blinded is paid.
+//! lnd takes every invoice that the service accepts at a claim, and pays one with a blinded path.
 
 use futures_util::StreamExt;
 
-use super::{
-    LndNode,
-    lab_test::{Lab, now},
-};
+use super::{super::LndNode, Lab, now};
 use crate::{
     domain::{
         InvoiceRules, Millis, Network, Sat, SatRange,
@@ -22,10 +19,10 @@ const RULES: InvoiceRules = InvoiceRules {
     max_route_hints: 20,
 };
 
-/// Each field at its edges, alone.
+/// Invoices that each have one field at a boundary.
 ///
-/// No way leads to any of them: an HTLC that fails would make lnd avoid the channels of other tests.
-fn edges(ordinary: &Pieces, stranger: &str) -> Vec<Pieces> {
+/// None has a route: a failed HTLC would make lnd avoid the channels of other tests.
+fn boundary_cases(ordinary: &Pieces, stranger: &str) -> Vec<Pieces> {
     let (stranger, payee) = (stranger.parse().unwrap(), payee());
     let with = |tag, letters| ordinary.clone().with(tag, letters);
     let hop = [&payee.serialize()[..], &[1; 18]].concat();
@@ -74,9 +71,8 @@ fn edges(ordinary: &Pieces, stranger: &str) -> Vec<Pieces> {
     all
 }
 
-/// Refused here or taken by lnd: nothing is accepted, and then refused by lnd at once.
 #[tokio::test]
-async fn what_is_accepted_lnd_does_not_refuse_at_once() {
+async fn lnd_takes_every_invoice_that_the_rules_accept() {
     let Some(lab) = Lab::open() else { return };
     let node = LndNode::new(&lab.options(), None).unwrap();
     let made_at_s = u64::try_from(now().as_ms() / 1_000).unwrap();
@@ -85,8 +81,8 @@ async fn what_is_accepted_lnd_does_not_refuse_at_once() {
     let (mut accepted, mut refused) = (0_u64, 0);
     let connection = node.introduce().await.unwrap().connection;
     let base = ordinary(made_at_s, rand::random());
-    for mut pieces in edges(&base, lab.text("stranger", "pubkey")) {
-        // A hash of its own, or lnd would know it.
+    for mut pieces in boundary_cases(&base, lab.text("stranger", "pubkey")) {
+        // lnd knows the hashes that it has seen.
         if let Some((_, hash)) = pieces.fields.iter_mut().find(|(tag, _)| *tag == 'p') {
             *hash = packed(&rand::random::<[u8; 32]>());
         }
@@ -111,17 +107,18 @@ async fn what_is_accepted_lnd_does_not_refuse_at_once() {
     assert!(accepted > 100 && refused > 50, "{accepted} accepted, {refused} refused");
 }
 
-/// lnd alone says so of an invoice like the one of the bug: three sends, each refused.
+/// lnd overflows at such an expiry; the rules must not accept it.
 #[tokio::test]
-async fn lnd_refuses_an_expiry_that_it_cannot_count() {
+async fn lnd_refuses_an_expiry_that_overflows() {
     let Some(lab) = Lab::open() else { return };
     let node = LndNode::new(&lab.options(), None).unwrap();
     let made_at_s = u64::try_from(now().as_ms() / 1_000).unwrap();
     let hash = rand::random();
-    let lasting = ordinary(made_at_s, hash).with('x', number(9_223_372_037, 13)).text();
+    let overflowing = ordinary(made_at_s, hash).with('x', number(9_223_372_037, 13)).text();
     let like = lab.order("payee", 15_000);
     let payment_hash = crate::domain::PaymentHash::from_bytes(hash);
-    let first = node.send(SendOrder { invoice: lasting, payment_hash, ..like }).await.next().await;
+    let first =
+        node.send(SendOrder { invoice: overflowing, payment_hash, ..like }).await.next().await;
     match first {
         Some(SendUpdate::Refused(NodeError::Refused(why))) => {
             assert!(why.contains("invoice expired"), "{why}");
@@ -130,7 +127,7 @@ async fn lnd_refuses_an_expiry_that_it_cannot_count() {
     }
 }
 
-/// `hidden` is two channels away, and tells no more than that payee's lnd leads to it.
+/// `hidden` is two channels away, and its invoice shows only that `payee` leads to it.
 #[tokio::test]
 async fn an_invoice_with_a_blinded_path_is_paid() {
     let Some(lab) = Lab::open() else { return };
@@ -153,6 +150,6 @@ async fn an_invoice_with_a_blinded_path_is_paid() {
         other => panic!("{other:?}"),
     }
     let settled = lab.lncli("hidden", &["lookupinvoice", made["r_hash"].as_str().unwrap()]);
-    // The fees of the hops that the payee made up are the payee's.
+    // The payee keeps the fees of the dummy hops that it added.
     assert_eq!(settled["state"], "SETTLED", "{settled}");
 }

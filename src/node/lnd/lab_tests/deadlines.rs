@@ -1,7 +1,7 @@
-//! What a real lnd makes of a deadline when a call's headers and its message come apart, as this
-//! backend never sends them: the facts that `macaroon.rs` and `gather.rs` rest on.
+//! How lnd treats a deadline when a call's headers and its message arrive apart. This backend never sends
+//! them apart; `macaroon.rs` and `coalesce.rs` depend on what is shown here.
 
-#![expect(clippy::disallowed_methods, reason = "a rule about time itself, on lnd's own clock")]
+#![expect(clippy::disallowed_methods, reason = "lnd has a clock of its own")]
 
 use std::time::Duration;
 
@@ -16,24 +16,27 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::{
-    LndNode,
-    lab_test::{Lab, now},
-    proto::{
-        lnrpc::{Payment, payment::PaymentStatus},
-        routerrpc::SendPaymentRequest,
+    super::{
+        LndNode,
+        proto::{
+            lnrpc::{Payment, payment::PaymentStatus},
+            routerrpc::SendPaymentRequest,
+        },
     },
+    Lab, now,
 };
 use crate::{
     domain::{Millis, Timestamp, payment::RecordState},
     ports::{LightningNode, SendOrder},
 };
 
-/// From the headers to the deadline: enough for a busy machine to deliver them in time.
+/// From the headers to the deadline. Long enough for a busy machine.
 const LIFE: Millis = Millis::from_secs(3);
-const PREFIX: usize = 5;
-const PATIENCE: Duration = Duration::from_secs(20);
+/// gRPC's prefix of a message: a flag and its length.
+const PREFIX_BYTES: usize = 5;
+const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 
-/// A connection to the payer whose frames leave one by one.
+/// A connection to the payer that sends each frame by itself.
 async fn connect(lab: &Lab) -> SendRequest<Bytes> {
     let options = lab.options();
     let (target, credentials) = (options.target().unwrap(), options.credentials().unwrap());
@@ -44,8 +47,8 @@ async fn connect(lab: &Lab) -> SendRequest<Bytes> {
     requests.ready().await.unwrap()
 }
 
-/// The headers of a send, and no message.
-fn headers_alone(
+/// Sends the headers of a payment, and no message.
+fn send_headers(
     lab: &Lab,
     mut requests: SendRequest<Bytes>,
     deadline: Timestamp,
@@ -73,8 +76,8 @@ fn message(order: &SendOrder) -> Bytes {
     framed.freeze()
 }
 
-/// The payment as the last message of a stream has it.
-async fn last(mut body: RecvStream) -> Payment {
+/// The payment in the stream's last message.
+async fn last_payment(mut body: RecvStream) -> Payment {
     let mut framed = BytesMut::new();
     while let Some(part) = body.data().await {
         let part = part.unwrap();
@@ -84,9 +87,9 @@ async fn last(mut body: RecvStream) -> Payment {
     let mut rest = framed.freeze();
     let mut last = None;
     while !rest.is_empty() {
-        let length = u32::from_be_bytes(rest[1..PREFIX].try_into().unwrap()) as usize;
-        let framed = rest.split_to(PREFIX + length);
-        last = Some(Payment::decode(framed.slice(PREFIX..)).unwrap());
+        let length = u32::from_be_bytes(rest[1..PREFIX_BYTES].try_into().unwrap()) as usize;
+        let framed = rest.split_to(PREFIX_BYTES + length);
+        last = Some(Payment::decode(framed.slice(PREFIX_BYTES..)).unwrap());
     }
     last.unwrap()
 }
@@ -95,19 +98,19 @@ async fn sleep_until(at: Timestamp) {
     tokio::time::sleep(at.since(now()).as_duration()).await;
 }
 
-/// The deadline is checked when the headers arrive, once. So they must not leave by themselves.
+/// lnd checks the deadline once, when the headers arrive. So they must not leave without the message.
 #[tokio::test]
-async fn a_message_that_comes_late_is_paid_if_its_headers_came_in_time() {
+async fn a_late_message_is_paid_if_its_headers_were_in_time() {
     let Some(lab) = Lab::open() else { return };
     let order = lab.order("payee", 0);
     let requests = connect(&lab).await;
     let deadline = now().plus(LIFE);
-    let (answer, mut call) = headers_alone(&lab, requests, deadline);
+    let (answer, mut call) = send_headers(&lab, requests, deadline);
 
     sleep_until(deadline.plus(Millis::from_secs(1))).await;
     call.send_data(message(&order), true).unwrap();
-    let answer = tokio::time::timeout(PATIENCE, answer).await.unwrap().unwrap();
-    let paid = last(answer.into_body()).await;
+    let answer = tokio::time::timeout(ANSWER_LIMIT, answer).await.unwrap().unwrap();
+    let paid = last_payment(answer.into_body()).await;
     assert_eq!(paid.status(), PaymentStatus::Succeeded);
 
     let node = LndNode::new(&lab.options(), None).unwrap();
@@ -118,13 +121,13 @@ async fn a_message_that_comes_late_is_paid_if_its_headers_came_in_time() {
     assert!(late.as_ms() >= 1_000, "{late:?}");
 }
 
-/// Late headers are refused by themselves: lnd does not wait for the message.
+/// lnd refuses late headers, and does not wait for the message.
 #[tokio::test]
-async fn headers_that_come_late_are_refused_without_a_message() {
+async fn late_headers_are_refused_without_a_message() {
     let Some(lab) = Lab::open() else { return };
     let requests = connect(&lab).await;
-    let (answer, call) = headers_alone(&lab, requests, now().minus(Millis::from_ms(1)));
-    let answer = tokio::time::timeout(PATIENCE, answer).await.unwrap().unwrap();
+    let (answer, call) = send_headers(&lab, requests, now().minus(Millis::from_ms(1)));
+    let answer = tokio::time::timeout(ANSWER_LIMIT, answer).await.unwrap().unwrap();
     assert_eq!(answer.headers()["grpc-status"], "2");
     let text = answer.headers()["grpc-message"].to_str().unwrap();
     assert!(text.ends_with("not satisfied: macaroon has expired"), "{text}");

@@ -1,5 +1,4 @@
-//! One connection to lnd: it is introduced before anything else goes over it, and once lost it is
-//! lost for good.
+//! One connection to lnd. `GetInfo` is its first call; once lost it is not restored.
 
 use std::{
     io,
@@ -19,15 +18,18 @@ use tokio_rustls::TlsConnector;
 use tonic::{Request, metadata::MetadataValue};
 
 use super::{
-    answers,
+    super::{
+        errors,
+        proto::{
+            lnrpc::{GetInfoRequest, GetInfoResponse, lightning_client::LightningClient},
+            routerrpc::router_client::RouterClient,
+        },
+    },
     credentials::Credentials,
     http2::Http2,
+    identity,
     macaroon::Macaroon,
-    options::Target,
-    proto::{
-        lnrpc::{GetInfoRequest, GetInfoResponse, lightning_client::LightningClient},
-        routerrpc::router_client::RouterClient,
-    },
+    target::Target,
     tls,
 };
 use crate::{
@@ -35,10 +37,11 @@ use crate::{
     ports::{Connection, Introduction, NodeError},
 };
 
-const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
+/// A page of payments, or one payment, lists every HTLC attempt with its route.
+const MAX_MESSAGE_BYTES: usize = 32 * 1024 * 1024;
 
-/// A connection whose other end has said who it is.
-pub(super) struct Link {
+/// A connection on which the node has shown its identity.
+pub(crate) struct LndConnection {
     http2: Http2,
     target: Arc<Target>,
     credentials: Arc<Credentials>,
@@ -47,21 +50,21 @@ pub(super) struct Link {
     permitted: AtomicBool,
 }
 
-impl Link {
-    /// Connects, and lets the node introduce itself.
+impl LndConnection {
+    /// Connects, and asks the node for its identity.
     pub(super) async fn open(
         target: Arc<Target>,
         credentials: Arc<Credentials>,
         number: Connection,
     ) -> Result<Self, NodeError> {
-        let http2 = within(target.connect_timeout, connect(&target, &credentials)).await??;
+        let http2 = with_timeout(target.connect_timeout, connect(&target, &credentials)).await??;
         let mut node = LightningClient::with_origin(http2.clone(), target.origin.clone());
-        let ask = node.get_info(authorised(GetInfoRequest {}, &credentials.macaroon)?);
-        let info = within(target.info_timeout, ask)
+        let request = with_macaroon(GetInfoRequest {}, &credentials.macaroon)?;
+        let info = with_timeout(target.info_timeout, node.get_info(request))
             .await?
-            .map_err(|status| answers::call_error(&status, "GetInfo"))?
+            .map_err(|status| errors::call_error(&status, "GetInfo"))?
             .into_inner();
-        let introduction = answers::introduction(&info, target.network, number)?;
+        let introduction = identity::introduction(&info, target.network, number)?;
         tracing::debug!(
             node = %introduction.id,
             version = info.version,
@@ -80,68 +83,67 @@ impl Link {
         })
     }
 
-    /// Who is at the other end.
-    pub(super) fn introduction(&self) -> &Introduction {
+    /// The identity that the node has shown.
+    pub(crate) fn introduction(&self) -> &Introduction {
         &self.introduction
     }
 
-    /// What authorises the calls that go over it.
-    pub(super) fn macaroon(&self) -> &Macaroon {
+    /// The macaroon for this connection's calls.
+    pub(crate) fn macaroon(&self) -> &Macaroon {
         &self.credentials.macaroon
     }
 
-    /// Whether all that paying needs was found to be permitted.
-    pub(super) fn is_permitted(&self) -> bool {
+    /// Whether the macaroon is known to permit everything that paying needs.
+    pub(crate) fn is_permitted(&self) -> bool {
         self.permitted.load(Ordering::Relaxed)
     }
 
-    /// All that paying needs is permitted.
-    pub(super) fn permit(&self) {
+    /// Notes that the macaroon permits everything that paying needs.
+    pub(crate) fn set_permitted(&self) {
         self.permitted.store(true, Ordering::Relaxed);
     }
 
-    /// Takes no more calls. Open calls run on.
-    pub(super) fn retire(&self) {
+    /// Allows no new calls. Open calls continue.
+    pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a call may still go over it.
+    /// Whether new calls may use it.
     pub(super) fn is_usable(&self) -> bool {
         !self.retired.load(Ordering::Relaxed) && !self.http2.is_closed()
     }
 
-    /// For calls about the node.
-    pub(super) fn lightning(&self) -> LightningClient<Http2> {
-        // A page of payments carries every HTLC that was tried.
+    /// The client for calls about the node.
+    pub(crate) fn lightning(&self) -> LightningClient<Http2> {
         LightningClient::with_origin(self.http2.clone(), self.target.origin.clone())
-            .max_decoding_message_size(MAX_ANSWER_BYTES)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
     }
 
-    /// Who is at the other end by this newer word, which must be the same as before.
-    pub(super) fn introduced_again(
+    /// The client for calls about payments.
+    pub(crate) fn router(&self) -> RouterClient<Http2> {
+        RouterClient::with_origin(self.http2.clone(), self.target.origin.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+
+    /// Checks that a later `GetInfo` shows the same identity.
+    pub(crate) fn confirm_identity(
         &self,
         info: &GetInfoResponse,
     ) -> Result<Introduction, NodeError> {
         let Introduction { id: expected, connection, .. } = self.introduction.clone();
-        let again = answers::introduction(info, self.target.network, connection)?;
-        if again.id == expected {
-            Ok(again)
+        let confirmed = identity::introduction(info, self.target.network, connection)?;
+        if confirmed.id == expected {
+            Ok(confirmed)
         } else {
-            Err(NodeError::OtherNode { found: again.id, expected })
+            Err(NodeError::OtherNode { found: confirmed.id, expected })
         }
     }
 
-    /// For calls about payments.
-    pub(super) fn router(&self) -> RouterClient<Http2> {
-        // A payment carries every HTLC that was tried, with its route.
-        RouterClient::with_origin(self.http2.clone(), self.target.origin.clone())
-            .max_decoding_message_size(MAX_ANSWER_BYTES)
-    }
-
-    /// Passes `error` on, and takes no more calls after one that casts doubt on the connection:
-    /// one that was idle when it was lost shows it by silence alone. Or after one that refuses the
-    /// macaroon: the next is made with what stands in its file then. Open calls run on.
-    pub(super) fn heed(&self, error: NodeError) -> NodeError {
+    /// Returns `error`, and retires the connection if that casts doubt on it.
+    ///
+    /// A connection that was lost while idle shows it only by silence. After a refused macaroon, the next
+    /// connection reads the macaroon's file again.
+    pub(crate) fn retire_on(&self, error: NodeError) -> NodeError {
         match &error {
             NodeError::Unreachable(_) | NodeError::Timeout | NodeError::Barred(_) => self.retire(),
             NodeError::WrongNetwork { .. }
@@ -155,10 +157,10 @@ impl Link {
     }
 }
 
-/// `message` with the macaroon that lets it pass.
-pub(super) fn authorised<M>(message: M, macaroon: &Macaroon) -> Result<Request<M>, NodeError> {
+/// A request with the macaroon that authorises it.
+pub(crate) fn with_macaroon<M>(message: M, macaroon: &Macaroon) -> Result<Request<M>, NodeError> {
     let mut value = MetadataValue::try_from(macaroon.expose_hex())
-        .map_err(|_| answers::garbled("the macaroon fits no header"))?;
+        .map_err(|_| errors::garbled("the macaroon is not a valid header value"))?;
     // Neither printed nor kept in the compression table.
     value.set_sensitive(true);
     let mut request = Request::new(message);
@@ -167,7 +169,7 @@ pub(super) fn authorised<M>(message: M, macaroon: &Macaroon) -> Result<Request<M
 }
 
 /// Waits for `answer` no longer than `limit`.
-pub(super) async fn within<T>(
+pub(crate) async fn with_timeout<T>(
     limit: Duration,
     answer: impl Future<Output = T>,
 ) -> Result<T, NodeError> {
@@ -176,38 +178,38 @@ pub(super) async fn within<T>(
 
 async fn connect(target: &Target, credentials: &Credentials) -> Result<Http2, NodeError> {
     let barred = |kind| NodeError::Barred(NodeTrouble::with(kind, target.address()));
-    let lost = |error: &io::Error| NodeError::Unreachable(answers::chain(error));
+    let unreachable = |error: &io::Error| NodeError::Unreachable(errors::error_chain(error));
     let addresses = lookup_host((target.host.as_str(), target.port)).await;
     let Ok(addresses) = addresses.map(Vec::from_iter) else {
         return Err(barred(TroubleKind::UnknownHost));
     };
     let tcp = TcpStream::connect(&addresses[..]).await.map_err(|error| match error.kind() {
         io::ErrorKind::ConnectionRefused => barred(TroubleKind::NobodyListens),
-        _ => lost(&error),
+        _ => unreachable(&error),
     })?;
-    // A call is one small write; it must not wait for the last one's acknowledgement.
-    tcp.set_nodelay(true).map_err(|error| lost(&error))?;
+    // A call is one small write, which must not wait for an acknowledgement of the previous one.
+    tcp.set_nodelay(true).map_err(|error| unreachable(&error))?;
     let tls = TlsConnector::from(Arc::clone(&credentials.tls));
     let tls = tls.connect(target.server_name.clone(), tcp).await;
     let tls = tls.map_err(|error| match tls_trouble(&error) {
         Some(kind) => {
-            tracing::debug!(error = answers::chain(&error), "no TLS connection to lnd");
+            tracing::debug!(error = errors::error_chain(&error), "TLS handshake with lnd failed");
             barred(kind)
         }
-        None => lost(&error),
+        None => unreachable(&error),
     })?;
     if tls.get_ref().1.alpn_protocol() != Some(tls::H2) {
         return Err(barred(TroubleKind::NoTls));
     }
     Http2::open(tls, target.keep_alive)
         .await
-        .map_err(|error| NodeError::Unreachable(answers::chain(&error)))
+        .map_err(|error| NodeError::Unreachable(errors::error_chain(&error)))
 }
 
-/// Why there is no TLS connection, where that says what to mend.
+/// What is wrong with the certificate or the port, if the handshake failed for that.
 fn tls_trouble(error: &io::Error) -> Option<TroubleKind> {
     match error.get_ref()?.downcast_ref::<rustls::Error>()? {
-        // The pin's own word.
+        // From `PinnedCertificates`.
         rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure) => {
             Some(TroubleKind::OtherCertificate)
         }

@@ -1,8 +1,11 @@
-//! HTTP/2 over one stream of bytes, as a service that the generated clients take.
+//! An HTTP/2 connection as a service for the generated clients.
 //!
-//! Calls begin one after the other: hyper has taken all of a call's message before the next call's
-//! headers. So few wait half made while the other end's window is full, and hold up what is behind
-//! them (see `calls.rs`). Nobody waits for another's answer.
+//! Why not tonic's `Channel`: it reconnects by itself, and no call may use a connection on which the
+//! node has not shown its identity. It also has no way to hold writes back (`coalesce.rs`).
+//!
+//! Why calls start one at a time: otherwise hyper shares the peer's window among all of them, none can send
+//! its whole message, and incomplete calls never leave (`calls.rs`). Without it, 200 calls at once stalled
+//! the connection until the keep-alive timeout (`http2_test.rs`). No call waits for another's response.
 
 use std::{
     future::Future,
@@ -25,28 +28,30 @@ use tonic::body::Body;
 use tower_service::Service;
 
 use super::{
-    gather::{Gathered, OneTask, drive},
-    options::KeepAlive,
+    coalesce::CoalescedIo,
+    single_task::{TaskExecutor, drive},
+    target::KeepAlive,
 };
 
-/// A handle on a connection. The connection closes once all handles and open calls are gone.
+/// A handle to a connection, which closes once all handles and open calls are gone.
 #[derive(Clone)]
-pub(super) struct Http2 {
+pub(crate) struct Http2 {
     requests: SendRequest<Body>,
-    /// One place, for the call that begins.
-    beginning: Arc<Semaphore>,
+    /// One permit, for the call that starts.
+    start: Arc<Semaphore>,
 }
 
 impl Http2 {
-    /// Greets the other end, and drives the connection from then on.
+    /// Does the HTTP/2 handshake, and drives the connection from then on.
     pub(super) async fn open<Io>(io: Io, keep_alive: KeepAlive) -> hyper::Result<Self>
     where
         Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let (executor, jobs) = OneTask::new();
-        let io = Gathered::new(io);
-        let writer = io.share();
-        // No pings while idle: lnd hangs up on them (its `client-allow-ping-without-stream`).
+        let (executor, spawned) = TaskExecutor::new();
+        let io = CoalescedIo::new(io);
+        let writes = io.share();
+        // hyper pings only while calls are open, and must: lnd disconnects a client that pings an idle
+        // connection (its `client-allow-ping-without-stream`).
         let (requests, connection) = Builder::new(executor)
             .timer(TokioTimer::new())
             .keep_alive_interval(keep_alive.interval)
@@ -62,11 +67,11 @@ impl Http2 {
             clippy::disallowed_methods,
             reason = "moves bytes and decides nothing; it ends with the connection"
         )]
-        tokio::spawn(drive(connection, jobs, writer));
-        Ok(Self { requests, beginning: Arc::new(Semaphore::new(1)) })
+        tokio::spawn(drive(connection, spawned, writes));
+        Ok(Self { requests, start: Arc::new(Semaphore::new(1)) })
     }
 
-    /// Whether the connection is known to be gone.
+    /// Whether the connection is known to be closed.
     pub(super) fn is_closed(&self) -> bool {
         self.requests.is_closed()
     }
@@ -77,29 +82,31 @@ impl Service<Request<Body>> for Http2 {
     type Error = hyper::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
-    /// Always ready: a closed connection shows in the call's own answer, as what it is.
+    /// Always ready: a closed connection is reported as the call's own error.
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let Self { mut requests, beginning } = self.clone();
+        let Self { mut requests, start } = self.clone();
         Box::pin(async move {
-            // The semaphore is never closed.
-            let place = beginning.acquire_owned().await.ok();
-            let request = request.map(|message| Body::new(InTurn { message, _place: place }));
+            // Never fails: the semaphore is never closed.
+            let permit = start.acquire_owned().await.ok();
+            let request =
+                request.map(|message| Body::new(StartingBody { message, _permit: permit }));
             requests.send_request(request).await
         })
     }
 }
 
-/// A call's message, which has its place until all of it is handed over, or the call is given up.
-struct InTurn {
+/// A call's message. It holds the permit to start until hyper has taken all of it, or the call is
+/// cancelled.
+struct StartingBody {
     message: Body,
-    _place: Option<OwnedSemaphorePermit>,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
-impl HttpBody for InTurn {
+impl HttpBody for StartingBody {
     type Data = Bytes;
     type Error = tonic::Status;
 
@@ -118,7 +125,3 @@ impl HttpBody for InTurn {
         self.message.size_hint()
     }
 }
-
-#[cfg(test)]
-#[path = "http2_test.rs"]
-mod tests;

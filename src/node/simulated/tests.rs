@@ -1,4 +1,4 @@
-//! What the simulated node says of itself and of its payments.
+//! The simulated node's health and list of payments.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -20,7 +20,7 @@ impl Clock for SetClock {
     async fn sleep(&self, _span: Millis) {}
 }
 
-/// Of no invoice at all: it fails, and is kept like any other.
+/// An order with an invalid invoice: it fails, and is kept like any other.
 fn order(byte: u8) -> SendOrder {
     SendOrder {
         node: identity(),
@@ -34,11 +34,11 @@ fn order(byte: u8) -> SendOrder {
 }
 
 #[tokio::test]
-async fn its_payments_are_listed_in_order_and_by_the_page() {
+async fn payments_are_listed_in_order_and_by_page() {
     let dir = tempfile::tempdir().unwrap();
     let clock = Arc::new(SetClock(AtomicI64::new(0)));
     let node = SimulatedNode::open(dir.path(), Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
-    // The first is tried anew: it moves to the end.
+    // The first is sent again, and moves to the end.
     for (at, byte) in [(10, 1), (20, 2), (30, 3), (40, 1), (50, 4)] {
         clock.0.store(at, Ordering::SeqCst);
         drop(node.send(order(byte)).await);
@@ -63,7 +63,7 @@ async fn its_payments_are_listed_in_order_and_by_the_page() {
 }
 
 #[tokio::test]
-async fn it_never_runs_out_of_money() {
+async fn it_can_send_any_amount() {
     let dir = tempfile::tempdir().unwrap();
     let node = SimulatedNode::open(dir.path(), Arc::new(SetClock(AtomicI64::new(0)))).unwrap();
     let health = node.health().await.unwrap();

@@ -13,16 +13,16 @@ use tokio_rustls::TlsConnector;
 
 use super::{
     super::{
-        calls::tests::{call, whole_calls},
+        frames_test::{Tally, call, tally},
         tls,
     },
     *,
 };
 
-const RECORD_HEAD: usize = 5;
+const RECORD_HEADER_BYTES: usize = 5;
 const CALLS: usize = 300;
 
-/// A server's end of TLS, and the certificate that it shows.
+/// The server's end of TLS, and its certificate.
 fn server() -> (ServerConnection, String) {
     let key = KeyPair::generate().unwrap();
     let certificate =
@@ -38,15 +38,15 @@ fn server() -> (ServerConnection, String) {
     (ServerConnection::new(Arc::new(config)).unwrap(), certificate.pem())
 }
 
-/// Takes record by record, slowly, and returns how many calls came: whole ones in every record.
-async fn take(mut server: ServerConnection, mut io: DuplexStream) -> usize {
+/// Reads record by record, slowly, and checks that each holds whole calls. Returns how many there were.
+async fn read_records(mut server: ServerConnection, mut io: DuplexStream) -> usize {
     let mut calls = 0;
     while calls < CALLS {
-        let mut record = vec![0; RECORD_HEAD];
+        let mut record = vec![0; RECORD_HEADER_BYTES];
         io.read_exact(&mut record).await.unwrap();
         let length = u16::from_be_bytes([record[3], record[4]]);
-        record.resize(RECORD_HEAD + usize::from(length), 0);
-        io.read_exact(&mut record[RECORD_HEAD..]).await.unwrap();
+        record.resize(RECORD_HEADER_BYTES + usize::from(length), 0);
+        io.read_exact(&mut record[RECORD_HEADER_BYTES..]).await.unwrap();
         let mut rest = &record[..];
         while !rest.is_empty() {
             server.read_tls(&mut rest).unwrap();
@@ -56,7 +56,9 @@ async fn take(mut server: ServerConnection, mut io: DuplexStream) -> usize {
         if let Err(error) = server.reader().read_to_end(&mut plain) {
             assert_eq!(error.kind(), ErrorKind::WouldBlock);
         }
-        calls += whole_calls(&plain);
+        let Tally { calls: whole, split } = tally(&[plain]);
+        assert_eq!(split, 0);
+        calls += whole;
         let mut answer = Vec::new();
         while server.wants_write() {
             server.write_tls(&mut answer).unwrap();
@@ -66,7 +68,7 @@ async fn take(mut server: ServerConnection, mut io: DuplexStream) -> usize {
     calls
 }
 
-/// The pipe takes less than a record at a time, so that TLS always has a backlog.
+/// The pipe takes less than a record at a time, so TLS always has a backlog.
 #[tokio::test]
 async fn every_record_holds_whole_calls() {
     let (near, far) = tokio::io::duplex(1_000);
@@ -75,33 +77,33 @@ async fn every_record_holds_whole_calls() {
         let connector =
             TlsConnector::from(Arc::new(tls::client_config(Some(pem.as_bytes())).unwrap()));
         let name = ServerName::try_from("lnd").unwrap();
-        let mut io = Gathered::new(connector.connect(name, near).await.unwrap());
+        let mut io = CoalescedIo::new(connector.connect(name, near).await.unwrap());
         let calls: Vec<u8> =
             (0..CALLS).flat_map(|n| call(2 * u32::try_from(n).unwrap() + 1, 700 + n)).collect();
-        // In bits, as hyper might, and now and then it leaves what can.
-        for bits in calls.chunks(20_011) {
-            for bit in bits.chunks(1_234) {
-                io.write_all(bit).await.unwrap();
+        // In small pieces, as hyper might write them, with a release now and then.
+        for pieces in calls.chunks(20_011) {
+            for piece in pieces.chunks(1_234) {
+                io.write_all(piece).await.unwrap();
             }
-            std::future::poll_fn(|cx| io.inner().poll_leave(cx)).await.unwrap();
+            std::future::poll_fn(|cx| io.poll_release(cx)).await.unwrap();
         }
         io
     };
-    let (_open, calls) = tokio::join!(client, take(server, far));
+    let (_open, calls) = tokio::join!(client, read_records(server, far));
     assert_eq!(calls, CALLS);
 }
 
-/// What is not whole when a connection closes never leaves.
+/// Closing the connection does not release an incomplete call.
 #[tokio::test]
-async fn a_call_that_is_cut_off_does_not_leave() {
+async fn an_incomplete_call_does_not_leave_at_shutdown() {
     let (near, mut far) = tokio::io::duplex(1 << 16);
-    let mut io = Gathered::new(near);
-    let (whole, cut) = (call(1, 700), call(3, 700));
-    io.write_all(&whole).await.unwrap();
-    io.write_all(&cut[..cut.len() - 1]).await.unwrap();
+    let mut io = CoalescedIo::new(near);
+    let (complete, incomplete) = (call(1, 700), call(3, 700));
+    io.write_all(&complete).await.unwrap();
+    io.write_all(&incomplete[..incomplete.len() - 1]).await.unwrap();
     io.shutdown().await.unwrap();
     drop(io);
     let mut left = Vec::new();
     far.read_to_end(&mut left).await.unwrap();
-    assert_eq!(left, whole);
+    assert_eq!(left, complete);
 }

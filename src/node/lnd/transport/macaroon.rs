@@ -1,6 +1,11 @@
-//! Macaroons: lnd's credentials, whose holder can narrow them without asking anybody.
+//! Macaroons: lnd's credentials, which a holder can restrict further without asking lnd.
 //!
-//! Only the binary version 2 is read, the one that lnd writes and takes. Nothing here prints one.
+//! Why our own code: a send needs one caveat more, which is one HMAC; all other bytes stay as they were
+//! read. The crates bring verification and third-party caveats with their ciphers: `macaroon` was last
+//! released in 2022, and its fork `libmacaroon` calls itself pre-1.0 and not audited. lnd cannot do it for
+//! us: `BakeMacaroon` takes no expiry, and a permission to call it is a permission for everything.
+//!
+//! Only the binary format, version 2, is read: the one that lnd writes. Nothing here prints a macaroon.
 
 use std::fmt;
 
@@ -10,8 +15,8 @@ use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::forma
 
 use crate::domain::Timestamp;
 
-/// The longest that is read; lnd's own are of some 300 bytes. A send must fit into one TLS record,
-/// with its macaroon in hexadecimal digits (see `gather.rs`).
+/// The longest that is accepted; lnd's own have about 300 bytes. A send must fit into one TLS record with
+/// its macaroon in hexadecimal (see `coalesce.rs`).
 pub(super) const MAX_BYTES: usize = 4096;
 
 const VERSION: u8 = 2;
@@ -21,28 +26,28 @@ const IDENTIFIER: u8 = 2;
 const VERIFICATION_ID: u8 = 4;
 const SIGNATURE: u8 = 6;
 
-/// lnd reads RFC 3339 with any fraction of a second, so that no deadline has to be rounded.
-const TIME: &[BorrowedFormatItem<'_>] =
+/// RFC 3339. lnd reads any fraction of a second, so no deadline has to be rounded.
+const TIME_FORMAT: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
 /// A credential for lnd.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Macaroon {
-    /// From the version up to the last caveat, as it was read.
+    /// The bytes from the version to the last caveat, as they were read.
     head: Vec<u8>,
-    /// Signs the head, and is the key that signs the next caveat.
+    /// The HMAC of the head, and the key for the next caveat.
     signature: [u8; 32],
 }
 
-/// Why bytes are not a [`Macaroon`]. The bytes themselves are not repeated.
+/// The bytes are not a [`Macaroon`]. The error does not repeat them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a macaroon is lnd's binary file of 4096 bytes at most, or the same in hexadecimal digits")]
+#[error("not a macaroon: expected lnd's binary file, at most 4096 bytes, or its hexadecimal form")]
 pub struct InvalidMacaroon;
 
 impl Macaroon {
-    /// Reads what stands in a file: the macaroon, or its hexadecimal digits.
+    /// Parses a file's content: the binary macaroon, or its hexadecimal form.
     pub fn parse(file: &[u8]) -> Result<Self, InvalidMacaroon> {
-        // No binary macaroon begins with a digit's character.
+        // No hexadecimal digit has this value.
         if file.first() == Some(&VERSION) {
             return Self::parse_binary(file);
         }
@@ -50,19 +55,19 @@ impl Macaroon {
         Self::parse_binary(&binary)
     }
 
-    /// This macaroon with a caveat more: the node refuses it from `deadline` on.
+    /// This macaroon with one more caveat: lnd refuses it from `deadline` on.
     ///
-    /// What lnd does with it, measured on v0.21 (`lab_late_test.rs`): the headers of a call are
-    /// checked when they arrive, once, by lnd's own clock. Late ones are refused before there is a
-    /// message, and nothing is stored. Headers in time are good for as long as the connection lasts:
-    /// a message that followed 580 s after the deadline was paid. So a deadline binds only because
-    /// message and headers leave together (see `gather.rs`).
+    /// lnd v0.21 checks it once per call, when the headers arrive, by its own clock
+    /// (`lab_tests/deadlines.rs`). It refuses late headers before there is a message, and stores nothing.
+    /// After headers in time it waits for the message as long as the connection lasts: a message sent
+    /// 580 s after the deadline was paid. So the deadline binds only because headers and message leave
+    /// together (see `coalesce.rs`).
     #[must_use]
     pub fn until(&self, deadline: Timestamp) -> Self {
         self.with_caveat(format!("time-before {}", rfc3339(deadline)).as_bytes())
     }
 
-    /// As lnd wants it in the metadata `macaroon`. Only for that.
+    /// The value of the metadata key `macaroon`, and for nothing else.
     pub fn expose_hex(&self) -> String {
         let mut binary = self.head.clone();
         binary.push(END_OF_SECTION);
@@ -115,7 +120,7 @@ impl fmt::Debug for Macaroon {
     }
 }
 
-/// What is left of a binary macaroon.
+/// The unread rest of a binary macaroon.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -125,10 +130,10 @@ impl<'a> Reader<'a> {
         Ok(first)
     }
 
-    /// Seven bits a byte, the lowest first.
-    fn number(&mut self) -> Result<usize, InvalidMacaroon> {
+    /// A varint: seven bits per byte, the lowest first.
+    fn varint(&mut self) -> Result<usize, InvalidMacaroon> {
         let mut number = 0;
-        // Three bytes hold more than any macaroon is long.
+        // Three bytes count further than the longest macaroon.
         for shift in [0, 7, 14] {
             let byte = self.byte()?;
             number |= usize::from(byte & 0x7f) << shift;
@@ -139,19 +144,19 @@ impl<'a> Reader<'a> {
         Err(InvalidMacaroon)
     }
 
-    /// A field's kind and content; [`END_OF_SECTION`] has none.
+    /// A field's kind and content. [`END_OF_SECTION`] has no content.
     fn field(&mut self) -> Result<(u8, &'a [u8]), InvalidMacaroon> {
         let kind = self.byte()?;
         if kind == END_OF_SECTION {
             return Ok((kind, &[]));
         }
-        let length = self.number()?;
+        let length = self.varint()?;
         let (content, rest) = self.0.split_at_checked(length).ok_or(InvalidMacaroon)?;
         self.0 = rest;
         Ok((kind, content))
     }
 
-    /// The kinds of the fields up to the end of the section.
+    /// The kinds of the fields to the end of the section.
     fn section(&mut self) -> Result<Vec<u8>, InvalidMacaroon> {
         let mut kinds = Vec::new();
         loop {
@@ -181,14 +186,13 @@ fn sign(key: &[u8; 32], caveat_id: &[u8]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-/// An instant outside of what can be written is moved to the nearest that can: before the epoch is
-/// as much in the past as the epoch.
+/// A time that the format cannot express becomes the nearest one that it can.
 fn rfc3339(at: Timestamp) -> String {
     let ms = at.clamp(Timestamp::MIN, Timestamp::MAX).as_ms();
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000)
         .ok()
-        .and_then(|time| time.format(TIME).ok())
-        // Cannot happen within these bounds; the epoch lets nothing be sent.
+        .and_then(|time| time.format(TIME_FORMAT).ok())
+        // Not reached within these bounds. With the epoch as its deadline, lnd refuses the send.
         .unwrap_or_else(|| "1970-01-01T00:00:00.000Z".to_owned())
 }
 
@@ -196,13 +200,13 @@ fn rfc3339(at: Timestamp) -> String {
 mod tests {
     use super::*;
 
-    /// Both made with Go's gopkg.in/macaroon.v2, which lnd uses: the second is the first after
+    /// Made with Go's gopkg.in/macaroon.v2, which lnd uses. The second is the first after
     /// `AddFirstPartyCaveat("time-before 2023-12-15T08:11:48.583Z")`.
     const MADE_BY_GO: &str = "0201036c6e64020e036964206f662061207061796572000210697061646472203132372e302e302e3100000620bb2333d2bc4af91d01086dfdaa1a9d404edea9dec6c6559f6c76e63139ecc457";
-    const NARROWED_BY_GO: &str = "0201036c6e64020e036964206f662061207061796572000210697061646472203132372e302e302e3100022474696d652d6265666f726520323032332d31322d31355430383a31313a34382e3538335a00000620f6dcad2505c158b028e1f6899abb2d0dca9bad2ccf95d7539310e8ecaf0ebbc4";
+    const RESTRICTED_BY_GO: &str = "0201036c6e64020e036964206f662061207061796572000210697061646472203132372e302e302e3100022474696d652d6265666f726520323032332d31322d31355430383a31313a34382e3538335a00000620f6dcad2505c158b028e1f6899abb2d0dca9bad2ccf95d7539310e8ecaf0ebbc4";
 
     #[test]
-    fn a_macaroon_is_read_and_written_as_it_is() {
+    fn a_macaroon_is_written_as_it_was_read() {
         let macaroon = Macaroon::parse(MADE_BY_GO.as_bytes()).unwrap();
         assert_eq!(macaroon.expose_hex(), MADE_BY_GO);
 
@@ -213,16 +217,16 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_is_added_as_lnd_would_add_it() {
-        let narrowed = Macaroon::parse(MADE_BY_GO.as_bytes())
+    fn a_deadline_is_added_as_lnd_adds_it() {
+        let restricted = Macaroon::parse(MADE_BY_GO.as_bytes())
             .unwrap()
             .until(Timestamp::from_ms(1_702_627_908_583));
-        assert_eq!(narrowed.expose_hex(), NARROWED_BY_GO);
-        assert_eq!(Macaroon::parse(NARROWED_BY_GO.as_bytes()), Ok(narrowed));
+        assert_eq!(restricted.expose_hex(), RESTRICTED_BY_GO);
+        assert_eq!(Macaroon::parse(RESTRICTED_BY_GO.as_bytes()), Ok(restricted));
     }
 
     #[test]
-    fn deadlines_are_written_to_the_millisecond() {
+    fn deadlines_keep_their_milliseconds() {
         let cases = [
             (1_702_627_908_583, "2023-12-15T08:11:48.583Z"),
             (1_702_627_908_000, "2023-12-15T08:11:48.000Z"),
@@ -236,14 +240,14 @@ mod tests {
     }
 
     #[test]
-    fn a_long_caveat_has_a_length_of_two_bytes() {
+    fn a_long_caveat_has_a_two_byte_length() {
         let long = Macaroon::parse(MADE_BY_GO.as_bytes()).unwrap().with_caveat(&[b'x'; 300]);
         let read = Macaroon::parse(long.expose_hex().as_bytes());
         assert_eq!(read, Ok(long));
     }
 
     #[test]
-    fn damage_is_an_error() {
+    fn a_damaged_macaroon_is_an_error() {
         let binary = hex::decode(MADE_BY_GO).unwrap();
         for end in 0..binary.len() {
             assert_eq!(Macaroon::parse(&binary[..end]), Err(InvalidMacaroon));
