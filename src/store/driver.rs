@@ -1,4 +1,4 @@
-//! What the statements of [`super::sql`] ask of a database.
+//! The interface that [`super::sql`] requires of a database.
 
 use async_trait::async_trait;
 use rust_decimal::Decimal;
@@ -10,7 +10,7 @@ use crate::{
     ports::{Connections, StoreError},
 };
 
-/// A row, read by the names of its columns.
+/// A row whose cells are read by column name.
 pub trait Cells {
     /// bigint
     fn int(&self, column: &str) -> Result<Option<i64>, sqlx::Error>;
@@ -26,12 +26,12 @@ pub trait Cells {
     fn decimal(&self, column: &str) -> Result<Decimal, sqlx::Error>;
 }
 
-/// Why a statement failed, as far as trying again is concerned.
+/// Why a statement failed, and whether to retry its transaction.
 #[derive(Debug)]
 pub enum Fault {
-    /// Another transaction was in the way (40001, 40P01, busy): nothing was written, try again.
+    /// A conflict with another transaction (40001, 40P01, busy): nothing was written, retry.
     Contended(StoreError),
-    /// Anything else.
+    /// Any other error: a retry would not help.
     Final(StoreError),
 }
 
@@ -42,7 +42,7 @@ impl From<StoreError> for Fault {
 }
 
 impl Fault {
-    /// The same advice about another error.
+    /// Maps the error and keeps the retry advice.
     #[must_use]
     pub fn map(self, change: impl FnOnce(StoreError) -> StoreError) -> Self {
         match self {
@@ -51,7 +51,7 @@ impl Fault {
         }
     }
 
-    /// The error without the advice.
+    /// The error without the retry advice.
     pub fn into_error(self) -> StoreError {
         match self {
             Self::Contended(error) | Self::Final(error) => error,
@@ -59,7 +59,7 @@ impl Fault {
     }
 }
 
-/// What the database itself said, if an error comes from one.
+/// The database's own error in the source chain, if there is one.
 pub fn said(error: &StoreError) -> Option<&sqlx::Error> {
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
@@ -71,42 +71,42 @@ pub fn said(error: &StoreError) -> Option<&sqlx::Error> {
     None
 }
 
-/// A transaction that writes. Dropped without [`Tx::commit`], it never happened.
+/// A transaction that writes. Dropping it without [`Tx::commit`] rolls it back.
 #[async_trait]
 pub trait Tx: Send {
-    /// Its rows.
+    /// The type of its rows.
     type Row: Cells + Send + Sync;
 
-    /// Runs a statement; tells how many rows it wrote.
+    /// Runs a statement and returns the number of rows that it wrote.
     async fn execute(&mut self, statement: BoundStatement<'_>) -> Result<u64, Fault>;
 
     /// Runs a statement that returns rows.
     async fn fetch(&mut self, statement: BoundStatement<'_>) -> Result<Vec<Self::Row>, Fault>;
 
-    /// Makes it durable. An answer that was lost is [`StoreError::Unknown`].
+    /// Commits durably. If the answer to COMMIT is lost, fails with [`StoreError::Unknown`].
     async fn commit(self) -> Result<(), Fault>;
 }
 
 /// A database.
 #[async_trait]
 pub trait Driver: Send + Sync + 'static {
-    /// Its rows.
+    /// The type of its rows.
     type Row: Cells + Send + Sync;
-    /// Its transactions.
+    /// The type of its transactions.
     type Tx: Tx<Row = Self::Row>;
 
-    /// How it spells what differs.
+    /// The statements that this database spells in its own way.
     fn dialect(&self) -> &'static Dialect;
 
     /// Begins a transaction that writes.
     async fn begin(&self) -> Result<Self::Tx, Fault>;
 
-    /// Begins an operator's transaction, with the instance for itself: whoever has read the switches has
-    /// ended by then, and whoever comes later waits. It does not queue behind claims, and within a second
-    /// it has begun or fails with [`StoreError::Unavailable`].
+    /// Begins an operator's transaction that holds the instance exclusively: every transaction that has
+    /// read the switches has ended, and later ones wait. Does not queue behind claims. Within a second it
+    /// begins, or fails with [`StoreError::Unavailable`].
     async fn begin_for_operator(&self) -> Result<Self::Tx, Fault>;
 
-    /// Reads outside of a transaction, for an operator: does not queue behind claims.
+    /// Reads outside of a transaction, for an operator, without queuing behind claims.
     async fn fetch_for_operator(
         &self,
         statement: BoundStatement<'_>,
@@ -115,21 +115,21 @@ pub trait Driver: Send + Sync + 'static {
     /// Reads outside of a transaction.
     async fn fetch(&self, statement: BoundStatement<'_>) -> Result<Vec<Self::Row>, StoreError>;
 
-    /// The newest migration that this program knows.
+    /// The version of the newest migration in this program.
     fn schema(&self) -> i64;
 
     /// The database's own clock.
     async fn now(&self) -> Result<Timestamp, StoreError>;
 
-    /// The timeline of the server's log, where the database has one and lets it be read.
+    /// The timeline of the server's write-ahead log, if the database has one and permits reading it.
     async fn timeline(&self) -> Option<i64>;
 
-    /// Whether an error says that the database takes no writes.
+    /// Whether the error means that the database refuses all writes.
     fn refuses_writes(&self, error: &StoreError) -> bool;
 
-    /// How the connections stand.
+    /// How many connections are open, idle and allowed.
     fn connections(&self) -> Connections;
 
-    /// Ends all connections.
+    /// Closes all connections.
     async fn close(&self);
 }

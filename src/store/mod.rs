@@ -1,9 +1,9 @@
 //! The two databases behind the store port.
 //!
-//! Everything that both do is written once, in [`sql`], over a small [`driver`] interface: the same
+//! Everything common to both is written once, in [`sql`], over a small [`driver`] interface: the same
 //! statements (named parameters, see [`statement`]; `on conflict … do nothing`, `returning`) run on
-//! Postgres and on SQLite. What differs (connecting, durability, `for update skip locked`, how a
-//! column is bound and read) stands in [`postgres`] and [`sqlite`]. One contract suite runs on both.
+//! Postgres and on SQLite. The differences (connecting, durability, `for update skip locked`, binding and
+//! reading columns) are in [`postgres`] and [`sqlite`]. One contract test suite runs on both.
 
 #[macro_use]
 mod statement;

@@ -1,7 +1,7 @@
-//! A span for each statement, named as the statement is. Values never stand in one: among them are
-//! invoices and hashes of secrets.
+//! A span for each statement, with the statement's name. Spans carry no parameter values, since these
+//! include invoices and hashes of secrets.
 //!
-//! Only within another span: what looks for work twenty times a second is nobody's story.
+//! Spans exist only under a parent span, so polling for work (twenty times a second) creates none.
 
 use async_trait::async_trait;
 use tracing::{Instrument, field::Empty};
@@ -17,22 +17,22 @@ use crate::{
     trace,
 };
 
-/// A database that is watched.
+/// A driver that records a span for each statement.
 #[derive(Debug)]
 pub struct Observed<D> {
     inner: D,
-    /// As OpenTelemetry calls it.
+    /// OpenTelemetry's name for the database (`db.system.name`).
     system: &'static str,
 }
 
 impl<D> Observed<D> {
-    /// Watches `inner`.
+    /// Wraps `inner`.
     pub const fn new(inner: D, system: &'static str) -> Self {
         Self { inner, system }
     }
 }
 
-/// One of its transactions.
+/// A transaction that records a span for each statement.
 #[derive(Debug)]
 pub struct ObservedTx<T> {
     inner: T,
@@ -53,36 +53,36 @@ impl<D: Driver> Driver for Observed<D> {
     }
 
     async fn begin(&self) -> Result<Self::Tx, Fault> {
-        let inner = watched(self.system, "begin", kind, self.inner.begin()).await?;
+        let inner = traced(self.system, "begin", fault_type, self.inner.begin()).await?;
         Ok(ObservedTx { inner, system: self.system })
     }
 
     async fn begin_for_operator(&self) -> Result<Self::Tx, Fault> {
         let inner =
-            watched(self.system, "begin_for_operator", kind, self.inner.begin_for_operator())
+            traced(self.system, "begin_for_operator", fault_type, self.inner.begin_for_operator())
                 .await?;
         Ok(ObservedTx { inner, system: self.system })
     }
 
     async fn fetch(&self, statement: BoundStatement<'_>) -> Result<Vec<D::Row>, StoreError> {
-        watched(self.system, statement.sql.name, kind_of_error, self.inner.fetch(statement)).await
+        traced(self.system, statement.sql.name, store_error_type, self.inner.fetch(statement)).await
     }
 
     async fn fetch_for_operator(
         &self,
         statement: BoundStatement<'_>,
     ) -> Result<Vec<D::Row>, StoreError> {
-        watched(
+        traced(
             self.system,
             statement.sql.name,
-            kind_of_error,
+            store_error_type,
             self.inner.fetch_for_operator(statement),
         )
         .await
     }
 
     async fn now(&self) -> Result<Timestamp, StoreError> {
-        watched(self.system, "clock", kind_of_error, self.inner.now()).await
+        traced(self.system, "clock", store_error_type, self.inner.now()).await
     }
 
     async fn timeline(&self) -> Option<i64> {
@@ -107,22 +107,22 @@ impl<T: Tx> Tx for ObservedTx<T> {
     type Row = T::Row;
 
     async fn execute(&mut self, statement: BoundStatement<'_>) -> Result<u64, Fault> {
-        watched(self.system, statement.sql.name, kind, self.inner.execute(statement)).await
+        traced(self.system, statement.sql.name, fault_type, self.inner.execute(statement)).await
     }
 
     async fn fetch(&mut self, statement: BoundStatement<'_>) -> Result<Vec<T::Row>, Fault> {
-        watched(self.system, statement.sql.name, kind, self.inner.fetch(statement)).await
+        traced(self.system, statement.sql.name, fault_type, self.inner.fetch(statement)).await
     }
 
     async fn commit(self) -> Result<(), Fault> {
-        watched(self.system, "commit", kind, self.inner.commit()).await
+        traced(self.system, "commit", fault_type, self.inner.commit()).await
     }
 }
 
-async fn watched<T, E>(
+async fn traced<T, E>(
     system: &'static str,
     name: &'static str,
-    kind: fn(&E) -> &'static str,
+    error_type: fn(&E) -> &'static str,
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
     if trace::current().is_none() {
@@ -139,21 +139,21 @@ async fn watched<T, E>(
     );
     let done = work.instrument(span.clone()).await;
     if let Err(error) = &done {
-        // Why stands in the log: a database repeats in its errors what it was given.
+        // Only the kind of error: a database's error text may repeat parameter values. The log has the text.
         span.record("otel.status_code", "ERROR");
-        span.record("error.type", kind(error));
+        span.record("error.type", error_type(error));
     }
     done
 }
 
-const fn kind(fault: &Fault) -> &'static str {
+const fn fault_type(fault: &Fault) -> &'static str {
     match fault {
         Fault::Contended(_) => "contended",
-        Fault::Final(error) => kind_of_error(error),
+        Fault::Final(error) => store_error_type(error),
     }
 }
 
-const fn kind_of_error(error: &StoreError) -> &'static str {
+const fn store_error_type(error: &StoreError) -> &'static str {
     match error {
         StoreError::Stale => "stale",
         StoreError::Halted(_) => "halted",

@@ -1,8 +1,8 @@
-//! Postgres: connecting with durability that was checked, and its spelling of what differs.
+//! Postgres: checks durability on every connection, and holds the statements that differ from SQLite's.
 //!
-//! Nothing here needs more than a Postgres-compatible database offers: no LISTEN, no function of one's
-//! own, nothing that outlives a transaction; so a pooler may stand in between (see [`session`]). Operators'
-//! commands take a table lock, see [`turn`].
+//! It uses only what Postgres-compatible databases offer: no LISTEN, no user-defined function, no state that
+//! outlives a transaction. So a connection pooler may sit in between (see [`session`]). Operators' commands
+//! take a table lock (see [`turn`]).
 
 use std::{sync::Arc, time::Duration};
 
@@ -36,28 +36,28 @@ use dialect::{CLOCK, DIALECT, TIMELINE};
 use place::Place;
 use session::Session;
 
-/// How long after its own limit an answer of the server is waited for.
-const SILENCE: Duration = Duration::from_secs(2);
+/// How long to wait for an answer after the server's own statement timeout has passed.
+const ANSWER_GRACE: Duration = Duration::from_secs(2);
 
 /// How to connect.
 #[derive(Clone)]
 pub struct PostgresOptions {
     /// `postgres://…`; the password in it is never logged.
     pub connect: PgConnectOptions,
-    /// The most connections of this process, of which two are reserved for operators' commands.
+    /// The maximum number of connections of this process; two of them are reserved for operators' commands.
     pub max_connections: u32,
     /// How long to wait for a free connection.
     pub acquire_timeout: Duration,
     /// How long one statement may take.
     pub statement_timeout: Duration,
-    /// Runs with `fsync` or `synchronous_commit` off: a crash of the database then loses commits
-    /// that this service was told of, and may pay a request twice.
+    /// Accepts a server with `fsync` or `synchronous_commit` off. A crash of the database can then lose
+    /// acknowledged commits, and a request may be paid twice.
     pub allow_losing_commits_in_a_crash: bool,
-    /// Brings the schema up to date when connecting.
+    /// Runs pending migrations when connecting.
     pub migrate: bool,
 }
 
-/// The connect options hold a password.
+/// Omits the connect options, which hold a password.
 impl std::fmt::Debug for PostgresOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PostgresOptions").finish_non_exhaustive()
@@ -65,7 +65,7 @@ impl std::fmt::Debug for PostgresOptions {
 }
 
 impl PostgresOptions {
-    /// Which database it is, for people: without user and password.
+    /// Names the database for people, without user and password.
     pub fn place(&self) -> String {
         let connect = &self.connect;
         let database = connect.get_database().unwrap_or_else(|| connect.get_username());
@@ -89,22 +89,22 @@ pub struct PostgresDriver {
     operators: PgPool,
     session: Session,
     place: Place,
-    /// What begins a transaction on a session that is shared.
+    /// The SQL that begins a transaction on a shared session.
     begin: Arc<str>,
-    /// The server's own limit does not help when the server is gone without a word.
-    patience: Duration,
+    /// The client-side timeout: the server's own does not help when the server is unreachable.
+    answer_timeout: Duration,
 }
 
 impl PostgresStore {
-    /// Connects, checks durability, and brings the schema up to date (or checks that it is).
+    /// Connects, checks durability, and migrates the schema (or checks that it is current).
     pub async fn open(options: PostgresOptions) -> Result<Self, StoreError> {
-        // Connecting keeps large futures alive: not on the stack of everybody who opens a store.
+        // Boxed, since the futures of connecting are large and would sit on every caller's stack.
         let marks = Marks::of_a_new_writer();
         let Connected { pool, operators, session, place } =
             Box::pin(connect::open(&options, &marks)).await?;
-        let patience = options.statement_timeout + SILENCE;
+        let answer_timeout = options.statement_timeout + ANSWER_GRACE;
         let begin = session::begin(&options);
-        let driver = PostgresDriver { pool, operators, session, place, begin, patience };
+        let driver = PostgresDriver { pool, operators, session, place, begin, answer_timeout };
         Ok(Self::over(Observed::new(driver, "postgresql"), marks))
     }
 }
@@ -156,7 +156,7 @@ impl Driver for PostgresDriver {
     }
 
     fn refuses_writes(&self, error: &StoreError) -> bool {
-        // Read-only (a standby, or a setting); the disk is full, or fails.
+        // Read-only (a standby, or a setting), disk full, I/O error.
         matches!(said(error).and_then(code).as_deref(), Some("25006" | "53100" | "58030"))
     }
 
@@ -179,9 +179,9 @@ impl PostgresDriver {
                 Session::Shared => pool.begin_with(AssertSqlSafe(Arc::clone(&self.begin))).await,
             }
         };
-        let tx = in_time(self.patience, "begin", Box::pin(begun)).await;
+        let tx = within(self.answer_timeout, "begin", Box::pin(begun)).await;
         let tx = tx.map_err(|fault| fault.map(|error| self.place.of_error(error)))?;
-        Ok(PostgresTx { tx, session: self.session, patience: self.patience })
+        Ok(PostgresTx { tx, session: self.session, answer_timeout: self.answer_timeout })
     }
 
     async fn fetch_on(
@@ -191,12 +191,12 @@ impl PostgresDriver {
     ) -> Result<Vec<PgRow>, StoreError> {
         let doing = statement.sql.doing;
         if self.session == Session::Shared {
-            // Dropped, it is rolled back: it has only read.
+            // It only reads, so dropping it (a rollback) is enough.
             let mut tx = self.begin_on(pool).await.map_err(Fault::into_error)?;
             return tx.fetch(statement).await.map_err(Fault::into_error);
         }
         let rows = bound(statement, Session::Own).fetch_all(pool);
-        let rows = in_time(self.patience, doing, rows).await;
+        let rows = within(self.answer_timeout, doing, rows).await;
         rows.map_err(|fault| self.place.of_error(fault.into_error()))
     }
 }
@@ -206,7 +206,7 @@ impl PostgresDriver {
 pub struct PostgresTx {
     tx: sqlx::Transaction<'static, Postgres>,
     session: Session,
-    patience: Duration,
+    answer_timeout: Duration,
 }
 
 #[async_trait]
@@ -216,20 +216,20 @@ impl Tx for PostgresTx {
     async fn execute(&mut self, statement: BoundStatement<'_>) -> Result<u64, Fault> {
         let doing = statement.sql.doing;
         let done = bound(statement, self.session).execute(&mut *self.tx);
-        in_time(self.patience, doing, done).await.map(|done| done.rows_affected())
+        within(self.answer_timeout, doing, done).await.map(|done| done.rows_affected())
     }
 
     async fn fetch(&mut self, statement: BoundStatement<'_>) -> Result<Vec<PgRow>, Fault> {
         let doing = statement.sql.doing;
         let rows = bound(statement, self.session).fetch_all(&mut *self.tx);
-        in_time(self.patience, doing, rows).await
+        within(self.answer_timeout, doing, rows).await
     }
 
     async fn commit(self) -> Result<(), Fault> {
         let unknown = |why: BoxError| Err(StoreError::Unknown(why).into());
-        match tokio::time::timeout(self.patience, self.tx.commit()).await {
+        match tokio::time::timeout(self.answer_timeout, self.tx.commit()).await {
             Ok(Ok(())) => Ok(()),
-            // The server's own word: it was rolled back.
+            // The server itself reports that it rolled the transaction back.
             Ok(Err(error)) if is_contended(&error) => Err(fault("commit", error)),
             Ok(Err(error)) => unknown(error.into()),
             Err(_) => unknown("Postgres does not answer".into()),
@@ -237,13 +237,13 @@ impl Tx for PostgresTx {
     }
 }
 
-/// An answer that does not come is a database that cannot be reached; the connection is dropped.
-async fn in_time<T>(
-    patience: Duration,
+/// Fails with [`StoreError::Unavailable`] if no answer comes in time, and drops the connection.
+async fn within<T>(
+    answer_timeout: Duration,
     doing: &'static str,
     work: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, Fault> {
-    let Ok(answer) = tokio::time::timeout(patience, work).await else {
+    let Ok(answer) = tokio::time::timeout(answer_timeout, work).await else {
         let source = "Postgres does not answer".into();
         return Err(Fault::Final(StoreError::Unavailable { doing, source }));
     };
@@ -254,7 +254,7 @@ fn bound(
     BoundStatement { sql, values }: BoundStatement<'_>,
     session: Session,
 ) -> Query<'static, Postgres, PgArguments> {
-    // Only a session of our own keeps what was prepared by a name.
+    // Only a session of our own keeps named prepared statements.
     let query = sqlx::query(sql.text).persistent(session == Session::Own);
     values.into_iter().fold(query, |query, value| match value {
         Value::Int(value) => query.bind(value),
@@ -275,20 +275,20 @@ fn is_contended(error: &sqlx::Error) -> bool {
     matches!(code(error).as_deref(), Some("40001" | "40P01"))
 }
 
-/// Errors about the server's state, not about what it was asked, after which nothing is written: a lost
-/// connection (08), insufficient resources (53), operator intervention (57: shutdown; 57014: time-out or
-/// cancel), a lock that was not given in time (55P03), a transaction that idled or took too long (25P03,
-/// 25P04), read-only after a failover (25006).
-fn is_for_now(code: &str) -> bool {
+/// Errors of the server's state, not of the statement, after which nothing was written: connection lost
+/// (08), insufficient resources (53), operator intervention (57: shutdown; 57014: timeout or cancel), lock
+/// timeout (55P03), transaction idle or running for too long (25P03, 25P04), read-only after a failover
+/// (25006).
+fn is_temporary(code: &str) -> bool {
     let class = code.get(..2).unwrap_or_default();
     matches!(class, "08" | "53" | "57") || matches!(code, "55P03" | "25P03" | "25P04" | "25006")
 }
 
-/// Classifies a driver's error: contention (try again), unavailable for now, or failed.
+/// Classifies an error: contended (retry), temporarily unavailable, or failed.
 fn fault(doing: &'static str, error: sqlx::Error) -> Fault {
     let contended = is_contended(&error);
     let unavailable = match code(&error).as_deref() {
-        Some(code) => is_for_now(code),
+        Some(code) => is_temporary(code),
         None => matches!(
             error,
             sqlx::Error::Io(_)

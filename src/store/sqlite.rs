@@ -1,8 +1,8 @@
-//! SQLite: one process, one writer, durable before it answers.
+//! SQLite: one process, one writer, and every commit durable before it is acknowledged.
 //!
-//! The data directory is locked, so that no second process shares the file; all leases of an
-//! earlier process are void at start, and so are its marks: nobody else remembers them. WAL with
-//! `synchronous=FULL`, set and read back.
+//! A lock on the data directory keeps a second process from the file. So at start all leases of the previous
+//! process are void. Its marks are deleted, since no other process remembers them. The journal is WAL with
+//! `synchronous=FULL`; both settings are read back.
 
 use std::{fs::File, path::PathBuf, sync::Arc, time::Duration};
 
@@ -41,21 +41,21 @@ use file::{Identity, begin_life, identity, lock, void_leases};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
 
-/// How long to wait for a connection of the pool: the writer's turn comes in order.
+/// How long to wait for a pooled connection; waiters for the one writer are served in order.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long an operator's command waits for it: another program may have opened the file.
-const TURN_TIMEOUT: Duration = Duration::from_millis(900);
+/// How long an operator's command waits for the writer, which another program's lock may block.
+const OPERATOR_TIMEOUT: Duration = Duration::from_millis(900);
 
 /// How to open the file.
 #[derive(Clone, Debug)]
 pub struct SqliteOptions {
     /// The directory that holds the file and its lock. It must exist.
     pub data_dir: PathBuf,
-    /// The most reading connections; one more is reserved for operators.
+    /// The maximum number of read connections; one more is reserved for operators.
     pub max_readers: u32,
-    /// How long to wait for the writer.
+    /// How long SQLite waits for a lock on the file (`busy_timeout`).
     pub busy_timeout: Duration,
-    /// Brings the schema up to date when opening.
+    /// Runs pending migrations when opening.
     pub migrate: bool,
 }
 
@@ -65,23 +65,23 @@ pub type SqliteStore = SqlStore<Observed<SqliteDriver>>;
 /// The driver of [`SqliteStore`].
 pub struct SqliteDriver {
     writer: SqlitePool,
-    /// Claims queue here for the writer; operators' commands queue for the writer alone, so at most one
-    /// waiting claim is ahead of them.
-    entrance: Mutex<()>,
+    /// Ordinary transactions queue here before they queue for the writer. Operators' commands skip this
+    /// queue, so at most one waiting transaction is ahead of them.
+    writer_queue: Mutex<()>,
     readers: SqlitePool,
-    /// Of operators' commands.
+    /// Reserved for operators' commands.
     operator_reader: SqlitePool,
     clock: Arc<dyn Clock>,
     path: PathBuf,
-    /// The files that are open.
+    /// The open files, to detect that they were replaced.
     files: Identity,
-    /// Held until the last connection is closed; the system frees it if the process dies.
+    /// Held until the last connection is closed; the operating system releases it if the process dies.
     _lock: File,
 }
 
 impl SqliteStore {
-    /// Opens the file, makes it durable, brings the schema up to date, and voids old leases. The
-    /// database has no clock of its own: it is `clock`.
+    /// Opens the file with durable settings, migrates or checks the schema, and voids old leases. SQLite has
+    /// no clock of its own, so `clock` serves as the database's.
     pub async fn open(options: &SqliteOptions, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let driver = Self::open_driver(options, clock).await?;
         Ok(Self::over(Observed::new(driver, "sqlite"), Marks::of_a_new_writer()))
@@ -107,11 +107,11 @@ impl SqliteStore {
         begin_life(&writer).await?;
         let readers = pool(connect.clone(), options.max_readers).await?;
         let operator_reader = pool(connect, 1).await?;
-        let entrance = Mutex::default();
+        let writer_queue = Mutex::default();
         let files = identity(&path)?;
         Ok(SqliteDriver {
             writer,
-            entrance,
+            writer_queue,
             readers,
             operator_reader,
             clock,
@@ -131,8 +131,8 @@ async fn pool(
         .max_connections(max_connections)
         .idle_timeout(None)
         .max_lifetime(None)
-        // A COMMIT that failed for want of disk has ended the transaction; sqlx counts it on, and would
-        // begin no other one on this connection, ever.
+        // A COMMIT that failed on a full disk has ended the transaction, but sqlx still counts it as open
+        // and would never begin another one on this connection.
         .before_acquire(|connection, _| {
             let usable = !connection.is_in_transaction();
             Box::pin(async move { Ok(usable) })
@@ -142,7 +142,7 @@ async fn pool(
     pool.map_err(|error| fault("open the database", error).into_error())
 }
 
-/// Reads back what was set: a file system without WAL, say, falls back silently.
+/// Reads the settings back, since SQLite may ignore one silently: WAL on some file systems, for example.
 async fn check_durable(writer: &SqlitePool) -> Result<(), StoreError> {
     let read = |pragma: &'static str| sqlx::query_scalar::<_, String>(pragma).fetch_one(writer);
     let failed = |error| fault("read the durability settings", error).into_error();
@@ -157,7 +157,7 @@ async fn check_durable(writer: &SqlitePool) -> Result<(), StoreError> {
     Err(StoreError::Failed {
         doing: "make the database durable",
         source: format!(
-            "SQLite did not take the settings: journal_mode = {journal}, synchronous = \
+            "SQLite did not apply the settings: journal_mode = {journal}, synchronous = \
              {synchronous}, foreign_keys = {foreign_keys}"
         )
         .into(),
@@ -177,19 +177,19 @@ async fn schema(writer: &SqlitePool, migrate: bool) -> Result<(), StoreError> {
     if found.is_ok_and(|found| found == expected) {
         return Ok(());
     }
-    Err(failed("its schema is not this program's; run `withdrawd migrate`".into()))
+    Err(failed("its schema version differs from this program's; run `withdrawd migrate`".into()))
 }
 
 impl SqliteDriver {
-    /// What is written to a file that another one has replaced is gone with the process.
-    fn same_files(&self) -> Result<(), StoreError> {
+    /// Fails if the files were replaced: writes to a replaced file are lost when the process ends.
+    fn check_same_files(&self) -> Result<(), StoreError> {
         if identity(&self.path)? == self.files {
             return Ok(());
         }
         Err(StoreError::Unavailable {
             doing: "use the database's file",
             source:
-                "another one was put in its place, or its WAL, while the service runs; restart it"
+                "the file or its WAL was replaced while the service was running; restart the service"
                     .into(),
         })
     }
@@ -205,17 +205,18 @@ impl Driver for SqliteDriver {
     }
 
     async fn begin(&self) -> Result<SqliteTx, Fault> {
-        self.same_files()?;
-        let Ok(_entrance) = tokio::time::timeout(ACQUIRE_TIMEOUT, self.entrance.lock()).await
+        self.check_same_files()?;
+        let Ok(_queued) = tokio::time::timeout(ACQUIRE_TIMEOUT, self.writer_queue.lock()).await
         else {
             return Err(fault("begin", sqlx::Error::PoolTimedOut));
         };
-        write(&self.writer).await
+        begin_immediate(&self.writer).await
     }
 
     async fn begin_for_operator(&self) -> Result<SqliteTx, Fault> {
-        self.same_files()?;
-        let Ok(begun) = tokio::time::timeout(TURN_TIMEOUT, write(&self.writer)).await else {
+        self.check_same_files()?;
+        let Ok(begun) = tokio::time::timeout(OPERATOR_TIMEOUT, begin_immediate(&self.writer)).await
+        else {
             let source = "another transaction holds the database".into();
             return Err(StoreError::Unavailable { doing: "lock the instance", source }.into());
         };
@@ -223,7 +224,7 @@ impl Driver for SqliteDriver {
     }
 
     async fn fetch(&self, statement: BoundStatement<'_>) -> Result<Vec<SqliteRow>, StoreError> {
-        self.same_files()?;
+        self.check_same_files()?;
         let doing = statement.sql.doing;
         let rows = bound(statement).fetch_all(&self.readers).await;
         rows.map_err(|error| fault(doing, error).into_error())
@@ -233,7 +234,7 @@ impl Driver for SqliteDriver {
         &self,
         statement: BoundStatement<'_>,
     ) -> Result<Vec<SqliteRow>, StoreError> {
-        self.same_files()?;
+        self.check_same_files()?;
         let doing = statement.sql.doing;
         let rows = bound(statement).fetch_all(&self.operator_reader).await;
         rows.map_err(|error| fault(doing, error).into_error())
@@ -252,7 +253,7 @@ impl Driver for SqliteDriver {
     }
 
     fn refuses_writes(&self, error: &StoreError) -> bool {
-        // SQLITE_READONLY, SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN: a COMMIT says so as well.
+        // SQLITE_READONLY, SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN; a COMMIT can fail with them too.
         said(error).and_then(primary_code).is_some_and(|code| matches!(code, 8 | 10 | 13 | 14))
     }
 
@@ -267,8 +268,8 @@ impl Driver for SqliteDriver {
     }
 }
 
-async fn write(writer: &SqlitePool) -> Result<SqliteTx, Fault> {
-    // A deferred transaction that turns into a writer can fail halfway.
+async fn begin_immediate(writer: &SqlitePool) -> Result<SqliteTx, Fault> {
+    // A deferred transaction takes the write lock at its first write, and can fail there.
     let tx = writer.begin_with("BEGIN IMMEDIATE").await;
     tx.map(SqliteTx).map_err(|error| fault("begin", error))
 }

@@ -1,4 +1,4 @@
-//! How a row's cells are read.
+//! Reads the cells of a row.
 
 use rust_decimal::Decimal;
 use sqlx::{Row, postgres::PgRow};

@@ -1,5 +1,5 @@
-//! Connecting to Postgres: every new connection is checked before its first use, for durability and for
-//! whether it has a session of its own.
+//! Connecting to Postgres. Every new connection is checked before its first use: for durability, and for a
+//! server session of its own.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,25 +19,25 @@ use crate::{
     store::sql::{self, Marks, OfWriter},
 };
 
-/// Connections of each process reserved for operators' commands: one runs the command, one ends sessions
-/// that block it. There are four in all, at least.
-const OPERATORS: u32 = 2;
+/// Connections of each process that are reserved for operators' commands: one runs the command, the other
+/// ends sessions that block it. The configuration requires at least four connections in all.
+const OPERATOR_CONNECTIONS: u32 = 2;
 
 pub static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/postgres");
 
-/// Taken by whoever migrates, until the transaction ends: "withdrawd", cut to eight bytes.
+/// The key of the advisory lock that a migration holds to its end: "withdrawd", cut to eight bytes.
 const MIGRATION_LOCK: i64 = i64::from_be_bytes(*b"withdraw");
 
-/// How often a migration is begun anew that met another transaction.
-const MIGRATION_TRIES: u32 = 20;
-/// Between two of them all others go on.
-const MIGRATION_PAUSE: Duration = Duration::from_secs(5);
+/// How many times a migration that conflicts with another transaction is attempted.
+const MIGRATION_ATTEMPTS: u32 = 20;
+/// The delay between two attempts, during which other transactions can proceed.
+const MIGRATION_RETRY_DELAY: Duration = Duration::from_secs(5);
 
-/// Why a connection cannot be used for money.
+/// Why a connection cannot be used: its commits are not durable.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "Postgres runs with fsync = {fsync} and synchronous_commit = {synchronous_commit}: a crash would \
-     lose payments that were sent, and they could be paid again. Turn both on (or set \
+    "Postgres runs with fsync = {fsync} and synchronous_commit = {synchronous_commit}: a crash could \
+     lose the records of payments that were sent, and they could be paid twice. Turn both on (or set \
      store.allow_losing_commits_in_a_crash where no real money is at stake)"
 )]
 struct NotDurable {
@@ -45,51 +45,51 @@ struct NotDurable {
     synchronous_commit: String,
 }
 
-/// Why a connection cannot be used by a process that prepares statements.
+/// Why a connection cannot be used: this process uses prepared statements, and a pooler would mix them up.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "a connection pooler answers where Postgres itself answered when this process started; restart \
-     withdrawd, so that it goes without prepared statements"
+    "a connection pooler answers, but Postgres itself answered when this process started; restart \
+     withdrawd, so that it stops using prepared statements"
 )]
-struct NowShared;
+struct PoolerAppeared;
 
 /// Why a connection leads to the wrong server.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the Postgres that answers is a standby (it is in recovery): it takes no writes, and may lack the last \
+    "the Postgres server is a standby (it is in recovery): it accepts no writes, and may lack the last \
      commits"
 )]
 struct Standby;
 
-/// What connections are made by.
+/// What is needed to make and check a connection.
 #[derive(Clone)]
-struct Recipe {
+struct ConnectPlan {
     options: PostgresOptions,
     connect: PgConnectOptions,
     /// The `application_name` of this process.
     name: String,
 }
 
-/// Pools whose connections were all checked, over a schema that fits.
+/// Pools that check each connection, on a database whose schema is current.
 pub struct Connected {
     pub pool: PgPool,
-    /// The few connections of operators' commands.
+    /// The connections reserved for operators' commands.
     pub operators: PgPool,
     pub session: Session,
     pub place: Place,
 }
 
-/// Fails at once if the first connection cannot be made: the pool would try again until its time is up,
-/// and tell nothing but that it is.
+/// Makes the first connection without a pool, so that it fails at once and with its cause. A pool would
+/// retry until its timeout and report only the timeout.
 pub async fn open(options: &PostgresOptions, marks: &Arc<Marks>) -> Result<Connected, StoreError> {
     let place = Place::of(&options.connect);
     let name = session::name();
     let connect = options.connect.clone().application_name(&name);
-    // PgBouncer refuses a startup parameter that it does not know, and no column is a float.
+    // PgBouncer rejects unknown startup parameters. This one is not needed, since no column is a float.
     let connect = connect.extra_float_digits(None);
-    let recipe = Recipe { options: options.clone(), connect, name };
+    let plan = ConnectPlan { options: options.clone(), connect, name };
 
-    let first = tokio::time::timeout(options.acquire_timeout, first_connection(&recipe)).await;
+    let first = tokio::time::timeout(options.acquire_timeout, first_connection(&plan)).await;
     let (mut connection, session) = first
         .unwrap_or_else(|_| {
             let source = "Postgres does not answer".into();
@@ -100,37 +100,37 @@ pub async fn open(options: &PostgresOptions, marks: &Arc<Marks>) -> Result<Conne
     let failed = |error| place.of_connecting(fault("connect", error).into_error());
     connection.close().await.map_err(failed)?;
 
-    let recipe = Arc::new(recipe);
-    let most = options.max_connections - OPERATORS;
-    let pool = PgPoolOptions::new().max_connections(most);
-    let pool = connected(&recipe, session, marks, pool).await.map_err(failed)?;
-    // One is there before it is needed: under a flood the server may have none to spare, and connecting
-    // takes time.
-    let few = PgPoolOptions::new().max_connections(OPERATORS).min_connections(1);
+    let plan = Arc::new(plan);
+    let max_ordinary = options.max_connections - OPERATOR_CONNECTIONS;
+    let pool = PgPoolOptions::new().max_connections(max_ordinary);
+    let pool = checked_pool(&plan, session, marks, pool).await.map_err(failed)?;
+    // One connection is opened in advance: connecting takes time, and under load the server may have none
+    // to spare.
+    let reserved = PgPoolOptions::new().max_connections(OPERATOR_CONNECTIONS).min_connections(1);
     let operators =
-        connected(&recipe, session, marks, few.idle_timeout(None)).await.map_err(failed)?;
+        checked_pool(&plan, session, marks, reserved.idle_timeout(None)).await.map_err(failed)?;
     if session == Session::Shared {
-        tracing::info!("{place} is reached through a pooler: no statement is prepared");
+        tracing::info!("{place} is behind a connection pooler: prepared statements are off");
     }
     Ok(Connected { pool, operators, session, place })
 }
 
-async fn connected(
-    recipe: &Arc<Recipe>,
+async fn checked_pool(
+    plan: &Arc<ConnectPlan>,
     session: Session,
     marks: &Arc<Marks>,
     pool: PgPoolOptions,
 ) -> Result<PgPool, sqlx::Error> {
-    let (checked, connect) = (Arc::clone(recipe), recipe.connect.clone());
+    let (checked, connect) = (Arc::clone(plan), plan.connect.clone());
     let marks = Arc::clone(marks);
-    let pool = pool.acquire_timeout(recipe.options.acquire_timeout);
+    let pool = pool.acquire_timeout(plan.options.acquire_timeout);
     let pool = pool.after_connect(move |connection, _| {
-        let (recipe, marks) = (Arc::clone(&checked), Arc::clone(&marks));
+        let (plan, marks) = (Arc::clone(&checked), Arc::clone(&marks));
         Box::pin(async move {
-            let found = prepare(connection, &recipe).await?;
-            // One that has a session of its own is none the worse for not relying on it.
+            let found = prepare(connection, &plan).await?;
+            // The reverse is harmless: a session of our own also works when treated as shared.
             if (session, found) == (Session::Own, Session::Shared) {
-                return Err(sqlx::Error::Configuration(Box::new(NowShared)));
+                return Err(sqlx::Error::Configuration(Box::new(PoolerAppeared)));
             }
             read_marks(connection, found, &marks).await
         })
@@ -138,25 +138,28 @@ async fn connected(
     pool.connect_with(connect).await
 }
 
-async fn first_connection(recipe: &Recipe) -> Result<(PgConnection, Session), StoreError> {
+async fn first_connection(plan: &ConnectPlan) -> Result<(PgConnection, Session), StoreError> {
     let failed = |error| fault("connect", error).into_error();
-    let mut connection = PgConnection::connect_with(&recipe.connect).await.map_err(failed)?;
-    let session = prepare(&mut connection, recipe).await.map_err(failed)?;
+    let mut connection = PgConnection::connect_with(&plan.connect).await.map_err(failed)?;
+    let session = prepare(&mut connection, plan).await.map_err(failed)?;
     Ok((connection, session))
 }
 
-async fn prepare(connection: &mut PgConnection, recipe: &Recipe) -> Result<Session, sqlx::Error> {
-    let Recipe { options, name, .. } = recipe;
+async fn prepare(
+    connection: &mut PgConnection,
+    plan: &ConnectPlan,
+) -> Result<Session, sqlx::Error> {
+    let ConnectPlan { options, name, .. } = plan;
     let seen = session::look(connection, name).await?;
     if seen.in_recovery {
         return Err(sqlx::Error::Configuration(Box::new(Standby)));
     }
-    let commits_last = match seen.session {
+    let commits_durably = match seen.session {
         Session::Own => seen.synchronous_commit != "off",
-        // Each transaction sets it.
+        // Each transaction sets it, see `session::begin`.
         Session::Shared => true,
     };
-    if !(seen.fsync == "on" && commits_last || options.allow_losing_commits_in_a_crash) {
+    if !(seen.fsync == "on" && commits_durably || options.allow_losing_commits_in_a_crash) {
         let session::Seen { fsync, synchronous_commit, .. } = seen;
         let not_durable = NotDurable { fsync, synchronous_commit };
         return Err(sqlx::Error::Configuration(Box::new(not_durable)));
@@ -167,8 +170,8 @@ async fn prepare(connection: &mut PgConnection, recipe: &Recipe) -> Result<Sessi
     Ok(seen.session)
 }
 
-/// A new connection may reach a server that lost commits though it identifies itself as the same one: a
-/// snapshot was reverted.
+/// Checks the marks of this process on a new connection: a server whose machine was reverted to a snapshot
+/// has lost commits but still identifies itself as the same server.
 async fn read_marks(
     connection: &mut PgConnection,
     session: Session,
@@ -186,8 +189,8 @@ async fn read_marks(
     Ok(())
 }
 
-/// Runs the migrations, or checks that they have run. All in one transaction, and under a lock that ends
-/// with it: sqlx's own lock belongs to the session, and a pooler would leave it there.
+/// Runs the migrations, or checks that they have run. All run in one transaction, under a lock that ends with
+/// it. sqlx's own lock belongs to the session, where a pooler would leave it behind.
 async fn schema(
     connection: &mut PgConnection,
     options: &PostgresOptions,
@@ -195,16 +198,16 @@ async fn schema(
     if !options.migrate {
         return check_schema(connection).await;
     }
-    let (mut tries, mut between_tries) = (0, tokio::time::interval(MIGRATION_PAUSE));
+    let (mut tries, mut between_tries) = (0, tokio::time::interval(MIGRATION_RETRY_DELAY));
     loop {
         tries += 1;
         match migrate(connection, options).await {
             Ok(()) => return Ok(()),
-            Err(error) if tries < MIGRATION_TRIES && met_another(&error) => {
-                tracing::warn!(%error, "the migration met another transaction and begins anew");
+            Err(error) if tries < MIGRATION_ATTEMPTS && is_lock_conflict(&error) => {
+                tracing::warn!(%error, "the migration conflicted with another transaction and starts again");
                 between_tries.reset();
                 between_tries.tick().await;
-                // The driver still knows statements by names that the migration has given up.
+                // The driver still caches the names of statements that the migration deallocated.
                 let _ = connection.clear_cached_statements().await;
             }
             Err(error) => {
@@ -223,7 +226,7 @@ async fn migrate(
     match migrate_in(&mut tx).await {
         Ok(()) => Ok(tx.commit().await?),
         Err(error) => {
-            // At once: dropped, it would idle until the connection is used again.
+            // Explicitly: a dropped transaction would stay open until the next use of the connection.
             let _ = tx.rollback().await;
             Err(error)
         }
@@ -231,9 +234,9 @@ async fn migrate(
 }
 
 async fn migrate_in(tx: &mut PgConnection) -> Result<(), MigrateError> {
-    // What rewrites a large table takes as long as it takes, and so does whoever comes second. sqlx
-    // prepares what it asks by names, which another client may have left on the session. That a table is
-    // there already is no news.
+    // No statement timeout: rewriting a large table may take long, and a second process waits for it.
+    // `deallocate all`: sqlx prepares by name, and another client of a pooler may have left the same names on
+    // this session. `client_min_messages`: hides notices that a table already exists.
     let lock = format!(
         "set local statement_timeout = 0; deallocate all; set local client_min_messages = warning;
          select pg_advisory_xact_lock({MIGRATION_LOCK})"
@@ -247,8 +250,8 @@ async fn migrate_in(tx: &mut PgConnection) -> Result<(), MigrateError> {
     Ok(())
 }
 
-/// Processes of an earlier version may still run. What is to be altered is locked first, in the order of
-/// claims and sends, so that none of them and this wait for each other in a circle.
+/// Locks the tables to be altered, in the order in which claims and sends lock them. Processes of an earlier
+/// version may still be running, and this order avoids deadlocks with them.
 async fn lock_tables(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let there = "-- schema.there\nselect to_regclass('instance') is not null as there";
     let there = sqlx::raw_sql(there).fetch_one(&mut *connection).await?;
@@ -260,7 +263,8 @@ async fn lock_tables(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     if usize::try_from(done).is_ok_and(|done| done >= MIGRATIONS.iter().count()) {
         return Ok(());
     }
-    // Whoever reads or writes queues behind it: not for as long as somebody's dump may take. (Of each table.)
+    // All readers and writers queue behind this lock, and a dump could hold it up for long: so it gives up
+    // after 3 s per table.
     let lock = "set local lock_timeout = '3s';
                 lock table instance, withdraws, payments, sends, events, nodes
                   in access exclusive mode;
@@ -268,8 +272,8 @@ async fn lock_tables(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(lock).execute(connection).await.map(drop)
 }
 
-/// A deadlock with another transaction, or a lock that was not given.
-fn met_another(error: &MigrateError) -> bool {
+/// A deadlock with another transaction, or a lock timeout.
+fn is_lock_conflict(error: &MigrateError) -> bool {
     let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else {
         return false;
     };
@@ -288,7 +292,8 @@ async fn check_schema(connection: &mut PgConnection) -> Result<(), StoreError> {
         Ok(found) if found == expected => Ok(()),
         Ok(_) | Err(sqlx::Error::Database(_)) => Err(StoreError::Failed {
             doing: "use the database",
-            source: "its schema is not this program's; run `withdrawd migrate`".into(),
+            source: "its schema version differs from this program's; run `withdrawd migrate`"
+                .into(),
         }),
         Err(error) => Err(fault("read the schema's version", error).into_error()),
     }

@@ -1,17 +1,17 @@
-//! Postgres's spelling of the statements that the two databases spell differently.
+//! Postgres's versions of the statements that differ between the two databases.
 
 use crate::store::{
     sql::{Dialect, LEASED_POSTGRES, LEASED_SENDS_POSTGRES, Lease, OfVersion, marks_dialect},
     statement::Statement,
 };
 
-/// Identifies one run of the server, read with the instance's row: its start time (another one after a
-/// restart, on a standby, on restored files), mixed with the table's OID (another one after a dump was
-/// restored into the running server). A revert of a whole machine to a snapshot keeps both; the marks
-/// detect that.
+/// Identifies one run of the server, from the instance's row: the server's start time (which differs after a
+/// restart, on a standby, on restored files), mixed with the table's OID (which differs after a dump was
+/// restored into the running server). Reverting the whole machine to a snapshot keeps both; the marks detect
+/// that.
 ///
-/// The timeline would add nothing, as no server changes it without being another one by its start, or
-/// one that took no writes before; and not every compatible database lets it be read.
+/// The timeline would add nothing: it changes only on a server that has restarted or accepted no writes
+/// before. Not every compatible database permits reading it.
 macro_rules! server {
     () => {
         "cast(extract(epoch from pg_postmaster_start_time()) * 1000000 as bigint)
@@ -19,7 +19,7 @@ macro_rules! server {
     };
 }
 
-/// The instance's switches, the server that was verified, and the one that answers.
+/// Reads the instance's switches, the server that was verified, and the current one.
 macro_rules! read_switches {
     ($name:literal, $lock:literal) => {
         concat!(
@@ -58,12 +58,12 @@ pub static DIALECT: Dialect = Dialect {
     leased_sends: LEASED_SENDS_POSTGRES,
     hold_withdraw: statement!(
         OfVersion,
-        "hold a withdraw request",
+        "lock a withdraw request",
         "-- withdraw.hold
                select id from withdraws where id = :id and version = :version for share"
     ),
     hold_instance: statement!(
-        "read whether the instance is halted",
+        "read and lock the instance's switches",
         read_switches!("instance.hold", "for share")
     ),
     see_instance: statement!(
@@ -78,7 +78,7 @@ pub static DIALECT: Dialect = Dialect {
                 order by p.id desc limit 1"
     ),
     pass_limit: statement!(
-        "count what a limit leaves",
+        "lock the limit gate",
         "-- limit.pass\nselect only_row from limit_gate for update"
     ),
     marks: marks_dialect!(

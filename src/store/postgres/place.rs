@@ -1,4 +1,4 @@
-//! Where the database is, for errors: never the user's password.
+//! The database's location, for error messages: never the password.
 
 use std::{fmt, sync::Arc};
 
@@ -6,14 +6,14 @@ use sqlx::postgres::PgConnectOptions;
 
 use crate::ports::{BoxError, StoreError};
 
-/// A database and its server, by the names that the configuration gives them.
+/// A database and its server, as the configuration names them.
 #[derive(Clone, Debug)]
 pub struct Place(Arc<str>);
 
-/// An error that happened there.
+/// An error, with the location of its database.
 #[derive(Debug, thiserror::Error)]
 #[error("{place}")]
-struct At {
+struct LocatedError {
     place: Place,
     #[source]
     source: BoxError,
@@ -26,9 +26,9 @@ impl fmt::Display for Place {
 }
 
 impl Place {
-    /// Where these options lead.
+    /// The location that these options connect to.
     pub fn of(options: &PgConnectOptions) -> Self {
-        // As libpq does, the server takes the user's name where none is given.
+        // As in libpq, the database's name defaults to the user's.
         let database = options.get_database().unwrap_or_else(|| options.get_username());
         let port = options.get_port();
         let server = options.get_socket().map_or_else(
@@ -38,9 +38,9 @@ impl Place {
         Self(format!("database `{database}` on {server}").into())
     }
 
-    /// Adds the place to an error that may be about it, and not about what was asked there.
+    /// Adds the location to an error that may concern the server, not just the statement.
     pub fn of_error(&self, error: StoreError) -> StoreError {
-        let at = |source| Box::new(At { place: self.clone(), source });
+        let at = |source| Box::new(LocatedError { place: self.clone(), source });
         match error {
             StoreError::Unavailable { doing, source } => {
                 StoreError::Unavailable { doing, source: at(source) }
@@ -49,11 +49,11 @@ impl Place {
         }
     }
 
-    /// An error of connecting is always about the place.
+    /// Adds the location to an error of connecting, which always concerns the server.
     pub fn of_connecting(&self, error: StoreError) -> StoreError {
         match error {
             StoreError::Failed { doing, source } => {
-                let source = Box::new(At { place: self.clone(), source });
+                let source = Box::new(LocatedError { place: self.clone(), source });
                 StoreError::Failed { doing, source }
             }
             other => self.of_error(other),

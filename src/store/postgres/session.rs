@@ -1,21 +1,21 @@
-//! Whether a connection has a session of the server to itself.
+//! Detects whether a connection has a server session of its own.
 //!
-//! A pooler such as PgBouncer may hand each transaction, and each statement outside of one, to another of
-//! the server's sessions, and share those with other clients. A prepared statement is a danger there: on
-//! the next session its name may belong to another statement of another client, which would then run with
-//! our values. Settings of a session are lost the same way, or reach others.
+//! A pooler such as PgBouncer may run each transaction, and each statement outside of one, on a different
+//! server session that it shares among clients. Prepared statements are dangerous there: on the next session
+//! the same name may belong to another client's statement, which would then run with our values. Session
+//! settings get lost the same way, or affect other clients.
 //!
-//! So the server itself is asked, on every new connection: a session of our own was started by our own
-//! startup packet, and still carries the name in it that this process alone uses. A pooler starts its
-//! sessions itself, before it has a client for them, and sets the name afterwards; the server tells the two
-//! apart. Where they differ, or the server does not say, the session counts as shared:
+//! So every new connection asks the server. A session of our own was started by our own startup packet, with
+//! an `application_name` that only this process uses. A pooler starts its sessions before it has a client for
+//! them and sets the name afterwards; `pg_settings` shows the difference. If the name was not set by our
+//! startup packet, or the server does not say, the session counts as shared:
 //!
-//! * each statement runs in a transaction, which a pooler leaves on one session to its end;
-//! * no statement is prepared by a name: the unnamed one lives as long as its transaction;
-//! * settings are made for the transaction, in the message that begins it.
+//! * each statement runs in a transaction, which a pooler keeps on one session to its end;
+//! * no statement is prepared by name: the unnamed one lives as long as its transaction;
+//! * settings apply to the transaction only, and are set in the message that begins it.
 //!
-//! Session pooling would need none of this, but looks the same from here; it costs round trips there, and
-//! nothing else.
+//! A pooler in session mode would need none of this but cannot be told apart. There it costs extra round
+//! trips, nothing else.
 
 use std::sync::Arc;
 
@@ -27,19 +27,19 @@ use crate::runtime::{Entropy, SystemEntropy};
 /// What a connection leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Session {
-    /// A session of the server that serves this connection alone.
+    /// A server session that serves this connection alone.
     Own,
-    /// Sessions that a pooler shares among its clients.
+    /// Server sessions that a pooler shares among its clients.
     Shared,
 }
 
-/// What the server says of the session behind a connection.
+/// What the server reports about the session behind a connection.
 #[derive(Debug)]
 pub struct Seen {
     pub session: Session,
     pub fsync: String,
     pub synchronous_commit: String,
-    /// It is a standby.
+    /// The server is a standby.
     pub in_recovery: bool,
 }
 
@@ -50,8 +50,8 @@ pub fn name() -> String {
     format!("withdrawd-{}", hex::encode(nonce))
 }
 
-/// Asks the server, in one message that needs no session to last. (Others have no `pg_settings`, or
-/// leave it empty: shared, to be on the safe side.)
+/// Asks the server, in one message, so that nothing depends on the session. On compatible databases where
+/// `pg_settings` has no such row, the session counts as shared, to be safe.
 pub async fn look(connection: &mut PgConnection, name: &str) -> Result<Seen, sqlx::Error> {
     let row = sqlx::raw_sql(
         "-- session
@@ -73,13 +73,13 @@ pub async fn look(connection: &mut PgConnection, name: &str) -> Result<Seen, sql
     })
 }
 
-/// Sets up a session of our own, once.
+/// Applies the settings of a session of our own, once.
 pub async fn set_up(
     connection: &mut PgConnection,
     options: &PostgresOptions,
 ) -> Result<(), sqlx::Error> {
     let ms = options.statement_timeout.as_millis();
-    // A transaction that nobody ends would hold its rows for ever.
+    // A transaction that is never ended would hold its row locks forever.
     let settings = format!(
         "-- settings
          select set_config('statement_timeout', '{ms}', false),
@@ -89,10 +89,10 @@ pub async fn set_up(
     sqlx::raw_sql(AssertSqlSafe(settings)).execute(connection).await.map(drop)
 }
 
-/// Begins a transaction that takes nothing from its session: one message, and so one round trip.
+/// The SQL that begins a transaction with its own settings, in one message and so one round trip.
 ///
-/// Another client of the pooler may have left `synchronous_commit` off there, and our commit would not be
-/// durable when we are told of it.
+/// Another client of the pooler may have left `synchronous_commit` off on the session. Our COMMIT would then
+/// be acknowledged before it is durable.
 pub fn begin(options: &PostgresOptions) -> Arc<str> {
     let ms = options.statement_timeout.as_millis();
     let durable = if options.allow_losing_commits_in_a_crash {

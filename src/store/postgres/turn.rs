@@ -1,16 +1,16 @@
 //! Runs an operator's command exclusively, under any load.
 //!
-//! Claims and sends read the switches with `for share`, which takes a ROW SHARE lock on the table. A row
-//! lock could starve: newcomers share it and overtake whoever waits. Table locks queue in order, so an
-//! EXCLUSIVE one waits only for the transactions that already hold the table. Plain reads are not blocked.
-//! Because later claims queue behind it, they must take this lock before any other, but for the gate of a
-//! limit, which no command takes.
+//! Claims and sends read the switches with `for share`, which takes a ROW SHARE lock on the table. A command
+//! that waited for the row lock could starve, since newcomers share it and overtake the waiter. Table locks
+//! queue in order, so an EXCLUSIVE one waits only for transactions that already hold the table. It does not
+//! block plain reads. Because later claims queue behind it, they must take this lock before any other, except
+//! the limit gate, which no command takes.
 //!
-//! A session that idles in its transaction (of a process that was stopped, say) would hold its lock until
-//! `idle_in_transaction_session_timeout`. It has committed nothing, so the command ends it:
-//! `pg_terminate_backend` may end sessions of one's own role, on managed databases too, and who they are
-//! and that they idle stands in `pg_locks` and `pg_stat_activity` (`track_activities`, on by default). A
-//! session of another role is not ended, and the command fails within [`BOUND`].
+//! A session that is idle in a transaction (of a stopped process, for example) would hold its lock until
+//! `idle_in_transaction_session_timeout`. It has committed nothing, so the command ends it.
+//! `pg_terminate_backend` can end sessions of the same role, on managed databases too. `pg_locks` and
+//! `pg_stat_activity` (`track_activities`, on by default) show which sessions these are. Sessions of another
+//! role are not ended, and the command fails within [`LOCK_WAIT`].
 
 use std::{convert::Infallible, time::Duration};
 
@@ -25,15 +25,15 @@ use crate::{
     },
 };
 
-/// The command has the lock by then, or fails: an operator is answered within a second.
-const BOUND: Duration = Duration::from_millis(900);
+/// How long a command may wait for the lock before it fails: an operator is answered within a second.
+const LOCK_WAIT: Duration = Duration::from_millis(900);
 
-/// How often blocking idle sessions are looked for.
+/// How often to search for idle sessions that block the command.
 const POLL_INTERVAL: Duration = Duration::from_millis(150);
 
-/// Less than [`BOUND`], so that the server itself gives up waiting. Only within this transaction, so that a
-/// pooler in between does not carry it to another one.
-const LIMIT: Statement<()> = statement!(
+/// Less than [`LOCK_WAIT`], so that the server itself ends the wait. It applies to this transaction only, so
+/// a pooler does not carry it over to another one.
+const SET_LOCK_TIMEOUT: Statement<()> = statement!(
     "lock the instance",
     "-- instance.limit_wait\nselect set_config('lock_timeout', '800ms', true)"
 );
@@ -41,9 +41,10 @@ const LIMIT: Statement<()> = statement!(
 const LOCK: Statement<()> =
     statement!("lock the instance", "-- instance.lock\nlock table instance in exclusive mode");
 
-/// Ends sessions that have idled for longer than this and hold the instance, or hold up one that does.
+/// Ends sessions that have been idle in a transaction for over 150 ms and hold the table, directly or by
+/// blocking a session that does.
 const END_IDLE: Statement<()> = statement!(
-    "end sessions that idle in a transaction",
+    "end sessions that are idle in a transaction",
     "-- instance.end_idle
            with recursive holders (pid) as (
                select l.pid from pg_locks l
@@ -61,23 +62,23 @@ const END_IDLE: Statement<()> = statement!(
 );
 
 /// Begins a transaction that holds the instance exclusively. Fails with [`StoreError::Unavailable`] within
-/// [`BOUND`].
+/// [`LOCK_WAIT`].
 pub async fn begin(driver: &PostgresDriver) -> Result<PostgresTx, Fault> {
-    let had = tokio::time::timeout(BOUND, async {
+    let outcome = tokio::time::timeout(LOCK_WAIT, async {
         tokio::select! {
-            tx = locked(driver) => tx,
-            never = end_idle_ones(driver) => match never {},
+            tx = lock_instance(driver) => tx,
+            never = end_idle_sessions(driver) => match never {},
         }
     });
-    match had.await {
+    match outcome.await {
         Ok(Ok(tx)) => Ok(tx),
         Ok(Err(fault)) if !is_lock_timeout(&fault) => Err(fault),
-        Ok(Err(_)) => {
-            Err(unavailable("other sessions hold the table instance (pg_locks says which)"))
-        }
+        Ok(Err(_)) => Err(unavailable(
+            "other sessions hold a lock on the table `instance` (pg_locks shows which)",
+        )),
         Err(_) => Err(unavailable(
-            "no connection and no lock within 900 ms: the database does not answer, or other sessions \
-             hold the table instance",
+            "no connection or no lock within 900 ms: the database does not answer, or other sessions hold \
+             a lock on the table `instance`",
         )),
     }
 }
@@ -86,9 +87,9 @@ fn unavailable(why: &str) -> Fault {
     StoreError::Unavailable { doing: LOCK.sql.doing, source: why.into() }.into()
 }
 
-async fn locked(driver: &PostgresDriver) -> Result<PostgresTx, Fault> {
+async fn lock_instance(driver: &PostgresDriver) -> Result<PostgresTx, Fault> {
     let mut tx = driver.begin_on(&driver.operators).await?;
-    tx.fetch(LIMIT.bind(())).await?;
+    tx.fetch(SET_LOCK_TIMEOUT.bind(())).await?;
     tx.execute(LOCK.bind(())).await?;
     Ok(tx)
 }
@@ -98,10 +99,10 @@ fn is_lock_timeout(fault: &Fault) -> bool {
     said(error).and_then(code).as_deref() == Some("55P03")
 }
 
-/// Best effort: only the lock itself tells whether it sufficed.
-async fn end_idle_ones(driver: &PostgresDriver) -> Infallible {
+/// Best effort: success shows only in the lock that the command then gets.
+async fn end_idle_sessions(driver: &PostgresDriver) -> Infallible {
     let mut polls = tokio::time::interval(POLL_INTERVAL);
-    // The first comes at once, when nobody has been waited for.
+    // The first tick fires at once, before any session has blocked the command.
     polls.tick().await;
     loop {
         polls.tick().await;
@@ -117,8 +118,8 @@ fn log_ended(ended: impl Iterator<Item = bool>) {
     if ended > 0 {
         tracing::warn!(
             ended,
-            "an operator's command ended database sessions that idled in a transaction and held the \
-             instance: is a replica stopped?"
+            "an operator's command ended database sessions that were idle in a transaction and blocked \
+             it: is a replica suspended?"
         );
     }
 }

@@ -1,4 +1,5 @@
-//! What wallets ask for, and claims: the one conditional write that decides who is paid.
+//! What the public LNURL side needs: lookups by secret, the instance's status, and claims. A claim is the
+//! one conditional write that decides who is paid.
 
 use async_trait::async_trait;
 
@@ -38,10 +39,10 @@ params! {
     }
 }
 
-/// Both in one snapshot: a claim that has used the hash has also moved its request.
+/// Reads hash and version in one snapshot: the claim that used the hash also raised its request's version.
 const HASH_USED: Statement<HashUsed> = statement!(
     HashUsed,
-    "look for a used invoice",
+    "check whether the invoice was used before",
     "-- payment.hash_used
      select w.version from withdraws w
       where w.id = :withdraw_id
@@ -103,14 +104,14 @@ impl<D: Driver> SqlStore<D> {
             return Ok(if read { ClaimOutcome::HashUsed } else { ClaimOutcome::Stale });
         }
         let mut tx = self.driver().begin().await?;
-        // Whoever waits at the gate holds nothing that an operator's command waits for.
+        // The gate comes first, so a claim that waits here holds no lock that an operator's command needs.
         if claim.allowance.is_some() {
             tallies::pass_gate(self, &mut tx).await?;
         }
         if let Some(halt) = self.halted(&mut tx).await? {
             return Ok(ClaimOutcome::Halted(halt));
         }
-        // The request's row first: whoever comes second waits here and then finds it moved.
+        // The request's row comes first: a concurrent claim waits here, and then finds the version changed.
         if !write_change(&mut tx, &claim.change).await? {
             return Ok(ClaimOutcome::Stale);
         }
@@ -125,8 +126,8 @@ impl<D: Driver> SqlStore<D> {
         Ok(ClaimOutcome::Accepted)
     }
 
-    /// The request's version, if the payment hash was claimed with before: whoever repeats a used invoice
-    /// takes no lock. The unique constraint still decides.
+    /// The request's version, if an earlier claim used the payment hash. Repeats of an invoice thus take no
+    /// lock. The unique constraint still decides.
     async fn version_if_used(&self, claim: &Claim) -> Result<Option<i64>, StoreError> {
         let Claim { change, payment, .. } = claim;
         let hash_used =
@@ -149,7 +150,7 @@ impl<'a> Reserve<'a> {
             fee_limit_msat: payment.fee_limit,
             invoice_expires_at_ms: payment.invoice_expires_at,
             send_until_ms: payment.send_until,
-            // At once. Not the request's `modified`: that may lie ahead of every clock.
+            // Due at once. Not `modified` of the request, which may be ahead of every clock.
             due_at_ms: payment.id.created(),
             trace_parent: payment.trace_parent,
         }

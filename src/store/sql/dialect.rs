@@ -1,4 +1,4 @@
-//! The statements that the two databases spell differently.
+//! The statements that differ between the two databases.
 
 use super::{
     marks::MarksDialect,
@@ -7,27 +7,28 @@ use super::{
 };
 use crate::store::statement::Statement;
 
-/// A database's own words for them.
+/// One database's version of each of these statements.
 #[derive(Debug)]
 pub struct Dialect {
     /// Leases RESERVED attempts.
     pub lease_fresh: Statement<Lease>,
-    /// Leases all others that are due.
+    /// Leases attempts in any other state that are due.
     pub lease_follow: Statement<Lease>,
-    /// Reads what was leased, with the requests.
+    /// Reads the leased attempts, with their requests.
     pub leased: Statement<LeasedIds<'static>>,
-    /// Reads its sends.
+    /// Reads the sends of the leased attempts.
     pub leased_sends: Statement<LeasedIds<'static>>,
-    /// Reads a request of a version, and keeps it so until the transaction ends.
+    /// Reads a request if it has the given version, and locks it until the transaction ends.
     pub hold_withdraw: Statement<OfVersion>,
-    /// Reads the instance's switches, and keeps them so until the transaction ends.
+    /// Reads the instance's switches, and locks them until the transaction ends.
     pub hold_instance: Statement<()>,
-    /// Reads them alone.
+    /// Reads the instance's switches without a lock.
     pub see_instance: Statement<()>,
-    /// Reads the newest attempt, and what bounds the time of its id, which a process's clock has made.
+    /// Reads the newest attempt, and a time that caps the one in its id, which comes from the clock of a
+    /// process and may be ahead.
     pub newest_written: Statement<()>,
-    /// Waits for whoever counts what a limit leaves, until the transaction ends.
+    /// Locks the limit gate until the transaction ends, so that claims under a limit run one at a time.
     pub pass_limit: Statement<()>,
-    /// What writers' marks need.
+    /// The statements about writers' marks.
     pub marks: MarksDialect,
 }

@@ -1,4 +1,4 @@
-//! Events: appended by every change, in its own transaction.
+//! Events: every change appends one, in its own transaction.
 
 use super::{
     SqlStore,
@@ -60,7 +60,7 @@ const OF_WITHDRAW: Statement<OfWithdraw> = statement!(
 );
 
 impl<D: Driver> SqlStore<D> {
-    /// All of one request, in order.
+    /// Reads all events of one request, in order.
     pub(super) async fn read_events(&self, id: WithdrawId) -> Result<Vec<Event>, StoreError> {
         let rows = self.driver().fetch(OF_WITHDRAW.bind(OfWithdraw { withdraw_id: id })).await?;
         self.settle_lost_answers().await?;
@@ -68,7 +68,7 @@ impl<D: Driver> SqlStore<D> {
     }
 }
 
-/// Appends an event in the transaction of what it tells of.
+/// Appends an event, in the transaction of the change that it reports.
 pub async fn append<T: Tx>(tx: &mut T, event: &Event) -> Result<(), Fault> {
     let by = event.by.as_ref();
     let append = Append {
@@ -85,7 +85,7 @@ pub async fn append<T: Tx>(tx: &mut T, event: &Event) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Its detail is one of the reasons' names.
+/// Reads an event. Its detail is the name of a failure reason or an operator reason.
 fn event(row: &impl Cells) -> Parsed<Event> {
     let row = Reader(row);
     let detail = match row.opt_text("detail")? {

@@ -1,5 +1,5 @@
-//! The store, written once for both databases: one folder or file per noun, in which a statement, its
-//! parameters and the reader of its rows stand side by side. Every decision is the domain's.
+//! The store, written once for both databases. Each noun has a folder or file with its statements, their
+//! parameters and the functions that read their rows. All decisions are made in the domain.
 
 mod claims;
 mod dialect;
@@ -35,7 +35,7 @@ pub(super) use withdraws::OfVersion;
 pub use payments::payment_list_statements;
 pub use withdraws::list_statements;
 
-/// The store over one of the databases.
+/// The store on one of the databases.
 #[derive(Debug)]
 pub struct SqlStore<D> {
     driver: Arc<D>,
@@ -48,8 +48,8 @@ impl<D: Driver> SqlStore<D> {
         Self { driver: Arc::new(driver), marks, memory: Memory::default() }
     }
 
-    /// The same database as another process has it: with marks and a memory of its own. For those who
-    /// simulate several processes over the connections of one.
+    /// The same database as another process would see it, with marks and memory of its own. For tests that
+    /// simulate several processes over one set of connections.
     #[must_use]
     pub fn of_another_process(&self) -> Self {
         let (driver, marks) = (Arc::clone(&self.driver), Marks::of_a_new_writer());
@@ -60,7 +60,7 @@ impl<D: Driver> SqlStore<D> {
         &self.driver
     }
 
-    /// One statement in a transaction of its own.
+    /// Runs one statement in a transaction of its own.
     async fn write(&self, statement: BoundStatement<'_>) -> Result<u64, Fault> {
         let mut tx = self.driver().begin().await?;
         let written = tx.execute(statement).await?;
@@ -69,7 +69,7 @@ impl<D: Driver> SqlStore<D> {
     }
 }
 
-/// The texts of what is read of the instance, for those who want to see how a database plans them.
+/// The texts of the statements that read the instance, for tests of their query plans.
 pub const fn instance_statements() -> [&'static str; 8] {
     [
         instance::STANDING.sql.text,

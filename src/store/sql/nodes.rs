@@ -1,4 +1,4 @@
-//! The nodes that were seen, the one that pays, and what is heard of it.
+//! The known nodes, which of them pays, its heartbeat, and its trouble.
 
 use super::{
     SqlStore,
@@ -55,7 +55,7 @@ const CURRENT: Statement<()> = statement!(
 
 const RETIRE: Statement<Retire> = statement!(
     Retire,
-    "retire the node that paid so far",
+    "retire the previous node",
     "-- node.retire\nupdate nodes set is_current = :is_current where is_current and node_id <> :but"
 );
 
@@ -84,7 +84,7 @@ const BEAT: Statement<Beat> = statement!(
 
 const TROUBLE: Statement<Trouble> = statement!(
     Trouble,
-    "write what keeps the node from us",
+    "write the node's trouble",
     concat!(
         "-- node.trouble\n",
         insert_into!("node_trouble", only_row = "true", kind, subject, at_ms),
@@ -92,10 +92,8 @@ const TROUBLE: Statement<Trouble> = statement!(
     )
 );
 
-const NO_TROUBLE: Statement<()> = statement!(
-    "write that nothing keeps the node from us",
-    "-- node.no_trouble\ndelete from node_trouble"
-);
+const NO_TROUBLE: Statement<()> =
+    statement!("clear the node's trouble", "-- node.no_trouble\ndelete from node_trouble");
 
 impl<D: Driver> SqlStore<D> {
     pub(super) async fn read_current_node(&self) -> Result<Option<NodeId>, StoreError> {

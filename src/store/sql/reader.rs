@@ -1,4 +1,4 @@
-//! Rows become values of the domain at the edge, once; inside, types hold.
+//! Parses rows into domain types, once, so that the rest of the code relies on the types.
 
 use std::str::FromStr;
 
@@ -10,40 +10,40 @@ use crate::{
     store::driver::Cells,
 };
 
-/// Why a row makes no sense: it was written by other hands, or by a newer version.
+/// Why a row cannot be parsed: it was written by hand, or by a newer version of this program.
 #[derive(Debug, thiserror::Error)]
-#[error("column {column} holds what no version of this program writes")]
+#[error("column {column} holds a value that this version does not know")]
 struct BadCell {
     column: &'static str,
 }
 
 pub type Parsed<T> = Result<T, StoreError>;
 
-/// Reads cells and turns what is wrong with them into one kind of error.
+/// Reads a row's cells; every fault becomes the same kind of error.
 pub struct Reader<'r, R>(pub &'r R);
 
-fn bad(source: impl Into<BoxError>) -> StoreError {
+fn unreadable(source: impl Into<BoxError>) -> StoreError {
     StoreError::Failed { doing: "read a row", source: source.into() }
 }
 
-/// A cell that holds what no version of this program writes.
+/// The error for a cell whose value this version does not know.
 pub fn bad_cell(column: &'static str) -> StoreError {
-    bad(BadCell { column })
+    unreadable(BadCell { column })
 }
 
-/// What a cell that is never empty holds.
+/// The value of a cell that must not be empty.
 pub fn known<T>(column: &'static str, value: Option<T>) -> Parsed<T> {
     value.ok_or_else(|| bad_cell(column))
 }
 
-/// The row of a statement that always has one.
+/// The first row of a statement that always returns one.
 pub fn only<R>(rows: &[R]) -> Parsed<Reader<'_, R>> {
-    rows.first().map(Reader).ok_or_else(|| bad("a row is missing"))
+    rows.first().map(Reader).ok_or_else(|| unreadable("a row is missing"))
 }
 
 impl<R: Cells> Reader<'_, R> {
     pub fn opt_int(&self, column: &'static str) -> Parsed<Option<i64>> {
-        self.0.int(column).map_err(bad)
+        self.0.int(column).map_err(unreadable)
     }
 
     pub fn int(&self, column: &'static str) -> Parsed<i64> {
@@ -51,11 +51,11 @@ impl<R: Cells> Reader<'_, R> {
     }
 
     pub fn bool(&self, column: &'static str) -> Parsed<bool> {
-        self.0.bool(column).map_err(bad)
+        self.0.bool(column).map_err(unreadable)
     }
 
     pub fn opt_text(&self, column: &'static str) -> Parsed<Option<String>> {
-        self.0.text(column).map_err(bad)
+        self.0.text(column).map_err(unreadable)
     }
 
     pub fn text(&self, column: &'static str) -> Parsed<String> {
@@ -63,7 +63,7 @@ impl<R: Cells> Reader<'_, R> {
     }
 
     pub fn opt_uuid(&self, column: &'static str) -> Parsed<Option<Uuid>> {
-        self.0.uuid(column).map_err(bad)
+        self.0.uuid(column).map_err(unreadable)
     }
 
     pub fn uuid(&self, column: &'static str) -> Parsed<Uuid> {
@@ -71,7 +71,7 @@ impl<R: Cells> Reader<'_, R> {
     }
 
     pub fn opt_bytes32(&self, column: &'static str) -> Parsed<Option<[u8; 32]>> {
-        match self.0.bytes(column).map_err(bad)? {
+        match self.0.bytes(column).map_err(unreadable)? {
             None => Ok(None),
             Some(bytes) => known(column, bytes.try_into().ok()).map(Some),
         }
@@ -82,7 +82,7 @@ impl<R: Cells> Reader<'_, R> {
     }
 
     pub fn amount(&self, column: &'static str) -> Parsed<Amount> {
-        self.0.decimal(column).map(Amount::from_decimal).map_err(bad)
+        self.0.decimal(column).map(Amount::from_decimal).map_err(unreadable)
     }
 
     pub fn sat(&self, column: &'static str) -> Parsed<Sat> {
@@ -101,7 +101,7 @@ impl<R: Cells> Reader<'_, R> {
         self.int(column).map(Timestamp::from_ms)
     }
 
-    /// A value by its name.
+    /// Parses a value from its name.
     pub fn named<T: FromStr>(&self, column: &'static str) -> Parsed<T> {
         known(column, self.text(column)?.parse().ok())
     }
@@ -111,7 +111,7 @@ impl<R: Cells> Reader<'_, R> {
         name.map(|name| known(column, name.parse().ok())).transpose()
     }
 
-    /// The span that a row goes back to. It decides nothing: one that cannot be read is none.
+    /// The span that created the row. Nothing depends on it, so an invalid one counts as none.
     pub fn trace_parent(&self, column: &'static str) -> Parsed<Option<TraceContext>> {
         Ok(self.opt_text(column)?.as_deref().and_then(TraceContext::parse))
     }

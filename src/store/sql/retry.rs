@@ -1,15 +1,15 @@
-//! Transactions that met another one are tried again, a few times.
+//! Retries transactions that conflict with another one, a limited number of times.
 
 use std::future::Future;
 
 use crate::{ports::StoreError, store::driver::Fault};
 
-/// A transaction that loses so often is not unlucky any more.
-const TRIES: usize = 10;
+/// The maximum number of attempts: more conflicts in a row are not chance.
+const MAX_TRIES: usize = 10;
 
-/// Runs `once` until it is not [`Fault::Contended`], at most [`TRIES`] times.
+/// Runs `once` until its outcome is not [`Fault::Contended`], at most [`MAX_TRIES`] times.
 ///
-/// There is no wait in between: the winner has committed by the time that the loser hears of it.
+/// There is no delay in between: the other transaction has already committed when this one fails.
 pub async fn retrying<T, F, Fut>(mut once: F) -> Result<T, StoreError>
 where
     F: FnMut() -> Fut + Send,
@@ -19,7 +19,7 @@ where
     loop {
         match once().await {
             Ok(value) => return Ok(value),
-            Err(Fault::Contended(_)) if tried < TRIES => tried += 1,
+            Err(Fault::Contended(_)) if tried < MAX_TRIES => tried += 1,
             Err(fault) => return Err(fault.into_error()),
         }
     }
@@ -34,7 +34,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_met_another_transaction_is_tried_again() {
+    async fn a_contended_transaction_is_retried() {
         let mut tries = 0;
         let done = retrying(|| {
             tries += 1;
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn tries_are_bounded_and_other_errors_are_final() {
+    async fn retries_are_bounded_and_other_errors_are_final() {
         let (mut contended, mut failed) = (0, 0);
         let lost = retrying(|| {
             contended += 1;
@@ -57,6 +57,6 @@ mod tests {
             async { Err::<(), _>(Fault::Final(StoreError::Stale)) }
         });
         assert!(matches!(stale.await, Err(StoreError::Stale)));
-        assert_eq!((contended, failed), (TRIES, 1));
+        assert_eq!((contended, failed), (MAX_TRIES, 1));
     }
 }

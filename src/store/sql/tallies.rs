@@ -1,13 +1,13 @@
-//! What is asked of the whole instance for each claim, kept instead of summed: see the migration that
-//! makes the table `tallies`.
+//! Running totals over the whole instance, which every claim needs and which would be too slow to sum each
+//! time (see the migration `0005_tallies`).
 //!
-//! A tally moves in the transaction of the step that it counts, so that no crash, restart or resolution
-//! leaves it behind; a restored database has the tallies of its rows. They are kept whether or not a limit
-//! is set: one that is switched on finds them right. The slot of an attempt follows from its id, so that
-//! its end is taken off where its beginning was counted.
+//! A tally changes in the transaction of the state transition that it counts, so no crash, restart or
+//! resolution leaves it behind, and a restored database has tallies that match its rows. Tallies are kept
+//! even if no limit is set, so a limit that is switched on finds them correct. An attempt's slot follows from
+//! its id, so its end is subtracted from the slot in which its beginning was counted.
 //!
-//! Every transaction writes the tallies of one payment, in one statement, in the order of the key: no two
-//! of them wait for each other in a circle.
+//! Every transaction writes the tallies of one payment, in one statement, in key order, so no two
+//! transactions deadlock.
 
 use super::{
     SqlStore,
@@ -25,11 +25,11 @@ use crate::{
     },
 };
 
-/// The width of a slot of the 24-hour limit. A slot counts whole until it has left the window, so an amount
-/// counts for up to this much longer, never for less.
+/// The length of a slot of the 24-hour limit. A whole slot counts until all of it has left the window, so an
+/// amount may count for up to this much longer, never shorter.
 const SPENT_SLOT_LENGTH: Millis = Millis::from_secs(15 * 60);
 
-/// Every heartbeat still in use already reflects what was sent before that.
+/// Every heartbeat that is still in use already reflects payments that went out this long ago.
 const OUT_RETENTION: Millis = Millis::from_secs(3600);
 
 params! {
@@ -39,22 +39,22 @@ params! {
         slot: i64,
     }
 
-    struct Put {
+    struct RestoredPayment {
         slot: i64,
         shard: i64,
         price_msat: i64,
     }
 
-    /// The attempt as the row still stands, of version `read_version`, and what is written over it next.
+    /// The attempt whose row still has version `read_version`, and its next values.
     struct Stepped<'a> {
         id: PaymentId,
         read_version: i64,
         state: &'a str,
-        /// Of a late success, too.
+        /// The fee that was paid, also by a late success.
         fee_msat: Option<Msat>,
         no_witness: bool,
         known_at_ms: Option<Timestamp>,
-        /// Of its acceptance.
+        /// The slot in which it was accepted.
         slot: i64,
         shard: i64,
     }
@@ -68,7 +68,7 @@ params! {
     }
 }
 
-/// A claim: open, not out, and its whole price counts. It names the payment's shard.
+/// Counts a claim: the attempt is open and not out yet, and its amount and fee limit count as spent.
 const CLAIMED: Statement<Claimed> = statement!(
     Claimed,
     "count a claim",
@@ -78,9 +78,9 @@ const CLAIMED: Statement<Claimed> = statement!(
      on conflict (kind, slot, shard) do update set msat = tallies.msat + excluded.msat"
 );
 
-/// A payment that was put back: nothing of it is open.
-const RESTORED: Statement<Put> = statement!(
-    Put,
+/// Counts a restored payment: it is paid, so nothing of it is open.
+const RESTORED: Statement<RestoredPayment> = statement!(
+    RestoredPayment,
     "count a restored payment",
     concat!(
         "-- tally.restored\n",
@@ -96,13 +96,13 @@ const RESTORED: Statement<Put> = statement!(
     )
 );
 
-/// A step: the difference between the row as it stands and what is written over it next.
+/// Counts a state transition: the difference between the row as it is and as it will be written next.
 ///
-/// What is open costs its amount and its fee limit, what was paid its amount and its fee, also late.
-/// Whatever is known to the node, and neither failed nor sending, is out.
+/// An open attempt counts with its amount and fee limit, a paid one (also a late success) with its amount and
+/// fee. An attempt that the node knows, and that is neither SENDING nor FAILED, is out.
 const STEPPED: Statement<Stepped> = statement!(
     Stepped,
-    "count a step",
+    "count a state transition",
     "-- tally.stepped
      insert into tallies (kind, slot, shard, msat, payments)
      select d.kind, d.slot, :shard, d.msat, d.payments
@@ -140,7 +140,7 @@ const STEPPED: Statement<Stepped> = statement!(
         set msat = tallies.msat + excluded.msat, payments = tallies.payments + excluded.payments"
 );
 
-/// Reads slots, not payments: at most 97 × 16 rows, however many payments there were.
+/// Reads slots, not payments: at most 97 slots × 16 shards, however many payments there were.
 pub const SPENT_SINCE: Statement<Since> = statement!(
     Since,
     "read what was accepted",
@@ -151,27 +151,28 @@ pub const SPENT_SINCE: Statement<Since> = statement!(
 
 pub const ANY_OLD_OUT: Statement<Before> = statement!(
     Before,
-    "look for what went out long ago",
+    "look for old OUT tallies",
     "-- tally.any_old_out\nselect slot from tallies where kind = 'OUT' and slot < :slot limit 1"
 );
 
 const DROP_OLD_OUT: Statement<Before> = statement!(
     Before,
-    "forget what went out long ago",
+    "delete old OUT tallies",
     "-- tally.drop_old_out\ndelete from tallies where kind = 'OUT' and slot < :slot"
 );
 
-/// The slot of what was accepted at this instant.
+/// The slot of payments that were accepted at this instant.
 const fn spent_slot(at: Timestamp) -> i64 {
     at.as_ms().div_euclid(SPENT_SLOT_LENGTH.as_ms())
 }
 
-/// Sixteen, by the last bits of the id, which are random: so many steps are written at the same moment.
+/// One of sixteen shards, from the last bits of the id, which are random. Transactions on different shards do
+/// not wait for each other.
 fn shard(payment: PaymentId) -> i64 {
     i64::from(payment.as_uuid().as_bytes()[15] & 0x0f)
 }
 
-/// Counts a claim. Refuses one that goes beyond what may be accepted: false.
+/// Counts a claim. False if it exceeds what may be accepted.
 pub async fn claimed<T: Tx>(tx: &mut T, claim: &Claim) -> Result<bool, Fault> {
     let payment = &claim.payment;
     let price = payment.amount.get().saturating_add(payment.fee_limit.get());
@@ -180,16 +181,16 @@ pub async fn claimed<T: Tx>(tx: &mut T, claim: &Claim) -> Result<bool, Fault> {
     tx.execute(CLAIMED.bind(claimed)).await?;
     match claim.allowance {
         None => Ok(true),
-        Some(allowance) => fits(tx, allowance).await,
+        Some(allowance) => is_within(tx, allowance).await,
     }
 }
 
-/// Waits for whoever claims within a limit, until the transaction ends: whoever comes next counts this claim
-/// too.
+/// Locks the limit gate until the transaction ends. Claims under a limit pass one at a time, so that each one
+/// sees the spending of all claims before it.
 pub async fn pass_gate<D: Driver>(store: &SqlStore<D>, tx: &mut D::Tx) -> Result<(), Fault> {
     let gate = store.driver().dialect().pass_limit;
     if tx.fetch(gate.bind(())).await?.is_empty() {
-        let source = "the table limit_gate has lost its row".into();
+        let source = "the table `limit_gate` has no row".into();
         return Err(StoreError::Failed { doing: gate.sql.doing, source }.into());
     }
     Ok(())
@@ -200,9 +201,9 @@ async fn fits<T: Tx>(tx: &mut T, allowance: Allowance) -> Result<bool, Fault> {
     Ok(spent(found.first())? <= allowance.most)
 }
 
-/// Counts a step, before it is written.
+/// Counts a state transition, before it is written.
 pub async fn stepped<T: Tx>(tx: &mut T, advance: &Advance) -> Result<(), Fault> {
-    // What is sent was not out before, and is not known to be now.
+    // A send changes no tally: the attempt was open and not out before, and stays so.
     if advance.new_send.is_some() {
         return Ok(());
     }
@@ -226,28 +227,28 @@ pub async fn stepped<T: Tx>(tx: &mut T, advance: &Advance) -> Result<(), Fault> 
     Ok(())
 }
 
-/// Counts a payment that was put back.
+/// Counts a restored payment.
 pub async fn restored<T: Tx>(tx: &mut T, restored: &Restored) -> Result<(), Fault> {
     let price = restored.amount.get().saturating_add(restored.fee.get());
     let slot = spent_slot(restored.id.created());
-    let put = Put { slot, shard: shard(restored.id), price_msat: price };
-    tx.execute(RESTORED.bind(put)).await?;
+    let counted = RestoredPayment { slot, shard: shard(restored.id), price_msat: price };
+    tx.execute(RESTORED.bind(counted)).await?;
     Ok(())
 }
 
-/// Reads what was accepted since then.
+/// The statement that adds up what was accepted since `at`.
 pub fn spent_since(at: Timestamp) -> BoundStatement<'static> {
     SPENT_SINCE.bind(Since { slot: spent_slot(at) })
 }
 
-/// What [`spent_since`] added up; nothing if it was not asked.
+/// The sum that [`spent_since`] read; zero if it was not asked for.
 pub fn spent<R: Cells>(row: Option<&R>) -> Parsed<Msat> {
     let spent = row.map_or(Ok(0), |row| Reader(row).int("spent_msat"))?;
     Ok(Msat::new(spent.max(0)).unwrap_or(Msat::MAX))
 }
 
 impl<D: Driver> SqlStore<D> {
-    /// Forgets what of OUT nobody asks for any more at this heartbeat.
+    /// Deletes OUT tallies that are too old to matter at this heartbeat.
     pub(super) async fn drop_old_out(&self, beat: Timestamp) -> Result<(), StoreError> {
         let slot = beat.minus(OUT_RETENTION).as_ms().div_euclid(1000);
         if self.driver().fetch(ANY_OLD_OUT.bind(Before { slot })).await?.is_empty() {

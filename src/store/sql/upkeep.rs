@@ -1,4 +1,4 @@
-//! The store itself: its clock, its health, its keys.
+//! The store's clock, health and keys.
 
 use std::{cmp::Ordering, time::Duration};
 
@@ -19,18 +19,18 @@ use crate::{
     },
 };
 
-/// How long the end of a process waits for a database that may be gone.
-const GOODBYE: Duration = Duration::from_millis(500);
+/// How long shutdown waits for a database that may be unreachable.
+const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
 
 params! {
-    struct SeeKey<'a> {
+    struct RecordKey<'a> {
         key_id: &'a KeyId,
         first_seen_ms: Timestamp,
     }
 
     struct DeriveFrom<'a> {
         key_id: &'a KeyId,
-        /// Empty for none.
+        /// The expected current key; empty for none.
         before: &'a str,
     }
 
@@ -44,7 +44,7 @@ const SCHEMA: Statement<()> = statement!(
     "-- schema\nselect max(version) as version from _sqlx_migrations where success"
 );
 
-/// Steps from key to key through the index instead of reading every request.
+/// Skips from key to key through the index instead of reading every request.
 const KEYS_IN_USE: Statement<()> = statement!(
     "read which keys are in use",
     "-- withdraw.keys_in_use
@@ -68,8 +68,8 @@ const DERIVING_KEY: Statement<()> = statement!(
     "-- key.deriving\nselect key_id from deriving where key_id is not null"
 );
 
-const SEE_KEY: Statement<SeeKey> = statement!(
-    SeeKey,
+const RECORD_KEY: Statement<RecordKey> = statement!(
+    RecordKey,
     "record a master key",
     concat!(
         "-- key.see\n",
@@ -78,7 +78,7 @@ const SEE_KEY: Statement<SeeKey> = statement!(
     )
 );
 
-/// By a process that holds the key of before.
+/// Changes the key only if the current one is the key that the caller expects and holds.
 const DERIVE_FROM: Statement<DeriveFrom> = statement!(
     DeriveFrom,
     "record the key that new requests derive from",
@@ -136,7 +136,7 @@ impl<D: Driver> Upkeep for SqlStore<D> {
         let written = retrying(|| self.write(proof())).await;
         let proof = match written {
             Ok(_) => WriteProof::Written,
-            // Whatever else it says: it answered, and did not write.
+            // Whatever the reason: the database answered, and did not write.
             Err(error @ StoreError::Failed { .. }) => WriteProof::Refused(error),
             Err(error) if self.driver().refuses_writes(&error) => WriteProof::Refused(error),
             Err(error) => return Err(error),
@@ -150,10 +150,11 @@ impl<D: Driver> Upkeep for SqlStore<D> {
     }
 
     async fn close(&self) {
-        // What this process was told ends with it: nobody has to wait for it on another server.
-        let forgotten = self.write(LEAVE.bind(self.own_writer()));
-        if !tokio::time::timeout(GOODBYE, forgotten).await.is_ok_and(|done| done.is_ok()) {
-            tracing::debug!("this process stays known to the database");
+        // From here on this process serves nobody, so after a failover the others need not wait for it to
+        // check its marks.
+        let left = self.write(LEAVE.bind(self.own_writer()));
+        if !tokio::time::timeout(LEAVE_TIMEOUT, left).await.is_ok_and(|done| done.is_ok()) {
+            tracing::debug!("could not remove this process from the table `writers`");
         }
         self.driver().close().await;
     }
@@ -167,7 +168,7 @@ impl<D: Driver> SqlStore<D> {
         now: Timestamp,
     ) -> Result<bool, Fault> {
         let mut tx = self.driver().begin().await?;
-        tx.execute(SEE_KEY.bind(SeeKey { key_id: key, first_seen_ms: now })).await?;
+        tx.execute(RECORD_KEY.bind(RecordKey { key_id: key, first_seen_ms: now })).await?;
         let next = DeriveFrom { key_id: key, before: before.map_or("", KeyId::as_str) };
         if tx.execute(DERIVE_FROM.bind(next)).await? == 0 {
             return Ok(false);

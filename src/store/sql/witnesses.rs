@@ -1,7 +1,7 @@
-//! Write witnesses: what shows that a node stores payments.
+//! Write witnesses: the proof that a node stores payments.
 //!
-//! A time from the future is of a clock that has been set back since: it witnesses nothing, and is taken out
-//! before it lies in the past.
+//! A time in the future was written by a clock that has been set back since. It proves nothing, and is
+//! removed before it lies in the past and would count.
 
 use super::{
     SqlStore,
@@ -17,14 +17,14 @@ use crate::{
     },
 };
 
-/// So often a witness was asked for, or its overdue answer waited for anew: one that was asked for by a
-/// process that was paused in the middle says little of the node.
-const IN_VAIN: i64 = 10;
+/// How many tries for a witness (a new one, or another wait for an overdue one) must fail before the node
+/// counts as not storing payments. A single failure may only mean that the process was suspended.
+const MIN_FAILURES: i64 = 10;
 
-/// No turn lasts so long, nor do two lie so far apart while they are in vain.
-const LONG: Millis = Millis::from_secs(3600);
-/// Clocks disagree by less, unless one was set.
-const SOON: Millis = Millis::from_secs(60);
+/// Longer than any witness lease, and than the time between two leases of a failing series.
+const LONGER_THAN_LEASES: Millis = Millis::from_secs(3600);
+/// Clocks differ by less, unless one was set wrong.
+const MAX_CLOCK_SKEW: Millis = Millis::from_secs(60);
 
 params! {
     struct StoredSince<'a> {
@@ -80,7 +80,7 @@ pub const LAST_SEND: Statement<()> = statement!(
      select coalesce(max(sequence), 0) as sequence from sends"
 );
 
-/// Of those that began late enough, the first one is usually the answer.
+/// The first row that began late enough usually matches, so the scan is short.
 const ANSWERED_SINCE: Statement<StoredSince> = statement!(
     StoredSince,
     "look for a send that the node stored",
@@ -115,8 +115,8 @@ const UNANSWERED_IN_A_ROW: Statement<UnansweredInARow> = statement!(
           limit :most) as few"
 );
 
-/// Whether what was asked in vain goes on: nothing was stored since, it was not from the future, and the
-/// last turn is not long over.
+/// Whether the current series of failed witnesses continues: it did not begin in the future, its last lease
+/// did not end long ago, and the node has stored nothing since it began.
 macro_rules! still_in_vain {
     () => {
         "witness_in_vain_since_ms <= :now and witness_due_at_ms > :long_ago
@@ -127,10 +127,10 @@ macro_rules! still_in_vain {
     };
 }
 
-/// A turn that ends in the far future was taken by a clock that has been set back since.
+/// Takes the lease. One that ends in the far future does not count: the clock has been set back since.
 const BEGIN: Statement<Begin> = statement!(
     Begin,
-    "take the turn to make a write witness",
+    "take the lease for a write witness",
     concat!(
         "-- node.begin_witness
      update nodes
@@ -150,10 +150,10 @@ const BEGIN: Statement<Begin> = statement!(
     )
 );
 
-/// Usually there is none.
+/// Usually matches no row.
 const FORGET_FUTURE: Statement<ForgetFuture> = statement!(
     ForgetFuture,
-    "take out sends of a clock that was ahead",
+    "reset sends dated by a clock that was ahead",
     "-- send.forget_future
      update sends set begun_at_ms = 0
       where node_id = :node_id and begun_at_ms > :soon and answer in ('STORED', 'FINAL')"
@@ -161,7 +161,7 @@ const FORGET_FUTURE: Statement<ForgetFuture> = statement!(
 
 const RENEW: Statement<Renew> = statement!(
     Renew,
-    "keep the turn to make a write witness",
+    "renew the lease for a write witness",
     "-- node.renew_witness
      update nodes set witness_due_at_ms = :next_at, witness_in_vain = witness_in_vain + 1
       where node_id = :node_id and witness_due_at_ms = :ends_at"
@@ -178,7 +178,8 @@ const IN_VAIN_SINCE: Statement<InVainSince> = statement!(
     )
 );
 
-/// A later one counts, whatever stands there: another database server may know of fewer sends.
+/// A witness that began later replaces the stored one even if it follows fewer sends: another database server
+/// may know of fewer.
 const WITNESSED: Statement<Witnessed> = statement!(
     Witnessed,
     "write a write witness",
@@ -196,7 +197,7 @@ impl<D: Driver> SqlStore<D> {
         sends: &Unanswered,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        // A send that was not read back has no place in the order yet.
+        // A send that was not read back has no sequence number yet.
         let Some(sequence) = sends.sequence else {
             return Ok(false);
         };
@@ -232,8 +233,8 @@ impl<D: Driver> SqlStore<D> {
         ends_at: Timestamp,
     ) -> Result<bool, StoreError> {
         let NewWitness { node, next_at, .. } = witness;
-        let turn = || Renew { next_at: *next_at, node_id: node, ends_at };
-        let kept = retrying(|| self.write(RENEW.bind(turn()))).await?;
+        let lease = || Renew { next_at: *next_at, node_id: node, ends_at };
+        let kept = retrying(|| self.write(RENEW.bind(lease()))).await?;
         Ok(kept == 1)
     }
 
@@ -242,8 +243,8 @@ impl<D: Driver> SqlStore<D> {
         node: &NodeId,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
-        let long_ago = now.minus(LONG);
-        let since = InVainSince { in_vain: IN_VAIN, node_id: node, now, long_ago };
+        let long_ago = now.minus(LONGER_THAN_LEASES);
+        let since = InVainSince { in_vain: MIN_FAILURES, node_id: node, now, long_ago };
         let found = self.driver().fetch(IN_VAIN_SINCE.bind(since)).await?;
         found.first().map(|row| Reader(row).time("witness_in_vain_since_ms")).transpose()
     }
@@ -260,22 +261,22 @@ impl<D: Driver> SqlStore<D> {
 
     async fn begin_witness_once(&self, witness: &NewWitness) -> Result<Option<i64>, Fault> {
         let mut tx = self.driver().begin().await?;
-        // It pays nobody, and what a pause or a fence leaves open ends by it.
+        // A pause or a fence does not stop witnesses: they pay nobody, and open attempts need them to end.
         if self.halted(&mut tx).await? == Some(Halt::Unverified) {
             return Ok(None);
         }
         let NewWitness { node, begun_at, next_at } = witness;
-        let turn = Begin {
+        let lease = Begin {
             next_at: *next_at,
             node_id: node,
             now: *begun_at,
-            long_ago: begun_at.minus(LONG),
-            far_ahead: begun_at.plus(LONG),
+            long_ago: begun_at.minus(LONGER_THAN_LEASES),
+            far_ahead: begun_at.plus(LONGER_THAN_LEASES),
         };
-        if tx.execute(BEGIN.bind(turn)).await? != 1 {
+        if tx.execute(BEGIN.bind(lease)).await? != 1 {
             return Ok(None);
         }
-        let future = ForgetFuture { node_id: node, soon: begun_at.plus(SOON) };
+        let future = ForgetFuture { node_id: node, soon: begun_at.plus(MAX_CLOCK_SKEW) };
         tx.execute(FORGET_FUTURE.bind(future)).await?;
         let found = tx.fetch(LAST_SEND.bind(())).await?;
         let after = only(&found)?.int("sequence")?;

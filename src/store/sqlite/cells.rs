@@ -1,4 +1,4 @@
-//! How a row's cells are read.
+//! Reads the cells of a row.
 
 use std::str::FromStr;
 

@@ -1,10 +1,10 @@
-//! SQLite's spelling of the statements that the two databases spell differently.
+//! SQLite's versions of the statements that differ between the two databases.
 
 use crate::store::sql::{
     Dialect, LEASED_SENDS_SQLITE, LEASED_SQLITE, Lease, OfVersion, marks_dialect,
 };
 
-/// The instance's switches, the life that was verified, and the one that this is.
+/// Reads the instance's switches, the server that was verified, and the current one: the file's `life`.
 macro_rules! read_switches {
     ($name:literal) => {
         concat!(
@@ -40,14 +40,14 @@ pub static DIALECT: Dialect = Dialect {
     leased_sends: LEASED_SENDS_SQLITE,
     hold_withdraw: statement!(
         OfVersion,
-        "hold a withdraw request",
-        // The one writer has the whole database.
+        "lock a withdraw request",
+        // No row lock: the single writer already holds the whole database.
         "-- withdraw.hold
                select id from withdraws where id = :id and version = :version"
     ),
     hold_instance: statement!(
-        "read whether the instance is halted",
-        // The one writer has the whole database.
+        "read and lock the instance's switches",
+        // No row lock: the single writer already holds the whole database.
         read_switches!("instance.hold")
     ),
     see_instance: statement!(
@@ -56,8 +56,8 @@ pub static DIALECT: Dialect = Dialect {
     ),
     newest_written: statement!(
         "read when the newest payment was written",
-        // It has no clock of its own, but an order: what is lost was written after the last send that is
-        // there. Only that one can be of a clock that was ahead.
+        // SQLite has no clock of its own, but an order: any lost commit came after the last send that is
+        // still there. So this cap is too late only if the clock was ahead when that send was written.
         "-- payment.newest_written
                select p.id as newest_id,
                       (select s.sent_at_ms from sends s order by s.rowid desc limit 1) as written_at_ms
@@ -65,8 +65,8 @@ pub static DIALECT: Dialect = Dialect {
                 order by p.id desc limit 1"
     ),
     pass_limit: statement!(
-        "count what a limit leaves",
-        // The one writer has the whole database.
+        "lock the limit gate",
+        // No gate: the single writer already holds the whole database.
         "-- limit.pass\nselect only_row from instance"
     ),
     marks: marks_dialect!("instance.life", "cast(unixepoch('subsec') * 1000 as integer)"),

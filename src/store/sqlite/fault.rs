@@ -1,4 +1,4 @@
-//! What SQLite's errors mean.
+//! Classifies SQLite's errors.
 
 use std::str::FromStr;
 
@@ -12,13 +12,13 @@ pub fn is_busy(error: &sqlx::Error) -> bool {
     matches!(primary_code(error), Some(5 | 6))
 }
 
-/// SQLite's code, without what extends it.
+/// SQLite's primary result code, without the extended bits.
 pub fn primary_code(error: &sqlx::Error) -> Option<i32> {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code)?;
     i32::from_str(&code).ok().map(|code| code & 0xff)
 }
 
-/// Classifies a driver's error: contention (try again), unavailable for now, or failed.
+/// Classifies an error: contended (retry), temporarily unavailable, or failed.
 pub fn fault(doing: &'static str, error: sqlx::Error) -> Fault {
     let busy = is_busy(&error);
     let unavailable = matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed);

@@ -1,4 +1,4 @@
-//! The file: one process has it, and each begins anew with what it finds there.
+//! The database file: one process owns it at a time, and each new process starts a new `life` of it.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -14,7 +14,7 @@ use crate::{
     ports::{BoxError, StoreError},
 };
 
-/// One process at a time: two would not see each other's leases void.
+/// Admits one process at a time, since each one voids all leases at its start.
 pub fn lock(data_dir: &Path) -> Result<File, StoreError> {
     let doing = "lock the data directory";
     let failed = |source: BoxError| StoreError::Failed { doing, source };
@@ -34,7 +34,7 @@ pub fn lock(data_dir: &Path) -> Result<File, StoreError> {
     }
 }
 
-/// No other process can hold a lease: what is open is due now.
+/// Makes every open attempt due now: no other process can hold a lease.
 pub async fn void_leases(writer: &SqlitePool, now: Timestamp) -> Result<(), StoreError> {
     let text = "-- payment.void_leases
          update payments set due_at_ms = $1
@@ -43,24 +43,24 @@ pub async fn void_leases(writer: &SqlitePool, now: Timestamp) -> Result<(), Stor
     done.map(drop).map_err(|error| fault("void old leases", error).into_error())
 }
 
-/// Begins a new life of the database: the file may not be the one that the last process had, so it must be
-/// verified again. The marks of that process are deleted; nobody remembers them.
+/// Begins a new life of the database, which must be verified anew: the file may not be the one that the
+/// previous process used. Deletes the marks of that process, since no process remembers them.
 pub async fn begin_life(writer: &SqlitePool) -> Result<(), StoreError> {
     for text in [
         "-- instance.begin_life\nupdate instance set life = random()",
         "-- writer.forget_all\ndelete from writers",
     ] {
         let done = sqlx::query(text).execute(writer).await;
-        done.map_err(|error| fault("begin a life of the database", error).into_error())?;
+        done.map_err(|error| fault("begin a new life of the database", error).into_error())?;
     }
     Ok(())
 }
 
-/// The database's files, by device and number: the main one, the WAL, and the WAL's index.
+/// The device and inode numbers of the database's files: the main file, the WAL, and the WAL's index.
 pub type Identity = [(u64, u64); 3];
 
-/// Which files have these names now. As long as a connection is open SQLite neither removes nor renames one
-/// of them: what is written to one that lost its name is gone with the process.
+/// Reads which files have these names now. While a connection is open, SQLite neither removes nor renames
+/// them, so a change means that someone replaced a file. Writes to the old one end with the process.
 pub fn identity(path: &Path) -> Result<Identity, StoreError> {
     let mut found = Identity::default();
     for (suffix, found) in ["", "-wal", "-shm"].into_iter().zip(&mut found) {

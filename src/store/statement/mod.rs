@@ -1,9 +1,9 @@
-//! Statements, and their parameters by name.
+//! Statements with named parameters.
 //!
 //! A statement's text names its parameters (`:invoice`), and a struct has a field for each. The compiler
-//! numbers them in the order of the fields ([`numbered`]), so that what the databases prepare is constant text
-//! with `$1`, `$2`, …, and a call only moves values. A name without a field does not compile, nor does a field
-//! that the text never names, nor a value that is missing, doubled or of another type.
+//! numbers them in the order of the fields ([`numbered`]), so the databases prepare constant text with `$1`,
+//! `$2`, …, and a call only moves values. It does not compile if the text names an unknown field or leaves a
+//! field out, or if a value is missing, given twice or of the wrong type.
 //!
 //! ```text
 //! params! {
@@ -26,20 +26,20 @@ mod value;
 
 pub use value::Value;
 
-/// A statement as the databases read it: constant text that begins with its name in a comment.
+/// A statement as sent to the database: constant text that begins with its name in a comment.
 #[derive(Clone, Copy, Debug)]
 pub struct Sql {
-    /// For errors: "could not …".
+    /// What the statement does, for errors: "could not …".
     pub doing: &'static str,
-    /// For spans: the first line of the text, without the `-- `.
+    /// The name for spans: the first line of the text, without the `-- `.
     pub name: &'static str,
-    /// `$1`, `$2`, … in both databases.
+    /// The text, with parameters as `$1`, `$2`, … for both databases.
     pub text: &'static str,
 }
 
-/// The values of a statement's parameters. `params!` implements it.
+/// The values of a statement's parameters. Implemented by `params!`.
 pub trait Params {
-    /// As the text names them, in the order of their numbers.
+    /// The names of the parameters, in the order of their numbers.
     const NAMES: &'static [&'static str];
 
     /// The values in the same order.
@@ -59,15 +59,15 @@ impl Params for () {
     }
 }
 
-/// A statement that takes the parameters `P`. `statement!` makes it.
+/// A statement that takes the parameters `P`. Made by `statement!`.
 pub struct Statement<P> {
-    /// What the databases read.
+    /// The text and its names.
     pub sql: Sql,
     params: PhantomData<fn() -> P>,
 }
 
 impl<P> Statement<P> {
-    /// Of text whose parameters are numbered in the order of `P`'s names: what `statement!` hands over.
+    /// Takes text whose parameters are already numbered in the order of `P`'s names. For `statement!`.
     pub const fn numbered(doing: &'static str, text: &'static str) -> Self {
         Self { sql: Sql { doing, name: numbered::name(text), text }, params: PhantomData }
     }
@@ -99,21 +99,21 @@ impl<P> fmt::Debug for Statement<P> {
 
 /// A statement and its values, in the order of their numbers.
 pub struct BoundStatement<'v> {
-    /// What is run.
+    /// The statement to run.
     pub sql: Sql,
-    /// What is bound.
+    /// The values to bind.
     pub values: Vec<Value<'v>>,
 }
 
-/// Without the values: among them are invoices and hashes of secrets.
+/// Omits the values, which include invoices and hashes of secrets.
 impl fmt::Debug for BoundStatement<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("BoundStatement").field(&self.sql.name).finish_non_exhaustive()
     }
 }
 
-/// Declares the parameters of statements: structs with a field for each parameter, in the order of their
-/// numbers.
+/// Declares the parameters of statements: structs with a field for each parameter, in the order of the
+/// parameters' numbers.
 macro_rules! params {
     ($(
         $(#[$meta:meta])*
@@ -139,8 +139,8 @@ macro_rules! params {
     )+};
 }
 
-/// A `Statement` from what it does (for errors: "could not …") and its text; with parameters, their struct
-/// comes first.
+/// Makes a `Statement` from what it does (for errors: "could not …") and its text. The struct of its
+/// parameters, if any, comes first.
 macro_rules! statement {
     ($doing:literal, $text:expr $(,)?) => {
         statement!((), $doing, $text)
@@ -154,8 +154,8 @@ macro_rules! statement {
     }};
 }
 
-/// `insert into table (columns) values (values)`: each column is given the parameter of its own name, or the
-/// expression beside it.
+/// `insert into table (columns) values (values)`: each column takes the parameter of its own name, or the
+/// expression given after `=`.
 macro_rules! insert_into {
     (
         $table:literal,
@@ -197,7 +197,7 @@ mod tests {
     );
 
     #[test]
-    fn each_column_is_given_its_value_whatever_the_order_of_both() {
+    fn each_column_takes_its_value_whatever_the_order() {
         let name = "third".to_owned();
         let bound = INSERT.bind(Sample { name: &name, size: 3 });
         assert_eq!(
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_bound_is_not_printed() {
+    fn bound_values_are_not_printed() {
         let bound = INSERT.bind(Sample { name: "lnbc1secret", size: 3 });
         assert_eq!(format!("{bound:?}"), "BoundStatement(\"sample.create\", ..)");
     }

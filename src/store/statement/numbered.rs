@@ -1,7 +1,8 @@
-//! From `:name` to `$1`, at compile time.
+//! Replaces `:name` by `$1`, at compile time.
 //!
-//! Literals, quoted identifiers and comments are left as they are, and so is a colon that no name follows
-//! (`::bigint`). Text that numbers a parameter by hand does not compile: only one order counts.
+//! Literals, quoted identifiers and comments stay as they are, and so does a colon that no name follows
+//! (`::bigint`). Text that already contains `$1` does not compile, since its number could contradict the
+//! order of the fields.
 
 /// The name of a statement: the first line of its text, without the `-- `.
 pub const fn name(text: &'static str) -> &'static str {
@@ -17,35 +18,35 @@ pub const fn name(text: &'static str) -> &'static str {
     text.split_at(end).0.split_at(3).1
 }
 
-/// How long [`bytes`] is.
+/// The length of [`bytes`].
 pub const fn length(text: &str, names: &[&str]) -> usize {
-    number::<0>(text.as_bytes(), names).length
+    number_parameters::<0>(text.as_bytes(), names).length
 }
 
-/// The text, with the number of each parameter instead of its name.
+/// The text, with each parameter's name replaced by its number.
 pub const fn bytes<const LENGTH: usize>(text: &str, names: &[&str]) -> [u8; LENGTH] {
-    let output = number::<LENGTH>(text.as_bytes(), names);
-    assert!(output.length == LENGTH, "the length is another text's");
+    let output = number_parameters::<LENGTH>(text.as_bytes(), names);
+    assert!(output.length == LENGTH, "LENGTH is not the length of the numbered text");
     output.bytes
 }
 
-/// What [`bytes`] returned, as text.
+/// The result of [`bytes`], as text.
 pub const fn text(bytes: &[u8]) -> &str {
     match str::from_utf8(bytes) {
         Ok(text) => text,
-        Err(_) => panic!("a name was cut in two"),
+        Err(_) => panic!("a character was cut in two"),
     }
 }
 
-/// Text under way; what is beyond its room is counted and dropped.
-struct Output<const ROOM: usize> {
-    bytes: [u8; ROOM],
+/// The text written so far. Bytes beyond the capacity are counted but not stored.
+struct Output<const CAPACITY: usize> {
+    bytes: [u8; CAPACITY],
     length: usize,
 }
 
-impl<const ROOM: usize> Output<ROOM> {
+impl<const CAPACITY: usize> Output<CAPACITY> {
     const fn push(&mut self, byte: u8) {
-        if self.length < ROOM {
+        if self.length < CAPACITY {
             self.bytes[self.length] = byte;
         }
         self.length += 1;
@@ -59,19 +60,19 @@ impl<const ROOM: usize> Output<ROOM> {
     }
 }
 
-/// More parameters than any statement has.
-const MOST: usize = 64;
+/// The maximum number of parameters of a statement.
+const MAX_PARAMETERS: usize = 64;
 
-const fn number<const ROOM: usize>(text: &[u8], names: &[&str]) -> Output<ROOM> {
-    let mut output = Output { bytes: [0; ROOM], length: 0 };
-    let mut used = [false; MOST];
+const fn number_parameters<const CAPACITY: usize>(text: &[u8], names: &[&str]) -> Output<CAPACITY> {
+    let mut output = Output { bytes: [0; CAPACITY], length: 0 };
+    let mut used = [false; MAX_PARAMETERS];
     let mut at = 0;
     while at < text.len() {
         let end = match text[at] {
-            quote @ (b'\'' | b'"') => after(text, at + 1, quote),
-            b'-' if byte(text, at + 1) == b'-' => after(text, at, b'\n'),
-            b':' if byte(text, at + 1) == b':' => at + 2,
-            b':' if is_of_name(byte(text, at + 1)) => {
+            quote @ (b'\'' | b'"') => position_after(text, at + 1, quote),
+            b'-' if byte_at(text, at + 1) == b'-' => position_after(text, at, b'\n'),
+            b':' if byte_at(text, at + 1) == b':' => at + 2,
+            b':' if is_name_byte(byte_at(text, at + 1)) => {
                 let end = end_of_name(text, at + 1);
                 let index = index_of(text, at + 1, end, names);
                 used[index] = true;
@@ -96,25 +97,25 @@ const fn number<const ROOM: usize>(text: &[u8], names: &[&str]) -> Output<ROOM> 
     output
 }
 
-/// Zero beyond the end.
-const fn byte(text: &[u8], at: usize) -> u8 {
+/// The byte at a position; zero beyond the end.
+const fn byte_at(text: &[u8], at: usize) -> u8 {
     if at < text.len() { text[at] } else { 0 }
 }
 
-/// The place after the next `byte`, or the end.
-const fn after(text: &[u8], mut at: usize, byte: u8) -> usize {
+/// The position after the next `byte`, or the end of the text.
+const fn position_after(text: &[u8], mut at: usize, byte: u8) -> usize {
     while at < text.len() && text[at] != byte {
         at += 1;
     }
     if at < text.len() { at + 1 } else { at }
 }
 
-const fn is_of_name(byte: u8) -> bool {
+const fn is_name_byte(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_')
 }
 
 const fn end_of_name(text: &[u8], mut at: usize) -> usize {
-    while is_of_name(byte(text, at)) {
+    while is_name_byte(byte_at(text, at)) {
         at += 1;
     }
     at
@@ -150,7 +151,7 @@ mod tests {
     use super::*;
 
     fn numbered(text: &str, names: &[&str]) -> String {
-        let output = number::<256>(text.as_bytes(), names);
+        let output = number_parameters::<256>(text.as_bytes(), names);
         String::from_utf8(output.bytes[..output.length].to_vec()).unwrap()
     }
 
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn casts_literals_identifiers_and_comments_are_no_parameters() {
+    fn casts_literals_identifiers_and_comments_stay_as_they_are() {
         let text =
             "-- a:name\nselect :a::bigint, '12:a', 'it''s :a', \"c:a\", x[1: 2] -- :b\nfrom t";
         let expected =
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_beyond_ascii_stay_whole() {
+    fn characters_beyond_ascii_stay_whole() {
         assert_eq!(numbered("select 'µ', :a -- …", &["a"]), "select 'µ', $1 -- …");
     }
 

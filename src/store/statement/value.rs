@@ -1,4 +1,4 @@
-//! A parameter's value, and how the domain's become one.
+//! A parameter's value, and conversions from the domain's types.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use crate::domain::{
     SecretHash, Timestamp, TraceContext, WithdrawId,
 };
 
-/// A parameter's value. Each kind is bound as the column's own type.
+/// A parameter's value. Each variant is bound as the SQL type that its doc names.
 #[derive(Clone, Debug)]
 pub enum Value<'v> {
     /// bigint
@@ -177,7 +177,7 @@ impl<'v> From<Option<&'v PassThru>> for Value<'v> {
     }
 }
 
-/// The span that a row goes back to.
+/// The span that created a row.
 impl From<Option<TraceContext>> for Value<'_> {
     fn from(context: Option<TraceContext>) -> Self {
         Self::Text(context.map(|context| Cow::Owned(context.to_string())))

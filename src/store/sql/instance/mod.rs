@@ -1,4 +1,4 @@
-//! The instance: its switches, its node, and what both allow.
+//! The instance: its status, switches and node.
 
 mod standing;
 mod switches;

@@ -1,4 +1,4 @@
-//! What the instance may do now.
+//! Reads the instance's status: whether it may pay now, and how much.
 
 use crate::{
     domain::{
@@ -23,14 +23,14 @@ params! {
     }
 }
 
-/// The sums are of kept values, a few rows each, however many payments are open. A payment was out by the
-/// time that it was known to be in flight, so one known before the heartbeat was counted by it.
+/// The sums read a few rows of tallies, however many payments are open. A payment that was known to be in
+/// flight before the heartbeat is already reflected in it; only later ones are added.
 ///
-/// They name nothing of the outer rows: Postgres would guess hundreds of those (it knows nothing of
-/// tables as small), and compile the statement anew, for a second, each time.
+/// The subqueries are uncorrelated on purpose. Postgres has no statistics for so small a table, would expect
+/// hundreds of outer rows, and would JIT-compile the statement for about a second at each execution.
 pub const STANDING: Statement<Now> = statement!(
     Now,
-    "read the instance's standing",
+    "read the instance's status",
     "-- instance.standing
      select i.paused_at_ms, i.paused_by, i.pause_reason, i.fenced_at_ms, i.fence_reason,
             n.node_id, n.alias, n.network, n.heartbeat_at_ms, n.synced, n.remembers, n.answers_sends,
@@ -48,15 +48,15 @@ pub const STANDING: Statement<Now> = statement!(
        from instance i left join nodes n on n.is_current"
 );
 
-/// What this process has seen of its database.
+/// What this process knows about its database.
 #[derive(Clone, Copy)]
-struct SeenOfDatabase {
+struct DatabaseView {
     verified: bool,
     writable: bool,
 }
 
 impl<D: Driver> SqlStore<D> {
-    /// The standing, read by `fetch`, with what this process has seen of its database.
+    /// Reads the status with `fetch`, and adds what this process knows about its database.
     pub(in crate::store::sql) async fn read_standing<F>(
         &self,
         clock_skew: Millis,
@@ -73,14 +73,14 @@ impl<D: Driver> SqlStore<D> {
         };
         self.settle_lost_answers().await?;
         let verified = self.memory.is_verified() && !self.marks.is_suspect();
-        let seen = SeenOfDatabase { verified, writable: self.memory.is_writable() };
+        let seen = DatabaseView { verified, writable: self.memory.is_writable() };
         read(&found, spent.as_ref(), seen)
     }
 }
 
-/// The instance's standing, from `instance.standing`, from `tally.spent_since` if that was asked, and from what
-/// this process has seen of its database.
-fn read<R: Cells>(rows: &[R], spent: Option<&R>, seen: SeenOfDatabase) -> Parsed<Standing> {
+/// The instance's status, from the rows of `instance.standing` and `tally.spent_since` (if that was read),
+/// and from what this process knows about its database.
+fn read<R: Cells>(rows: &[R], spent: Option<&R>, seen: DatabaseView) -> Parsed<Standing> {
     let row = only(rows)?;
     let paused = match row.opt_time("paused_at_ms")? {
         None => None,
@@ -103,7 +103,7 @@ fn read<R: Cells>(rows: &[R], spent: Option<&R>, seen: SeenOfDatabase) -> Parsed
         Some(kind) => Some(NodeTrouble { kind, subject: row.text("trouble_subject")? }),
     };
     let (not_out, just_out) = (row.int("not_out_msat")?, row.int("just_out_msat")?);
-    // What went out and failed, after a clock that was ahead had let it be forgotten, is less than nothing.
+    // Negative if a tally was deleted too early, since a clock was ahead, and its payment failed afterwards.
     let unseen = not_out.saturating_add(just_out).max(0);
     Ok(Standing {
         paused,

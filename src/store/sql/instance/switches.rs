@@ -1,4 +1,4 @@
-//! The switches that pause and fence the instance, every replica at once.
+//! The switches that pause and fence the instance, for all replicas at once.
 
 use crate::{
     domain::{FenceReason, Halt, Timestamp, Turn},
@@ -28,7 +28,7 @@ params! {
 
     struct EndFence {
         acknowledged_at_ms: Timestamp,
-        /// The fence that was looked at.
+        /// The fence that the operator reviewed.
         fenced_at_ms: Timestamp,
     }
 
@@ -55,8 +55,8 @@ const RESUME: Statement<()> = statement!(
       where paused_at_ms is not null"
 );
 
-/// A loss that is found while the instance is fenced is another one: what was created since the first
-/// may have been paid after an acknowledgement that was lost with it.
+/// A loss that is found while the instance is fenced raises a new fence. The lost commits may include an
+/// acknowledgement of the first fence, and payments of requests that were created after it.
 const FENCE: Statement<SetFence> = statement!(
     SetFence,
     "fence",
@@ -75,7 +75,7 @@ const ACKNOWLEDGE: Statement<EndFence> = statement!(
 
 const ACTION: Statement<NewAction> = statement!(
     NewAction,
-    "write what an operator did",
+    "record an operator's action",
     concat!(
         "-- instance.action\n",
         insert_into!("operator_actions", at_ms, action, operator, reason)
@@ -84,21 +84,21 @@ const ACTION: Statement<NewAction> = statement!(
 
 impl<D: Driver> SqlStore<D> {
     pub(super) async fn turn_once(&self, turn: &Turn) -> Result<bool, Fault> {
-        // Every claim and send that has read the switches as they were has ended.
+        // From here on, no claim or send that has read the old switches is still running.
         let mut tx = self.driver().begin_for_operator().await?;
-        let lost = match turn {
+        let loss = match turn {
             Turn::Fence(FenceReason::MarkLost, _) => {
-                let told = self.marks.acknowledged();
+                let acknowledged = self.marks.acknowledged();
                 let (server, found) = self.marks_in(&mut tx).await?;
-                if self.marks.check(server, &told, &found) {
-                    // What said otherwise was another server: a standby that lagged behind, say.
+                if self.marks.check(server, &acknowledged, &found) {
+                    // The loss was seen on another server, a lagging standby for example.
                     return Err(StoreError::Stale.into());
                 }
-                Some((told, found))
+                Some((acknowledged, found))
             }
             Turn::Fence(..) | Turn::Pause(_) | Turn::Resume(_) | Turn::Acknowledge(..) => None,
         };
-        let done = tx.execute(turned(turn)).await? != 0;
+        let done = tx.execute(statement_for(turn)).await? != 0;
         if done {
             let act = turn.act();
             let action = NewAction {
@@ -109,19 +109,20 @@ impl<D: Driver> SqlStore<D> {
             };
             tx.execute(ACTION.bind(action)).await?;
         }
-        // Also when it stood like that already (or a later fence stands): who asked is told so.
+        // Commits even if nothing changed (or a later fence is in force), since the caller is told the
+        // outcome and relies on it.
         let on_loss = match turn {
             Turn::Pause(_) | Turn::Fence(..) => OnLoss::Write,
             Turn::Resume(_) | Turn::Acknowledge(..) => OnLoss::Refuse,
         };
         self.commit_or(tx, CommitLabel::of_instance(turn.name()), on_loss).await?;
-        if let Some((told, found)) = lost {
-            self.marks.begin_anew(&told, &found);
+        if let Some((acknowledged, found)) = loss {
+            self.marks.begin_anew(&acknowledged, &found);
         }
         Ok(done)
     }
 
-    /// For a transaction that sends: none if it may.
+    /// Why this transaction may not claim or send; none if it may.
     pub(in crate::store::sql) async fn halted(
         &self,
         tx: &mut D::Tx,
@@ -132,7 +133,7 @@ impl<D: Driver> SqlStore<D> {
         Ok(halt.or((!may).then_some(Halt::Unverified)))
     }
 
-    /// The server that this transaction writes to.
+    /// Locks the switches, and returns the server that this transaction writes to.
     pub(in crate::store::sql) async fn server_of(&self, tx: &mut D::Tx) -> Result<i64, Fault> {
         Ok(self.hold_switches(tx).await?.server)
     }
@@ -143,19 +144,19 @@ impl<D: Driver> SqlStore<D> {
     }
 }
 
-/// What `instance.hold` and `instance.see` read.
+/// The row that `instance.hold` and `instance.see` read.
 pub struct Switches {
-    /// Why nothing is accepted or sent, as far as the switches say.
+    /// Why claims and sends are refused, as far as the switches decide.
     pub halt: Option<Halt>,
     /// When the instance was fenced, if it is.
     pub fenced_at: Option<Timestamp>,
-    /// The server that answers.
+    /// The current database server.
     pub server: i64,
-    /// Whether it is the one that was verified.
+    /// Whether that server is the verified one.
     pub verified: bool,
 }
 
-/// The instance's one row.
+/// Reads the instance's single row.
 pub fn switches<R: Cells>(rows: &[R]) -> Parsed<Switches> {
     let row = only(rows)?;
     let paused = row.opt_int("paused_at_ms")?.is_some();
@@ -170,7 +171,7 @@ pub fn switches<R: Cells>(rows: &[R]) -> Parsed<Switches> {
     })
 }
 
-fn turned(turn: &Turn) -> BoundStatement<'_> {
+fn statement_for(turn: &Turn) -> BoundStatement<'_> {
     match turn {
         Turn::Pause(act) => PAUSE.bind(SetPause {
             paused_at_ms: act.at,

@@ -1,4 +1,4 @@
-//! Since when the instance knows the node's payments.
+//! From when on the instance knows every payment of the node.
 
 use crate::{
     domain::{PaymentId, Timestamp},
@@ -27,10 +27,10 @@ const FIRST_START: Statement<FirstStart> = statement!(
      update instance set first_started_at_ms = :first_started_at_ms where first_started_at_ms is null"
 );
 
-/// What was put back after a loss is no newest attempt: it would hide the rest of that loss. No node was
-/// asked to pay it by this database.
+/// A restored payment does not count as the newest attempt, since it would hide the rest of the loss. It is
+/// PAID without a node, since this database asked none to pay it.
 pub const KNOWN_FROM: Statement<()> = statement!(
-    "read since when the instance knows the node's payments",
+    "read from when on the instance knows the node's payments",
     "-- instance.known_from
      select first_started_at_ms, acknowledged_at_ms,
             (select p.id from payments p where p.state <> 'PAID' or p.node_id is not null
@@ -46,11 +46,11 @@ impl<D: Driver> SqlStore<D> {
         known_from(&only(&found)?)
     }
 
-    /// When the newest attempt was committed, or earlier.
+    /// A lower bound on when the newest attempt was committed.
     pub(super) async fn newest_written(&self) -> Result<Option<Timestamp>, StoreError> {
         let newest = self.driver().dialect().newest_written;
         let found = self.driver().fetch(newest.bind(())).await?;
-        found.first().map(|row| written(&Reader(row))).transpose()
+        found.first().map(|row| lower_bound(&Reader(row))).transpose()
     }
 }
 
@@ -63,8 +63,8 @@ fn known_from<R: Cells>(row: &Reader<'_, R>) -> Parsed<KnownFrom> {
     })
 }
 
-/// By the attempt's id, or by what else is known of it.
+/// The time in the attempt's id, or the cap on it, whichever is earlier.
 fn written<R: Cells>(row: &Reader<'_, R>) -> Parsed<Timestamp> {
-    let claimed = PaymentId::from_uuid(row.uuid("newest_id")?).created();
-    Ok(row.opt_time("written_at_ms")?.map_or(claimed, |written| claimed.min(written)))
+    let created = PaymentId::from_uuid(row.uuid("newest_id")?).created();
+    Ok(row.opt_time("written_at_ms")?.map_or(created, |cap| created.min(cap)))
 }

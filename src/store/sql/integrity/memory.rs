@@ -1,5 +1,5 @@
-//! What this process has heard of its database's server, and what that server came with. Which server may
-//! be relied on stands in the database; what the process was told is durable, in its marks.
+//! What this process knows about the current database server, and which attempts that server inherited. The
+//! database records which server is verified; the marks record which commits were acknowledged.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,46 +9,47 @@ use crate::ports::Inherited;
 
 #[derive(Debug, Default)]
 pub struct Memory {
-    /// The server that answered last is verified.
+    /// Whether the server that answered last is verified.
     verified: AtomicBool,
-    /// The server that was met last, and what it came with.
+    /// The server on which this process may close attempts, and those that it inherited.
     met: Mutex<Option<(i64, Option<Inherited>)>>,
-    /// The last write that was made to see whether it is taken was not.
+    /// Whether the last test write was refused.
     read_only: AtomicBool,
 }
 
 impl Memory {
-    /// Whether the server that answers now is verified. For offers: claims and sends ask for themselves.
+    /// Records whether the current server is verified. Only offers rely on it: claims and sends check for
+    /// themselves, in their transactions.
     pub fn set_verified(&self, verified: bool) {
         self.verified.store(verified, Ordering::SeqCst);
     }
 
-    /// Whether the last one was.
+    /// Whether the server that answered last was verified.
     pub fn is_verified(&self) -> bool {
         self.verified.load(Ordering::SeqCst)
     }
 
-    /// The server that was met last, and what it came with.
+    /// The server on which this process may close attempts, and those that it inherited.
     pub fn met(&self) -> Option<(i64, Option<Inherited>)> {
         *self.met.lock()
     }
 
-    /// Whether the database takes writes, as was just seen.
+    /// Records whether the database accepted a test write.
     pub fn set_writable(&self, writable: bool) {
         self.read_only.store(!writable, Ordering::SeqCst);
     }
 
-    /// Whether it does, as far as was seen.
+    /// Whether the last test write was accepted; true before the first.
     pub fn is_writable(&self) -> bool {
         !self.read_only.load(Ordering::SeqCst)
     }
 
-    /// From here on this process may close attempts on this server.
+    /// Allows this process to close attempts on this server from now on.
     pub fn meet(&self, server: i64, inherited: Option<Inherited>) {
         *self.met.lock() = Some((server, inherited));
     }
 
-    /// Whether it was met last.
+    /// Whether this process may close attempts on this server.
     pub fn has_met(&self, server: i64) -> bool {
         self.met.lock().is_some_and(|(met, _)| met == server)
     }

@@ -1,4 +1,4 @@
-//! Whether the database still holds what it was told, and putting back what it lost.
+//! Verifies that the database lost no acknowledged commits, and restores payments that it lost.
 
 mod known_from;
 pub mod memory;
@@ -24,18 +24,18 @@ use crate::{
 pub use known_from::KNOWN_FROM;
 pub use restore::{HASH_EXISTS, TO_WITHHOLD, WITHHELD};
 
-/// Marks of writers silent for longer are deleted. A process that comes back later finds its own missing, and
-/// fences.
-const FORGOTTEN_AFTER: Millis = Millis::from_secs(7 * 24 * 3600);
-/// The rest goes with the next look.
-const FORGOTTEN_AT_ONCE: i64 = 500;
+/// How long a writer may be silent before its marks are deleted. If its process comes back later, it finds
+/// its marks missing and fences the instance.
+const WRITER_RETENTION: Millis = Millis::from_secs(7 * 24 * 3600);
+/// How many writers to delete at once; the rest follow at the next check.
+const DELETED_AT_ONCE: i64 = 500;
 
 #[async_trait]
 impl<D: Driver> Integrity for SqlStore<D> {
     async fn server(&self) -> Result<SeenServer, StoreError> {
         let see = self.driver().dialect().see_instance;
         let seen = switches(&self.driver().fetch(see.bind(())).await?)?;
-        // So that offers hear of a change, too.
+        // Offers read it from memory.
         self.memory.set_verified(seen.verified);
         Ok(SeenServer {
             server: Server(seen.server),
@@ -49,15 +49,15 @@ impl<D: Driver> Integrity for SqlStore<D> {
     }
 
     async fn lost_commits(&self) -> Result<Option<LostCommits>, StoreError> {
-        let told = self.marks.acknowledged();
+        let acknowledged = self.marks.acknowledged();
         let read = self.driver().dialect().marks.read;
         let found = self.driver().fetch(read.bind(self.own_writer())).await?;
         let (server, found) = read_marks(&found)?;
-        if !self.marks.check(server, &told, &found) {
+        if !self.marks.check(server, &acknowledged, &found) {
             return Ok(Some(self.marks.lost(&found)));
         }
-        retrying(|| self.found_all(server)).await?;
-        self.end_doubts().await;
+        retrying(|| self.record_all_found(server)).await?;
+        self.settle_unknown_commits().await;
         Ok(None)
     }
 
@@ -68,7 +68,7 @@ impl<D: Driver> Integrity for SqlStore<D> {
             if tx.fetch(hold.bind(OfVersion { id, version })).await?.is_empty() {
                 return Err(StoreError::Stale.into());
             }
-            self.commit(tx, CommitLabel::of_withdraws("shown again", id, 1)).await
+            self.commit(tx, CommitLabel::of_withdraws("replayed", id, 1)).await
         })
         .await
     }
@@ -143,28 +143,30 @@ impl<D: Driver> Integrity for SqlStore<D> {
 }
 
 impl<D: Driver> SqlStore<D> {
-    /// A move whose COMMIT was never answered is over once a later one of its lane was made: its row is
-    /// locked until then. One that still waits is looked at again.
-    async fn end_doubts(&self) {
+    /// Settles moves whose COMMIT was never answered, by committing a later move on the same lane: the lane's
+    /// row stays locked until the unanswered COMMIT has ended. If that one still runs, retries at the next
+    /// check.
+    async fn settle_unknown_commits(&self) {
         for lane in self.marks.doubtful_lanes() {
             let Some(mark) = self.marks.next_on_doubtful(lane) else { continue };
-            let ended = async {
+            let settled = async {
                 let tx = self.driver().begin().await?;
                 self.commit_move(tx, mark).await
             };
-            if let Err(fault) = ended.await {
-                tracing::debug!(error = %fault.into_error(), "a COMMIT is still without an answer");
+            if let Err(fault) = settled.await {
+                tracing::debug!(error = %fault.into_error(), "the outcome of a COMMIT is still unknown");
                 return;
             }
         }
     }
 
-    /// For the others to see; and what nobody needs any more goes.
-    async fn found_all(&self, server: i64) -> Result<(), Fault> {
+    /// Records for other processes that this one found all of its marks, and deletes writers that have long
+    /// been silent.
+    async fn record_all_found(&self, server: i64) -> Result<(), Fault> {
         let marks = &self.driver().dialect().marks;
         let mut tx = self.driver().begin().await?;
         let writer = self.marks.writer();
-        let forget = Forget { writer, silent_ms: FORGOTTEN_AFTER, limit: FORGOTTEN_AT_ONCE };
+        let forget = Forget { writer, silent_ms: WRITER_RETENTION, limit: DELETED_AT_ONCE };
         tx.execute(marks.forget.bind(forget)).await?;
         tx.execute(marks.found_all.bind(FoundAll { writer, server })).await?;
         tx.commit().await

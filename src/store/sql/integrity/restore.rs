@@ -1,5 +1,5 @@
-//! Putting back what a database lost: payments that the node made, and the requests that are withheld until an
-//! operator has looked.
+//! Restores payments that the node made and the database lost, and finds the requests to withhold until an
+//! operator has reviewed them.
 
 use crate::{
     domain::{Msat, PaymentHash, PaymentId, Preimage, Restored, Timestamp, Withdraw, WithdrawId},
@@ -48,7 +48,7 @@ params! {
     }
 }
 
-/// A payment that the node made and the database lost, as an operator assigned it.
+/// Restores a payment that the node made and the database lost, to the request that an operator named.
 const RESTORE: Statement<Restore> = statement!(
     Restore,
     "restore a payment",
@@ -77,7 +77,7 @@ const RESTORE: Statement<Restore> = statement!(
 
 pub const HASH_EXISTS: Statement<Hash> = statement!(
     Hash,
-    "look for a payment hash",
+    "look up a payment hash",
     "-- payment.knows_hash\nselect id from payments where payment_hash = :payment_hash"
 );
 
@@ -113,8 +113,7 @@ impl<D: Driver> SqlStore<D> {
             return Err(StoreError::Stale.into());
         }
         tallies::restored(&mut tx, restored).await?;
-        let told = CommitLabel::of_payment("put back", restored.id);
-        self.commit(tx, told).await
+        self.commit(tx, CommitLabel::of_payment("restored", restored.id)).await
     }
 
     pub(super) async fn hash_exists(&self, payment_hash: PaymentHash) -> Result<bool, StoreError> {

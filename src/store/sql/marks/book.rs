@@ -1,11 +1,12 @@
-//! The marks of this process: how far its acknowledged commits have come.
+//! The marks of this process: counters of its acknowledged commits.
 //!
-//! A process is a *writer* with a random id. Each commit that a caller hears of advances one of its marks in
-//! the same transaction. If the database's mark is behind the acknowledged one, or missing, that commit was
-//! lost. If it is ahead, only the answer to COMMIT was lost, and nobody was told.
+//! A process is a *writer* with a random id. Each commit that is reported to a caller advances one of the
+//! writer's marks in the same transaction. If the database's mark is behind the acknowledged value, or
+//! missing, a commit was lost. If it is ahead, only the answer to a COMMIT was lost, and no caller relies on
+//! that commit.
 //!
-//! Each running transaction has a lane (a row) of its own, so none waits for another's. Commits are lost
-//! from the end of the log, so what a lane has lost comes after all that its mark still shows.
+//! Each running transaction has a lane (a row) of its own, so none waits for another's. A database loses
+//! commits from the end of its log, so the lost commits of a lane are those beyond its mark.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -22,19 +23,19 @@ use crate::{
     runtime::{Entropy, SystemEntropy},
 };
 
-/// How many of the last commits the log can name, should they be lost.
-const REMEMBERED: usize = 1024;
-/// How many ids it names at most.
-const NAMED: usize = 20;
+/// How many recent commits are remembered, so that the log can name them if they are lost.
+const RECENT_COMMITS: usize = 1024;
+/// The maximum number of ids of lost commits in the log.
+const MAX_NAMED_IDS: usize = 20;
 
-/// What the log calls a commit that a caller is told of, should it be lost.
+/// How the log names an acknowledged commit if it is lost.
 #[derive(Clone, Copy, Debug)]
 pub struct CommitLabel {
-    /// What was done, as the log calls it.
+    /// What the commit did.
     pub kind: &'static str,
-    /// To what; of a batch, the last one.
+    /// What it was about; for a batch, the last item.
     pub subject: Subject,
-    /// How many at once.
+    /// The number of items.
     pub number: usize,
 }
 
@@ -45,7 +46,7 @@ pub enum Subject {
     Withdraw(WithdrawId),
     /// An attempt.
     Payment(PaymentId),
-    /// All of it.
+    /// The whole instance.
     Instance,
 }
 
@@ -71,31 +72,31 @@ impl CommitLabel {
     }
 }
 
-/// A database's marks of one writer, by lane.
+/// The marks of one writer that were read from a database, by lane.
 pub type Found = BTreeMap<i64, i64>;
 
-/// How far the marks were told to have come at some instant, by lane. Zero: told nothing.
+/// The acknowledged value of each lane at some instant; zero if nothing was acknowledged.
 #[derive(Debug)]
 pub struct Acknowledged {
     lanes: Vec<i64>,
-    /// How often something was seen to be missing.
+    /// How many times a mark had been found missing or behind by then.
     suspicions: u64,
 }
 
 impl Acknowledged {
-    /// Nothing can be lost.
+    /// Whether nothing was acknowledged, so nothing can be lost.
     pub fn is_nothing(&self) -> bool {
         self.lanes.iter().all(|value| *value == 0)
     }
 
-    /// Whether a database with these marks has all that was told until then.
+    /// Whether a database with these marks has all commits that were acknowledged by then.
     fn is_in(&self, found: &Found) -> bool {
         let mut lanes = self.lanes.iter().enumerate();
-        lanes.all(|(lane, told)| at(found, lane) >= *told)
+        lanes.all(|(lane, value)| mark_of(found, lane) >= *value)
     }
 }
 
-fn at(found: &Found, lane: usize) -> i64 {
+fn mark_of(found: &Found, lane: usize) -> i64 {
     found.get(&number(lane)).copied().unwrap_or(0)
 }
 
@@ -106,25 +107,26 @@ pub struct Marks {
     book: Mutex<Book>,
 }
 
+/// The mutable state of [`Marks`].
 #[derive(Debug, Default)]
 struct Book {
     lanes: Vec<Lane>,
-    /// Lanes that no transaction has. The last one given back is taken first.
+    /// Lanes that no transaction uses. The one returned last is reused first.
     free: VecDeque<usize>,
-    /// Moves whose COMMIT was not answered.
+    /// Moves whose COMMIT was never answered.
     in_doubt: Vec<Commit>,
-    /// The last commits that were told.
+    /// The most recent acknowledged commits.
     recent: VecDeque<Commit>,
-    /// The server on which all marks were found last.
+    /// The last server on which all marks were found.
     checked: Option<i64>,
-    /// Some were not, and nobody has looked since.
+    /// A mark was found missing or behind, and no check has succeeded since.
     suspect: bool,
     suspicions: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Lane {
-    /// Of the newest move, whatever came of it.
+    /// The value of the newest move, committed or not.
     moved_to: i64,
     acknowledged: i64,
 }
@@ -137,7 +139,7 @@ struct Commit {
 }
 
 impl Marks {
-    /// A writer that has told nobody anything.
+    /// The marks of a new writer, which has acknowledged nothing.
     pub fn of_a_new_writer() -> Arc<Self> {
         let mut bits = [0; 16];
         SystemEntropy.fill(&mut bits);
@@ -149,48 +151,49 @@ impl Marks {
         self.writer
     }
 
-    /// The next move, on a lane that no other transaction has.
+    /// The next move, on a lane that no other transaction uses.
     pub fn next(self: &Arc<Self>, label: CommitLabel) -> Move {
-        self.locked(|book| {
+        self.with_book(|book| {
             let lane = book.free.pop_back().unwrap_or_else(|| book.new_lane());
             self.next_on(book, lane, label)
         })
     }
 
-    /// The next move, on a lane that was told nothing: it can be moved on any database.
+    /// The next move, on a lane without acknowledged commits, so that any database accepts it.
     pub fn next_on_a_new_lane(self: &Arc<Self>, label: CommitLabel) -> Move {
-        self.locked(|book| {
+        self.with_book(|book| {
             let lane = book.new_lane();
             self.next_on(book, lane, label)
         })
     }
 
     fn next_on(self: &Arc<Self>, book: &mut Book, lane: usize, label: CommitLabel) -> Move {
-        let its = &mut book.lanes[lane];
-        its.moved_to += 1;
-        let (value, required) = (its.moved_to, its.acknowledged);
+        let state = &mut book.lanes[lane];
+        state.moved_to += 1;
+        let (value, required) = (state.moved_to, state.acknowledged);
         let commit = Commit { lane, value, label };
         Move { marks: Arc::clone(self), commit, required, stage: Stage::Open }
     }
 
-    /// To be read before the database's marks are: what is told in between is not missed there.
+    /// The acknowledged values. Read them before the database's marks: a commit acknowledged in between must
+    /// not count as missing.
     pub fn acknowledged(&self) -> Acknowledged {
-        self.locked(|book| Acknowledged {
+        self.with_book(|book| Acknowledged {
             lanes: book.lanes.iter().map(|lane| lane.acknowledged).collect(),
             suspicions: book.suspicions,
         })
     }
 
-    /// The marks on this server, as read after `told`: whether all are there. Then the lost answers are
-    /// settled, too.
-    pub fn check(&self, server: i64, told: &Acknowledged, found: &Found) -> bool {
-        let has_all = told.is_in(found);
-        self.locked(|book| {
+    /// Whether this server has all acknowledged commits, by its marks as read after `acknowledged`. If so,
+    /// also settles unanswered COMMITs.
+    pub fn check(&self, server: i64, acknowledged: &Acknowledged, found: &Found) -> bool {
+        let has_all = acknowledged.is_in(found);
+        self.with_book(|book| {
             if !has_all {
                 return book.suspect();
             }
-            // What was seen to be missing since these were read is missing.
-            if book.suspicions == told.suspicions {
+            // A loss that was seen after `acknowledged` was read stays suspected.
+            if book.suspicions == acknowledged.suspicions {
                 book.suspect = false;
             }
             book.checked = Some(server);
@@ -199,64 +202,66 @@ impl Marks {
         has_all
     }
 
-    /// The same for one connection, which says less: it only ever raises a suspicion.
-    pub fn suspect_if_older(&self, told: &Acknowledged, found: &Found) {
-        if !told.is_in(found) {
+    /// Like [`Self::check`], for the marks that one new connection read: they can only raise a suspicion, not
+    /// clear one.
+    pub fn suspect_if_older(&self, acknowledged: &Acknowledged, found: &Found) {
+        if !acknowledged.is_in(found) {
             self.suspect();
         }
     }
 
-    /// A mark was older than it was told to be: nothing is served until the guard has looked.
+    /// Records that a mark was missing or behind: nothing is served until the verifier has checked all marks.
     pub fn suspect(&self) {
-        self.locked(Book::suspect);
+        self.with_book(Book::suspect);
     }
 
-    /// Whether something was seen to be missing.
+    /// Whether a mark was found missing or behind, and no check has succeeded since.
     pub fn is_suspect(&self) -> bool {
-        self.locked(|book| book.suspect)
+        self.with_book(|book| book.suspect)
     }
 
-    /// Whether all marks were found on this server, as far as was heard, and nothing was missing since.
+    /// Whether the last successful check was on this server, and nothing was found missing since.
     pub fn has_checked(&self, server: i64) -> bool {
-        self.locked(|book| !book.suspect && book.checked == Some(server))
+        self.with_book(|book| !book.suspect && book.checked == Some(server))
     }
 
-    /// Whether the answer to a COMMIT was lost, and its mark not read since.
+    /// Whether a COMMIT was never answered, and its mark not read since.
     pub fn has_lost_answers(&self) -> bool {
-        self.locked(|book| !book.in_doubt.is_empty())
+        self.with_book(|book| !book.in_doubt.is_empty())
     }
 
-    /// The lanes of moves whose COMMIT was not answered.
+    /// The lanes of moves whose COMMIT was never answered.
     pub fn doubtful_lanes(&self) -> BTreeSet<i64> {
-        self.locked(|book| book.in_doubt.iter().map(|commit| number(commit.lane)).collect())
+        self.with_book(|book| book.in_doubt.iter().map(|commit| number(commit.lane)).collect())
     }
 
-    /// A move on a lane in doubt, unless another transaction has it: acknowledged, it ends the doubt.
+    /// A move on a lane in doubt, unless another transaction uses the lane. Once it is acknowledged, the
+    /// lane is no longer in doubt.
     pub fn next_on_doubtful(self: &Arc<Self>, lane: i64) -> Option<Move> {
-        self.locked(|book| {
+        self.with_book(|book| {
             let free = book.free.iter().position(|free| number(*free) == lane)?;
             let lane = book.free.remove(free)?;
-            Some(self.next_on(book, lane, CommitLabel::of_instance("looked")))
+            Some(self.next_on(book, lane, CommitLabel::of_instance("checked")))
         })
     }
 
-    /// A lost answer is found in what a server has that has all the rest.
-    pub fn settle(&self, told: &Acknowledged, found: &Found) {
-        if told.is_in(found) {
-            self.locked(|book| book.settle(found));
+    /// Settles unanswered COMMITs by a server's marks, if that server has all acknowledged commits.
+    pub fn settle(&self, acknowledged: &Acknowledged, found: &Found) {
+        if acknowledged.is_in(found) {
+            self.with_book(|book| book.settle(found));
         } else {
             self.suspect();
         }
     }
 
-    /// What was told and is not there.
+    /// The acknowledged commits that the database lacks.
     pub fn lost(&self, found: &Found) -> LostCommits {
-        self.locked(|book| {
-            let is_lost = |commit: &&Commit| at(found, commit.lane) < commit.value;
+        self.with_book(|book| {
+            let is_lost = |commit: &&Commit| mark_of(found, commit.lane) < commit.value;
             let mut lost = LostCommits::default();
             for commit in book.recent.iter().rev().filter(is_lost) {
                 *lost.kinds.entry(commit.label.kind).or_default() += commit.label.number;
-                if lost.newest.len() < NAMED {
+                if lost.newest.len() < MAX_NAMED_IDS {
                     lost.newest.extend(commit.label.name());
                 }
             }
@@ -264,14 +269,14 @@ impl Marks {
         })
     }
 
-    /// Accepts the database's marks as the new baseline, after the loss was fenced. What was acknowledged
-    /// after `told` was read is kept.
-    pub fn begin_anew(&self, told: &Acknowledged, found: &Found) {
-        self.locked(|book| {
-            for (lane, was) in told.lanes.iter().enumerate() {
-                let its = &mut book.lanes[lane].acknowledged;
-                if its == was {
-                    *its = at(found, lane);
+    /// Accepts the database's marks as the new baseline, after the loss was fenced. Keeps commits that were
+    /// acknowledged after `acknowledged` was read.
+    pub fn begin_anew(&self, acknowledged: &Acknowledged, found: &Found) {
+        self.with_book(|book| {
+            for (lane, was) in acknowledged.lanes.iter().enumerate() {
+                let value = &mut book.lanes[lane].acknowledged;
+                if value == was {
+                    *value = mark_of(found, lane);
                 }
             }
             let Book { lanes, recent, .. } = book;
@@ -281,7 +286,7 @@ impl Marks {
         });
     }
 
-    fn locked<T>(&self, with: impl FnOnce(&mut Book) -> T) -> T {
+    fn with_book<T>(&self, with: impl FnOnce(&mut Book) -> T) -> T {
         with(&mut self.book.lock())
     }
 }
@@ -298,27 +303,26 @@ impl Book {
     }
 
     fn acknowledge(&mut self, commit: Commit) {
-        let its = &mut self.lanes[commit.lane].acknowledged;
-        *its = commit.value.max(*its);
-        // If one of before is lost, this one is.
-        let told = *its;
-        self.in_doubt.retain(|other| other.lane != commit.lane || other.value > told);
-        if self.recent.len() == REMEMBERED {
+        let newest = &mut self.lanes[commit.lane].acknowledged;
+        *newest = commit.value.max(*newest);
+        // Earlier moves of the lane need no check of their own: if one of them is lost, so is this one.
+        let acknowledged = *newest;
+        self.in_doubt.retain(|other| other.lane != commit.lane || other.value > acknowledged);
+        if self.recent.len() == RECENT_COMMITS {
             self.recent.pop_front();
         }
         self.recent.push_back(commit);
     }
 
-    /// What has been written is as good as told: somebody may have read it.
+    /// Counts written commits as acknowledged, since someone may have read them.
     fn settle(&mut self, found: &Found) {
         let in_doubt = std::mem::take(&mut self.in_doubt);
         for commit in in_doubt {
-            let told = self.lanes[commit.lane].acknowledged;
-            if told >= commit.value {
-                // A later one of this lane was told: if this one is lost, that one is.
+            if self.lanes[commit.lane].acknowledged >= commit.value {
+                // A later commit of the lane was acknowledged: if this one is lost, so is that one.
                 continue;
             }
-            if at(found, commit.lane) >= commit.value {
+            if mark_of(found, commit.lane) >= commit.value {
                 self.acknowledge(commit);
             } else {
                 self.in_doubt.push(commit);
@@ -331,7 +335,7 @@ fn number(lane: usize) -> i64 {
     i64::try_from(lane).unwrap_or(i64::MAX)
 }
 
-/// A mark's move within a transaction. Dropped, it gives its lane back.
+/// A mark's move within a transaction. Dropping it returns its lane.
 #[derive(Debug)]
 pub struct Move {
     marks: Arc<Marks>,
@@ -342,12 +346,12 @@ pub struct Move {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// It is not asked for: dropped, it never happened.
+    /// COMMIT was not sent: if dropped, the move did not happen.
     Open,
-    /// COMMIT was asked for: dropped, it may have happened.
-    Asked,
-    /// The end is known.
-    Over,
+    /// COMMIT was sent: if dropped, the move may have happened.
+    CommitSent,
+    /// The outcome is known.
+    Settled,
 }
 
 impl Move {
@@ -359,35 +363,35 @@ impl Move {
         self.commit.value
     }
 
-    /// How far the lane's mark must have come: zero if nobody was told anything of it.
+    /// The minimum value of the lane's mark in the database; zero if nothing was acknowledged on the lane.
     pub const fn required(&self) -> i64 {
         self.required
     }
 
-    /// COMMIT is asked for now.
+    /// COMMIT is about to be sent.
     pub const fn asked(&mut self) {
-        self.stage = Stage::Asked;
+        self.stage = Stage::CommitSent;
     }
 
-    /// The database has said that it is durable.
+    /// The database reported that the commit is durable.
     pub fn acknowledged(mut self) {
-        self.stage = Stage::Over;
-        self.marks.locked(|book| book.acknowledge(self.commit));
+        self.stage = Stage::Settled;
+        self.marks.with_book(|book| book.acknowledge(self.commit));
     }
 
-    /// The database has said that it was taken back.
+    /// The database reported that the transaction was rolled back.
     pub fn taken_back(mut self) {
-        self.stage = Stage::Over;
+        self.stage = Stage::Settled;
     }
 }
 
 impl Drop for Move {
     fn drop(&mut self) {
         let (commit, stage) = (self.commit, self.stage);
-        self.marks.locked(|book| {
-            if stage == Stage::Asked {
+        self.marks.with_book(|book| {
+            if stage == Stage::CommitSent {
                 book.in_doubt.push(commit);
-                // Its row may still be locked: taken last.
+                // Its row may still be locked, so it is reused last.
                 book.free.push_front(commit.lane);
             } else {
                 book.free.push_back(commit.lane);

@@ -2,23 +2,23 @@ use super::*;
 
 const SERVER: i64 = 7;
 
-fn told(kind: &'static str) -> CommitLabel {
+fn label(kind: &'static str) -> CommitLabel {
     CommitLabel::of_instance(kind)
 }
 
-/// A database that takes every move.
+/// A database that accepts every move.
 #[derive(Default)]
 struct Database(Found);
 
 impl Database {
     fn write(&mut self, mark: &mut Move) {
-        assert!(mark.required() == 0 || at(&self.0, mark.commit.lane) >= mark.required());
+        assert!(mark.required() == 0 || mark_of(&self.0, mark.commit.lane) >= mark.required());
         self.0.insert(mark.lane(), mark.value());
         mark.asked();
     }
 
     fn commit(&mut self, marks: &Arc<Marks>, kind: &'static str) {
-        let mut mark = marks.next(told(kind));
+        let mut mark = marks.next(label(kind));
         self.write(&mut mark);
         mark.acknowledged();
     }
@@ -29,16 +29,16 @@ impl Database {
 }
 
 #[test]
-fn transactions_at_once_have_lanes_of_their_own_and_later_ones_take_them_again() {
+fn concurrent_transactions_have_lanes_of_their_own_and_later_ones_reuse_them() {
     let marks = Marks::of_a_new_writer();
-    let (one, two) = (marks.next(told("a")), marks.next(told("b")));
+    let (one, two) = (marks.next(label("a")), marks.next(label("b")));
     assert_ne!(one.lane(), two.lane());
     let given_back = two.lane();
     drop(two);
-    let three = marks.next(told("c"));
+    let three = marks.next(label("c"));
     assert_eq!((three.lane(), three.value()), (given_back, 2));
     drop((one, three));
-    assert!(marks.acknowledged().is_nothing(), "none was told");
+    assert!(marks.acknowledged().is_nothing(), "none was acknowledged");
 }
 
 #[test]
@@ -57,17 +57,17 @@ fn an_older_mark_and_a_missing_one_are_losses() {
     }
     let lost = marks.lost(&standby);
     assert_eq!(lost.kinds.into_iter().collect::<Vec<_>>(), [("deactivated", 1)]);
-    // The right one is put in its place.
+    // The right database is back.
     assert!(database.has_all(&marks) && !marks.is_suspect());
 }
 
 #[test]
-fn a_lost_answer_is_no_loss_whether_it_was_written_or_not() {
+fn an_unanswered_commit_is_no_loss_written_or_not() {
     let marks = Marks::of_a_new_writer();
     let mut database = Database::default();
     database.commit(&marks, "created");
     let before = database.0.clone();
-    let mut mark = marks.next(told("deactivated"));
+    let mut mark = marks.next(label("deactivated"));
     database.write(&mut mark);
     drop(mark);
     assert!(marks.has_lost_answers());
@@ -77,14 +77,14 @@ fn a_lost_answer_is_no_loss_whether_it_was_written_or_not() {
     assert!(!marks.has_lost_answers());
 }
 
-/// One whose COMMIT never came is not asked about for ever: a later move of its lane ends it.
+/// A move whose COMMIT never arrived is not checked forever: a later move on its lane settles it.
 #[test]
-fn a_move_in_doubt_ends_with_a_later_one_of_its_lane() {
+fn a_later_move_on_its_lane_settles_a_move_in_doubt() {
     let marks = Marks::of_a_new_writer();
     let mut database = Database::default();
     database.commit(&marks, "created");
     let before = database.0.clone();
-    let mut mark = marks.next(told("deactivated"));
+    let mut mark = marks.next(label("deactivated"));
     let lane = mark.lane();
     database.write(&mut mark);
     drop(mark);
@@ -93,20 +93,20 @@ fn a_move_in_doubt_ends_with_a_later_one_of_its_lane() {
     assert!(database.has_all(&marks) && marks.has_lost_answers());
     assert_eq!(marks.doubtful_lanes(), BTreeSet::from([lane]));
     let mut later = marks.next_on_doubtful(lane).unwrap();
-    assert!(marks.next_on_doubtful(lane).is_none(), "it is taken");
+    assert!(marks.next_on_doubtful(lane).is_none(), "the lane is in use");
     database.write(&mut later);
     later.acknowledged();
     assert!(!marks.has_lost_answers() && database.has_all(&marks));
 }
 
-/// Somebody has read what it wrote.
+/// A reader may rely on what the unanswered commit wrote.
 #[test]
-fn a_lost_answer_that_was_read_back_counts_as_told() {
+fn an_unanswered_commit_that_was_read_back_counts_as_acknowledged() {
     let marks = Marks::of_a_new_writer();
     let mut database = Database::default();
     database.commit(&marks, "created");
     let before = database.0.clone();
-    let mut mark = marks.next(told("deactivated"));
+    let mut mark = marks.next(label("deactivated"));
     database.write(&mut mark);
     drop(mark);
     marks.settle(&marks.acknowledged(), &database.0);
@@ -115,7 +115,7 @@ fn a_lost_answer_that_was_read_back_counts_as_told() {
 }
 
 #[test]
-fn what_is_lost_and_fenced_is_no_loss_again_and_what_is_told_later_is() {
+fn a_fenced_loss_is_not_found_again_but_a_later_one_is() {
     let marks = Marks::of_a_new_writer();
     let mut database = Database::default();
     database.commit(&marks, "created");
@@ -124,23 +124,23 @@ fn what_is_lost_and_fenced_is_no_loss_again_and_what_is_told_later_is() {
 
     let mut database = Database(standby);
     assert!(!database.has_all(&marks));
-    let told_before = marks.acknowledged();
+    let acknowledged_before = marks.acknowledged();
     let found = database.0.clone();
-    // The fence: on a lane that was told nothing.
-    let mut fence = marks.next_on_a_new_lane(told("FENCE"));
+    // The fence, on a lane without acknowledged commits.
+    let mut fence = marks.next_on_a_new_lane(label("FENCE"));
     assert_eq!(fence.required(), 0);
     database.write(&mut fence);
     fence.acknowledged();
-    marks.begin_anew(&told_before, &found);
+    marks.begin_anew(&acknowledged_before, &found);
     assert!(!marks.is_suspect() && database.has_all(&marks));
-    // It is lost with the fence.
+    // A new loss: of the fence itself.
     assert!(!Database(found.clone()).has_all(&marks));
     assert_eq!(marks.lost(&found).kinds.keys().copied().collect::<Vec<_>>(), ["FENCE"]);
 }
 
-/// A connection finds a mark missing while the guard, which has read them before, finds all.
+/// A new connection finds a mark missing, while the verifier, whose values are older, finds all.
 #[test]
-fn a_look_from_before_ends_no_doubt() {
+fn an_earlier_read_does_not_clear_a_suspicion() {
     let marks = Marks::of_a_new_writer();
     let mut database = Database::default();
     database.commit(&marks, "created");

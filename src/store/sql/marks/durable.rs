@@ -1,4 +1,5 @@
-//! Commits that callers are told of: each moves a mark of this process, on a server that has all of them.
+//! Commits that are reported to a caller. Each advances a mark of this process, and only on a server that has
+//! all earlier acknowledged commits.
 
 use super::{
     book::{CommitLabel, Found, Move},
@@ -13,17 +14,17 @@ use crate::{
     },
 };
 
-/// What becomes of a commit on a database that lacks one of before.
+/// What to do with a commit on a database that lacks an earlier acknowledged one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnLoss {
-    /// It is refused: nothing is served there until the loss is fenced.
+    /// Refuse it: nothing is served there until the loss is fenced.
     Refuse,
-    /// It is written all the same: it halts the instance, or is the fence itself.
+    /// Write it all the same: it pauses or fences the instance.
     Write,
 }
 
 impl<D: Driver> SqlStore<D> {
-    /// Commits what a caller is told of.
+    /// Commits a transaction whose outcome is reported to a caller.
     pub(in crate::store::sql) async fn commit(
         &self,
         tx: D::Tx,
@@ -41,16 +42,16 @@ impl<D: Driver> SqlStore<D> {
         let mut mark = self.marks.next(label);
         if !self.move_if_complete(&mut tx, &mark).await? {
             if on_loss == OnLoss::Refuse {
-                // No more than this is known here; the guard says what is missing.
+                // Here only the loss is known; the verifier finds out what is missing.
                 return Err(StoreError::Halted(Halt::Unverified).into());
             }
             mark = self.marks.next_on_a_new_lane(label);
             self.move_mark(&mut tx, &mark).await?;
         }
-        Self::end(tx, mark).await
+        Self::commit_with_mark(tx, mark).await
     }
 
-    /// Commits nothing but a move: what is acknowledged is there.
+    /// Commits a mark's move alone, on a database that has all acknowledged commits.
     pub(in crate::store::sql) async fn commit_move(
         &self,
         mut tx: D::Tx,
@@ -59,10 +60,10 @@ impl<D: Driver> SqlStore<D> {
         if !self.move_if_complete(&mut tx, &mark).await? {
             return Err(StoreError::Halted(Halt::Unverified).into());
         }
-        Self::end(tx, mark).await
+        Self::commit_with_mark(tx, mark).await
     }
 
-    async fn end(tx: D::Tx, mut mark: Move) -> Result<(), Fault> {
+    async fn commit_with_mark(tx: D::Tx, mut mark: Move) -> Result<(), Fault> {
         mark.asked();
         match tx.commit().await {
             Ok(()) => {
@@ -78,7 +79,7 @@ impl<D: Driver> SqlStore<D> {
         }
     }
 
-    /// Moves a mark; false if this database lacks a commit that was told.
+    /// Advances a mark; false if this database lacks an acknowledged commit.
     async fn move_if_complete(&self, tx: &mut D::Tx, mark: &Move) -> Result<bool, Fault> {
         let Some(server) = self.move_mark(tx, mark).await? else {
             self.marks.suspect();
@@ -87,7 +88,7 @@ impl<D: Driver> SqlStore<D> {
         self.has_all_marks(tx, server).await
     }
 
-    /// The server that answers; none if the mark was older than it was told to be.
+    /// Advances a mark and returns the server; none if the mark was behind the acknowledged value.
     async fn move_mark(&self, tx: &mut D::Tx, mark: &Move) -> Result<Option<i64>, Fault> {
         let marks = &self.driver().dialect().marks;
         let (writer, lane, value) = (self.marks.writer(), mark.lane(), mark.value());
@@ -101,7 +102,7 @@ impl<D: Driver> SqlStore<D> {
         Ok(moved.first().map(statements::server).transpose()?)
     }
 
-    /// Whether the server that answers in this transaction has all that was told. Asked once for each.
+    /// Whether this transaction's server has all acknowledged commits. Read once for each server.
     pub(in crate::store::sql) async fn has_all_marks(
         &self,
         tx: &mut D::Tx,
@@ -113,12 +114,12 @@ impl<D: Driver> SqlStore<D> {
         if self.marks.has_checked(server) {
             return Ok(true);
         }
-        let told = self.marks.acknowledged();
+        let acknowledged = self.marks.acknowledged();
         let (server, found) = self.marks_in(tx).await?;
-        Ok(self.marks.check(server, &told, &found))
+        Ok(self.marks.check(server, &acknowledged, &found))
     }
 
-    /// The server that answers, and the marks of this process on it.
+    /// Reads the current server, and the marks of this process on it.
     pub(in crate::store::sql) async fn marks_in(
         &self,
         tx: &mut D::Tx,
@@ -127,19 +128,20 @@ impl<D: Driver> SqlStore<D> {
         Ok(read_marks(&tx.fetch(read.bind(self.own_writer())).await?)?)
     }
 
-    /// For what is read back after a COMMIT that was not answered: whoever hears of it is told.
+    /// Called by reads, before they report a commit whose own COMMIT was never answered: from then on it
+    /// counts as acknowledged.
     pub(in crate::store::sql) async fn settle_lost_answers(&self) -> Result<(), StoreError> {
         if !self.marks.has_lost_answers() {
             return Ok(());
         }
-        let told = self.marks.acknowledged();
+        let acknowledged = self.marks.acknowledged();
         let read = self.driver().dialect().marks.read;
         let (_, found) = read_marks(&self.driver().fetch(read.bind(self.own_writer())).await?)?;
-        self.marks.settle(&told, &found);
+        self.marks.settle(&acknowledged, &found);
         Ok(())
     }
 
-    /// This process, as the database knows it.
+    /// The parameter that names this process.
     pub(in crate::store::sql) fn own_writer(&self) -> OfWriter {
         OfWriter { writer: self.marks.writer() }
     }

@@ -1,4 +1,4 @@
-//! The store over a database that loses its answers to COMMIT, and over one that loses commits.
+//! The store on a database that loses answers to COMMIT, and on one that loses commits.
 
 use std::sync::Mutex;
 
@@ -24,14 +24,14 @@ use crate::{
     },
 };
 
-/// What happens to the next COMMIT.
+/// How the answer to the next COMMIT is lost: before or after the database commits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {
     LostBefore,
     LostAfter,
 }
 
-/// A driver whose answers may be lost.
+/// A driver that can lose answers to COMMIT.
 struct Lossy {
     inner: SqliteDriver,
     next: Mutex<Option<Answer>>,
@@ -149,15 +149,15 @@ impl Bench {
         Self { store, _dir: dir }
     }
 
-    /// Any commit that a caller is told of.
-    async fn turn(&self, pause: bool) -> Result<bool, StoreError> {
+    /// Makes a commit that is reported to a caller.
+    async fn set_paused(&self, pause: bool) -> Result<bool, StoreError> {
         let act =
             Act { by: Actor::unnamed("ann", "odd"), at: Timestamp::from_ms(1_800_000_000_000) };
         let turn = if pause { Turn::Pause(act) } else { Turn::Resume(act) };
         self.store.turn(&turn).await
     }
 
-    /// A request with a request id, the same each time.
+    /// Always the same request, with a request id.
     fn request() -> Withdraw {
         Withdraw { request_id: Some("twice".into()), ..request() }
     }
@@ -166,13 +166,13 @@ impl Bench {
         *self.store.driver().next.lock().unwrap() = Some(answer);
     }
 
-    async fn hand(&self, text: &'static str) {
-        self.store.write(plain("meddle", text)).await.unwrap();
+    async fn tamper(&self, text: &'static str) {
+        self.store.write(plain("tamper with the database", text)).await.unwrap();
     }
 
-    /// How many rows there are.
-    async fn ask(&self, text: &'static str) -> usize {
-        self.store.driver().fetch(plain("ask", text)).await.unwrap().len()
+    /// The number of rows that a statement returns.
+    async fn count_rows(&self, text: &'static str) -> usize {
+        self.store.driver().fetch(plain("count rows", text)).await.unwrap().len()
     }
 
     async fn lost(&self) -> Option<Vec<&'static str>> {
@@ -182,27 +182,27 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn a_commit_whose_answer_is_lost_is_no_loss_written_or_not() {
+async fn an_unanswered_commit_is_no_loss_written_or_not() {
     for answer in [Answer::LostBefore, Answer::LostAfter] {
         let bench = Bench::new().await;
-        bench.turn(true).await.unwrap();
+        bench.set_paused(true).await.unwrap();
         bench.lose(answer);
-        assert!(matches!(bench.turn(false).await, Err(StoreError::Unknown(_))));
+        assert!(matches!(bench.set_paused(false).await, Err(StoreError::Unknown(_))));
         assert_eq!(bench.lost().await, None, "{answer:?}");
-        bench.turn(answer == Answer::LostAfter).await.unwrap();
+        bench.set_paused(answer == Answer::LostAfter).await.unwrap();
         assert_eq!(bench.lost().await, None, "{answer:?}");
     }
 }
 
-/// Whoever reads it back sees it done, and relies on it: by whatever he asks.
+/// A caller that reads it back relies on it, whichever read it uses.
 #[tokio::test]
-async fn a_commit_that_was_read_back_is_told() {
+async fn an_unanswered_commit_that_was_read_back_counts_as_acknowledged() {
     for read in ["nothing", "standing", "list", "list_payments"] {
         let bench = Bench::new().await;
         bench.store.create(&[Bench::request()]).await.unwrap();
-        bench.turn(true).await.unwrap();
+        bench.set_paused(true).await.unwrap();
         bench.lose(Answer::LostAfter);
-        assert!(matches!(bench.turn(false).await, Err(StoreError::Unknown(_))));
+        assert!(matches!(bench.set_paused(false).await, Err(StoreError::Unknown(_))));
         match read {
             "standing" => drop(bench.store.standing(Millis::ZERO, None).await.unwrap()),
             "list" => {
@@ -222,21 +222,21 @@ async fn a_commit_that_was_read_back_is_told() {
             }
             _ => {}
         }
-        bench.hand("update marks set value = 2").await;
-        let told = (read != "nothing").then(|| vec!["RESUME"]);
-        assert_eq!(bench.lost().await, told, "{read}");
+        bench.tamper("update marks set value = 2").await;
+        let expected = (read != "nothing").then(|| vec!["RESUME"]);
+        assert_eq!(bench.lost().await, expected, "{read}");
     }
 }
 
-/// A loss is found by the commit that meets it; what halts is written all the same, and a fence begins anew.
+/// The first commit after a loss finds it. A pause is written all the same, and a fence sets a new baseline.
 #[tokio::test]
-async fn a_commit_over_an_older_mark_is_refused_until_the_loss_is_fenced() {
+async fn a_commit_after_a_loss_is_refused_until_the_loss_is_fenced() {
     let bench = Bench::new().await;
-    bench.turn(true).await.unwrap();
-    bench.turn(false).await.unwrap();
-    bench.hand("update marks set value = 1").await;
-    bench.turn(true).await.unwrap();
-    assert!(matches!(bench.turn(false).await, Err(StoreError::Halted(Halt::Unverified))));
+    bench.set_paused(true).await.unwrap();
+    bench.set_paused(false).await.unwrap();
+    bench.tamper("update marks set value = 1").await;
+    bench.set_paused(true).await.unwrap();
+    assert!(matches!(bench.set_paused(false).await, Err(StoreError::Halted(Halt::Unverified))));
     assert_eq!(bench.lost().await, Some(vec!["RESUME"]));
     let act = Act {
         by: Actor::unnamed("withdrawd", "MARK_LOST"),
@@ -244,30 +244,30 @@ async fn a_commit_over_an_older_mark_is_refused_until_the_loss_is_fenced() {
     };
     assert!(bench.store.turn(&Turn::Fence(FenceReason::MarkLost, act)).await.unwrap());
     assert_eq!(bench.lost().await, None);
-    bench.turn(false).await.unwrap();
+    bench.set_paused(false).await.unwrap();
 }
 
-/// The database was put back just before a doubt is to be ended: nothing is taken for written that is not.
+/// The database loses commits just before an unknown COMMIT is settled: no lost commit is taken for written.
 #[tokio::test]
-async fn a_doubt_is_not_ended_over_a_loss() {
+async fn an_unknown_commit_is_not_settled_after_a_loss() {
     let bench = Bench::new().await;
-    bench.turn(true).await.unwrap();
+    bench.set_paused(true).await.unwrap();
     bench.lose(Answer::LostBefore);
-    assert!(matches!(bench.turn(false).await, Err(StoreError::Unknown(_))));
+    assert!(matches!(bench.set_paused(false).await, Err(StoreError::Unknown(_))));
     let lane = bench.store.marks.doubtful_lanes().into_iter().next().unwrap();
     let mark = bench.store.marks.next_on_doubtful(lane).unwrap();
-    bench.hand("delete from marks").await;
+    bench.tamper("delete from marks").await;
     let tx = bench.store.driver().begin().await.unwrap();
     let refused = bench.store.commit_move(tx, mark).await.unwrap_err().into_error();
     assert!(matches!(refused, StoreError::Halted(Halt::Unverified)), "{refused:?}");
     assert_eq!(bench.lost().await, Some(vec!["PAUSE"]));
 }
 
-/// A standby that lags behind answered the guard, and the server that takes writes has it all.
+/// The verifier read from a lagging standby, but the server that accepts writes has all marks.
 #[tokio::test]
-async fn a_fence_for_marks_that_are_there_is_none() {
+async fn a_fence_for_marks_that_are_present_is_refused() {
     let bench = Bench::new().await;
-    bench.turn(true).await.unwrap();
+    bench.set_paused(true).await.unwrap();
     let act = Act { by: Actor::unnamed("withdrawd", "MARK_LOST"), at: NOW };
     let fence = Turn::Fence(FenceReason::MarkLost, act);
     assert!(matches!(bench.store.turn(&fence).await, Err(StoreError::Stale)));
@@ -275,9 +275,9 @@ async fn a_fence_for_marks_that_are_there_is_none() {
     assert_eq!(bench.lost().await, None);
 }
 
-/// Another process made it so, and dies with the database; this one has told its callers the same.
+/// Another process made the commit and dies with the database, but this one has reported it to callers, too.
 #[tokio::test]
-async fn what_stands_already_is_told_with_a_mark_as_well() {
+async fn a_repeated_outcome_is_marked_as_well() {
     for what in ["replayed", "paused", "vouched"] {
         let bench = Bench::new().await;
         let other = bench.store.of_another_process();
@@ -292,13 +292,13 @@ async fn what_stands_already_is_told_with_a_mark_as_well() {
             "paused" => assert!(!bench.store.turn(&pause).await.unwrap()),
             _ => bench.store.vouch(Bench::request().id, 1).await.unwrap(),
         }
-        bench.hand("delete from marks").await;
-        let told = if what == "paused" { "PAUSE" } else { "shown again" };
-        assert_eq!(bench.lost().await, Some(vec![told]), "{what}");
+        bench.tamper("delete from marks").await;
+        let kind = if what == "paused" { "PAUSE" } else { "replayed" };
+        assert_eq!(bench.lost().await, Some(vec![kind]), "{what}");
     }
 }
 
-/// A verification is of one life of one database.
+/// A verification holds for one run of one database server.
 #[tokio::test]
 async fn only_the_server_that_answers_is_verified() {
     let bench = Bench::new().await;
@@ -310,5 +310,5 @@ async fn only_the_server_that_answers_is_verified() {
     assert!(bench.store.verify(seen.server, Timestamp::from_ms(1)).await.unwrap());
     assert!(bench.store.server().await.unwrap().verified);
     let by = "select 1 from instance where verified_by is not null and verified_at_ms = 1";
-    assert_eq!(bench.ask(by).await, 1);
+    assert_eq!(bench.count_rows(by).await, 1);
 }

@@ -1,4 +1,4 @@
-//! Commits that callers are told of, and the marks of this process that show whether they are there.
+//! Marks: they show whether the database still has every commit that this process acknowledged to a caller.
 
 mod book;
 mod durable;

@@ -1,4 +1,4 @@
-//! Writers' marks, and the server that was verified.
+//! Statements about writers' marks and the verified server.
 
 use uuid::Uuid;
 
@@ -57,40 +57,40 @@ params! {
 
 pub const LEAVE: Statement<OfWriter> = statement!(
     OfWriter,
-    "forget this process",
+    "remove this process from the writers",
     "-- writer.leave\ndelete from writers where writer = :writer"
 );
 
-/// The statements about marks: they name the server that answers, and the database's clock.
+/// The statements about marks. Each database has its own expressions for its current server and its clock.
 #[derive(Debug)]
 pub struct MarksDialect {
-    /// Moves a lane's mark, unless it is older than it was told to be.
+    /// Advances a lane's mark, unless it is behind the acknowledged value.
     pub advance: Statement<Advance>,
-    /// Moves the mark of a lane that was told nothing yet.
+    /// Advances the mark of a lane on which nothing was acknowledged yet.
     pub begin: Statement<Begin>,
-    /// Reads a writer's marks: one row at least, which names the server.
+    /// Reads a writer's marks: at least one row, which names the server.
     pub read: Statement<OfWriter>,
-    /// Makes the writer known.
+    /// Registers the writer.
     pub introduce: Statement<OfWriter>,
-    /// Writes that the writer has found all of its marks on this server.
+    /// Records that the writer has found all of its marks on this server.
     pub found_all: Statement<FoundAll>,
-    /// Counts other writers that were here lately and have not looked at this server.
+    /// Counts other writers that were seen recently and have not checked their marks on this server.
     pub yet_to_read: Statement<YetToRead>,
-    /// Removes writers that have been silent for long.
+    /// Deletes writers that have been silent for long.
     pub forget: Statement<Forget>,
-    /// Writes that this server is verified, if it is the one that answers.
+    /// Records that this server is verified, if it is still the current one.
     pub verify: Statement<Verify>,
 }
 
-/// The statements about marks, from a database's words for the server that answers and for its clock.
+/// The statements about marks, given a database's expressions for its current server and for its clock.
 macro_rules! marks_dialect {
     ($server:expr, $now_ms:literal) => {
         $crate::store::sql::marks::MarksDialect {
             advance: statement!(
                 $crate::store::sql::marks::Advance,
-                "move a mark",
-                // No row: it is not there, or it is older. It never goes back: the process may be the one
-                // that was put back to a snapshot.
+                "advance a mark",
+                // No row: the mark is missing or behind. A mark never decreases: it may be this process that
+                // was reverted to a snapshot.
                 concat!(
                     "-- mark.advance
                      update marks set value = case when value < :value then :value else value end
@@ -126,7 +126,7 @@ macro_rules! marks_dialect {
             ),
             introduce: statement!(
                 $crate::store::sql::marks::OfWriter,
-                "make this process known to the database",
+                "register this process as a writer",
                 concat!(
                     "-- writer.introduce
                      insert into writers (writer, seen_at_ms, server)
@@ -139,7 +139,7 @@ macro_rules! marks_dialect {
             ),
             found_all: statement!(
                 $crate::store::sql::marks::FoundAll,
-                "write that the marks were found",
+                "record that all marks were found",
                 concat!(
                     "-- writer.found_all
                      insert into writers (writer, seen_at_ms, server)
@@ -155,7 +155,7 @@ macro_rules! marks_dialect {
             ),
             yet_to_read: statement!(
                 $crate::store::sql::marks::YetToRead,
-                "count the processes that have yet to look for their marks",
+                "count the processes that have yet to check their marks",
                 concat!(
                     "-- writer.yet_to_read
                      select count(*) as writers from writers
@@ -166,9 +166,9 @@ macro_rules! marks_dialect {
             ),
             forget: statement!(
                 $crate::store::sql::marks::Forget,
-                "forget the writers of long ago",
-                // Before `found_all`: by when this process itself looked last, since the clock may have
-                // jumped since.
+                "delete writers that have long been silent",
+                // Runs before `found_all`, and measures silence from the last check of this process, not from
+                // now: the clock may have jumped since.
                 "-- writer.forget
                      delete from writers where writer in
                          (select w.writer from writers w join writers own on own.writer = :writer
@@ -177,7 +177,7 @@ macro_rules! marks_dialect {
             ),
             verify: statement!(
                 $crate::store::sql::marks::Verify,
-                "write that the database server is verified",
+                "record that the database server is verified",
                 concat!(
                     "-- instance.verify
                      update instance set verified_server = :server, verified_by = :verified_by,
@@ -193,12 +193,12 @@ macro_rules! marks_dialect {
 
 pub(in crate::store) use marks_dialect;
 
-/// The server that moved a mark.
+/// The server that advanced a mark.
 pub fn server<R: Cells>(row: &R) -> Parsed<i64> {
     Reader(row).int("server")
 }
 
-/// The server that answers, and a writer's marks on it: a writer without one has one row all the same.
+/// The current server, and a writer's marks on it. A writer without marks still has one row, without a lane.
 pub fn read_marks<R: Cells>(rows: &[R]) -> Parsed<(i64, Found)> {
     let server = server(known("server", rows.first())?)?;
     let mut found = Found::new();

@@ -1,4 +1,5 @@
-//! A step of an attempt: its row, its request, its sends, the tallies and the event, all or nothing.
+//! A state transition of an attempt: writes its row, its request, its sends, the tallies and the event, all
+//! or nothing.
 
 use super::sends;
 use crate::{
@@ -63,7 +64,8 @@ impl<D: Driver> SqlStore<D> {
         if advance.closes() && advance.decided_on != Some(self.server_of(&mut tx).await?) {
             return Err(StoreError::Halted(Halt::Unverified).into());
         }
-        // The switches before any other lock: whoever turns them waits for this transaction.
+        // Reads the switches before it takes any other lock: an operator's command waits for this
+        // transaction.
         if advance.send_on_version.is_some()
             && let Some(halt) = self.halted(&mut tx).await?
         {
@@ -75,7 +77,7 @@ impl<D: Driver> SqlStore<D> {
             return Err(StoreError::Stale.into());
         }
         if let Some(version) = advance.send_on_version {
-            // A send goes out only while the request is as it was when it was decided.
+            // A send goes out only if the request has not changed since it was decided.
             let request = OfVersion { id: payment.withdraw, version };
             let hold = self.driver().dialect().hold_withdraw;
             if tx.fetch(hold.bind(request)).await?.is_empty() {
@@ -100,7 +102,7 @@ impl<D: Driver> SqlStore<D> {
 impl<'a> Update<'a> {
     fn of(advance: &'a Advance) -> Self {
         let payment = &advance.payment;
-        let Written { at, preimage, fee, failure, doubt, late } = Written::of(payment);
+        let StateColumns { at, preimage, fee, failure, doubt, late } = StateColumns::of(payment);
         Self {
             state: payment.state.name(),
             state_at_ms: at,
@@ -123,9 +125,9 @@ impl<'a> Update<'a> {
     }
 }
 
-/// The facts of a state, as the columns have them: none where the state has none.
+/// The columns that a state fills; the others are null.
 #[derive(Default)]
-struct Written<'a> {
+struct StateColumns<'a> {
     at: Option<Timestamp>,
     preimage: Option<Preimage>,
     fee: Option<Msat>,
@@ -134,7 +136,7 @@ struct Written<'a> {
     late: Option<&'a LateSuccess>,
 }
 
-impl<'a> Written<'a> {
+impl<'a> StateColumns<'a> {
     fn of(payment: &'a Payment) -> Self {
         let none = Self::default();
         match &payment.state {
@@ -152,11 +154,11 @@ impl<'a> Written<'a> {
     }
 }
 
-/// What the log calls a step, should it be lost.
+/// How the log names a state transition whose commit is lost.
 fn label_of(advance: &Advance) -> &'static str {
     match (&advance.new_send, &advance.change) {
         (Some(_), _) => "sent",
         (None, Some(change)) => change.event.kind.name(),
-        (None, None) => "followed",
+        (None, None) => "updated",
     }
 }

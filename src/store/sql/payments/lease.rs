@@ -1,4 +1,4 @@
-//! Leases: who works on an attempt until when.
+//! Leases: which worker follows an attempt, and until when.
 
 use std::collections::HashMap;
 
@@ -25,14 +25,15 @@ params! {
         now: Timestamp,
     }
 
-    /// Of `payment.lease_fresh` and `payment.lease_follow`, which each database spells in its own way.
+    /// The parameters of `payment.lease_fresh` and `payment.lease_follow`, of which each database has its own
+    /// version.
     pub struct Lease {
         until: Timestamp,
         now: Timestamp,
         limit: i64,
     }
 
-    /// What was leased: a JSON array of ids.
+    /// The leased attempts, as a JSON array of ids.
     pub struct LeasedIds<'a> {
         ids: &'a str,
     }
@@ -69,7 +70,7 @@ const ANY_DUE_FOLLOW: Statement<DueBy> = statement!(
      select id from payments where state <> 'RESERVED' and due_at_ms <= :now limit 1"
 );
 
-/// A batch that was leased. The two databases take its ids apart in their own ways.
+/// Reads a leased batch. Each database has its own way to expand the array of ids.
 macro_rules! select_leased {
     ($ids:literal) => {
         statement!(
@@ -88,7 +89,7 @@ macro_rules! select_leased {
     };
 }
 
-/// The sends of such a batch.
+/// Reads the sends of a leased batch.
 macro_rules! select_leased_sends {
     ($ids:literal) => {
         statement!(
@@ -125,10 +126,10 @@ const POSTPONE: Statement<Postpone> = statement!(
       where id = :id and epoch = :epoch and version = :version"
 );
 
-/// No plan for an open attempt reaches as far as a clock that went wrong.
+/// Finds open attempts that are due later than any schedule would set: a wrong clock set them.
 const ANY_FAR: Statement<Far> = statement!(
     Far,
-    "look for payments that are due too late",
+    "look for payments that are due too far ahead",
     "-- payment.any_far
      select id from payments
       where state in ('RESERVED', 'SENDING', 'IN_FLIGHT', 'NEEDS_OPERATOR') and due_at_ms > :beyond
@@ -137,7 +138,7 @@ const ANY_FAR: Statement<Far> = statement!(
 
 const PULL_FAR: Statement<PullFar> = statement!(
     PullFar,
-    "pull in payments that are due too late",
+    "bring forward payments that are due too far ahead",
     "-- payment.pull_far
      update payments set due_at_ms = :now
       where state in ('RESERVED', 'SENDING', 'IN_FLIGHT', 'NEEDS_OPERATOR') and due_at_ms > :beyond"
@@ -159,7 +160,7 @@ impl<D: Driver> SqlStore<D> {
             Lane::Fresh => (ANY_DUE_FRESH, dialect.lease_fresh),
             Lane::Follow => (ANY_DUE_FOLLOW, dialect.lease_follow),
         };
-        // Most passes find nothing, and then they shall not write.
+        // Most polls find nothing, and should not open a write transaction.
         if self.driver().fetch(any.bind(DueBy { now })).await?.is_empty() {
             return Ok(Vec::new());
         }
@@ -172,13 +173,13 @@ impl<D: Driver> SqlStore<D> {
         lease: Lease,
     ) -> Result<Vec<Leased>, Fault> {
         let mut tx = self.driver().begin().await?;
-        let taken = tx.fetch(statement.bind(lease)).await?;
-        // Nothing was taken: nothing to make durable.
-        if taken.is_empty() {
+        let leased_rows = tx.fetch(statement.bind(lease)).await?;
+        // Nothing was leased, so there is nothing to commit.
+        if leased_rows.is_empty() {
             return Ok(Vec::new());
         }
         let ids: Result<Vec<Uuid>, StoreError> =
-            taken.iter().map(|row| Reader(row).uuid("id")).collect();
+            leased_rows.iter().map(|row| Reader(row).uuid("id")).collect();
         let ids = json_array(&ids?);
         let dialect = self.driver().dialect();
         let found = tx.fetch(dialect.leased.bind(LeasedIds { ids: &ids })).await?;
@@ -188,11 +189,11 @@ impl<D: Driver> SqlStore<D> {
         }
         let leases = found.iter().filter_map(|row| {
             let id = Reader(row).uuid("p_id").ok()?;
-            let its_sends = sends.remove(&id).unwrap_or_default();
-            leased(row, &its_sends).map_err(|error| log_unreadable(id, &error)).ok()
+            let own_sends = sends.remove(&id).unwrap_or_default();
+            leased(row, &own_sends).map_err(|error| log_unreadable(id, &error)).ok()
         });
         let leases = leases.collect();
-        // Also what cannot be read is leased: it shall not come first in every pass.
+        // Unreadable attempts stay leased, too: otherwise they would come first in every poll.
         tx.commit().await?;
         Ok(leases)
     }
@@ -226,22 +227,22 @@ impl<D: Driver> SqlStore<D> {
     }
 }
 
-/// The digits alone: what both databases read as an id.
+/// Without hyphens, a form of UUID that both databases can parse.
 fn json_array(ids: &[Uuid]) -> String {
     let ids: Vec<String> = ids.iter().map(|id| format!("\"{}\"", id.simple())).collect();
     format!("[{}]", ids.join(","))
 }
 
-/// A row that a hand or a newer version wrote. The others are worked on without it.
+/// Logs a row that was written by hand or by a newer version. The rest of the batch proceeds without it.
 fn log_unreadable(payment: Uuid, error: &StoreError) {
     tracing::error!(
         %payment,
         error = error as &dyn std::error::Error,
-        "the payment cannot be read: nobody follows it"
+        "the payment's row cannot be read: the payment is not followed"
     );
 }
 
-/// An attempt and its request, with the sends that were read for it.
+/// Builds a leased attempt and its request from its row and its sends.
 pub fn leased<R: Cells>(row: &R, sends: &[R]) -> Parsed<Leased> {
     let sends: Result<Vec<Send>, StoreError> = sends.iter().map(sends::send).collect();
     Ok(Leased {

@@ -1,4 +1,4 @@
-//! Lists of payments, for operators: which constant statement serves which combination of filters.
+//! Lists of payments, for operators: one constant statement for each combination of filters.
 
 use super::row::{self, payment_columns};
 use crate::{
@@ -48,7 +48,7 @@ params! {
     }
 }
 
-/// One state's line of `payment.open_by_state`: served by the index on states, of which few rows are open.
+/// One state's row of `payment.open_by_state`. The index on states serves it, and few payments are open.
 macro_rules! open_in {
     ($state:literal) => {
         concat!(
@@ -77,7 +77,7 @@ pub const OPEN_BY_STATE: Statement<()> = statement!(
     )
 );
 
-/// `select` of attempts.
+/// A `select` of attempts.
 macro_rules! select_payments {
     ($name:literal, $where:literal) => {
         concat!(
@@ -150,7 +150,7 @@ const OF_WITHDRAW_LATE: Statement<PageOfWithdraw> = statement!(
     )
 );
 
-/// At most one: the other conditions are checked on it.
+/// Finds at most one row; the other filters are checked on it.
 const BY_HASH: Statement<ByHash> = statement!(
     ByHash,
     "find a payment by its hash",
@@ -161,7 +161,7 @@ const BY_HASH: Statement<ByHash> = statement!(
     )
 );
 
-/// The texts of all lists, for those who want to see how a database plans them.
+/// The texts of all list statements, for tests of their query plans.
 pub const fn payment_list_statements() -> [&'static str; 9] {
     [
         ALL.sql.text,
@@ -176,7 +176,7 @@ pub const fn payment_list_statements() -> [&'static str; 9] {
     ]
 }
 
-/// Reads a page, newest first.
+/// Reads one page, newest first.
 pub async fn list<D: Driver>(
     driver: &D,
     query: &PaymentQuery,
@@ -195,7 +195,7 @@ pub async fn list<D: Driver>(
     rows.iter().map(row::payment_entry).collect()
 }
 
-/// The statement for the filters. None: nothing can fulfil them.
+/// The statement for the filters; none if no payment can match them.
 fn choose(query: &PaymentQuery) -> Option<BoundStatement<'static>> {
     let (lowest, bound, limit) = (query.lowest(), query.bound(), query.limit);
     let Some(withdraw_id) = query.filter.withdraw else {
@@ -224,7 +224,7 @@ fn choose(query: &PaymentQuery) -> Option<BoundStatement<'static>> {
     }
 }
 
-/// A state's line of `payment.open_by_state`.
+/// Reads one state's row of `payment.open_by_state`.
 pub fn open_payments(row: &impl Cells) -> Parsed<OpenPayments> {
     let row = Reader(row);
     Ok(OpenPayments {

@@ -1,4 +1,4 @@
-//! Attempts: leasing them, writing their steps, and what shows that a node stores them.
+//! Attempts: leases them, writes their state transitions, and finds the proof that a node stores them.
 
 mod advance;
 mod lease;
@@ -48,7 +48,7 @@ const BY_ID: Statement<ById> = statement!(
     )
 );
 
-/// Not the one that is asked about, and none that failed: those may be deleted at the node.
+/// Excludes the payment that is being asked about, and failed ones, which may have been deleted at the node.
 const NEWEST_KNOWN: Statement<NewestKnown> = statement!(
     NewestKnown,
     "find the newest payment that a node knew",

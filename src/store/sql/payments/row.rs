@@ -1,4 +1,4 @@
-//! A row of `payments`, read as `p_…`.
+//! Reads rows of `payments` (columns `p_…`).
 
 use crate::{
     domain::{
@@ -30,7 +30,7 @@ macro_rules! payment_columns {
 
 pub(in crate::store::sql) use payment_columns;
 
-/// What callers see of an attempt.
+/// Reads an attempt as callers see it.
 pub fn payment_view(row: &impl Cells) -> Parsed<PaymentView> {
     let state = state(row)?;
     let row = Reader(row);
@@ -45,7 +45,7 @@ pub fn payment_view(row: &impl Cells) -> Parsed<PaymentView> {
     })
 }
 
-/// An attempt as an operator's list shows it.
+/// Reads an attempt as operators' lists show it.
 pub fn payment_entry(row: &impl Cells) -> Parsed<PaymentEntry> {
     let view = payment_view(row)?;
     let row = Reader(row);
@@ -57,7 +57,7 @@ pub fn payment_entry(row: &impl Cells) -> Parsed<PaymentEntry> {
     })
 }
 
-/// An attempt with the sends that were read for it.
+/// Builds an attempt from its row and its sends.
 pub fn payment(row: &impl Cells, sends: Sends) -> Parsed<Payment> {
     let PaymentEntry { view, noted, send_until, invoice_expires_at } = payment_entry(row)?;
     let row = Reader(row);

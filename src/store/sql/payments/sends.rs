@@ -1,4 +1,4 @@
-//! Sends: written before the node is asked, and how each was answered.
+//! Sends: each is written before the node is asked to pay, and its answer is added later.
 
 use crate::{
     domain::{
@@ -99,7 +99,7 @@ pub async fn create<T: Tx>(tx: &mut T, payment: PaymentId, send: &Send) -> Resul
     Ok(())
 }
 
-/// Writes how a send was answered; the first answer stands, unless a final one comes.
+/// Records a send's answer. The first answer is kept, unless a FINAL one replaces it.
 pub async fn set_answer<T: Tx>(tx: &mut T, send: OneSend, answer: Answer) -> Result<(), Fault> {
     let OneSend { payment_id, number, epoch } = send;
     let answer = SetAnswer { answer: answer.name(), payment_id, number, epoch };
@@ -107,7 +107,7 @@ pub async fn set_answer<T: Tx>(tx: &mut T, send: OneSend, answer: Answer) -> Res
     Ok(())
 }
 
-/// A send.
+/// Reads a send.
 pub fn send(row: &impl Cells) -> Parsed<Send> {
     let row = Reader(row);
     Ok(Send {

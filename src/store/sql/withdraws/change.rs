@@ -1,4 +1,4 @@
-//! What becomes of requests, each change on the version that was read.
+//! Changes of requests. Each one names the version that was read.
 
 use crate::{
     domain::{Change, PaymentId, Timestamp, WithdrawId},
@@ -51,14 +51,14 @@ impl<D: Driver> SqlStore<D> {
         if let Some(&last) = order.iter().rfind(|index| written[**index]) {
             let Change { next, event } = &changes[last];
             let number = written.iter().filter(|written| **written).count();
-            let told = CommitLabel::of_withdraws(event.kind.name(), next.id, number);
-            self.commit(tx, told).await?;
+            let label = CommitLabel::of_withdraws(event.kind.name(), next.id, number);
+            self.commit(tx, label).await?;
         }
         Ok(written)
     }
 }
 
-/// Writes a request's next standing and its event if the row still has the version that was read.
+/// Writes a request's next state and its event, if the row still has the version that was read.
 pub async fn write_change<T: Tx>(tx: &mut T, change: &Change) -> Result<bool, Fault> {
     let next = &change.next;
     let update = Update {

@@ -1,4 +1,4 @@
-//! New requests: all of a batch, or none.
+//! Creates requests: all of a batch, or none.
 
 use super::{
     lists::{BY_REQUEST_ID, ByRequestId},
@@ -18,7 +18,7 @@ use crate::{
 };
 
 params! {
-    /// A whole row.
+    /// A complete row.
     struct Create<'a> {
         id: WithdrawId,
         version: i64,
@@ -138,15 +138,15 @@ impl<D: Driver> SqlStore<D> {
         for &index in order {
             outcomes[index] = create_one(&mut tx, &withdraws[index]).await?;
         }
-        // Dropping the transaction takes the others back: all or nothing.
+        // Dropping the transaction rolls the whole batch back.
         if outcomes.contains(&CreateOutcome::Conflict) {
             return Ok(outcomes);
         }
-        // One that is replayed is told as well, though another process may have made it.
+        // A replay also moves a mark: this process reports the request, though another one may have made it.
         let created = || order.iter().filter(|index| outcomes[**index] == CreateOutcome::Created);
         let (name, last) = match created().next_back() {
             Some(last) => (EventKind::Created.name(), last),
-            None => ("shown again", order.last().unwrap_or(&0)),
+            None => ("replayed", order.last().unwrap_or(&0)),
         };
         let (id, number) = (withdraws[*last].id, created().count().max(1));
         self.commit(tx, CommitLabel::of_withdraws(name, id, number)).await?;

@@ -1,6 +1,6 @@
-//! Lists: which constant statement serves which combination of filters.
+//! Lists of requests: one constant statement for each combination of filters.
 //!
-//! One statement per combination, since `:status is null or …` makes a generic plan scan.
+//! A single statement with `:status is null or …` would get a generic plan that scans the table.
 
 use super::row::{self, select_views};
 use crate::{
@@ -67,7 +67,7 @@ const BY_STATUS: Statement<PageOfStatus> = statement!(
     )
 );
 
-/// The mark may be late after an expiry, hence the exact condition beside it.
+/// `claimable` may still be set for a while after the expiry, hence the additional exact condition.
 const CLAIMABLE: Statement<PageAt> = statement!(
     PageAt,
     "list claimable withdraw requests",
@@ -78,7 +78,7 @@ const CLAIMABLE: Statement<PageAt> = statement!(
     )
 );
 
-/// Marked rows, and the few whose mark is late: each side is served by its own index.
+/// Rows marked unclaimable, and the few expired ones that are not marked yet. Each part has its own index.
 const UNCLAIMABLE: Statement<PageAt> = statement!(
     PageAt,
     "list withdraw requests that cannot be claimed",
@@ -112,7 +112,7 @@ const UNCLAIMABLE_ACTIVE: Statement<PageAt> = statement!(
     )
 );
 
-/// The texts of all lists, for those who want to see how a database plans them.
+/// The texts of all list statements, for tests of their query plans.
 pub const fn list_statements() -> [&'static str; 5] {
     [
         ALL.sql.text,
@@ -123,7 +123,7 @@ pub const fn list_statements() -> [&'static str; 5] {
     ]
 }
 
-/// Reads a page, newest first.
+/// Reads one page, newest first.
 pub async fn list<D: Driver>(
     driver: &D,
     query: &ListQuery,
@@ -138,7 +138,7 @@ pub async fn list<D: Driver>(
     rows.iter().map(row::view).collect()
 }
 
-/// The statement for the filters. None: nothing can fulfil them.
+/// The statement for the filters; none if no request can match them.
 fn choose(query: &ListQuery) -> Option<BoundStatement<'static>> {
     let (lowest, bound, limit) = (query.lowest(), query.bound(), query.limit);
     let of_status = |status: Status| {
@@ -156,7 +156,7 @@ fn choose(query: &ListQuery) -> Option<BoundStatement<'static>> {
     }
 }
 
-/// At most one row: the other conditions are checked on it.
+/// Reads at most one row, and checks the other filters on it.
 async fn by_request_id<D: Driver>(
     driver: &D,
     query: &ListQuery,

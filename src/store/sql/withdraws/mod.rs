@@ -1,4 +1,4 @@
-//! Withdraw requests: making, reading and changing them.
+//! Withdraw requests: creates, reads and changes them.
 
 mod change;
 mod create;
@@ -37,7 +37,7 @@ params! {
         limit: i64,
     }
 
-    /// Of `withdraw.hold`, which each database spells in its own way.
+    /// The parameters of `withdraw.hold`, of which each database has its own version.
     pub struct OfVersion {
         id: WithdrawId,
         version: i64,
@@ -86,7 +86,7 @@ impl<D: Driver> Withdraws for SqlStore<D> {
         if withdraws.is_empty() {
             return Ok(Vec::new());
         }
-        // Two batches with the same request ids wait for each other in the same order.
+        // A fixed order, so that two batches with the same request ids do not deadlock.
         let mut order: Vec<usize> = (0..withdraws.len()).collect();
         order.sort_by_key(|&index| &withdraws[index].request_id);
         retrying(|| self.create_once(withdraws, &order)).await

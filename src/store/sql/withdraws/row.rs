@@ -1,4 +1,4 @@
-//! A row of `withdraws`, read as `w_…`, also beside its open or last attempt.
+//! Reads rows of `withdraws` (columns `w_…`), alone or joined with the open or last attempt.
 
 use crate::{
     domain::{
@@ -33,7 +33,7 @@ macro_rules! withdraw_columns {
     };
 }
 
-/// `select` of requests with their open or last attempts, for [`view`].
+/// A `select` of requests with their open or last attempts, for [`view`].
 macro_rules! select_views {
     ($name:literal, $rest:literal) => {
         concat!(
@@ -51,7 +51,7 @@ macro_rules! select_views {
 
 pub(in crate::store::sql) use {select_views, withdraw_columns};
 
-/// A request.
+/// Reads a request.
 pub fn withdraw(row: &impl Cells) -> Parsed<Withdraw> {
     let row = Reader(row);
     let attempt = match row.opt_uuid("w_payment_id")? {
@@ -98,7 +98,7 @@ fn terms<R: Cells>(row: &Reader<'_, R>) -> Parsed<Terms> {
     })
 }
 
-/// A request with its open or last attempt, from an outer join.
+/// Reads a request with its open or last attempt, from an outer join.
 pub fn view(row: &impl Cells) -> Parsed<WithdrawView> {
     let payment = match Reader(row).opt_uuid("p_id")? {
         None => None,
