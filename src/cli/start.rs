@@ -26,11 +26,16 @@ impl Start {
             network: settings.network,
             roles: settings.roles,
             store: settings.store.place(),
-            limits: format!(
-                "{}, {}",
-                limit("for one request", limits.max_amount),
-                limit("in 24 hours", limits.rolling_24h)
-            ),
+            // The process that takes a claim judges it: a payer pays what was accepted.
+            limits: if settings.roles.lnurl || settings.roles.grpc {
+                format!(
+                    "{}, {}",
+                    limit("for one request", limits.max_amount),
+                    limit("in 24 hours", limits.rolling_24h)
+                )
+            } else {
+                "those of the processes that take claims (roles lnurl and grpc)".to_owned()
+            },
             config: settings.source.clone(),
             warnings: settings.warnings.clone(),
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::check::Check;
+use super::{check::Check, lnd::is_hex};
 use crate::domain::{InvalidKey, MasterKey};
 
 /// `[keys]`
@@ -47,6 +47,9 @@ impl Keys {
         let text = self.master.expose_secret();
         if text.is_empty() {
             let path = &self.file;
+            if is_hex(path) {
+                check.refuse("keys.file", "must be the path of a file, not a key");
+            }
             let named = !path.as_os_str().is_empty();
             return KeySettings::File(if named {
                 path.clone()

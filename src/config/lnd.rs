@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::check::Check;
 use crate::{
     domain::Network,
-    node::lnd::{CredentialFiles, LndOptions, Macaroon},
+    node::lnd::{CredentialFiles, LndOptions, Macaroon, check_endpoint},
 };
 
 /// Pings of a silent connection to the node while calls are open.
@@ -52,6 +52,9 @@ impl Lnd {
         let connect_timeout = check.ms("lnd.connect_timeout_ms", self.connect_timeout_ms);
         let payment_timeout = check.s("lnd.payment_timeout_s", self.payment_timeout_s);
         let max_parts = check.number("lnd.max_parts", self.max_parts, &(1..=i64::from(u32::MAX)));
+        if let Err(wrong) = check_endpoint(&self.endpoint) {
+            check.refuse(option_of(wrong.option), wrong.fault);
+        }
         let tls_cert_pem = match self.tls_cert.as_os_str() {
             path if path.is_empty() => None,
             _ => check.keep("lnd.tls_cert", read(&self.tls_cert)),
@@ -85,9 +88,19 @@ impl Lnd {
             check.refuse("lnd.macaroon (--lnd-macaroon)", "is required with lnd");
             return None;
         }
+        if is_hex(&self.macaroon) {
+            check.refuse("lnd.macaroon", "must be the path of a file, not what is in it");
+            return None;
+        }
         let bytes = check.keep("lnd.macaroon", read(&self.macaroon))?;
         check.keep("lnd.macaroon", Macaroon::parse(&bytes))
     }
+}
+
+/// A secret in the place of its file's path: it is not repeated.
+pub(super) fn is_hex(path: &Path) -> bool {
+    let text = path.as_os_str().as_encoded_bytes();
+    text.len() >= 64 && text.iter().all(u8::is_ascii_hexdigit)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {

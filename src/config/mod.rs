@@ -91,15 +91,15 @@ pub type Override = (&'static str, String);
 impl Config {
     /// Reads the example's defaults, then the file, then the environment, then `overrides`.
     pub fn load(file: Option<&Path>, overrides: &[Override]) -> Result<Self, Unreadable> {
-        let unreadable = |error: &ConfigError| Unreadable(without_sources(error, file));
-        let in_file = file.map(|file| toml(file).collect()).transpose();
-        let in_file = in_file.map_err(|error| unreadable(&error))?;
+        check_texts(std::env::vars_os())?;
+        let given = file.map(read).transpose()?;
         // Texts stay texts until a field asks for a number: a key of 64 decimal digits is no float.
         let environment =
             Environment::with_prefix("WITHDRAWD").prefix_separator("__").separator("__");
-        let read = Self::from_sources(file, Some(environment), overrides);
-        let mut config = read.map_err(|error| unreadable(&error))?;
-        let in_file = in_file.map(|table| names::leaves(&table)).unwrap_or_default();
+        let read = Self::from_sources(given.clone(), Some(environment), overrides);
+        // What stands in the environment may be a secret: only its place is told.
+        let mut config = read.map_err(|_| Unreadable("the environment".to_owned()))?;
+        let in_file = given.map(|given| names::leaves(&given)).unwrap_or_default();
         config.places = Places::new(file, in_file, overrides);
         Ok(config)
     }
@@ -110,7 +110,7 @@ impl Config {
     }
 
     fn from_sources(
-        file: Option<&Path>,
+        file: Option<Map<String, Value>>,
         environment: Option<Environment>,
         overrides: &[Override],
     ) -> Result<Self, ConfigError> {
@@ -118,7 +118,7 @@ impl Config {
         let defaults = example.collect()?;
         let mut source = Builder::builder().add_source(example);
         if let Some(file) = file {
-            source = source.add_source(toml(file));
+            source = source.add_source(Given(file));
         }
         if let Some(environment) = environment {
             source = source.add_source(environment);
@@ -133,22 +133,47 @@ impl Config {
     }
 }
 
-fn toml(file: &Path) -> File<config::FileSourceFile, FileFormat> {
-    File::from(file).format(FileFormat::Toml).required(true)
+/// What a file says, as a source.
+#[derive(Clone, Debug)]
+struct Given(Map<String, Value>);
+
+impl Source for Given {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
+        Ok(self.0.clone())
+    }
 }
 
-/// What the parser says, without the lines of the file that it shows. It shortens the file's path: it is told
-/// as it was given.
-fn without_sources(error: &ConfigError, file: Option<&Path>) -> String {
-    let (place, text) = match error {
-        ConfigError::FileParse { cause, .. } => {
-            let place = file.map(|file| format!("{}: ", file.display()));
-            (place.unwrap_or_default(), cause.to_string())
+/// Reads a file. A parser shows the line that it does not understand: it is left out, since it may hold a
+/// key.
+fn read(file: &Path) -> Result<Map<String, Value>, Unreadable> {
+    let place = file.display();
+    let text = std::fs::read_to_string(file);
+    let text = text.map_err(|error| Unreadable(format!("{place}: {error}")))?;
+    File::from_str(&text, FileFormat::Toml).collect().map_err(|error| {
+        let error = match &error {
+            ConfigError::FileParse { cause, .. } => cause.to_string(),
+            _ => "it is no TOML".to_owned(),
+        };
+        let shown = error.lines().filter(|line| !line.contains('|')).map(str::trim);
+        Unreadable(format!("{place}: {}", shown.collect::<Vec<_>>().join(" ")))
+    })
+}
+
+/// The environment holds bytes, and what cannot be a text would be passed over, or shown, by others.
+fn check_texts(
+    environment: impl Iterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
+) -> Result<(), Unreadable> {
+    for (name, value) in environment {
+        let name = name.to_string_lossy();
+        if name.to_uppercase().starts_with("WITHDRAWD") && value.to_str().is_none() {
+            return Err(Unreadable(format!("{name} is not UTF-8")));
         }
-        other => (String::new(), other.to_string()),
-    };
-    let shown = text.lines().filter(|line| !line.contains('|'));
-    place + &shown.map(str::trim).collect::<Vec<_>>().join(" ")
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -210,14 +235,15 @@ mod tests {
             ),
             (
                 "[payments]\nfee_ppm = \"much\"\n",
-                "payments.fee_ppm: must be an integer, and it is string \"much\"",
+                "payments.fee_ppm: must be an integer, and it is a string",
             ),
             ("[log]\nlevel = [1]\n", "log.level: must be a string, and it is a list"),
             (
                 "[store]\nmigrate = 1\n",
-                "store.migrate: must be true or false, and it is integer `1`",
+                "store.migrate: must be true or false, and it is an integer",
             ),
-            ("[keys]\nmaster = [\"hunter2\"]\n", "keys.master: must be a string"),
+            ("[keys]\nmaster = [\"hunter2\"]\n", "keys.master: must be a string, and it is a list"),
+            ("keys = \"hunter2\"\n", "keys: must be a section, and it is a string"),
             ("[payments]\nfee_ppm = 2000000\n", "payments.fee_ppm: must be from 0 to 1000000"),
         ] {
             assert_eq!(told(text), [format!("{words} {here}")]);

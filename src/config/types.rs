@@ -8,9 +8,6 @@ use super::{
     names::{likely, options},
 };
 
-/// Options whose values are secrets: they are not repeated.
-const SECRETS: [&str; 2] = ["keys.master", "store.database_url"];
-
 /// What is wrong with the keys and types of `given`, by those of `example`. Puts the example's value in the
 /// place of each that is wrong, so that the rest can be read.
 pub(super) fn mend(given: &mut Map<String, Value>, example: &Map<String, Value>) -> Vec<Mistake> {
@@ -83,18 +80,18 @@ fn mismatch(kind: &ValueKind, like: &ValueKind) -> Option<&'static str> {
     })
 }
 
+/// No value is repeated: a secret may stand in the wrong place.
 fn mistyped(option: &str, value: &Value, expected: &str) -> Mistake {
     let found = match &value.kind {
-        _ if SECRETS.contains(&option) => String::new(),
-        ValueKind::String(text) => format!(", and it is string {text:?}"),
-        ValueKind::Boolean(is) => format!(", and it is boolean `{is}`"),
-        ValueKind::I64(number) => format!(", and it is integer `{number}`"),
-        ValueKind::Float(number) => format!(", and it is floating point `{number}`"),
-        ValueKind::Array(_) => ", and it is a list".to_owned(),
-        ValueKind::Table(_) => ", and it is a section".to_owned(),
-        ValueKind::Nil | ValueKind::I128(_) | ValueKind::U64(_) | ValueKind::U128(_) => {
-            String::new()
+        ValueKind::String(_) => ", and it is a string",
+        ValueKind::Boolean(_) => ", and it is true or false",
+        ValueKind::I64(_) | ValueKind::I128(_) | ValueKind::U64(_) | ValueKind::U128(_) => {
+            ", and it is an integer"
         }
+        ValueKind::Float(_) => ", and it is a decimal number",
+        ValueKind::Array(_) => ", and it is a list",
+        ValueKind::Table(_) => ", and it is a section",
+        ValueKind::Nil => "",
     };
     Mistake::new(option, format!("must be {expected}{found}"))
 }

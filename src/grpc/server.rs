@@ -31,6 +31,8 @@ const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
 /// Far more than internal services and operators have.
 const MAX_CONNECTIONS: usize = 10_000;
+/// How long a client may be connected before its first call.
+const FIRST_CALL: Millis = Millis::from_secs(60);
 
 /// Taken, and sent to whoever takes it. What a message becomes is limited as what comes as it is: tonic
 /// stops to inflate at the limit.
@@ -73,8 +75,9 @@ impl GrpcOptions {
             max_head_bytes: 16 * 1024,
             max_headers: 100,
             max_streams: self.max_concurrent_streams,
-            // Clients keep silent connections for their next call.
-            head_timeout: None,
+            // A client that connects ahead of its first call may take a while; one that never calls keeps no
+            // place. Later, silent connections are kept for the next call.
+            head_timeout: Some(FIRST_CALL),
             max_age: MaxAge::AskToGo(self.max_connection_age),
             max_last_connections: 0,
             drain: self.drain,

@@ -3,7 +3,15 @@
 //!
 //! What clients do wrong is no news: it is logged at debug level, and no URL ever is.
 
-use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -141,9 +149,10 @@ async fn serve_connection<F, A, B>(
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let asked = Arc::new(Notify::new());
-    let first = Arc::clone(&asked);
+    let (asked, has_asked) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
+    let (first, noted) = (Arc::clone(&asked), Arc::clone(&has_asked));
     let service = service_fn(move |request| {
+        noted.store(true, Ordering::Relaxed);
         first.notify_one();
         // Begun at once: hyper drops what it has not yet polled when the client hangs up behind its request.
         let mut answer = Box::pin(answer(request));
@@ -187,6 +196,13 @@ async fn serve_connection<F, A, B>(
             () = &mut too_slow => {
                 return tracing::debug!(server = options.name, "a client sent no request in time");
             }
+        }
+        // hyper asks a client to go once its HTTP/2 handshake is over, which may never be.
+        if options.protocol != Protocol::Http1 && !has_asked.load(Ordering::Relaxed) {
+            return tracing::debug!(
+                server = options.name,
+                "a client that sent no request was cut off"
+            );
         }
         is_going = true;
         connection.as_mut().graceful_shutdown();

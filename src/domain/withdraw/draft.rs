@@ -6,7 +6,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::domain::{Amount, Currency, PassThru, PassThruFault, Violation, WithdrawField};
+use super::{Quote, Rate, quote::targets};
+use crate::domain::{Amount, Currency, PassThru, PassThruFault, Sat, Violation, WithdrawField};
 
 const MIN_TTL_S: i64 = 180;
 const MAX_TTL_S: i64 = 365 * 24 * 3600;
@@ -73,10 +74,30 @@ pub struct Order {
 impl Draft {
     /// Checks every field and reports every violation.
     pub fn validate(self) -> Result<Order, Vec<Violation>> {
+        let (order, violations) = self.read(|_| Vec::new());
+        order.ok_or(violations)
+    }
+
+    /// The same, and what the order comes to: what is wrong with the amounts at this rate is reported with
+    /// the rest. One request may pay out `most`.
+    pub fn quote(self, rate: Rate, most: Sat) -> Result<Quote, Vec<Violation>> {
+        let targets = |amounts: &Amounts| targets(amounts.min, amounts.max, rate, most);
+        let (order, violations) = self.read(|amounts| targets(amounts).err().unwrap_or_default());
+        order.ok_or(violations)?.quote(rate, most)
+    }
+
+    /// The order, or what is wrong; `judge` adds what is wrong with amounts that can be read.
+    fn read(
+        self,
+        judge: impl FnOnce(&Amounts) -> Vec<Violation>,
+    ) -> (Option<Order>, Vec<Violation>) {
         let mut found = Findings(Vec::new());
         let request_id = found.keep(WithdrawField::RequestId, request_id(self.request_id));
         let currency = found.keep(WithdrawField::Currency, currency(&self.currency));
         let amounts = amounts(&mut found, &self.min_amount, &self.max_amount, currency);
+        if let Some(amounts) = &amounts {
+            found.0.extend(judge(amounts));
+        }
         let ttl_s = found.keep(WithdrawField::Ttl, ttl(self.ttl));
         let memo = found.keep(WithdrawField::Memo, text(self.memo, MAX_MEMO_BYTES));
         let descriptor = text(self.statement_descriptor, MAX_STATEMENT_DESCRIPTOR_BYTES);
@@ -92,17 +113,20 @@ impl Draft {
                 Some(memo),
                 Some(descriptor),
                 Some(pass_thru),
-            ) if found.0.is_empty() => Ok(Order {
-                request_id,
-                min_amount: min,
-                max_amount: max,
-                currency,
-                ttl_s,
-                memo,
-                statement_descriptor: Some(descriptor).filter(|text| !text.is_empty()),
-                pass_thru,
-            }),
-            _ => Err(found.0),
+            ) if found.0.is_empty() => {
+                let order = Order {
+                    request_id,
+                    min_amount: min,
+                    max_amount: max,
+                    currency,
+                    ttl_s,
+                    memo,
+                    statement_descriptor: Some(descriptor).filter(|text| !text.is_empty()),
+                    pass_thru,
+                };
+                (Some(order), found.0)
+            }
+            _ => (None, found.0),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What an order comes to in satoshis at a rate: the second step between a draft and its terms.
 
 use super::{Order, Terms};
-use crate::domain::{Amount, Currency, Sat, Violation, WithdrawField};
+use crate::domain::{Amount, Currency, Sat, SatRange, Violation, WithdrawField};
 
 /// What one unit of a currency is in satoshis, locked when the request is made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,27 +33,32 @@ pub struct Quote {
 impl Order {
     /// What it comes to at `rate`, where one request may pay out `most`.
     pub fn quote(self, rate: Rate, most: Sat) -> Result<Quote, Vec<Violation>> {
-        let mut violations = Vec::new();
-        let mut target = |field, amount: Amount| {
-            let sat = in_sats(amount, rate).filter(|sat| sat.get() > 0 && *sat <= most);
-            if sat.is_none() {
-                violations.push(Violation::new(field, format!("must be from 1 to {most}")));
-            }
-            sat
-        };
-        let target_max = target(WithdrawField::MaxAmount, self.max_amount);
-        // Absent, it is the other: one violation is enough.
-        let target_min = if self.min_amount == self.max_amount {
-            target_max
-        } else {
-            target(WithdrawField::MinAmount, self.min_amount)
-        };
-        match (target_min, target_max) {
-            (Some(target_min), Some(target_max)) => {
-                Ok(Quote { order: self, rate, target_min, target_max })
-            }
-            (None, _) | (_, None) => Err(violations),
+        let SatRange { min, max } = targets(self.min_amount, self.max_amount, rate, most)?;
+        Ok(Quote { order: self, rate, target_min: min, target_max: max })
+    }
+}
+
+/// What two amounts come to at `rate`, where one request may pay out `most`.
+pub(super) fn targets(
+    min: Amount,
+    max: Amount,
+    rate: Rate,
+    most: Sat,
+) -> Result<SatRange, Vec<Violation>> {
+    let mut violations = Vec::new();
+    let mut target = |field, amount: Amount| {
+        let sat = in_sats(amount, rate).filter(|sat| sat.get() > 0 && *sat <= most);
+        if sat.is_none() {
+            violations.push(Violation::new(field, format!("must be from 1 to {most}")));
         }
+        sat
+    };
+    let target_max = target(WithdrawField::MaxAmount, max);
+    // Absent, it is the other: one violation is enough.
+    let target_min = if min == max { target_max } else { target(WithdrawField::MinAmount, min) };
+    match (target_min, target_max) {
+        (Some(min), Some(max)) => Ok(SatRange { min, max }),
+        (None, _) | (_, None) => Err(violations),
     }
 }
 

@@ -35,7 +35,7 @@ use self::{
     transport::{Connector, CredentialStore, LndConnection, with_macaroon, with_timeout},
 };
 pub use self::{
-    options::{InvalidLndOption, LndOptions},
+    options::{InvalidLndOption, LndOptions, check_endpoint},
     transport::{CredentialFiles, InvalidMacaroon, Macaroon},
 };
 use crate::{

@@ -61,6 +61,15 @@ pub(super) struct PaymentTerms {
     pub(super) max_parts: u32,
 }
 
+/// Checks the address alone.
+pub fn check_endpoint(endpoint: &str) -> Result<(), InvalidLndOption> {
+    let (host, port) = address(endpoint).map_err(|fault| invalid("endpoint", fault))?;
+    ServerName::try_from(host.clone())
+        .map_err(|_| invalid("endpoint", "the host is neither a name nor an address"))?;
+    origin(&host, port).map_err(|error| invalid("endpoint", error.to_string()))?;
+    Ok(())
+}
+
 impl LndOptions {
     /// Checks all options. Opens nothing.
     pub fn check(&self) -> Result<(), InvalidLndOption> {

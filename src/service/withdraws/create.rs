@@ -5,8 +5,7 @@ use std::collections::HashSet;
 use super::{Shown, WithdrawError, WithdrawService};
 use crate::{
     domain::{
-        Draft, Order, Principal, Quote, Rate, Violation, Withdraw, WithdrawField, WithdrawId,
-        WithdrawView,
+        Draft, Principal, Quote, Rate, Violation, Withdraw, WithdrawField, WithdrawId, WithdrawView,
     },
     ports::{BoxError, CreateOutcome, StoreError},
     service::{Failure, failure::finished},
@@ -18,8 +17,7 @@ const MAX_BATCH: usize = 1000;
 impl WithdrawService {
     /// Makes one. Runs to its end even if the caller goes away.
     pub async fn create(&self, principal: Principal, draft: Draft) -> Result<Shown, WithdrawError> {
-        let order = draft.validate().map_err(WithdrawError::Invalid)?;
-        let quote = self.quote(order).map_err(WithdrawError::Invalid)?;
+        let quote = self.quote(draft).map_err(WithdrawError::Invalid)?;
         let mut shown = self.create_quoted(principal, vec![quote]).await?;
         // One went in.
         shown.pop().ok_or(Failure::Stopping.into())
@@ -42,9 +40,9 @@ impl WithdrawService {
         self.create_quoted(principal, quotes).await
     }
 
-    /// What an order comes to.
-    fn quote(&self, order: Order) -> Result<Quote, Vec<Violation>> {
-        order.quote(Rate::PAR, self.max_amount)
+    /// What a draft comes to.
+    fn quote(&self, draft: Draft) -> Result<Quote, Vec<Violation>> {
+        draft.quote(Rate::PAR, self.max_amount)
     }
 
     /// All violations of all entries at once, equal request ids included.
@@ -56,16 +54,14 @@ impl WithdrawService {
         let mut seen = HashSet::new();
         let mut quotes = Vec::with_capacity(drafts.len());
         for (index, draft) in drafts.enumerate() {
-            match draft.validate().and_then(|order| self.quote(order)) {
-                Ok(quote) => {
-                    let id = quote.order.request_id.as_ref();
-                    if id.is_some_and(|id| !seen.insert(id.clone())) {
-                        let rule = "must not be that of an earlier entry of the same batch";
-                        violations
-                            .push(Violation::new(WithdrawField::RequestId, rule).of_entry(index));
-                    }
-                    quotes.push(quote);
-                }
+            let request_id = draft.request_id.clone();
+            if !request_id.is_empty() && !seen.insert(request_id) {
+                let rule = "must not be that of an earlier entry of the same batch";
+                let violation = Violation::new(WithdrawField::RequestId, rule);
+                violations.push(violation.of_entry(index));
+            }
+            match self.quote(draft) {
+                Ok(quote) => quotes.push(quote),
                 Err(broken) => {
                     violations
                         .extend(broken.into_iter().map(|violation| violation.of_entry(index)));

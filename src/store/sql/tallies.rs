@@ -196,7 +196,7 @@ pub async fn pass_gate<D: Driver>(store: &SqlStore<D>, tx: &mut D::Tx) -> Result
     Ok(())
 }
 
-async fn fits<T: Tx>(tx: &mut T, allowance: Allowance) -> Result<bool, Fault> {
+async fn is_within<T: Tx>(tx: &mut T, allowance: Allowance) -> Result<bool, Fault> {
     let found = tx.fetch(spent_since(allowance.since)).await?;
     Ok(spent(found.first())? <= allowance.most)
 }

@@ -64,7 +64,7 @@ fn known_from<R: Cells>(row: &Reader<'_, R>) -> Parsed<KnownFrom> {
 }
 
 /// The time in the attempt's id, or the cap on it, whichever is earlier.
-fn written<R: Cells>(row: &Reader<'_, R>) -> Parsed<Timestamp> {
+fn lower_bound<R: Cells>(row: &Reader<'_, R>) -> Parsed<Timestamp> {
     let created = PaymentId::from_uuid(row.uuid("newest_id")?).created();
     Ok(row.opt_time("written_at_ms")?.map_or(created, |cap| created.min(cap)))
 }
