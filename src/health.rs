@@ -71,12 +71,6 @@ struct Standing {
     ready: Result<(), NotReady>,
 }
 
-impl fmt::Debug for Health {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Health").finish_non_exhaustive()
-    }
-}
-
 impl Health {
     /// Live, and nothing more so far; with the services that tell it on the main port and on the admin
     /// port.

@@ -57,12 +57,6 @@ pub struct Runtime {
     pub spawner: Arc<dyn Spawner>,
 }
 
-impl std::fmt::Debug for Runtime {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Runtime").finish_non_exhaustive()
-    }
-}
-
 impl Runtime {
     /// The system's.
     pub fn system() -> Self {

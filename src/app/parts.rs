@@ -28,12 +28,6 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
 }
 
-impl std::fmt::Debug for Parts {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Parts").finish_non_exhaustive()
-    }
-}
-
 /// Opens what the settings name. A node is opened where the roles need one, keys likewise.
 pub async fn open(settings: &Settings, runtime: Runtime) -> Result<Parts, StartError> {
     make_dir(&settings.data_dir)?;

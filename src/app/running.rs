@@ -31,7 +31,6 @@ use crate::{
 const CLOSE: Millis = Millis::from_secs(2);
 
 /// A running process.
-#[derive(Debug)]
 pub struct Running {
     /// Where it listens.
     pub listening: Listening,
@@ -90,7 +89,8 @@ pub async fn start(settings: &Settings, parts: Parts) -> Result<Running, StartEr
             listener,
             claims,
             public_url.path().to_owned(),
-            (runtime.clone(), Arc::clone(&parts.metrics)),
+            runtime.clone(),
+            Arc::clone(&parts.metrics),
             settings.lnurl.options,
             servers.stop.clone(),
         );
@@ -99,10 +99,10 @@ pub async fn start(settings: &Settings, parts: Parts) -> Result<Running, StartEr
     if let (Some(listener), Some(public_url)) = (grpc, public_url) {
         let services = wiring::services(settings, &parts, &workers, public_url)
             .ok_or(StartError::NoKeyring)?;
-        let around = (runtime.clone(), Arc::clone(&parts.metrics));
+        let (clock, metrics) = (runtime.clone(), Arc::clone(&parts.metrics));
         let options = settings.grpc.options;
         let serving =
-            grpc::serve(listener, services, around, options, on_main, servers.stop.clone());
+            grpc::serve(listener, services, clock, metrics, options, on_main, servers.stop.clone());
         servers.start(runtime, Box::pin(serving));
     }
     let all = jobs::of_process(settings, &parts, &workers, &claimed, &health);

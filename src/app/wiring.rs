@@ -12,7 +12,7 @@ use crate::{
     lookup::NodeAccess,
     metrics::{MetricsEndpoint, Setup},
     payer::Payer,
-    ports::Meter,
+    ports::Recorder,
     service::{
         ClaimService, CommitDelays, InstanceService, Notifier, PaymentService, ReconcileService,
         RestoreService, WithdrawService,
@@ -20,7 +20,6 @@ use crate::{
 };
 
 /// What runs beside the use cases.
-#[derive(Debug)]
 pub struct Workers {
     /// Verifies that the database lost no commits.
     pub verifier: Arc<DatabaseVerifier>,
@@ -29,7 +28,6 @@ pub struct Workers {
 }
 
 /// What pays.
-#[derive(Debug)]
 pub struct Paying {
     /// Asks the node.
     pub access: NodeAccess,
@@ -39,7 +37,7 @@ pub struct Paying {
     pub heartbeats: Arc<Heartbeats>,
 }
 
-fn meter(parts: &Parts) -> Arc<dyn Meter> {
+fn recorder(parts: &Parts) -> Arc<dyn Recorder> {
     Arc::clone(&parts.metrics) as _
 }
 
@@ -50,7 +48,7 @@ pub fn workers(settings: &Settings, parts: &Parts) -> Workers {
         let expected = settings.node.as_ref().and_then(|node| node.expected.clone());
         let lookup = settings.payer.lookup;
         let access = NodeAccess::new(&parts.store, node, &parts.runtime, expected, lookup);
-        let payer = Payer::new(store(), access.clone(), runtime(), settings.payer, meter(parts));
+        let payer = Payer::new(store(), access.clone(), runtime(), settings.payer, recorder(parts));
         let heartbeats = Heartbeats::new(store(), access.clone(), settings.heartbeat, runtime());
         Paying { access, payer: Arc::new(payer), heartbeats: Arc::new(heartbeats) }
     });
@@ -81,7 +79,7 @@ pub fn claims(
     claimed: Notifier,
 ) -> ClaimService {
     let (store, runtime) = (Arc::clone(&parts.store), parts.runtime.clone());
-    ClaimService::new(store, settings.claims, public_url, runtime, claimed, meter(parts))
+    ClaimService::new(store, settings.claims, public_url, runtime, claimed, recorder(parts))
 }
 
 /// What the gRPC server serves; none without a keyring.
@@ -102,7 +100,7 @@ pub fn services(
     };
     Some(Services {
         withdraws: WithdrawService::new(store(), keyring, public_url, most, runtime()),
-        payments: PaymentService::new(store(), node(), runtime(), meter(parts)),
+        payments: PaymentService::new(store(), node(), runtime(), recorder(parts)),
         instance: InstanceService::new(store(), rules, runtime()),
         reconcile: ReconcileService::new(store(), node(), runtime()),
         restore: RestoreService::new(store(), node(), delays, runtime()),

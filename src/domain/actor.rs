@@ -1,24 +1,78 @@
-//! The people who run the service: what they decide is written down with their names.
+//! Who does something: as far as the process has authenticated it, as they call themselves, and why.
 
-use super::{Field, Violation};
+use super::{InstanceField, Violation};
 
 const MAX_NAME_BYTES: usize = 128;
 const MAX_REASON_BYTES: usize = 640;
 
-/// Who decided, and what they said to it. Stands in the event of the change.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Operator {
-    /// As they called themselves; nobody has checked it.
-    pub name: String,
-    /// Why, and what was known.
-    pub note: String,
+/// Who calls, as far as the process has authenticated it: every use case is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Principal {
+    /// Whoever reaches the gRPC port: no credential is asked for.
+    Unnamed,
+    /// The service itself.
+    Service,
 }
 
-/// What is wrong with the name of who decides, and with their reason.
-pub fn operator_violations(name: &str, reason: &str) -> Vec<Violation> {
-    let rules = [(Field::Operator, name_rule(name)), (Field::Reason, reason_rule(reason))];
-    let broken = rules.into_iter().filter_map(|(field, rule)| Some((field, rule?)));
-    broken.map(|(field, rule)| Violation::new(field, rule)).collect()
+impl Principal {
+    /// What rows say of who made them; a request id is the caller's own.
+    pub const fn caller(self) -> &'static str {
+        match self {
+            Self::Unnamed | Self::Service => "",
+        }
+    }
+}
+
+/// Who decided something, by which means, and why. Stands in the event of the change.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Actor {
+    /// By which means. It is not stored: what is read back was decided by [`Principal::Unnamed`].
+    pub principal: Principal,
+    /// As they call themselves; nobody has checked it.
+    pub name: String,
+    /// Why, and what was known.
+    pub reason: String,
+}
+
+/// An actor as it came in.
+#[derive(Clone, Debug)]
+pub struct ActorDraft {
+    /// By which means.
+    pub principal: Principal,
+    /// A name.
+    pub name: String,
+    /// In the actor's words.
+    pub reason: String,
+}
+
+impl Actor {
+    /// The service itself.
+    pub fn service(reason: impl Into<String>) -> Self {
+        Self { principal: Principal::Service, name: "withdrawd".to_owned(), reason: reason.into() }
+    }
+
+    /// A person whose credential is not known.
+    pub fn unnamed(name: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { principal: Principal::Unnamed, name: name.into(), reason: reason.into() }
+    }
+}
+
+impl ActorDraft {
+    /// Checks both texts and reports every violation.
+    pub fn validate(self) -> Result<Actor, Vec<Violation>> {
+        let rules = [
+            (InstanceField::Operator, name_rule(&self.name)),
+            (InstanceField::Reason, reason_rule(&self.reason)),
+        ];
+        let broken = rules.into_iter().filter_map(|(field, rule)| Some((field, rule?)));
+        let broken: Vec<Violation> =
+            broken.map(|(field, rule)| Violation::new(field, rule)).collect();
+        if !broken.is_empty() {
+            return Err(broken);
+        }
+        let Self { principal, name, reason } = self;
+        Ok(Actor { principal, name, reason })
+    }
 }
 
 /// The rule that a name breaks.

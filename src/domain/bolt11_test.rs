@@ -6,7 +6,9 @@ use super::{
     maker::{Pieces, features, number, ordinary, packed, path, payee},
     *,
 };
-use crate::domain::{InvoiceFault, InvoiceRules, Millis, Network, NodeId, Sat, Timestamp};
+use crate::domain::{
+    InvoiceFault, InvoiceRules, Millis, Network, NodeId, Sat, SatRange, Timestamp,
+};
 
 const MADE_AT_S: u64 = 1_795_851_074;
 
@@ -28,7 +30,7 @@ fn check(text: &str, own: Option<&str>) -> Result<(), InvoiceFault> {
         cltv_limit: 1008,
         max_route_hints: 20,
     };
-    let bounds = (Sat::new(1).unwrap(), Sat::new(1_000).unwrap());
+    let bounds = SatRange { min: Sat::new(1).unwrap(), max: Sat::new(1_000).unwrap() };
     let now = Timestamp::from_ms(i64::try_from(MADE_AT_S).unwrap() * 1_000);
     let own = own.map(|own| NodeId::parse(own).unwrap());
     rules.check(text, bounds, own.as_ref(), now).map(drop)

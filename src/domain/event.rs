@@ -1,6 +1,8 @@
 //! Events: what happened to a withdraw request, appended in the transaction that made it so.
 
-use super::{Operator, PaymentId, Timestamp, WithdrawId};
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
+use super::{Actor, PaymentId, Timestamp, WithdrawId};
 
 /// One change of a withdraw request. Keyed by request and version; carries no secret.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,11 +20,12 @@ pub struct Event {
     /// When.
     pub at: Timestamp,
     /// Who decided it, where a person did.
-    pub by: Option<Operator>,
+    pub by: Option<Actor>,
 }
 
 /// What happened.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum EventKind {
     /// The request was made.
     Created,
@@ -49,40 +52,8 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    /// All of them.
-    pub const ALL: [Self; 11] = [
-        Self::Created,
-        Self::Claimed,
-        Self::Paid,
-        Self::PaymentFailed,
-        Self::NeedsOperator,
-        Self::LateSuccess,
-        Self::Deactivated,
-        Self::Expired,
-        Self::Reopened,
-        Self::Withheld,
-        Self::Released,
-    ];
-
     /// The name that SQL and docs use.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Claimed => "claimed",
-            Self::Paid => "paid",
-            Self::PaymentFailed => "payment_failed",
-            Self::NeedsOperator => "needs_operator",
-            Self::LateSuccess => "late_success",
-            Self::Deactivated => "deactivated",
-            Self::Expired => "expired",
-            Self::Reopened => "reopened",
-            Self::Withheld => "withheld",
-            Self::Released => "released",
-        }
-    }
-
-    /// Reads a name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The alphabet keeps the order of the bytes, so the text sorts by time as the UUID does.
 
-use std::fmt;
+use std::{fmt, hash::Hash, marker::PhantomData};
 
 use uuid::Uuid;
 
@@ -75,25 +75,46 @@ fn parse(prefix: &'static str, text: &str) -> Result<Uuid, InvalidId> {
         .ok_or(InvalidId::Malformed { prefix })
 }
 
-/// Names a withdraw request: `wr_…`.
+/// What an id names.
+pub trait Kind: Copy + Ord + Hash + Send + Sync + 'static {
+    /// What its text begins with.
+    const PREFIX: &'static str;
+}
+
+/// Withdraw requests: `wr_…`; an id's time is when the request was made.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WithdrawId(Uuid);
+pub enum WithdrawKind {}
 
-/// Names a payment: `pay_…`.
+/// Payments: `pay_…`; an id's time is when the invoice was accepted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PaymentId(Uuid);
+pub enum PaymentKind {}
 
-impl WithdrawId {
-    const PREFIX: &str = "wr";
+impl Kind for WithdrawKind {
+    const PREFIX: &'static str = "wr";
+}
 
-    /// A new id; its time is the request's `created`.
+impl Kind for PaymentKind {
+    const PREFIX: &'static str = "pay";
+}
+
+/// Names something of a kind. Ids sort by their times.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id<K>(Uuid, PhantomData<K>);
+
+/// Names a withdraw request.
+pub type WithdrawId = Id<WithdrawKind>;
+/// Names a payment.
+pub type PaymentId = Id<PaymentKind>;
+
+impl<K: Kind> Id<K> {
+    /// A new id of this time.
     pub fn new(at: Timestamp, random: &[u8; 10]) -> Self {
-        Self(new_uuid(at, random))
+        Self::from_uuid(new_uuid(at, random))
     }
 
     /// The id that a row holds.
     pub const fn from_uuid(uuid: Uuid) -> Self {
-        Self(uuid)
+        Self(uuid, PhantomData)
     }
 
     /// As rows hold it.
@@ -101,75 +122,29 @@ impl WithdrawId {
         self.0
     }
 
-    /// When the request was made.
+    /// Its time.
     pub fn created(self) -> Timestamp {
         time_of(self.0)
     }
 
     /// The least id of this instant, for ranges of time.
     pub fn first_at(at: Timestamp) -> Self {
-        Self(first_uuid(at))
+        Self::from_uuid(first_uuid(at))
     }
 
     /// Reads the text form.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
-        parse(Self::PREFIX, text).map(Self)
+        parse(K::PREFIX, text).map(Self::from_uuid)
     }
 }
 
-impl PaymentId {
-    const PREFIX: &str = "pay";
-
-    /// A new id; its time is when the invoice was accepted.
-    pub fn new(at: Timestamp, random: &[u8; 10]) -> Self {
-        Self(new_uuid(at, random))
-    }
-
-    /// The id that a row holds.
-    pub const fn from_uuid(uuid: Uuid) -> Self {
-        Self(uuid)
-    }
-
-    /// As rows hold it.
-    pub const fn as_uuid(self) -> Uuid {
-        self.0
-    }
-
-    /// When the invoice was accepted.
-    pub fn created(self) -> Timestamp {
-        time_of(self.0)
-    }
-
-    /// The least id of this instant, for ranges of time.
-    pub fn first_at(at: Timestamp) -> Self {
-        Self(first_uuid(at))
-    }
-
-    /// Reads the text form.
-    pub fn parse(text: &str) -> Result<Self, InvalidId> {
-        parse(Self::PREFIX, text).map(Self)
-    }
-}
-
-impl fmt::Display for WithdrawId {
+impl<K: Kind> fmt::Display for Id<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}_{}", Self::PREFIX, to_base32(self.0.as_u128()))
+        write!(f, "{}_{}", K::PREFIX, to_base32(self.0.as_u128()))
     }
 }
 
-impl fmt::Display for PaymentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}_{}", Self::PREFIX, to_base32(self.0.as_u128()))
-    }
-}
-
-impl fmt::Debug for WithdrawId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl fmt::Debug for PaymentId {
+impl<K: Kind> fmt::Debug for Id<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }

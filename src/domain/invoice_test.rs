@@ -6,7 +6,8 @@ use lightning_invoice::{Currency, SiPrefix};
 
 use self::maker::{Asked, asked, payee};
 use super::{
-    InvoiceFault, InvoiceRules, Millis, Msat, Network, NodeId, PaymentHash, Sat, Timestamp,
+    InvoiceFault, InvoiceRules, Millis, Msat, Network, NodeId, PaymentHash, Sat, SatRange,
+    Timestamp,
     invoice::{Invoice, normalise},
 };
 
@@ -20,8 +21,8 @@ fn rules() -> InvoiceRules {
     }
 }
 
-fn sats(min: i64, max: i64) -> (Sat, Sat) {
-    (Sat::new(min).unwrap(), Sat::new(max).unwrap())
+fn sats(min: i64, max: i64) -> SatRange {
+    SatRange { min: Sat::new(min).unwrap(), max: Sat::new(max).unwrap() }
 }
 
 /// Against an offer of 5 to 10 sats.
@@ -169,7 +170,7 @@ fn bounds_are_inclusive_to_the_millisatoshi() {
     assert_eq!((exact(6_999), exact(7_000), exact(7_001)), (false, true, false));
     // The largest amounts that the format holds are amounts like any other.
     let absurd = Asked { spelled: Some((18_000_000, None)), ..asked() };
-    let all = (Sat::new(1).unwrap(), Sat::MAX);
+    let all = SatRange { min: Sat::new(1).unwrap(), max: Sat::MAX };
     let checked = rules().check(&absurd.text(), all, None, NOW);
     assert!(checked.is_ok(), "18,000,000 BTC: {checked:?}");
 }
@@ -271,7 +272,7 @@ fn the_paying_node_does_not_pay_itself() {
 /// Each refusal ends up on a phone: it says what is wrong in the units of the person who reads it.
 #[test]
 fn refusals_are_sentences_for_people() {
-    let outside = |msat, (min, max)| {
+    let outside = |msat, SatRange { min, max }| {
         let amount = Msat::new(msat).unwrap();
         InvoiceFault::AmountOutside { amount, min, max }.to_string()
     };

@@ -22,32 +22,33 @@ mod trace;
 mod violation;
 pub mod withdraw;
 
-pub use actor::{Operator, operator_violations};
+pub use actor::{Actor, ActorDraft, Principal};
 pub use bolt11::{Bolt11Invoice, Malformed};
 pub use event::{Event, EventKind};
-pub use ids::{InvalidId, PaymentId, WithdrawId};
+pub use ids::{Id, InvalidId, Kind, PaymentId, WithdrawId};
 pub use instance::{
-    Act, FenceReason, Halt, Heartbeat, NodeTrouble, NotRestorable, PayingLimits, Restored, Room,
-    Standing, TroubleKind, Turn, can_be_ours,
+    Act, FenceReason, Halt, Heartbeat, InstanceField, NodeTrouble, NotRestorable, PayingLimits,
+    Restored, Room, Standing, TroubleKind, Turn, can_be_ours,
 };
 pub use invoice::{Invoice, InvoiceFault, InvoiceRules, PaymentHash, Preimage};
 pub use lnurl::{InvalidLnurl, InvalidPublicUrl, PublicUrl};
-pub use money::{Amount, FeePolicy, Msat, Sat};
+pub use money::{Amount, Currency, FeePolicy, Msat, Sat, SatRange};
 pub use network::{Network, NodeId};
 pub use page::{Cursor, Filter, Fingerprint, InvalidToken, ListQuery, PageToken};
 pub use payment::{
-    Allowance, Claim, ClaimRules, FailureReason, OperatorReason, Payment, Presented, Refusal,
-    Sends, State, Verdict,
+    Allowance, Claim, ClaimRules, FailureReason, OperatorReason, Payment, PaymentField, Presented,
+    Refusal, Sends, State, Verdict,
 };
 pub use secret::{InvalidKey, KeyId, Keyring, MasterKey, Secret, SecretHash};
-pub use time::{Millis, Timestamp};
+pub use time::{ClockBounds, Millis, Timestamp};
 pub use trace::TraceContext;
-pub use violation::{Field, Violation};
+pub use violation::{CommonField, Field, Violation};
 #[cfg(test)]
 pub(crate) use withdraw::tests as withdraw_test;
 pub use withdraw::{
-    Attempt, Change, Draft, DraftTtl, Hold, NotDeactivatable, PassThru, PassThruFault,
-    REQUEST_ID_RULE, Status, Terms, Unclaimable, Valid, Withdraw, is_request_id,
+    Attempt, Change, Draft, DraftTtl, Hold, NotDeactivatable, Order, PassThru, PassThruFault,
+    Quote, REQUEST_ID_RULE, Rate, Status, Terms, Unclaimable, Withdraw, WithdrawField,
+    is_request_id,
 };
 
 /// A withdraw request with its open or last attempt.

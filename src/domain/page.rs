@@ -30,6 +30,8 @@ pub struct ListQuery {
     pub filter: Filter,
     /// After this one.
     pub after: Option<Cursor>,
+    /// Whose request ids are meant.
+    pub caller: &'static str,
     /// How many rows at most.
     pub limit: i64,
     /// The instant at which `claimable` is judged.

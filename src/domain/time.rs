@@ -92,3 +92,12 @@ impl Millis {
         std::time::Duration::from_millis(u64::try_from(self.0).unwrap_or(0))
     }
 }
+
+/// The present, by clocks that may disagree: the process's and the database's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ClockBounds {
+    /// By the one that is behind.
+    pub earlier: Timestamp,
+    /// By the one that is ahead.
+    pub later: Timestamp,
+}

@@ -2,67 +2,58 @@
 
 use std::fmt;
 
+use super::{InstanceField, PaymentField, WithdrawField};
+
 /// A field that a rule is about. Adapters name it in their own wire.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Field {
-    /// `request_id`
-    RequestId,
-    /// `min_amount`
-    MinAmount,
-    /// `max_amount`
-    MaxAmount,
-    /// `currency`
-    Currency,
-    /// `ttl`
-    Ttl,
-    /// `memo`
-    Memo,
-    /// `statement_descriptor`
-    StatementDescriptor,
-    /// `pass_thru`
-    PassThru,
-    /// The entries of a batch.
-    Requests,
+    /// Of a withdraw request.
+    Withdraw(WithdrawField),
+    /// Of a payment.
+    Payment(PaymentField),
+    /// Of a command for the instance.
+    Instance(InstanceField),
+    /// Of several of them.
+    Common(CommonField),
+}
+
+/// A field that several nouns have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum CommonField {
     /// `id`
     Id,
     /// `page_size`
     PageSize,
     /// `page_token`
     PageToken,
-    /// `status`
-    Status,
     /// `created_after`
     CreatedAfter,
     /// `created_before`
     CreatedBefore,
-    /// `state`
-    State,
-    /// `withdraw_id`
-    WithdrawId,
-    /// `payment_hash`
-    PaymentHash,
-    /// `invoice`
-    Invoice,
-    /// `open_longer_than`
-    OpenLongerThan,
-    /// `operator`
-    Operator,
-    /// `reason`
-    Reason,
-    /// `ids`
-    Ids,
-    /// `from`
-    From,
-    /// `to`
-    To,
-    /// `paid`: pairs of a withdraw id and a payment hash.
-    Paid,
-    /// How a payment ended.
-    Outcome,
-    /// The proof that it was paid.
-    PaidPreimage,
-    /// What its routing cost.
-    PaidFee,
+}
+
+impl From<WithdrawField> for Field {
+    fn from(field: WithdrawField) -> Self {
+        Self::Withdraw(field)
+    }
+}
+
+impl From<PaymentField> for Field {
+    fn from(field: PaymentField) -> Self {
+        Self::Payment(field)
+    }
+}
+
+impl From<InstanceField> for Field {
+    fn from(field: InstanceField) -> Self {
+        Self::Instance(field)
+    }
+}
+
+impl From<CommonField> for Field {
+    fn from(field: CommonField) -> Self {
+        Self::Common(field)
+    }
 }
 
 /// A rule that a field breaks.
@@ -78,8 +69,8 @@ pub struct Violation {
 
 impl Violation {
     /// A violation outside of a batch.
-    pub fn new(field: Field, rule: impl fmt::Display) -> Self {
-        Self { entry: None, field, rule: rule.to_string() }
+    pub fn new(field: impl Into<Field>, rule: impl fmt::Display) -> Self {
+        Self { entry: None, field: field.into(), rule: rule.to_string() }
     }
 
     /// The same in an entry of a batch.

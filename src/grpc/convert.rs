@@ -4,7 +4,10 @@ use prost_types::Timestamp as WireTime;
 
 use super::{convert_payment, json};
 use crate::{
-    domain::{Draft, DraftTtl, Field, Filter, Status, Timestamp, Unclaimable, Violation},
+    domain::{
+        CommonField, Draft, DraftTtl, Filter, Status, Timestamp, Unclaimable, Violation,
+        WithdrawField,
+    },
     pb,
     service::{PageRequest, Shown},
 };
@@ -33,13 +36,13 @@ pub fn page(request: pb::ListWithdrawsRequest) -> (PageRequest, Vec<Violation>) 
         Ok(pb::withdraw::Status::Deactivated) => Some(Status::Deactivated),
         Err(_) => {
             let rule = "must be ACTIVE, PAID or DEACTIVATED, or absent for any";
-            violations.push(Violation::new(Field::Status, rule));
+            violations.push(Violation::new(WithdrawField::Status, rule));
             None
         }
     };
     let mut time = |field, given| read_bound(field, given, &mut violations);
-    let created_after = time(Field::CreatedAfter, request.created_after);
-    let created_before = time(Field::CreatedBefore, request.created_before);
+    let created_after = time(CommonField::CreatedAfter, request.created_after);
+    let created_before = time(CommonField::CreatedBefore, request.created_before);
     let page = PageRequest {
         page_size: request.page_size,
         page_token: request.page_token,
@@ -56,7 +59,7 @@ pub fn page(request: pb::ListWithdrawsRequest) -> (PageRequest, Vec<Violation>) 
 
 /// A bound of a list; one that is none is a violation.
 pub(super) fn read_bound(
-    field: Field,
+    field: CommonField,
     given: Option<WireTime>,
     violations: &mut Vec<Violation>,
 ) -> Option<Timestamp> {
@@ -105,8 +108,8 @@ pub fn withdraw(shown: Shown) -> pb::Withdraw {
         status: status(withdraw.status).into(),
         min_amount: terms.min_amount.to_string(),
         max_amount: terms.max_amount.to_string(),
-        currency: terms.currency,
-        target_currency: terms.target_currency,
+        currency: terms.currency.name().to_owned(),
+        target_currency: terms.target_currency.name().to_owned(),
         exchange_rate: terms.exchange_rate.to_string(),
         ttl: Some(prost_types::Duration { seconds: terms.ttl_s, nanos: 0 }),
         expires_at: Some(wire_time(withdraw.expires_at)),

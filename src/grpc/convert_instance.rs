@@ -6,12 +6,17 @@ use super::{
 };
 use crate::{
     domain::{
-        FenceReason, Field, Halt, Heartbeat, Standing, Timestamp, Verdict, Violation,
-        payment::RecordState,
+        ActorDraft, FenceReason, Halt, Heartbeat, InstanceField, Principal, Standing, Timestamp,
+        Verdict, Violation, payment::RecordState,
     },
     pb::{self, instance},
     service::{InstanceView, Line, ListedPayment, Pair, Which},
 };
+
+/// Who decides, and why.
+pub const fn actor(principal: Principal, name: String, reason: String) -> ActorDraft {
+    ActorDraft { principal, name, reason }
+}
 
 /// What an operator assigns.
 pub fn pairs(given: Vec<pb::acknowledge_restore_request::Pair>) -> Vec<Pair> {
@@ -45,8 +50,8 @@ pub fn range(
             Timestamp::MIN
         })
     };
-    let from = read(Field::From, message.from.as_ref(), None);
-    let to = read(Field::To, message.to.as_ref(), Some(now));
+    let from = read(InstanceField::From, message.from.as_ref(), None);
+    let to = read(InstanceField::To, message.to.as_ref(), Some(now));
     if violations.is_empty() { Ok((from, to)) } else { Err(violations) }
 }
 
@@ -109,8 +114,8 @@ pub fn instance(view: InstanceView) -> pb::Instance {
         halt: halt.map_or(pb::Halt::Unspecified, wire_halt).into(),
         max_withdrawable_sat: most,
         paused: paused.map(|act| instance::Act {
-            operator: act.operator,
-            reason: act.reason,
+            operator: act.by.name,
+            reason: act.by.reason,
             at: Some(wire_time(act.at)),
         }),
         fence_reason: fenced

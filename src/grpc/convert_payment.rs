@@ -2,10 +2,14 @@
 
 use std::fmt::Display;
 
-use super::convert::{read_bound, wire_time};
+use super::{
+    convert::{read_bound, wire_time},
+    convert_instance::actor,
+};
 use crate::{
     domain::{
-        Field, Millis, Payment, PaymentHash, State, Violation, WithdrawId, invoice,
+        CommonField, Millis, Payment, PaymentField, PaymentHash, Principal, State, Violation,
+        WithdrawId, invoice,
         payment::{
             Answer, FailureReason, OperatorReason, OutcomeDraft, PaymentEntry, PaymentFilter,
             PaymentView, ResolutionDraft, Send, StateKind,
@@ -20,7 +24,7 @@ use crate::{
 struct Findings(Vec<Violation>);
 
 impl Findings {
-    fn keep<T>(&mut self, field: Field, read: Result<Option<T>, impl Display>) -> Option<T> {
+    fn keep<T>(&mut self, field: PaymentField, read: Result<Option<T>, impl Display>) -> Option<T> {
         read.unwrap_or_else(|rule| {
             self.0.push(Violation::new(field, rule));
             None
@@ -31,26 +35,26 @@ impl Findings {
 /// The page that a caller asks for, as far as it can be read, and what cannot.
 pub fn page(request: pb::ListPaymentsRequest) -> (PaymentPageRequest, Vec<Violation>) {
     let mut found = Findings::default();
-    let state = found.keep(Field::State, state(request.state));
+    let state = found.keep(PaymentField::State, state(request.state));
     let withdraw = match request.withdraw_id.as_str() {
         "" => None,
-        id => found.keep(Field::WithdrawId, WithdrawId::parse(id).map(Some)),
+        id => found.keep(PaymentField::WithdrawId, WithdrawId::parse(id).map(Some)),
     };
     let payment_hash = match (request.payment_hash.as_str(), request.invoice.as_str()) {
         ("", "") => None,
-        (hash, "") => found.keep(Field::PaymentHash, read_hash(hash)),
-        ("", text) => found.keep(Field::Invoice, hash_of(text)),
-        (_, _) => found.keep(Field::Invoice, Err("must not be given beside payment_hash")),
+        (hash, "") => found.keep(PaymentField::PaymentHash, read_hash(hash)),
+        ("", text) => found.keep(PaymentField::Invoice, hash_of(text)),
+        (_, _) => found.keep(PaymentField::Invoice, Err("must not be given beside payment_hash")),
     };
     let age = request.open_longer_than.map(|age| read_age(&age)).transpose();
-    let open_longer_than = found.keep(Field::OpenLongerThan, age);
+    let open_longer_than = found.keep(PaymentField::OpenLongerThan, age);
     let mut time = |field, given| read_bound(field, given, &mut found.0);
     let filter = PaymentFilter {
         state,
         withdraw,
         payment_hash,
-        created_after: time(Field::CreatedAfter, request.created_after),
-        created_before: time(Field::CreatedBefore, request.created_before),
+        created_after: time(CommonField::CreatedAfter, request.created_after),
+        created_before: time(CommonField::CreatedBefore, request.created_before),
         open_longer_than,
         late_success: request.late_success,
     };
@@ -96,7 +100,7 @@ fn read_age(age: &prost_types::Duration) -> Result<Millis, &'static str> {
 }
 
 /// What an operator decides.
-pub fn resolution(request: pb::ResolvePaymentRequest) -> ResolutionDraft {
+pub fn resolution(caller: Principal, request: pb::ResolvePaymentRequest) -> ResolutionDraft {
     use pb::resolve_payment_request::Outcome as Wire;
 
     let outcome = request.outcome.map(|outcome| match outcome {
@@ -107,8 +111,8 @@ pub fn resolution(request: pb::ResolvePaymentRequest) -> ResolutionDraft {
             stranded: request.confirm_stranded,
         },
     });
-    let (id, operator, reason) = (request.id, request.operator, request.reason);
-    ResolutionDraft { id, operator, reason, outcome }
+    let actor = actor(caller, request.operator, request.reason);
+    ResolutionDraft { id: request.id, actor, outcome }
 }
 
 /// A payment as operators see it, with its sends.

@@ -27,7 +27,12 @@ use super::{
     call::{Call, OTHER_METHOD},
     deadline, status,
 };
-use crate::{domain::Millis, metrics::Metrics, pb, runtime::Runtime};
+use crate::{
+    domain::{Millis, Principal},
+    metrics::Metrics,
+    pb,
+    runtime::Runtime,
+};
 
 /// What every call passes.
 #[derive(Clone)]
@@ -80,7 +85,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let Some(method) = self.shared.method(request.uri().path()) else {
             return Box::pin(self.inner.call(request));
         };
@@ -89,10 +94,12 @@ where
         let mut call = Call::begin(runtime, Arc::clone(metrics), method, request.headers());
         let deadline = deadline::of(request.headers());
         let span = call.span().clone();
+        // No credential is asked for yet: whoever gets here is nobody in particular.
+        request.extensions_mut().insert(Principal::Unnamed);
         let answering = span.in_scope(|| self.inner.call(request));
         let answered = async move {
-            let limits = (shared.limit, deadline);
-            let mut answer = match in_time(&shared.runtime, limits, answering).await {
+            let mut answer = match in_time(&shared.runtime, shared.limit, deadline, answering).await
+            {
                 Ok(answer) => answer?,
                 Err(status) => status.into_http(),
             };
@@ -118,7 +125,8 @@ impl Shared {
 /// Waits for `answering` until our limit or the caller's deadline, whichever is first.
 async fn in_time<T>(
     runtime: &Runtime,
-    (limit, deadline): (Millis, Option<Millis>),
+    limit: Millis,
+    deadline: Option<Millis>,
     answering: impl Future<Output = T>,
 ) -> Result<T, Status> {
     match deadline.filter(|deadline| *deadline < limit) {

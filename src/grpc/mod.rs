@@ -1,11 +1,13 @@
 //! The gRPC side: `withdraw.v1` services, health and reflection.
 
 mod call;
+mod caller;
 mod code;
 mod convert;
 mod convert_instance;
 mod convert_payment;
 mod deadline;
+mod fields;
 mod fit;
 mod json;
 mod layer;

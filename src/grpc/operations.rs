@@ -3,17 +3,17 @@
 use tonic::{Request, Response, Status};
 
 use super::{
-    convert_instance::{count, instance, node_payment, pairs, range, reconcile_line, which},
+    caller,
+    convert_instance::{actor, count, instance, node_payment, pairs, range, reconcile_line, which},
     status,
 };
 use crate::{
     pb::{self, operations_service_server::OperationsService},
     runtime::Runtime,
-    service::{self, Asked, Line},
+    service::{self, Line},
 };
 
 /// The service on the wire.
-#[derive(Debug)]
 pub struct Operations {
     /// The switches of the instance.
     pub instance: service::InstanceService,
@@ -29,17 +29,19 @@ pub struct Operations {
 impl OperationsService for Operations {
     async fn get_instance(
         &self,
-        _: Request<pb::GetInstanceRequest>,
+        request: Request<pb::GetInstanceRequest>,
     ) -> Result<Response<pb::Instance>, Status> {
-        Ok(Response::new(instance(self.instance.instance().await?)))
+        let view = self.instance.instance(caller::of(&request)).await?;
+        Ok(Response::new(instance(view)))
     }
 
     async fn pause(
         &self,
         request: Request<pb::PauseRequest>,
     ) -> Result<Response<pb::Instance>, Status> {
+        let caller = caller::of(&request);
         let pb::PauseRequest { operator, reason } = request.into_inner();
-        let view = self.instance.pause(Asked { operator, reason }).await?;
+        let view = self.instance.pause(actor(caller, operator, reason)).await?;
         Ok(Response::new(instance(view)))
     }
 
@@ -47,8 +49,9 @@ impl OperationsService for Operations {
         &self,
         request: Request<pb::ResumeRequest>,
     ) -> Result<Response<pb::Instance>, Status> {
+        let caller = caller::of(&request);
         let pb::ResumeRequest { operator, reason } = request.into_inner();
-        let view = self.instance.resume(Asked { operator, reason }).await?;
+        let view = self.instance.resume(actor(caller, operator, reason)).await?;
         Ok(Response::new(instance(view)))
     }
 
@@ -56,16 +59,23 @@ impl OperationsService for Operations {
         &self,
         request: Request<pb::FenceRequest>,
     ) -> Result<Response<pb::Instance>, Status> {
+        let caller = caller::of(&request);
         let pb::FenceRequest { operator, reason } = request.into_inner();
-        self.restore.fence(Asked { operator, reason }).await?;
-        Ok(Response::new(instance(self.instance.instance().await?)))
+        self.restore.fence(actor(caller, operator, reason)).await?;
+        Ok(Response::new(instance(self.instance.instance(caller).await?)))
     }
 
     async fn list_unknown_payments(
         &self,
-        _: Request<pb::ListUnknownPaymentsRequest>,
+        request: Request<pb::ListUnknownPaymentsRequest>,
     ) -> Result<Response<pb::ListUnknownPaymentsResponse>, Status> {
-        let payments = self.restore.unknown().await?.into_iter().map(node_payment).collect();
+        let payments = self
+            .restore
+            .unknown(caller::of(&request))
+            .await?
+            .into_iter()
+            .map(node_payment)
+            .collect();
         Ok(Response::new(pb::ListUnknownPaymentsResponse { payments }))
     }
 
@@ -73,13 +83,14 @@ impl OperationsService for Operations {
         &self,
         request: Request<pb::AcknowledgeRestoreRequest>,
     ) -> Result<Response<pb::AcknowledgeRestoreResponse>, Status> {
+        let caller = caller::of(&request);
         let message = request.into_inner();
-        let asked = Asked { operator: message.operator, reason: message.reason };
-        let done = self.restore.acknowledge(asked, pairs(message.paid)).await?;
+        let actor = actor(caller, message.operator, message.reason);
+        let done = self.restore.acknowledge(actor, pairs(message.paid)).await?;
         Ok(Response::new(pb::AcknowledgeRestoreResponse {
             unknown: done.unknown.into_iter().map(node_payment).collect(),
             withheld: count(done.withheld),
-            instance: Some(instance(self.instance.instance().await?)),
+            instance: Some(instance(self.instance.instance(caller).await?)),
         }))
     }
 
@@ -87,9 +98,10 @@ impl OperationsService for Operations {
         &self,
         request: Request<pb::ReleaseWithdrawsRequest>,
     ) -> Result<Response<pb::ReleaseWithdrawsResponse>, Status> {
+        let caller = caller::of(&request);
         let message = request.into_inner();
-        let asked = Asked { operator: message.operator, reason: message.reason };
-        let released = self.restore.release(asked, which(message.all, message.ids)).await?;
+        let actor = actor(caller, message.operator, message.reason);
+        let released = self.restore.release(actor, which(message.all, message.ids)).await?;
         Ok(Response::new(pb::ReleaseWithdrawsResponse { released: count(released) }))
     }
 
@@ -97,10 +109,11 @@ impl OperationsService for Operations {
         &self,
         request: Request<pb::ReconcileRequest>,
     ) -> Result<Response<pb::ReconcileResponse>, Status> {
+        let caller = caller::of(&request);
         let message = request.into_inner();
         let now = self.runtime.clock.now();
         let (from, to) = range(&message, now).map_err(|broken| status::bad_request(&broken))?;
-        let lines = self.reconcile.reconcile(from, to).await?;
+        let lines = self.reconcile.reconcile(caller, from, to).await?;
         let wanted = |line: &Line| !(message.only_differences && line.verdict.is_fine());
         let lines = lines.into_iter().filter(wanted).map(reconcile_line).collect();
         Ok(Response::new(pb::ReconcileResponse { lines }))

@@ -2,14 +2,13 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{convert_payment as convert, fit::fit};
+use super::{caller, convert_payment as convert, fit::fit};
 use crate::{
     pb::{self, payment_service_server::PaymentService},
     service,
 };
 
 /// The service on the wire, over these use cases.
-#[derive(Debug)]
 pub struct Payments(pub service::PaymentService);
 
 #[tonic::async_trait]
@@ -18,7 +17,8 @@ impl PaymentService for Payments {
         &self,
         request: Request<pb::GetPaymentRequest>,
     ) -> Result<Response<pb::Payment>, Status> {
-        let payment = self.0.get(&request.into_inner().id).await?;
+        let caller = caller::of(&request);
+        let payment = self.0.get(caller, &request.into_inner().id).await?;
         Ok(Response::new(convert::full(payment)))
     }
 
@@ -26,8 +26,9 @@ impl PaymentService for Payments {
         &self,
         request: Request<pb::ListPaymentsRequest>,
     ) -> Result<Response<pb::ListPaymentsResponse>, Status> {
+        let caller = caller::of(&request);
         let (request, unread) = convert::page(request.into_inner());
-        let page = self.0.list(&request, unread).await?;
+        let page = self.0.list(caller, &request, unread).await?;
         let payments = page.payments.into_iter();
         let payments = payments.map(|entry| (entry.view.id.as_uuid(), convert::entry(entry)));
         let (payments, next_page_token) = fit(payments, page.more, request.filter.fingerprint());
@@ -38,7 +39,9 @@ impl PaymentService for Payments {
         &self,
         request: Request<pb::ResolvePaymentRequest>,
     ) -> Result<Response<pb::Payment>, Status> {
-        let payment = self.0.resolve(convert::resolution(request.into_inner())).await?;
+        let caller = caller::of(&request);
+        let resolution = convert::resolution(caller, request.into_inner());
+        let payment = self.0.resolve(resolution).await?;
         Ok(Response::new(convert::full(payment)))
     }
 }

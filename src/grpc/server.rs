@@ -50,7 +50,7 @@ pub struct GrpcOptions {
 }
 
 /// The use cases that are served.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Services {
     /// `WithdrawService`.
     pub withdraws: WithdrawService,
@@ -86,7 +86,8 @@ impl GrpcOptions {
 pub async fn serve(
     listener: TcpListener,
     services: Services,
-    (runtime, metrics): (Runtime, Arc<Metrics>),
+    runtime: Runtime,
+    metrics: Arc<Metrics>,
     options: GrpcOptions,
     health: HealthServer<impl HealthRpc>,
     stop: CancellationToken,

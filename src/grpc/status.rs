@@ -8,8 +8,9 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
+use super::fields;
 use crate::{
-    domain::{Field, NotDeactivatable, Timestamp, Violation, payment::Unresolvable},
+    domain::{NotDeactivatable, PaymentField, Timestamp, Violation, payment::Unresolvable},
     service::{Failure, InstanceError, PaymentError, WithdrawError},
 };
 
@@ -195,7 +196,7 @@ fn unresolvable(why: Unresolvable) -> Status {
         }
         Unresolvable::WrongPreimage => {
             let rule = "must hash (SHA-256) to the payment hash";
-            bad_request(&[Violation::new(Field::PaidPreimage, rule)])
+            bad_request(&[Violation::new(PaymentField::PaidPreimage, rule)])
         }
     }
 }
@@ -210,7 +211,7 @@ pub fn bad_request(violations: &[Violation]) -> Status {
     let listed: Vec<FieldViolation> = violations
         .iter()
         .take(MAX_VIOLATIONS)
-        .map(|violation| FieldViolation::new(path(violation), violation.rule.clone()))
+        .map(|violation| FieldViolation::new(fields::path(violation), violation.rule.clone()))
         .collect();
     let text = match listed.as_slice() {
         [] => "bad request".to_owned(),
@@ -225,50 +226,6 @@ pub fn bad_request(violations: &[Violation]) -> Status {
     let metadata = [("violations".to_owned(), violations.len().to_string())];
     let details = ErrorDetails::with_bad_request(listed);
     status(Code::InvalidArgument, "INVALID_FIELDS", &text, metadata.into(), details)
-}
-
-/// The field in this wire: `max_amount`, or `requests[3].max_amount` in a batch.
-fn path(violation: &Violation) -> String {
-    let name = field_name(violation.field);
-    match (violation.entry, violation.field) {
-        (None, _) => name.to_owned(),
-        (Some(index), Field::Paid) => format!("paid[{index}]"),
-        (Some(index), _) => format!("requests[{index}].{name}"),
-    }
-}
-
-const fn field_name(field: Field) -> &'static str {
-    match field {
-        Field::RequestId => "request_id",
-        Field::MinAmount => "min_amount",
-        Field::MaxAmount => "max_amount",
-        Field::Currency => "currency",
-        Field::Ttl => "ttl",
-        Field::Memo => "memo",
-        Field::StatementDescriptor => "statement_descriptor",
-        Field::PassThru => "pass_thru",
-        Field::Requests => "requests",
-        Field::Id => "id",
-        Field::PageSize => "page_size",
-        Field::PageToken => "page_token",
-        Field::Status => "status",
-        Field::CreatedAfter => "created_after",
-        Field::CreatedBefore => "created_before",
-        Field::State => "state",
-        Field::WithdrawId => "withdraw_id",
-        Field::PaymentHash => "payment_hash",
-        Field::Invoice => "invoice",
-        Field::OpenLongerThan => "open_longer_than",
-        Field::Operator => "operator",
-        Field::Reason => "reason",
-        Field::Ids => "ids",
-        Field::Paid => "paid",
-        Field::From => "from",
-        Field::To => "to",
-        Field::Outcome => "outcome",
-        Field::PaidPreimage => "paid.preimage",
-        Field::PaidFee => "paid.fee_msat",
-    }
 }
 
 fn plain(code: Code, reason: &str, text: &str) -> Status {

@@ -3,9 +3,9 @@
 use prost::Message;
 use tonic::{Request, Response, Status};
 
-use super::{convert, fit::fit, status};
+use super::{caller, convert, fit::fit, status};
 use crate::{
-    domain::{Field, Violation},
+    domain::{Violation, WithdrawField},
     pb::{self, withdraw_service_server::WithdrawService},
     service,
 };
@@ -14,7 +14,6 @@ use crate::{
 const MAX_BATCH_BYTES: usize = 5 * 512 * 1024;
 
 /// The service on the wire, over these use cases.
-#[derive(Debug)]
 pub struct Withdraws(pub service::WithdrawService);
 
 #[tonic::async_trait]
@@ -23,7 +22,8 @@ impl WithdrawService for Withdraws {
         &self,
         request: Request<pb::CreateWithdrawRequest>,
     ) -> Result<Response<pb::Withdraw>, Status> {
-        let shown = self.0.create(convert::draft(request.into_inner())).await?;
+        let caller = caller::of(&request);
+        let shown = self.0.create(caller, convert::draft(request.into_inner())).await?;
         Ok(Response::new(convert::withdraw(shown)))
     }
 
@@ -31,13 +31,14 @@ impl WithdrawService for Withdraws {
         &self,
         request: Request<pb::BatchCreateWithdrawsRequest>,
     ) -> Result<Response<pb::BatchCreateWithdrawsResponse>, Status> {
+        let caller = caller::of(&request);
         let message = request.into_inner();
         if message.encoded_len() > MAX_BATCH_BYTES {
             let rule = format!("must be at most {MAX_BATCH_BYTES} bytes together; split the batch");
-            return Err(status::bad_request(&[Violation::new(Field::Requests, rule)]));
+            return Err(status::bad_request(&[Violation::new(WithdrawField::Requests, rule)]));
         }
         let drafts = message.requests.into_iter().map(convert::draft);
-        let shown = self.0.create_batch(drafts).await?;
+        let shown = self.0.create_batch(caller, drafts).await?;
         let withdraws = shown.into_iter().map(convert::withdraw).collect();
         Ok(Response::new(pb::BatchCreateWithdrawsResponse { withdraws }))
     }
@@ -46,7 +47,8 @@ impl WithdrawService for Withdraws {
         &self,
         request: Request<pb::GetWithdrawRequest>,
     ) -> Result<Response<pb::Withdraw>, Status> {
-        let shown = self.0.get(&request.into_inner().id).await?;
+        let caller = caller::of(&request);
+        let shown = self.0.get(caller, &request.into_inner().id).await?;
         Ok(Response::new(convert::withdraw(shown)))
     }
 
@@ -54,8 +56,9 @@ impl WithdrawService for Withdraws {
         &self,
         request: Request<pb::ListWithdrawsRequest>,
     ) -> Result<Response<pb::ListWithdrawsResponse>, Status> {
+        let caller = caller::of(&request);
         let (request, unread) = convert::page(request.into_inner());
-        let page = self.0.list(&request, unread).await?;
+        let page = self.0.list(caller, &request, unread).await?;
         let withdraws = page.withdraws.into_iter();
         let withdraws =
             withdraws.map(|shown| (shown.view.withdraw.id.as_uuid(), convert::withdraw(shown)));
@@ -67,7 +70,8 @@ impl WithdrawService for Withdraws {
         &self,
         request: Request<pb::DeactivateWithdrawRequest>,
     ) -> Result<Response<pb::Withdraw>, Status> {
-        let shown = self.0.deactivate(&request.into_inner().id).await?;
+        let caller = caller::of(&request);
+        let shown = self.0.deactivate(caller, &request.into_inner().id).await?;
         Ok(Response::new(convert::withdraw(shown)))
     }
 }

@@ -15,10 +15,12 @@
 //!
 //! Two primaries at once cannot be seen from here, nor what was told by a process that is gone.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::{
-    domain::{Act, FenceReason, Millis, Timestamp, Turn},
+    domain::{Act, Actor, FenceReason, Millis, Timestamp, Turn},
     lookup::{LookupError, NodeAccess},
     ports::{Inherited, LostCommits, NodeError, SeenServer, Server, Store, StoreError},
     runtime::Runtime,
@@ -72,12 +74,6 @@ struct State {
     /// The fence that it has heard of.
     fenced_at: Option<Timestamp>,
     told_of_permission: bool,
-}
-
-impl std::fmt::Debug for DatabaseVerifier {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DatabaseVerifier").field("options", &self.options).finish_non_exhaustive()
-    }
 }
 
 impl DatabaseVerifier {
@@ -257,11 +253,7 @@ impl DatabaseVerifier {
 
     /// Also where a later fence stands. [`StoreError::Stale`] if no mark is lost after all.
     async fn fence(&self, reason: FenceReason) -> Result<(), StoreError> {
-        let act = Act {
-            operator: "withdrawd".to_owned(),
-            reason: reason.name().to_owned(),
-            at: self.runtime.clock.now(),
-        };
+        let act = Act { by: Actor::service(reason.name()), at: self.runtime.clock.now() };
         self.store.turn(&Turn::Fence(reason, act)).await?;
         tracing::error!(
             reason = reason.name(),
@@ -272,7 +264,7 @@ impl DatabaseVerifier {
     }
 
     fn locked<T>(&self, with: impl FnOnce(&mut State) -> T) -> T {
-        with(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        with(&mut self.state.lock())
     }
 }
 

@@ -33,12 +33,6 @@ pub struct ExpiryOptions {
     pub every: Millis,
 }
 
-impl std::fmt::Debug for Expiry {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Expiry").finish_non_exhaustive()
-    }
-}
-
 impl Expiry {
     /// Over this store.
     pub fn new(store: Arc<dyn Store>, runtime: Runtime, options: ExpiryOptions) -> Self {

@@ -1,9 +1,10 @@
 //! Asks the node what it can pay, and writes it down for every process, those without any credential
 //! included; and tells when the instance stops to accept claims, and when it accepts them again.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 
 use super::{Job, JobError};
 use crate::{
@@ -43,12 +44,6 @@ pub struct Heartbeats {
     told: Mutex<Option<Halt>>,
     /// One pass at a time: of two, the one that had asked first could write last.
     turn: tokio::sync::Mutex<()>,
-}
-
-impl std::fmt::Debug for Heartbeats {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Heartbeats").finish_non_exhaustive()
-    }
 }
 
 impl Heartbeats {
@@ -134,7 +129,7 @@ impl Heartbeats {
 
     fn tell(&self, standing: &Standing) {
         let halt = self.halt(standing);
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.told.lock();
         if *told == halt {
             return;
         }

@@ -8,7 +8,6 @@ use super::{Job, JobError};
 use crate::{domain::Millis, payer::Payer, service::Notifier};
 
 /// The job.
-#[derive(Debug)]
 pub struct Pay {
     /// Follows the attempts that are due.
     pub payer: Arc<Payer>,

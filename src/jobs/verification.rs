@@ -11,7 +11,6 @@ use crate::{domain::Millis, integrity::DatabaseVerifier};
 const EVERY: Millis = Millis::from_ms(500);
 
 /// The job.
-#[derive(Debug)]
 pub struct Verification(pub Arc<DatabaseVerifier>);
 
 #[async_trait]

@@ -5,7 +5,7 @@
 //! time has passed, nothing is closed, reopened or sent until every send that was committed before
 //! the jump is over by the monotonic clock.
 
-use std::sync::Mutex;
+use parking_lot::Mutex;
 
 use crate::{
     domain::{Millis, Timestamp},
@@ -62,10 +62,7 @@ impl ClockMonitor {
 
     /// Whether wall and monotonic time agree, and have for long enough.
     pub fn is_settled(&self, wall: Timestamp, monotonic: Millis) -> bool {
-        let mut state = match self.state.lock() {
-            Ok(state) => state,
-            Err(poisoned) => poisoned.into_inner(),
-        };
+        let mut state = self.state.lock();
         let (base_wall, base_monotonic) = *state.baseline.get_or_insert((wall, monotonic));
         let passed = monotonic.as_ms() - base_monotonic.as_ms();
         let drift = Millis::from_ms(wall.since(base_wall).as_ms() - passed).abs();

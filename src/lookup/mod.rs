@@ -64,12 +64,6 @@ pub struct NodeAccess {
     store: Arc<dyn Store>,
 }
 
-impl std::fmt::Debug for NodeAccess {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NodeAccess").finish_non_exhaustive()
-    }
-}
-
 impl NodeAccess {
     /// To this node, beside this store. `expected` is the node that pays from now on, if the operator named
     /// one.

@@ -4,7 +4,9 @@
 //! until the operator names it. And a node that no longer knows the newest payment that it was seen
 //! to know has lost its memory: its NOT_FOUND proves nothing.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use crate::{
     domain::{NodeId, Payment, PaymentHash, PaymentId, State, Timestamp, payment::Trust},
@@ -39,12 +41,6 @@ struct Seen {
     paying: Option<(Connection, NodeId)>,
     /// The connection on which the node knew its newest payment.
     remembers: Option<Connection>,
-}
-
-impl std::fmt::Debug for NodeVerifier {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NodeVerifier").finish_non_exhaustive()
-    }
 }
 
 impl NodeVerifier {
@@ -157,9 +153,6 @@ impl NodeVerifier {
     }
 
     fn locked<T>(&self, with: impl FnOnce(&mut Seen) -> T) -> T {
-        match self.seen.lock() {
-            Ok(mut seen) => with(&mut seen),
-            Err(poisoned) => with(&mut poisoned.into_inner()),
-        }
+        with(&mut self.seen.lock())
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{ClockMonitor, ClockReading, LookupError, LookupOptions, NodeVerifier};
 use crate::{
     domain::{
-        Millis, NodeId, Timestamp,
+        ClockBounds, Millis, NodeId, Timestamp,
         payment::{
             Advance, LookedUp, Payment, Pending, PendingFacts, Record, Reopening, SendLimits,
             State, Stranding, Unanswered, Word, next_look,
@@ -54,12 +54,6 @@ pub struct Began {
     pub server: Option<Server>,
     /// Whether a send of the payment can still take effect.
     pub pending: Pending,
-}
-
-impl std::fmt::Debug for PaymentLookup {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PaymentLookup").finish_non_exhaustive()
-    }
 }
 
 impl PaymentLookup {
@@ -148,7 +142,7 @@ impl PaymentLookup {
             settled,
             too_late: payment.too_late(late.later),
             too_late_for_a_witness: payment.too_late_for_a_witness(
-                (late.earlier, late.later),
+                ClockBounds { earlier: late.earlier, later: late.later },
                 in_vain_since,
                 limits,
             ),

@@ -52,12 +52,6 @@ pub struct WriteWitness {
     hanging: Semaphore,
 }
 
-impl std::fmt::Debug for WriteWitness {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WriteWitness").finish_non_exhaustive()
-    }
-}
-
 /// A request for a witness that is under way.
 #[derive(Clone)]
 struct Asked {

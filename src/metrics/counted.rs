@@ -6,11 +6,14 @@ use prometheus_client::{
 };
 
 use super::labels::{Call, Ended, Request};
+use strum::VariantArray;
+
 use crate::{
     domain::{
-        FailureReason, Millis, Msat, OperatorReason, Payment, State, Timestamp, payment::StateKind,
+        FailureReason, Millis, Msat, OperatorReason, Payment, Timestamp,
+        payment::{PaidAfter, StateKind, Transition},
     },
-    ports::Meter,
+    ports::Recorder,
 };
 
 /// Of calls and requests: those that OpenTelemetry proposes.
@@ -143,8 +146,8 @@ fn ends() -> impl Iterator<Item = (&'static str, &'static str)> {
     let doubt = StateKind::NeedsOperator.name();
     [(paid, NO_REASON), (paid, AFTER_FAILURE), (LATE_SUCCESS, NO_REASON)]
         .into_iter()
-        .chain(FailureReason::ALL.map(|reason| (failed, reason.name())))
-        .chain(OperatorReason::ALL.map(|reason| (doubt, reason.name())))
+        .chain(FailureReason::VARIANTS.iter().map(move |reason| (failed, reason.name())))
+        .chain(OperatorReason::VARIANTS.iter().map(move |reason| (doubt, reason.name())))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "milliseconds of centuries are exact")]
@@ -152,36 +155,33 @@ pub(super) fn seconds(span: Millis) -> f64 {
     span.as_ms().max(0) as f64 / 1000.0
 }
 
-impl Meter for Metrics {
+impl Recorder for Metrics {
     fn claimed(&self) {
         self.claims.inc();
     }
 
-    fn stepped(&self, before: &State, payment: &Payment) {
-        match (before, &payment.state) {
-            // A late success that was known already.
-            (State::Failed { late: Some(_), .. }, State::Failed { .. }) => {}
-            (_, State::Failed { late: Some(late), .. }) => {
+    fn transition(&self, payment: &Payment, transition: Transition) {
+        match transition {
+            Transition::Paid { fee, at, after } => {
+                let reason = match after {
+                    PaidAfter::Open => NO_REASON,
+                    PaidAfter::Failure | PaidAfter::LateSuccess => AFTER_FAILURE,
+                };
+                self.ended(StateKind::Paid.name(), reason);
+                // Its money was counted when it came through late.
+                if after != PaidAfter::LateSuccess {
+                    self.paid(payment, fee, at);
+                }
+            }
+            Transition::LateSuccess { fee, at } => {
                 self.ended(LATE_SUCCESS, NO_REASON);
-                self.paid(payment, late.fee, late.at);
+                self.paid(payment, fee, at);
             }
-            (_, after) if before.kind() == after.kind() => {}
-            // Its money was counted when it came through late.
-            (State::Failed { late: Some(_), .. }, State::Paid { .. }) => {
-                self.ended(StateKind::Paid.name(), AFTER_FAILURE);
-            }
-            (_, State::Paid { fee, at, .. }) => {
-                let late = matches!(before, State::Failed { .. });
-                self.ended(StateKind::Paid.name(), if late { AFTER_FAILURE } else { NO_REASON });
-                self.paid(payment, *fee, *at);
-            }
-            (_, State::Failed { reason, .. }) => {
-                self.ended(StateKind::Failed.name(), reason.name());
-            }
-            (_, State::NeedsOperator { reason, .. }) => {
+            Transition::Failed(reason) => self.ended(StateKind::Failed.name(), reason.name()),
+            Transition::NeedsOperator(reason) => {
                 self.ended(StateKind::NeedsOperator.name(), reason.name());
             }
-            (_, State::Reserved | State::Sending | State::InFlight) => {}
+            Transition::Advanced(_) => {}
         }
     }
 }

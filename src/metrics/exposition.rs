@@ -13,7 +13,7 @@ use super::{
     gauges::{self, View},
 };
 use crate::{
-    domain::{Millis, Sat, Timestamp},
+    domain::{Millis, Principal, Sat, Timestamp},
     ports::Store,
     report::chain,
     runtime::Runtime,
@@ -49,12 +49,6 @@ pub struct MetricsEndpoint {
     setup: Setup,
     /// What the database last said, and when it was asked. Held while it is asked.
     seen: Mutex<Option<(Millis, Option<Arc<View>>)>>,
-}
-
-impl fmt::Debug for MetricsEndpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MetricsEndpoint").finish_non_exhaustive()
-    }
 }
 
 impl MetricsEndpoint {
@@ -111,7 +105,7 @@ impl MetricsEndpoint {
     }
 
     async fn ask(&self) -> Result<View, InstanceError> {
-        let instance = self.instance.instance().await?;
+        let instance = self.instance.instance(Principal::Service).await?;
         let open = self.store.open_payments().await?;
         Ok(View { instance, open, now: self.runtime.clock.now() })
     }

@@ -7,6 +7,8 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use strum::VariantArray;
+
 use super::{
     counted::seconds,
     exposition::Setup,
@@ -114,7 +116,7 @@ fn switches(registry: &mut Registry, instance: &InstanceView) {
     let help = "Whether this process has made sure that its database lost nothing";
     add(registry, "withdrawd_verified", help, (*verified).into());
     let halted = Family::<HaltedBy, Gauge>::default();
-    for halt in Halt::ALL {
+    for halt in Halt::VARIANTS.iter().copied() {
         let is_it = instance.halt() == Some(halt);
         halted.get_or_create(&HaltedBy { halt: halt.name() }).set(is_it.into());
     }

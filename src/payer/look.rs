@@ -2,18 +2,15 @@
 
 use std::sync::Arc;
 
-use tracing::Span;
-
 use super::{Payer, Places};
 use crate::{
     domain::{
-        FailureReason, State,
+        State,
         payment::{Advance, Again, Next, again, looked_up},
     },
     lookup::{Look, LookupError},
     ports::{Leased, StoreError},
-    report::chain,
-    trace,
+    report::{self, chain},
 };
 
 impl Payer {
@@ -101,52 +98,6 @@ impl Payer {
 
     /// A change of a payment is durable.
     pub(super) fn told(&self, advance: &Advance, before: &State) {
-        told(advance, before);
-        self.meter.stepped(before, &advance.payment);
-    }
-}
-
-/// One line per change of a payment. Anything that a person must see is an error.
-fn told(advance: &Advance, before: &State) {
-    let payment = &advance.payment;
-    let (id, withdraw, hash) = (payment.id, payment.withdraw, payment.payment_hash);
-    let claim_trace_id = trace::claim_trace_id(payment);
-    Span::current().record("withdrawd.payment.state", payment.state.name());
-    match payment.state {
-        State::Paid { fee, .. } if fee > payment.fee_limit => {
-            tracing::error!(payment = %id, %withdraw, payment_hash = %hash, claim_trace_id, fee_msat = fee.get(),
-                fee_limit_msat = payment.fee_limit.get(), "paid, above the fee limit");
-        }
-        State::Paid { fee, .. } if matches!(before, State::Failed { .. }) => {
-            tracing::error!(payment = %id, %withdraw, payment_hash = %hash, claim_trace_id, fee_msat = fee.get(),
-                "paid late, after it was closed as failed; the request was still free");
-        }
-        State::Paid { fee, .. } => {
-            tracing::info!(payment = %id, %withdraw, payment_hash = %hash, claim_trace_id, fee_msat = fee.get(),
-                "paid");
-        }
-        State::Failed { late: Some(_), .. } => {
-            tracing::error!(payment = %id, %withdraw, payment_hash = %hash, claim_trace_id,
-                "LATE_SUCCESS: paid after it was closed as failed");
-        }
-        State::Failed { reason, .. } => {
-            let reason = FailureReason::name(reason);
-            tracing::info!(payment = %id, %withdraw, payment_hash = %hash, claim_trace_id, reason, "failed");
-        }
-        State::NeedsOperator { reason, .. } => {
-            tracing::error!(payment = %id, %withdraw, payment_hash = %hash, claim_trace_id, reason = reason.name(),
-                "NEEDS_OPERATOR: the payment is in doubt");
-        }
-        State::Reserved | State::Sending | State::InFlight
-            if payment.state.kind() != before.kind() =>
-        {
-            tracing::info!(payment = %id, %withdraw, payment_hash = %hash, claim_trace_id,
-                state = payment.state.name(), "advanced");
-        }
-        // What was noted of it beside its state.
-        State::Reserved | State::Sending | State::InFlight => {
-            tracing::debug!(payment = %id, %withdraw, payment_hash = %hash,
-                claim_trace_id, state = payment.state.name(), "advanced");
-        }
+        report::transition(&*self.recorder, before, &advance.payment, None);
     }
 }

@@ -20,7 +20,7 @@ use self::places::Places;
 use crate::{
     domain::{Millis, Timestamp},
     lookup::{LookupError, LookupOptions, NodeAccess, PaymentLookup, WriteWitness},
-    ports::{Lane, Leased, LightningNode, Meter, Store, StoreError},
+    ports::{Lane, Leased, LightningNode, Recorder, Store, StoreError},
     report::chain,
     runtime::Runtime,
     trace,
@@ -46,7 +46,7 @@ pub struct Payer {
     runtime: Runtime,
     options: PayerOptions,
     lookup: Arc<PaymentLookup>,
-    meter: Arc<dyn Meter>,
+    recorder: Arc<dyn Recorder>,
     sending: Arc<Semaphore>,
     following: Arc<Semaphore>,
     witness: Arc<WriteWitness>,
@@ -58,12 +58,6 @@ pub struct Payer {
     stop: CancellationToken,
 }
 
-impl std::fmt::Debug for Payer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Payer").field("options", &self.options).finish_non_exhaustive()
-    }
-}
-
 impl Payer {
     /// A payer of this process, at this node.
     pub fn new(
@@ -71,7 +65,7 @@ impl Payer {
         access: NodeAccess,
         runtime: Runtime,
         options: PayerOptions,
-        meter: Arc<dyn Meter>,
+        recorder: Arc<dyn Recorder>,
     ) -> Self {
         let (work, listening) = (TaskTracker::new(), TaskTracker::new());
         // A closed tracker takes tasks all the same; it can be waited for.
@@ -87,7 +81,7 @@ impl Payer {
             node,
             runtime,
             lookup,
-            meter,
+            recorder,
             sending: Arc::new(Semaphore::new(options.max_sending)),
             following: Arc::new(Semaphore::new(options.max_following)),
             options,

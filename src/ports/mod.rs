@@ -1,15 +1,15 @@
 //! What the service asks of the world: a store and a Lightning node. No driver's type stands here.
 
-mod meter;
 mod node;
+mod recorder;
 mod store;
 
-pub use meter::{Meter, NoMeter};
 pub use node::{
     Connection, Introduction, LightningNode, ListedPayment, LookUp, NodeError, NodeHealth,
     NodeTraits, PaymentsPage, PaymentsQuery, SendOrder, SendStream, SendUpdate, WitnessKeys,
     WitnessOrder,
 };
+pub use recorder::{NoRecorder, Recorder};
 pub use store::{
     BoxError, ClaimOutcome, Connections, CreateOutcome, Inherited, Instance, Integrity, KnownFrom,
     Lane, Leased, LostCommits, NewWitness, OpenPayments, OverdueSends, Payments, PublicStore,

@@ -17,8 +17,8 @@ pub use crate::ports::ListedPayment;
 pub use claims::{ClaimError, ClaimService, Offer};
 pub use failure::Failure;
 pub use instance::{
-    Acknowledged, Asked, CommitDelays, InstanceError, InstanceService, InstanceView, Pair,
-    RestoreService, Which,
+    Acknowledged, CommitDelays, InstanceError, InstanceService, InstanceView, Pair, RestoreService,
+    Which,
 };
 pub use notifier::Notifier;
 pub use paging::MAX_PAGE_SIZE;

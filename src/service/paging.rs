@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::domain::{Field, Fingerprint, PageToken, Violation};
+use crate::domain::{CommonField, Fingerprint, PageToken, Violation};
 
 const DEFAULT_PAGE_SIZE: i64 = 50;
 /// Larger pages are cut to this size.
@@ -11,7 +11,7 @@ pub const MAX_PAGE_SIZE: i64 = 1000;
 /// How many entries are wanted on a page.
 pub(super) fn page_limit(page_size: i32, violations: &mut Vec<Violation>) -> i64 {
     if page_size < 0 {
-        violations.push(Violation::new(Field::PageSize, "must not be negative"));
+        violations.push(Violation::new(CommonField::PageSize, "must not be negative"));
     }
     match i64::from(page_size) {
         0 => DEFAULT_PAGE_SIZE,
@@ -28,7 +28,7 @@ pub(super) fn page_start(
 ) -> Option<Uuid> {
     let filter = filter.filter(|_| !token.is_empty())?;
     let start = PageToken::parse(token, filter);
-    start.map_err(|fault| violations.push(Violation::new(Field::PageToken, fault))).ok()
+    start.map_err(|fault| violations.push(Violation::new(CommonField::PageToken, fault))).ok()
 }
 
 /// Cuts a list that was read with one entry more than `limit`; whether it goes on.

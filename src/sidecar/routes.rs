@@ -23,7 +23,6 @@ use crate::{
 const MAX_URL_BYTES: usize = 8 * 1024;
 
 /// The public routes.
-#[derive(Debug)]
 pub struct Routes {
     claims: ClaimService,
     runtime: Runtime,
@@ -38,7 +37,8 @@ impl Routes {
     /// Routes below `base`.
     pub fn new(
         claims: ClaimService,
-        (runtime, metrics): (Runtime, Arc<Metrics>),
+        runtime: Runtime,
+        metrics: Arc<Metrics>,
         base: &str,
         answer_within: Millis,
     ) -> Self {

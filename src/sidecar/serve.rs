@@ -51,11 +51,12 @@ pub async fn serve(
     listener: TcpListener,
     claims: ClaimService,
     base: String,
-    (runtime, metrics): (Runtime, Arc<Metrics>),
+    runtime: Runtime,
+    metrics: Arc<Metrics>,
     options: SidecarOptions,
     stop: CancellationToken,
 ) {
-    let routes = Routes::new(claims, (runtime.clone(), metrics), &base, options.answer_within);
+    let routes = Routes::new(claims, runtime.clone(), metrics, &base, options.answer_within);
     let routes = Arc::new(routes);
     let answer = move |request: http::Request<hyper::body::Incoming>| {
         let routes = Arc::clone(&routes);

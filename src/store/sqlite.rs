@@ -79,12 +79,6 @@ pub struct SqliteDriver {
     _lock: File,
 }
 
-impl std::fmt::Debug for SqliteDriver {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SqliteDriver").finish_non_exhaustive()
-    }
-}
-
 impl SqliteStore {
     /// Opens the file, makes it durable, brings the schema up to date, and voids old leases. The
     /// database has no clock of its own: it is `clock`.

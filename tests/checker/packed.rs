@@ -1,5 +1,7 @@
 //! A state as one number of 128 bits.
 
+use strum::VariantArray;
+
 use super::state::{
     Attempt, Budget, Decision, Node, NodeState, PaidBy, Phase, Record, Request, RequestHold, SENDS,
     SendAnswer, SendRow, Stage, State, StreamAnswer, Worker,
@@ -101,7 +103,7 @@ fn put_request(to: &mut Writer, request: Request) {
 
 fn take_request(from: &mut Reader) -> Request {
     Request {
-        status: from.one_of(&Status::ALL, 2),
+        status: from.one_of(Status::VARIANTS, 2),
         phase: from.one_of(&Phase::ALL, 2),
         held: from.one_of(&RequestHold::ALL, 2),
         attempt: from.take(1),

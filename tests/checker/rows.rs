@@ -11,10 +11,10 @@ use bitcoin::{
 };
 use lightning_invoice::{Currency, InvoiceBuilder, PaymentSecret};
 use withdrawd::domain::{
-    Amount, Attempt as Holder, ClaimRules, FailureReason, FeePolicy, Heartbeat, Hold, InvoiceRules,
-    MasterKey, Millis, Msat, Network, NodeId, OperatorReason, PayingLimits, Payment, PaymentId,
-    Preimage, Presented, Sat, SecretHash, Sends, State as Standing, Terms, Timestamp, Withdraw,
-    WithdrawId,
+    Amount, Attempt as Holder, ClaimRules, Currency as OrderCurrency, FailureReason, FeePolicy,
+    Heartbeat, Hold, InvoiceRules, MasterKey, Millis, Msat, Network, NodeId, OperatorReason,
+    PayingLimits, Payment, PaymentId, Preimage, Presented, Sat, SecretHash, Sends,
+    State as Standing, Terms, Timestamp, Withdraw, WithdrawId,
     payment::{Answer, LateSuccess, Reopening, Send, SendLimits},
 };
 
@@ -320,8 +320,8 @@ fn terms() -> Terms {
     Terms {
         min_amount: Amount::ONE,
         max_amount: Amount::ONE,
-        currency: "SATS".to_owned(),
-        target_currency: "SATS".to_owned(),
+        currency: OrderCurrency::Sats,
+        target_currency: OrderCurrency::Sats,
         exchange_rate: Amount::ONE,
         ttl_s: 3600,
         target_min: sat(5),

@@ -10,7 +10,7 @@ use withdrawd::{
     jobs::{Expiry, Heartbeats},
     lookup::NodeAccess,
     payer::Payer,
-    ports::{LightningNode, NoMeter, Store},
+    ports::{LightningNode, NoRecorder, Store},
     service::{ClaimService, Notifier, WithdrawService},
 };
 
@@ -73,9 +73,9 @@ impl Replica {
         let options = Mutation::options(mutation, SETTINGS.payer);
         let rules = SETTINGS.claims;
         let (stores, runtimes) = (|| Arc::clone(&store), || runtime.clone());
-        let meter = || Arc::new(NoMeter);
+        let recorder = || Arc::new(NoRecorder);
         let access = NodeAccess::new(&store, &node, &runtime, None, options.lookup);
-        let payer = Payer::new(stores(), access.clone(), runtimes(), options, meter());
+        let payer = Payer::new(stores(), access.clone(), runtimes(), options, recorder());
         let heartbeats = Heartbeats::new(stores(), access.clone(), SETTINGS.heartbeat, runtimes());
         let verifier = DatabaseVerifier::new(stores(), Some(access), runtimes(), SETTINGS.verifier);
         let most = rules.paying.max_amount;
@@ -87,7 +87,7 @@ impl Replica {
                 url,
                 runtimes(),
                 Notifier::default(),
-                meter(),
+                recorder(),
             ),
             payer: Arc::new(payer),
             expiry: Arc::new(Expiry::new(stores(), runtimes(), SETTINGS.expiry)),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use withdrawd::{
-    domain::{Act, Draft, DraftTtl, Millis, Turn},
+    domain::{Act, Actor, Draft, DraftTtl, Millis, Principal, Turn},
     service::ClaimError,
 };
 
@@ -27,7 +27,7 @@ impl History {
             ..Draft::default()
         };
         let task = async move {
-            if let Ok(shown) = service.create(draft).await {
+            if let Ok(shown) = service.create(Principal::Unnamed, draft).await {
                 let secret = shown.links.unwrap().secret.expose().to_owned();
                 created.lock().unwrap()[place] = Some((shown.view.withdraw.id, secret));
             }
@@ -70,7 +70,7 @@ impl History {
         let Some(process) = &self.replicas[replica] else { return false };
         let (service, world) = (process.withdraws.clone(), Arc::clone(&self.world));
         let task = async move {
-            let done = service.deactivate(&id.to_string()).await;
+            let done = service.deactivate(Principal::Unnamed, &id.to_string()).await;
             let mut inner = world.lock();
             inner.note(|| format!("      deactivated: {}", done.is_ok()));
             inner.check_deactivated(id, done.is_ok());
@@ -106,7 +106,7 @@ impl History {
         let Some(process) = &self.replicas[replica] else { return false };
         let store = Arc::clone(&process.store);
         let at = self.world.lock().wall(replica);
-        let act = Act { operator: "ann".into(), reason: "a look".into(), at };
+        let act = Act { by: Actor::unnamed("ann", "a look"), at };
         let task = async move {
             if on {
                 drop(store.turn(&Turn::Pause(act)).await);

@@ -3,15 +3,19 @@
 //! A request is claimable by itself alone (see [`crate::domain::Withdraw::unclaimable`]); this is the other
 //! half. What was accepted before goes on, whatever stands here.
 
+mod field;
 mod node_trouble;
 mod restore;
 #[cfg(test)]
 mod tests;
 
+pub use field::InstanceField;
 pub use node_trouble::{NodeTrouble, TroubleKind};
 pub use restore::{NotRestorable, Restored, can_be_ours};
 
-use crate::domain::{FeePolicy, Millis, Msat, Network, NodeId, Operator, Sat, Timestamp};
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
+use crate::domain::{Actor, FeePolicy, Millis, Msat, Network, NodeId, Sat, Timestamp};
 
 /// What a node last said of itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,26 +42,18 @@ pub struct Heartbeat {
     pub busiest_channel_htlcs: i64,
 }
 
-/// A person who did something to the instance, and why.
+/// What somebody did to the instance.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Act {
-    /// The person's name.
-    pub operator: String,
-    /// In the person's words.
-    pub reason: String,
+    /// Who, and why.
+    pub by: Actor,
     /// When.
     pub at: Timestamp,
 }
 
-impl Act {
-    /// As events tell of it.
-    pub fn signature(&self) -> Operator {
-        Operator { name: self.operator.clone(), note: self.reason.clone() }
-    }
-}
-
 /// Why the instance has fenced itself: the database may have lost commits.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum FenceReason {
     /// A commit that a caller had been told of is gone.
     MarkLost,
@@ -68,21 +64,9 @@ pub enum FenceReason {
 }
 
 impl FenceReason {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::MarkLost, Self::UnknownPayments, Self::ByHand];
-
     /// The name that proto, SQL and docs use.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::MarkLost => "MARK_LOST",
-            Self::UnknownPayments => "UNKNOWN_PAYMENTS",
-            Self::ByHand => "BY_HAND",
-        }
-    }
-
-    /// Reads a name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -165,7 +149,8 @@ pub struct PayingLimits {
 }
 
 /// Why nothing new is accepted. Wallets are told no more than that it is so.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum Halt {
     /// An operator has paused the instance.
     Paused,
@@ -194,38 +179,9 @@ pub enum Halt {
 }
 
 impl Halt {
-    /// All of them.
-    pub const ALL: [Self; 12] = [
-        Self::Paused,
-        Self::Fenced,
-        Self::Unverified,
-        Self::StoreReadOnly,
-        Self::NodeSilent,
-        Self::NodeForgot,
-        Self::NodeNotPermitted,
-        Self::NodeNotPaying,
-        Self::NodeUnsynced,
-        Self::ChannelsFull,
-        Self::NoLiquidity,
-        Self::LimitSpent,
-    ];
-
     /// The name that proto, logs and docs use.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Paused => "PAUSED",
-            Self::Fenced => "FENCED",
-            Self::Unverified => "UNVERIFIED",
-            Self::StoreReadOnly => "STORE_READ_ONLY",
-            Self::NodeSilent => "NODE_SILENT",
-            Self::NodeForgot => "NODE_FORGOT",
-            Self::NodeNotPermitted => "NODE_NOT_PERMITTED",
-            Self::NodeNotPaying => "NODE_NOT_PAYING",
-            Self::NodeUnsynced => "NODE_UNSYNCED",
-            Self::ChannelsFull => "CHANNELS_FULL",
-            Self::NoLiquidity => "NO_LIQUIDITY",
-            Self::LimitSpent => "LIMIT_SPENT",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// What the instance's switches say. A fence comes first: the end of a pause does not end it.

@@ -1,7 +1,7 @@
 //! After a database was restored: what its node paid and it does not know.
 
 use crate::domain::{
-    Change, Hold, Msat, NodeId, Operator, PaymentHash, PaymentId, Preimage, Status, Timestamp,
+    Actor, Change, Hold, Msat, NodeId, PaymentHash, PaymentId, Preimage, Status, Timestamp,
     Withdraw, WithdrawView, invoice,
     payment::{Record, RecordState},
 };
@@ -90,7 +90,7 @@ impl Restored {
         record: &Record,
         invoice: String,
         id: PaymentId,
-        by: Operator,
+        by: Actor,
         now: Timestamp,
     ) -> Result<Self, NotRestorable> {
         let withdraw = &view.withdraw;

@@ -48,29 +48,6 @@ fn room(standing: &Standing, limits: &PayingLimits) -> Result<(i64, Halt), Halt>
     standing.room(limits, &FEES, NOW).map(|room| (room.most.get(), room.bound))
 }
 
-/// One that is missing would be in no metric.
-#[test]
-fn all_halts_are_among_all() {
-    let position = |halt| Halt::ALL.iter().position(|other| *other == halt);
-    for (at, halt) in Halt::ALL.into_iter().enumerate() {
-        let next = match halt {
-            Halt::Paused => Some(Halt::Fenced),
-            Halt::Fenced => Some(Halt::Unverified),
-            Halt::Unverified => Some(Halt::StoreReadOnly),
-            Halt::StoreReadOnly => Some(Halt::NodeSilent),
-            Halt::NodeSilent => Some(Halt::NodeForgot),
-            Halt::NodeForgot => Some(Halt::NodeNotPermitted),
-            Halt::NodeNotPermitted => Some(Halt::NodeNotPaying),
-            Halt::NodeNotPaying => Some(Halt::NodeUnsynced),
-            Halt::NodeUnsynced => Some(Halt::ChannelsFull),
-            Halt::ChannelsFull => Some(Halt::NoLiquidity),
-            Halt::NoLiquidity => Some(Halt::LimitSpent),
-            Halt::LimitSpent => None,
-        };
-        assert_eq!(next.and_then(position), next.map(|_| at + 1));
-    }
-}
-
 #[test]
 fn the_room_is_what_the_node_can_send_with_the_fee_limit() {
     assert_eq!(room(&standing(), &LIMITS), Ok((1000, Halt::NoLiquidity)));
@@ -94,7 +71,7 @@ fn limits_bound_the_room() {
 
 #[test]
 fn each_halt_has_its_cause() {
-    let act = Act { operator: "ann".into(), reason: "audit".into(), at: NOW };
+    let act = Act { by: Actor::unnamed("ann", "audit"), at: NOW };
     let beat = |change: fn(&mut Heartbeat)| {
         let mut standing = standing();
         standing.heartbeat.as_mut().map(change);

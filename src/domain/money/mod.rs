@@ -1,12 +1,25 @@
 //! Amounts: decimals as callers write them, and whole satoshis and millisatoshis as nodes count.
 
+mod currency;
+
 use std::fmt;
 
 use rust_decimal::Decimal;
 
+pub use currency::Currency;
+
 const MAX_WHOLE_DIGITS: usize = 16;
 const MAX_FRACTION_DIGITS: usize = 8;
 const MAX_SIGNIFICANT_DIGITS: usize = 16;
+
+/// From the least to the most, both included.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SatRange {
+    /// The least.
+    pub min: Sat,
+    /// The most.
+    pub max: Sat,
+}
 
 /// A decimal amount or rate without trailing zeros, never negative.
 ///
@@ -68,6 +81,11 @@ impl Amount {
     /// Whether it is nothing.
     pub fn is_zero(self) -> bool {
         self.0.is_zero()
+    }
+
+    /// How many decimals it has; none at its end is a zero.
+    pub const fn decimals(self) -> u32 {
+        self.0.scale()
     }
 
     /// The whole number that this is, if it is one.

@@ -4,8 +4,8 @@
 
 use crate::domain::{
     Bolt11Invoice, Change, FeePolicy, Halt, Invoice, InvoiceFault, InvoiceRules, Millis, Msat,
-    PayingLimits, Payment, PaymentHash, PaymentId, Sat, Sends, Standing, State, Timestamp,
-    TraceContext, Unclaimable, WithdrawView, invoice,
+    PayingLimits, Payment, PaymentHash, PaymentId, Sat, SatRange, Sends, Standing, State,
+    Timestamp, TraceContext, Unclaimable, WithdrawView, invoice,
 };
 
 /// What every claim here must fulfil.
@@ -156,7 +156,7 @@ impl Presented {
         now: Timestamp,
     ) -> Result<Claim, Refusal> {
         let WithdrawView { withdraw, payment: last } = view;
-        let bounds = (withdraw.terms.target_min, withdraw.terms.target_max);
+        let bounds = withdraw.terms.bounds();
         let id = withdraw.id;
         let change = withdraw.claim(payment, now).map_err(|why| Refusal::Unclaimable(why, now))?;
         let most = rules.most_now(standing, bounds, now)?;
@@ -184,7 +184,7 @@ impl ClaimRules {
     pub fn most_now(
         &self,
         standing: &Standing,
-        (min, max): (Sat, Sat),
+        SatRange { min, max }: SatRange,
         now: Timestamp,
     ) -> Result<Sat, Refusal> {
         let room = standing.room(&self.paying, &self.fees, now).map_err(Refusal::CannotPay)?;

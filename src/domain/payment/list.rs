@@ -1,12 +1,15 @@
 //! Which payments a list shows: filters become bounds on ids, since ids carry the time of their making.
 
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
 use uuid::Uuid;
 
 use super::PaymentView;
 use crate::domain::{Fingerprint, Millis, PaymentHash, PaymentId, State, Timestamp, WithdrawId};
 
 /// Where an attempt stands, without what is known of it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum StateKind {
     /// [`State::Reserved`]
     Reserved,
@@ -28,15 +31,8 @@ impl StateKind {
         [Self::Reserved, Self::Sending, Self::InFlight, Self::NeedsOperator];
 
     /// The name that proto, SQL and docs use.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Reserved => "RESERVED",
-            Self::Sending => "SENDING",
-            Self::InFlight => "IN_FLIGHT",
-            Self::Paid => "PAID",
-            Self::Failed => "FAILED",
-            Self::NeedsOperator => "NEEDS_OPERATOR",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// Whether such an attempt still holds its request.

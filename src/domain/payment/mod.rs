@@ -14,6 +14,7 @@
 //! * [`schedule`]: when to look again.
 
 mod claim;
+mod field;
 mod follow;
 mod list;
 mod pending;
@@ -28,9 +29,11 @@ mod sends;
 mod table;
 #[cfg(test)]
 mod table_test;
+mod transition;
 mod word;
 
 pub use claim::{Allowance, Claim, ClaimRules, Presented, Refusal};
+pub use field::PaymentField;
 pub use follow::{Advance, Reopening, Sender};
 pub use list::{PaymentFilter, PaymentQuery, Span, StateKind};
 pub use pending::{Pending, PendingFacts};
@@ -41,6 +44,7 @@ pub use resolve::{NodeSays, Outcome, Stranding, Unresolvable, resolvable, resolv
 pub use schedule::{AfterFailure, Again, Pace, again, next_look};
 pub use sends::{Answer, Send, SendLimits, Sends, Unanswered};
 pub use table::{Beside, Heard, LookedUp, Next, OnStream, Trust, heard, looked_up};
+pub use transition::{PaidAfter, Transition};
 pub use word::{Age, Record, RecordState, Word};
 
 use super::{Msat, NodeId, PaymentHash, PaymentId, Preimage, Timestamp, TraceContext, WithdrawId};
@@ -137,7 +141,7 @@ impl State {
     }
 
     /// The name that proto, SQL and docs use.
-    pub const fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         self.kind().name()
     }
 

@@ -19,7 +19,7 @@
 //!   is of a clock that was set back, and counts for nothing.
 
 use super::{OperatorReason, Payment, Reopening, SendLimits, State, Unanswered};
-use crate::domain::{Millis, Timestamp};
+use crate::domain::{ClockBounds, Millis, Timestamp};
 
 /// Whether a send of ours can still reach the node, as known before the node was asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,11 +100,11 @@ impl Payment {
     /// was asked for witnesses in vain for as long. A service that was away itself asks first.
     pub fn too_late_for_a_witness(
         &self,
-        (earlier, later): (Timestamp, Timestamp),
+        clocks: ClockBounds,
         in_vain_since: Option<Timestamp>,
         limits: &SendLimits,
     ) -> bool {
-        later >= self.send_until.plus(limits.doubt_after)
-            && in_vain_since.is_some_and(|since| earlier >= since.plus(limits.doubt_after))
+        clocks.later >= self.send_until.plus(limits.doubt_after)
+            && in_vain_since.is_some_and(|since| clocks.earlier >= since.plus(limits.doubt_after))
     }
 }

@@ -1,7 +1,10 @@
 //! Why payments fail, and why they need a person. The names are those of the proto.
 
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
 /// Why a payment failed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum FailureReason {
     /// No route within the fee limit.
     NoRoute,
@@ -26,7 +29,8 @@ pub enum FailureReason {
 }
 
 /// Why a payment needs a person.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum OperatorReason {
     /// Known to the node before we had sent it.
     KnownBeforeSend,
@@ -51,75 +55,15 @@ pub enum OperatorReason {
 }
 
 impl FailureReason {
-    /// All of them.
-    pub const ALL: [Self; 10] = [
-        Self::NoRoute,
-        Self::Timeout,
-        Self::InsufficientBalance,
-        Self::IncorrectPaymentDetails,
-        Self::NodeError,
-        Self::Canceled,
-        Self::InvoiceKnownToNode,
-        Self::NodeRefused,
-        Self::NotSent,
-        Self::ResolvedByOperator,
-    ];
-
     /// The name that proto, SQL and docs use.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::NoRoute => "NO_ROUTE",
-            Self::Timeout => "TIMEOUT",
-            Self::InsufficientBalance => "INSUFFICIENT_BALANCE",
-            Self::IncorrectPaymentDetails => "INCORRECT_PAYMENT_DETAILS",
-            Self::NodeError => "NODE_ERROR",
-            Self::Canceled => "CANCELED",
-            Self::InvoiceKnownToNode => "INVOICE_KNOWN_TO_NODE",
-            Self::NodeRefused => "NODE_REFUSED",
-            Self::NotSent => "NOT_SENT",
-            Self::ResolvedByOperator => "RESOLVED_BY_OPERATOR",
-        }
-    }
-
-    /// Reads a name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
 impl OperatorReason {
-    /// All of them.
-    pub const ALL: [Self; 10] = [
-        Self::KnownBeforeSend,
-        Self::Foreign,
-        Self::WrongPreimage,
-        Self::AnswerMismatch,
-        Self::RefusedAfterRepeats,
-        Self::Vanished,
-        Self::NodeChanged,
-        Self::NodeForgot,
-        Self::SendUnanswered,
-        Self::ResultLost,
-    ];
-
     /// The name that proto, SQL and docs use.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::KnownBeforeSend => "KNOWN_BEFORE_SEND",
-            Self::Foreign => "FOREIGN",
-            Self::WrongPreimage => "WRONG_PREIMAGE",
-            Self::AnswerMismatch => "ANSWER_MISMATCH",
-            Self::RefusedAfterRepeats => "REFUSED_AFTER_REPEATS",
-            Self::Vanished => "VANISHED",
-            Self::NodeChanged => "NODE_CHANGED",
-            Self::NodeForgot => "NODE_FORGOT",
-            Self::SendUnanswered => "SEND_UNANSWERED",
-            Self::ResultLost => "RESULT_LOST",
-        }
-    }
-
-    /// Reads a name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }

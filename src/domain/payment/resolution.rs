@@ -1,17 +1,17 @@
 //! What an operator asks for, and the rules that it must fulfil: all violations at once, by field.
 
 use super::Outcome;
-use crate::domain::{Field, Msat, PaymentId, Preimage, Violation, operator_violations};
+use crate::domain::{
+    Actor, ActorDraft, CommonField, Msat, PaymentField, PaymentId, Preimage, Violation,
+};
 
 /// What an operator asks for, as it came.
 #[derive(Clone, Debug)]
 pub struct ResolutionDraft {
     /// Of the payment.
     pub id: String,
-    /// The operator's name.
-    pub operator: String,
-    /// Why.
-    pub reason: String,
+    /// Who decides, and why.
+    pub actor: ActorDraft,
     /// How it ended.
     pub outcome: Option<OutcomeDraft>,
 }
@@ -42,10 +42,8 @@ pub enum OutcomeDraft {
 pub struct Resolution {
     /// Which payment.
     pub payment: PaymentId,
-    /// Who decides.
-    pub operator: String,
-    /// Why.
-    pub reason: String,
+    /// Who decides, and why.
+    pub by: Actor,
     /// How it ended.
     pub outcome: Outcome,
 }
@@ -55,12 +53,12 @@ impl ResolutionDraft {
     pub fn validate(self) -> Result<Resolution, Vec<Violation>> {
         let mut violations = Vec::new();
         let payment = PaymentId::parse(&self.id)
-            .map_err(|fault| violations.push(Violation::new(Field::Id, fault)));
-        violations.extend(operator_violations(&self.operator, &self.reason));
+            .map_err(|fault| violations.push(Violation::new(CommonField::Id, fault)));
+        let by = self.actor.validate().map_err(|broken| violations.extend(broken));
         let mut broken = |field, rule: String| violations.push(Violation::new(field, rule));
         let outcome = match self.outcome {
             None => {
-                broken(Field::Outcome, "is required: paid or failed".to_owned());
+                broken(PaymentField::Outcome, "is required: paid or failed".to_owned());
                 None
             }
             Some(OutcomeDraft::Failed { node_unreachable, payee_unpaid, stranded }) => {
@@ -69,19 +67,18 @@ impl ResolutionDraft {
             Some(OutcomeDraft::Paid { preimage, fee_msat }) => {
                 let preimage = Preimage::parse(&preimage);
                 if preimage.is_none() {
-                    broken(Field::PaidPreimage, "must be 32 bytes in hex".to_owned());
+                    broken(PaymentField::PaidPreimage, "must be 32 bytes in hex".to_owned());
                 }
                 let fee = fee_msat.map(Msat::new);
                 if fee == Some(None) {
-                    broken(Field::PaidFee, format!("must be from 0 to {}", Msat::MAX.get()));
+                    broken(PaymentField::PaidFee, format!("must be from 0 to {}", Msat::MAX.get()));
                 }
                 preimage.map(|preimage| Outcome::Paid { preimage, fee: fee.flatten() })
             }
         };
-        match (payment, outcome) {
-            (Ok(payment), Some(outcome)) if violations.is_empty() => {
-                let (operator, reason) = (self.operator, self.reason);
-                Ok(Resolution { payment, operator, reason, outcome })
+        match (payment, by, outcome) {
+            (Ok(payment), Ok(by), Some(outcome)) if violations.is_empty() => {
+                Ok(Resolution { payment, by, outcome })
             }
             _ => Err(violations),
         }

@@ -7,7 +7,7 @@ use super::{
     Advance, Age, FailureReason, Next, Payment, Pending, Record, RecordState, Reopening, State,
     Trust, Word,
 };
-use crate::domain::{Millis, Msat, Operator, Preimage, Timestamp, Withdraw};
+use crate::domain::{Actor, Millis, Msat, Preimage, Timestamp, Withdraw};
 
 /// What an operator decides.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -265,7 +265,7 @@ impl Payment {
         self,
         next: Next,
         said: NodeSays,
-        by: Operator,
+        by: Actor,
         withdraw: Withdraw,
         reopening: &Reopening,
         now: Timestamp,

@@ -14,7 +14,8 @@ use super::{
     Sends, State, Stranding, Trust, Unresolvable, Word, resolve,
 };
 use crate::domain::{
-    EventKind, Field, Millis, Msat, NodeId, Operator, PaymentId, Preimage, Unclaimable, Withdraw,
+    Actor, ActorDraft, CommonField, EventKind, Field, InstanceField, Millis, Msat, NodeId,
+    PaymentField, PaymentId, Preimage, Principal, Unclaimable, Withdraw,
     payment::Next,
     withdraw_test::{at, attempt_at, request},
 };
@@ -94,6 +95,6 @@ const ALL_SAID: [NodeSays; 9] = [
 
 const CLOSED: Next = Next::Fail(FailureReason::ResolvedByOperator);
 
-fn operator() -> Operator {
-    Operator { name: "alice".into(), note: "a note".into() }
+fn operator() -> Actor {
+    Actor::unnamed("alice", "a note")
 }

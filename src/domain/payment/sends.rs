@@ -1,10 +1,13 @@
 //! The sends of an attempt: each a row that was committed before the node was asked.
 
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
 use crate::domain::{Millis, NodeId, Timestamp};
 
 /// What became of a send, as far as it was heard. A send that was given up, or whose connection or
 /// process was lost, has none: it is *unanswered*.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum Answer {
     /// Nothing of it left this process. It is over.
     Unsent,
@@ -20,24 +23,9 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Unsent, Self::Refused, Self::AlreadyExists, Self::Stored, Self::Final];
-
     /// The name that SQL uses.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Unsent => "UNSENT",
-            Self::Refused => "REFUSED",
-            Self::AlreadyExists => "ALREADY_EXISTS",
-            Self::Stored => "STORED",
-            Self::Final => "FINAL",
-        }
-    }
-
-    /// Reads a name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|answer| answer.name() == name)
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// Whether no effect of the send is to come, whatever the time.

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::domain::{Amount, Field, PassThru, PassThruFault, Sat, Terms, Violation};
+use crate::domain::{Amount, Currency, PassThru, PassThruFault, Violation, WithdrawField};
 
 const MIN_TTL_S: i64 = 180;
 const MAX_TTL_S: i64 = 365 * 24 * 3600;
@@ -17,7 +17,6 @@ const MAX_STATEMENT_DESCRIPTOR_BYTES: usize = 255;
 const MAX_REQUEST_ID_CHARS: usize = 128;
 /// What a request id looks like.
 pub const REQUEST_ID_RULE: &str = "must be 1 to 128 visible ASCII characters";
-const SATS: &str = "SATS";
 
 /// What a caller asks for, as it came. Empty texts are absent ones.
 #[derive(Clone, Debug, Default)]
@@ -49,58 +48,59 @@ pub struct DraftTtl {
     pub nanos: i32,
 }
 
-/// What a draft becomes when it fulfils all rules.
+/// What is asked for, every field by itself as it must be: the first step between a draft and its terms. What
+/// it comes to is for a rate to say ([`Order::quote`]).
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Valid {
+pub struct Order {
     /// The caller's name for it.
     pub request_id: Option<String>,
-    /// With all defaults filled in.
-    pub terms: Terms,
+    /// The least that the customer can receive; the same as `max_amount` where none was given.
+    pub min_amount: Amount,
+    /// The most that the customer can receive.
+    pub max_amount: Amount,
+    /// Of both.
+    pub currency: Currency,
+    /// How long it can be claimed.
+    pub ttl_s: i64,
+    /// LUD-03's defaultDescription; empty for none.
+    pub memo: String,
+    /// A note about the account.
+    pub statement_descriptor: Option<String>,
+    /// The creator's own data.
+    pub pass_thru: Option<PassThru>,
 }
 
 impl Draft {
-    /// Checks every field and reports every violation. `most` is what one request may pay out here.
-    pub fn validate(self, most: Sat) -> Result<Valid, Vec<Violation>> {
+    /// Checks every field and reports every violation.
+    pub fn validate(self) -> Result<Order, Vec<Violation>> {
         let mut found = Findings(Vec::new());
-        let request_id = found.keep(Field::RequestId, request_id(self.request_id));
-        let currency = found.keep(Field::Currency, currency(self.currency));
-        // Whether an amount must be whole is known only where the currency is.
-        let amounts = if currency.is_some() {
-            amounts(&mut found, &self.min_amount, &self.max_amount, most)
-        } else {
-            shapes(&mut found, &self.min_amount, &self.max_amount);
-            None
-        };
-        let ttl_s = found.keep(Field::Ttl, ttl(self.ttl));
-        let memo = found.keep(Field::Memo, text(self.memo, MAX_MEMO_BYTES));
+        let request_id = found.keep(WithdrawField::RequestId, request_id(self.request_id));
+        let currency = found.keep(WithdrawField::Currency, currency(&self.currency));
+        let amounts = amounts(&mut found, &self.min_amount, &self.max_amount, currency);
+        let ttl_s = found.keep(WithdrawField::Ttl, ttl(self.ttl));
+        let memo = found.keep(WithdrawField::Memo, text(self.memo, MAX_MEMO_BYTES));
         let descriptor = text(self.statement_descriptor, MAX_STATEMENT_DESCRIPTOR_BYTES);
-        let descriptor = found.keep(Field::StatementDescriptor, descriptor);
-        let pass_thru = found.keep(Field::PassThru, pass_thru(self.pass_thru));
+        let descriptor = found.keep(WithdrawField::StatementDescriptor, descriptor);
+        let pass_thru = found.keep(WithdrawField::PassThru, pass_thru(self.pass_thru));
 
         match (request_id, currency, amounts, ttl_s, memo, descriptor, pass_thru) {
             (
                 Some(request_id),
                 Some(currency),
-                Some(amounts),
+                Some(Amounts { min, max }),
                 Some(ttl_s),
                 Some(memo),
                 Some(descriptor),
                 Some(pass_thru),
-            ) => Ok(Valid {
+            ) if found.0.is_empty() => Ok(Order {
                 request_id,
-                terms: Terms {
-                    min_amount: amounts.min,
-                    max_amount: amounts.max,
-                    currency,
-                    target_currency: SATS.to_owned(),
-                    exchange_rate: Amount::ONE,
-                    ttl_s,
-                    target_min: amounts.target_min,
-                    target_max: amounts.target_max,
-                    memo,
-                    statement_descriptor: Some(descriptor).filter(|text| !text.is_empty()),
-                    pass_thru,
-                },
+                min_amount: min,
+                max_amount: max,
+                currency,
+                ttl_s,
+                memo,
+                statement_descriptor: Some(descriptor).filter(|text| !text.is_empty()),
+                pass_thru,
             }),
             _ => Err(found.0),
         }
@@ -111,52 +111,54 @@ impl Draft {
 struct Findings(Vec<Violation>);
 
 impl Findings {
-    fn keep<T>(&mut self, field: Field, read: Result<T, String>) -> Option<T> {
+    fn keep<T>(&mut self, field: WithdrawField, read: Result<T, String>) -> Option<T> {
         read.map_err(|rule| self.0.push(Violation::new(field, rule))).ok()
     }
 }
 
-/// Checks amounts of an unknown currency by their grammar alone.
-fn shapes(found: &mut Findings, min: &str, max: &str) {
-    let read = |text: &str| match Amount::parse(text) {
-        Ok(amount) if amount.is_zero() => Err("must be above 0".to_owned()),
-        Ok(amount) => Ok(amount),
-        Err(fault) => Err(fault.to_string()),
-    };
-    let max = if max.is_empty() { Err("is required".to_owned()) } else { read(max) };
-    found.keep(Field::MaxAmount, max);
-    if !min.is_empty() {
-        found.keep(Field::MinAmount, read(min));
-    }
-}
-
+#[derive(Clone, Copy)]
 struct Amounts {
     min: Amount,
     max: Amount,
-    target_min: Sat,
-    target_max: Sat,
 }
 
-fn amounts(found: &mut Findings, min: &str, max: &str, most: Sat) -> Option<Amounts> {
-    let max_read = if max.is_empty() { Err("is required".to_owned()) } else { sats(max, most) };
-    let max_read = found.keep(Field::MaxAmount, max_read);
-    let min_read =
-        if min.is_empty() { max_read } else { found.keep(Field::MinAmount, sats(min, most)) };
-    let ((max, target_max), (min, target_min)) = (max_read?, min_read?);
+/// Both amounts, in order. How many decimals they may have is known only where the currency is.
+fn amounts(
+    found: &mut Findings,
+    min: &str,
+    max: &str,
+    currency: Option<Currency>,
+) -> Option<Amounts> {
+    let max_read =
+        if max.is_empty() { Err("is required".to_owned()) } else { amount(max, currency) };
+    let max_read = found.keep(WithdrawField::MaxAmount, max_read);
+    let min_read = if min.is_empty() {
+        max_read
+    } else {
+        found.keep(WithdrawField::MinAmount, amount(min, currency))
+    };
+    let (max, min) = (max_read?, min_read?);
     if min > max {
-        found.keep::<()>(Field::MinAmount, Err("must not be above max_amount".to_owned()));
+        found.keep::<()>(WithdrawField::MinAmount, Err("must not be above max_amount".to_owned()));
         return None;
     }
-    Some(Amounts { min, max, target_min, target_max })
+    Some(Amounts { min, max })
 }
 
-/// An amount in SATS: whole, above nothing, below everything.
-fn sats(text: &str, most: Sat) -> Result<(Amount, Sat), String> {
+fn amount(text: &str, currency: Option<Currency>) -> Result<Amount, String> {
     let amount = Amount::parse(text).map_err(|fault| fault.to_string())?;
-    let whole = amount.as_whole().ok_or("must be whole: SATS have no decimals")?;
-    let sat = Sat::new(whole).filter(|sat| sat.get() > 0 && *sat <= most);
-    let sat = sat.ok_or_else(|| format!("must be from 1 to {most}"))?;
-    Ok((amount, sat))
+    if amount.is_zero() {
+        return Err("must be above 0".to_owned());
+    }
+    match currency {
+        Some(currency) if amount.decimals() > currency.decimals() => {
+            Err(match currency.decimals() {
+                0 => format!("must be whole: {} have no decimals", currency.name()),
+                most => format!("must have at most {most} decimals"),
+            })
+        }
+        Some(_) | None => Ok(amount),
+    }
 }
 
 fn request_id(text: String) -> Result<Option<String>, String> {
@@ -173,12 +175,11 @@ pub fn is_request_id(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-fn currency(text: String) -> Result<String, String> {
-    match text.as_str() {
-        "" => Ok(SATS.to_owned()),
-        SATS => Ok(text),
-        _ => Err(format!("is not supported; supported: {SATS}")),
+fn currency(text: &str) -> Result<Currency, String> {
+    if text.is_empty() {
+        return Ok(Currency::default());
     }
+    text.parse().map_err(|_| format!("is not supported; supported: {}", Currency::names()))
 }
 
 fn ttl(ttl: Option<DraftTtl>) -> Result<i64, String> {
@@ -215,6 +216,7 @@ fn pass_thru(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Field;
 
     fn draft() -> Draft {
         Draft { max_amount: "20".into(), ..Draft::default() }
@@ -222,18 +224,18 @@ mod tests {
 
     #[test]
     fn defaults_are_filled_in() {
-        let valid = draft().validate(Sat::MAX).unwrap();
-        assert_eq!(valid.request_id, None);
-        assert_eq!(valid.terms.min_amount, valid.terms.max_amount);
-        assert_eq!((valid.terms.currency.as_str(), valid.terms.ttl_s), ("SATS", 600));
-        assert_eq!(valid.terms.statement_descriptor, None);
+        let order = draft().validate().unwrap();
+        assert_eq!(order.request_id, None);
+        assert_eq!(order.min_amount, order.max_amount);
+        assert_eq!((order.currency, order.ttl_s), (Currency::Sats, 600));
+        assert_eq!(order.statement_descriptor, None);
     }
 
     #[test]
     fn equal_amounts_are_the_same_content_however_written() {
-        let a = draft().validate(Sat::MAX).unwrap();
+        let a = draft().validate().unwrap();
         let b = Draft { max_amount: "20.0".into(), min_amount: "20.00".into(), ..draft() };
-        assert!(a.terms.same_content(&b.validate(Sat::MAX).unwrap().terms));
+        assert_eq!(a, b.validate().unwrap());
     }
 
     #[test]
@@ -248,19 +250,18 @@ mod tests {
             statement_descriptor: "\u{7}".into(),
             pass_thru: Some(Err(PassThruFault::NotFinite)),
         };
-        let fields: Vec<Field> =
-            bad.validate(Sat::MAX).unwrap_err().iter().map(|v| v.field).collect();
+        let fields: Vec<Field> = bad.validate().unwrap_err().iter().map(|v| v.field).collect();
         for field in [
-            Field::RequestId,
-            Field::MinAmount,
-            Field::MaxAmount,
-            Field::Currency,
-            Field::Ttl,
-            Field::Memo,
-            Field::StatementDescriptor,
-            Field::PassThru,
+            WithdrawField::RequestId,
+            WithdrawField::MinAmount,
+            WithdrawField::MaxAmount,
+            WithdrawField::Currency,
+            WithdrawField::Ttl,
+            WithdrawField::Memo,
+            WithdrawField::StatementDescriptor,
+            WithdrawField::PassThru,
         ] {
-            assert!(fields.contains(&field), "{field:?} is not reported");
+            assert!(fields.contains(&field.into()), "{field:?} is not reported");
         }
     }
 
@@ -268,25 +269,25 @@ mod tests {
     #[test]
     fn memo_and_statement_descriptor_are_one_line_of_so_many_bytes() {
         type Set = fn(String) -> Draft;
-        let fields: [(Field, usize, Set); 2] = [
-            (Field::Memo, 639, |memo| Draft { memo, ..draft() }),
-            (Field::StatementDescriptor, 255, |text| Draft {
+        let fields: [(WithdrawField, usize, Set); 2] = [
+            (WithdrawField::Memo, 639, |memo| Draft { memo, ..draft() }),
+            (WithdrawField::StatementDescriptor, 255, |text| Draft {
                 statement_descriptor: text,
                 ..draft()
             }),
         ];
         for (field, most, with) in fields {
-            let found = |text: String| match with(text).validate(Sat::MAX) {
+            let found = |text: String| match with(text).validate() {
                 Ok(_) => vec![],
                 Err(found) => found.iter().map(|violation| violation.field).collect(),
             };
             assert!(found("x".repeat(most)).is_empty());
-            assert_eq!(found("x".repeat(most + 1)), [field]);
+            assert_eq!(found("x".repeat(most + 1)), [field.into()]);
             // Bytes, not characters.
             assert!(found(format!("{}x", "é".repeat(most / 2))).is_empty());
-            assert_eq!(found("é".repeat(most / 2 + 1)), [field]);
+            assert_eq!(found("é".repeat(most / 2 + 1)), [field.into()]);
             for control in ['\0', '\t', '\n', '\r', '\u{1b}', '\u{7f}', '\u{85}', '\u{9f}'] {
-                assert_eq!(found(format!("a{control}b")), [field], "{control:?}");
+                assert_eq!(found(format!("a{control}b")), [field.into()], "{control:?}");
             }
             assert!(found("Ünïcödé 💸, \"quoted\" \\ and so on".to_owned()).is_empty());
         }
@@ -295,15 +296,11 @@ mod tests {
     #[test]
     fn bounds_hold_at_their_edges() {
         let with = |ttl: i64| Draft { ttl: Some(DraftTtl { seconds: ttl, nanos: 0 }), ..draft() };
-        assert!(
-            with(180).validate(Sat::MAX).is_ok() && with(31_536_000).validate(Sat::MAX).is_ok()
-        );
-        assert!(with(31_536_001).validate(Sat::MAX).is_err());
+        assert!(with(180).validate().is_ok() && with(31_536_000).validate().is_ok());
+        assert!(with(31_536_001).validate().is_err());
         let nanos = Draft { ttl: Some(DraftTtl { seconds: 200, nanos: 1 }), ..draft() };
-        assert!(nanos.validate(Sat::MAX).is_err());
-        let most = |max: &str| Draft { max_amount: max.into(), ..draft() }.validate(Sat::MAX);
-        assert!(most("2100000000000000").is_ok() && most("2100000000000001").is_err());
-        let over = Draft { min_amount: "21".into(), ..draft() }.validate(Sat::MAX).unwrap_err();
-        assert_eq!(over[0].field, Field::MinAmount);
+        assert!(nanos.validate().is_err());
+        let over = Draft { min_amount: "21".into(), ..draft() }.validate().unwrap_err();
+        assert_eq!(over[0].field, WithdrawField::MinAmount.into());
     }
 }

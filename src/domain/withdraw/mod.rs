@@ -4,124 +4,25 @@
 //! neither, and only if the row still has the version that was read.
 
 mod draft;
+mod field;
 mod pass_thru;
+mod quote;
+mod status;
+mod terms;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use draft::{Draft, DraftTtl, REQUEST_ID_RULE, Valid, is_request_id};
+pub use draft::{Draft, DraftTtl, Order, REQUEST_ID_RULE, is_request_id};
+pub use field::WithdrawField;
 pub use pass_thru::{PassThru, PassThruFault};
+pub use quote::{Quote, Rate};
+pub use status::{Attempt, Hold, NotDeactivatable, Status, Unclaimable};
+pub use terms::Terms;
 
 use crate::domain::{
-    Amount, Event, EventKind, FailureReason, KeyId, Millis, Operator, OperatorReason, PaymentId,
-    Sat, SecretHash, Timestamp, TraceContext, WithdrawId,
+    Actor, Event, EventKind, FailureReason, KeyId, Millis, OperatorReason, PaymentId, SecretHash,
+    Timestamp, TraceContext, WithdrawId,
 };
-
-/// What was asked for, with all defaults filled in.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Terms {
-    /// The least that the customer can receive, in `currency`.
-    pub min_amount: Amount,
-    /// The most that the customer can receive, in `currency`.
-    pub max_amount: Amount,
-    /// Of the amounts above.
-    pub currency: String,
-    /// What is sent.
-    pub target_currency: String,
-    /// Target currency for one unit of currency.
-    pub exchange_rate: Amount,
-    /// How long it can be claimed.
-    pub ttl_s: i64,
-    /// `min_amount` in whole satoshis, rounded up.
-    pub target_min: Sat,
-    /// `max_amount` in whole satoshis, rounded down.
-    pub target_max: Sat,
-    /// LUD-03's defaultDescription; empty for none.
-    pub memo: String,
-    /// A note about the account.
-    pub statement_descriptor: Option<String>,
-    /// The creator's own data.
-    pub pass_thru: Option<PassThru>,
-}
-
-impl Terms {
-    /// Whether a repeat under the same request id asks for the same. What is computed (rate and
-    /// target amounts) is not compared: it may differ from one moment to the next.
-    pub fn same_content(&self, other: &Self) -> bool {
-        self.min_amount == other.min_amount
-            && self.max_amount == other.max_amount
-            && self.currency == other.currency
-            && self.ttl_s == other.ttl_s
-            && self.memo == other.memo
-            && self.statement_descriptor == other.statement_descriptor
-            && self.pass_thru == other.pass_thru
-    }
-}
-
-/// The seed's three statuses. Expiry is none of them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
-pub enum Status {
-    /// Until it is paid or deactivated.
-    Active,
-    /// The payee has the money.
-    Paid,
-    /// Ended by its creator.
-    Deactivated,
-}
-
-impl Status {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Active, Self::Paid, Self::Deactivated];
-
-    /// The name that proto, SQL and docs use.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Active => "ACTIVE",
-            Self::Paid => "PAID",
-            Self::Deactivated => "DEACTIVATED",
-        }
-    }
-
-    /// Reads a name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.name() == name)
-    }
-}
-
-/// The open or the last attempt of a request.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Attempt {
-    /// Which.
-    pub id: PaymentId,
-    /// Whether it still holds the request.
-    pub hold: Hold,
-}
-
-/// How an attempt holds its request.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Hold {
-    /// It ended.
-    Released,
-    /// RESERVED, SENDING or IN_FLIGHT.
-    Open,
-    /// NEEDS_OPERATOR.
-    InDoubt,
-}
-
-impl Hold {
-    /// The name that SQL uses.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Released => "RELEASED",
-            Self::Open => "OPEN",
-            Self::InDoubt => "IN_DOUBT",
-        }
-    }
-
-    /// Reads a name.
-    pub fn parse(name: &str) -> Option<Self> {
-        [Self::Released, Self::Open, Self::InDoubt].into_iter().find(|h| h.name() == name)
-    }
-}
 
 /// A withdraw request.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -132,6 +33,8 @@ pub struct Withdraw {
     pub version: i64,
     /// The caller's name for it.
     pub request_id: Option<String>,
+    /// Whose name `request_id` is: [`crate::domain::Principal::caller`].
+    pub caller: String,
     /// What was asked for.
     pub terms: Terms,
     /// Which key derives its secret.
@@ -162,34 +65,6 @@ pub struct Withdraw {
     pub trace_parent: Option<TraceContext>,
 }
 
-/// Why a request cannot be claimed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Unclaimable {
-    /// Its time ran out.
-    AlreadyExpired,
-    /// An accepted invoice is being paid.
-    PaymentInFlight,
-    /// It is paid.
-    AlreadyPaid,
-    /// It is deactivated.
-    AlreadyDeactivated,
-    /// The last attempt's invoice might still be paid until then.
-    ReopensLater(Timestamp),
-    /// An attempt is in doubt.
-    NeedsOperator,
-}
-
-/// Why a request cannot be deactivated.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum NotDeactivatable {
-    /// It is paid.
-    AlreadyPaid,
-    /// An accepted invoice is being paid.
-    PaymentInFlight,
-    /// An attempt is in doubt.
-    NeedsOperator,
-}
-
 /// A change of a request: what it becomes and what tells of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Change {
@@ -202,7 +77,7 @@ pub struct Change {
 impl Change {
     /// The same, as what this person decided.
     #[must_use]
-    pub fn signed(mut self, by: Operator) -> Self {
+    pub fn signed(mut self, by: Actor) -> Self {
         self.event.by = Some(by);
         self
     }
@@ -222,6 +97,7 @@ impl Withdraw {
             id,
             version: 1,
             request_id,
+            caller: String::new(),
             terms,
             key,
             secret_hash,
@@ -348,7 +224,7 @@ impl Withdraw {
     }
 
     /// An operator has looked: it was not paid. None if nothing changes.
-    pub fn release(self, by: Operator, now: Timestamp) -> Option<Change> {
+    pub fn release(self, by: Actor, now: Timestamp) -> Option<Change> {
         if !self.withheld {
             return None;
         }

@@ -1,9 +1,9 @@
 //! What can happen to a withdraw request, from its making to its end.
 
 use crate::domain::{
-    Amount, Attempt, Change, EventKind, FailureReason, Hold, MasterKey, Millis, NotDeactivatable,
-    OperatorReason, PaymentId, Sat, SecretHash, Status, Terms, Timestamp, Unclaimable, Withdraw,
-    WithdrawId,
+    Amount, Attempt, Change, Currency, EventKind, FailureReason, Hold, MasterKey, Millis,
+    NotDeactivatable, OperatorReason, PaymentId, Sat, SecretHash, Status, Terms, Timestamp,
+    Unclaimable, Withdraw, WithdrawId,
 };
 
 /// When the request of these tests is made.
@@ -16,8 +16,8 @@ pub(crate) fn request() -> Withdraw {
     let terms = Terms {
         min_amount: Amount::ONE,
         max_amount: Amount::ONE,
-        currency: "SATS".to_owned(),
-        target_currency: "SATS".to_owned(),
+        currency: Currency::Sats,
+        target_currency: Currency::Sats,
         exchange_rate: Amount::ONE,
         ttl_s: TTL.as_ms() / 1000,
         target_min: Sat::new(5).unwrap(),

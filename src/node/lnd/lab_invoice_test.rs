@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     domain::{
-        InvoiceRules, Millis, Network, Sat,
+        InvoiceRules, Millis, Network, Sat, SatRange,
         bolt11::maker::{Pieces, features, number, ordinary, packed, path, payee},
         payment::RecordState,
     },
@@ -91,7 +91,7 @@ async fn what_is_accepted_lnd_does_not_refuse_at_once() {
             *hash = packed(&rand::random::<[u8; 32]>());
         }
         let text = pieces.text();
-        let bounds = (Sat::new(1).unwrap(), Sat::new(1_000).unwrap());
+        let bounds = SatRange { min: Sat::new(1).unwrap(), max: Sat::new(1_000).unwrap() };
         let Ok(invoice) = RULES.check(&text, bounds, own, now()) else {
             refused += 1;
             continue;
@@ -138,7 +138,7 @@ async fn an_invoice_with_a_blinded_path_is_paid() {
     let made = lab.lncli("hidden", &["addinvoice", "--amt", "21", "--blind"]);
     let text = made["payment_request"].as_str().unwrap();
     let like = lab.order("payee", 15_000);
-    let bounds = (Sat::new(21).unwrap(), Sat::new(21).unwrap());
+    let bounds = SatRange { min: Sat::new(21).unwrap(), max: Sat::new(21).unwrap() };
     let invoice = RULES.check(text, bounds, Some(&like.node), now()).unwrap();
     assert_eq!(invoice.payment_hash.to_string(), made["r_hash"].as_str().unwrap());
 

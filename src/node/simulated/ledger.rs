@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     Msat, PaymentHash, Preimage, Timestamp,
-    payment::{FailureReason, Record, RecordState},
+    payment::{Record, RecordState},
 };
 
 /// A line. Absent preimage: it failed.
@@ -136,7 +136,7 @@ fn parse(text: &str) -> Option<(Record, String)> {
             preimage: Preimage::from_bytes(bytes32(&preimage)?),
             fee: Msat::new(line.fee_msat?)?,
         },
-        (None, Some(reason)) => RecordState::Failed(FailureReason::parse(&reason)?),
+        (None, Some(reason)) => RecordState::Failed(reason.parse().ok()?),
         (None, None) => RecordState::InFlight,
         (Some(_), Some(_)) => return None,
     };
@@ -158,6 +158,7 @@ fn bytes32(text: &str) -> Option<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::FailureReason;
 
     fn record(byte: u8, state: RecordState) -> Record {
         Record {

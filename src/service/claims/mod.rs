@@ -10,7 +10,7 @@ use crate::{
         Claim, ClaimRules, PaymentId, Presented, PublicUrl, Refusal, Sat, Secret, Standing,
         Timestamp, WithdrawView,
     },
-    ports::{ClaimOutcome, Meter, PublicStore, StoreError},
+    ports::{ClaimOutcome, PublicStore, Recorder, StoreError},
     runtime::Runtime,
     trace,
 };
@@ -43,13 +43,7 @@ pub struct ClaimService {
     public_url: PublicUrl,
     runtime: Runtime,
     notifier: Notifier,
-    meter: Arc<dyn Meter>,
-}
-
-impl std::fmt::Debug for ClaimService {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ClaimService").finish_non_exhaustive()
-    }
+    recorder: Arc<dyn Recorder>,
 }
 
 impl ClaimService {
@@ -60,9 +54,9 @@ impl ClaimService {
         public_url: PublicUrl,
         runtime: Runtime,
         notifier: Notifier,
-        meter: Arc<dyn Meter>,
+        recorder: Arc<dyn Recorder>,
     ) -> Self {
-        Self { store, rules, public_url, runtime, notifier, meter }
+        Self { store, rules, public_url, runtime, notifier, recorder }
     }
 
     /// The first GET. It changes nothing.
@@ -80,7 +74,7 @@ impl ClaimService {
         }
         let terms = view.withdraw.terms;
         let standing = self.standing(now).await?;
-        let bounds = (terms.target_min, terms.target_max);
+        let bounds = terms.bounds();
         let most = self.rules.most_now(&standing, bounds, now)?;
         Ok(Offer {
             callback: self.public_url.callback(),
@@ -176,7 +170,7 @@ impl ClaimService {
             amount_msat = payment.amount.get(),
             "claimed"
         );
-        self.meter.claimed();
+        self.recorder.claimed();
         self.notifier.notify();
     }
 }

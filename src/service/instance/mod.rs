@@ -7,35 +7,13 @@ use std::sync::Arc;
 
 use super::failure::finished;
 use crate::{
-    domain::{
-        Act, ClaimRules, Halt, Room, Sat, Standing, Timestamp, Turn, Violation, operator_violations,
-    },
+    domain::{Act, ActorDraft, ClaimRules, Halt, Principal, Room, Sat, Standing, Turn},
     ports::Store,
     runtime::Runtime,
 };
 
 pub use error::InstanceError;
 pub use restore::{Acknowledged, CommitDelays, Pair, RestoreService, Which};
-
-/// Who asks for something, and why, as it came in.
-#[derive(Clone, Debug, Default)]
-pub struct Asked {
-    /// A name.
-    pub operator: String,
-    /// In the operator's words.
-    pub reason: String,
-}
-
-impl Asked {
-    /// Reads both.
-    pub fn act(self, at: Timestamp) -> Result<Act, Vec<Violation>> {
-        let violations = operator_violations(&self.operator, &self.reason);
-        if !violations.is_empty() {
-            return Err(violations);
-        }
-        Ok(Act { operator: self.operator, reason: self.reason, at })
-    }
-}
 
 /// The instance, and what follows from how it stands.
 #[derive(Clone, Debug)]
@@ -66,12 +44,6 @@ pub struct InstanceService {
     runtime: Runtime,
 }
 
-impl std::fmt::Debug for InstanceService {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("InstanceService").finish_non_exhaustive()
-    }
-}
-
 impl InstanceService {
     /// Use cases over this store.
     pub fn new(store: Arc<dyn Store>, rules: ClaimRules, runtime: Runtime) -> Self {
@@ -79,7 +51,7 @@ impl InstanceService {
     }
 
     /// How the instance stands.
-    pub async fn instance(&self) -> Result<InstanceView, InstanceError> {
+    pub async fn instance(&self, _: Principal) -> Result<InstanceView, InstanceError> {
         let now = self.runtime.clock.now();
         let (paying, since) = (&self.rules.paying, self.rules.allowance_since(now));
         let standing = self.store.standing_for_operator(paying.clock_skew, since).await?;
@@ -88,30 +60,35 @@ impl InstanceService {
     }
 
     /// Stops claims and sends of all replicas.
-    pub async fn pause(&self, asked: Asked) -> Result<InstanceView, InstanceError> {
-        let act = asked.act(self.runtime.clock.now()).map_err(InstanceError::Invalid)?;
+    pub async fn pause(&self, actor: ActorDraft) -> Result<InstanceView, InstanceError> {
+        let act = self.act(actor)?;
         self.turn(Turn::Pause(act)).await
     }
 
     /// Ends a pause.
-    pub async fn resume(&self, asked: Asked) -> Result<InstanceView, InstanceError> {
-        let act = asked.act(self.runtime.clock.now()).map_err(InstanceError::Invalid)?;
+    pub async fn resume(&self, actor: ActorDraft) -> Result<InstanceView, InstanceError> {
+        let act = self.act(actor)?;
         self.turn(Turn::Resume(act)).await
+    }
+
+    fn act(&self, actor: ActorDraft) -> Result<Act, InstanceError> {
+        let by = actor.validate().map_err(InstanceError::Invalid)?;
+        Ok(Act { by, at: self.runtime.clock.now() })
     }
 
     async fn turn(&self, turn: Turn) -> Result<InstanceView, InstanceError> {
         let service = self.clone();
         let work = async move {
             if service.store.turn(&turn).await? {
-                let act = turn.act();
+                let by = &turn.act().by;
                 tracing::warn!(
                     turn = turn.name(),
-                    operator = act.operator,
-                    reason = act.reason,
+                    operator = by.name,
+                    reason = by.reason,
                     "an operator turned the instance"
                 );
             }
-            service.instance().await
+            service.instance(turn.act().by.principal).await
         };
         finished(self.runtime.detached(work)).await
     }

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use super::{Asked, InstanceError};
+use super::InstanceError;
 use crate::{
     domain::{
-        Act, Change, FailureReason, FenceReason, Field, Hold, Millis, Payment, PaymentHash,
-        PaymentId, Restored, State, Timestamp, Turn, Violation, Withdraw, WithdrawId, WithdrawView,
+        Act, ActorDraft, Change, CommonField, FailureReason, FenceReason, Hold, InstanceField,
+        Millis, Payment, PaymentHash, PaymentId, Principal, Restored, State, Timestamp, Turn,
+        Violation, Withdraw, WithdrawId, WithdrawView,
         payment::{Next, PaymentView, Pending},
     },
     lookup::NodeAccess,
@@ -66,12 +67,6 @@ pub struct CommitDelays {
     pub clock_skew: Millis,
 }
 
-impl std::fmt::Debug for RestoreService {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RestoreService").finish_non_exhaustive()
-    }
-}
-
 impl RestoreService {
     /// Use cases over this store; without a node nothing is compared with it.
     pub fn new(
@@ -87,10 +82,15 @@ impl RestoreService {
         self.node.as_ref().ok_or(InstanceError::Failed(Failure::NodeNotHere))
     }
 
+    fn act(&self, actor: ActorDraft) -> Result<Act, InstanceError> {
+        let by = actor.validate().map_err(InstanceError::Invalid)?;
+        Ok(Act { by, at: self.runtime.clock.now() })
+    }
+
     /// Fences by hand: after the promotion of a standby, say, where the node is shared.
-    pub async fn fence(&self, asked: Asked) -> Result<(), InstanceError> {
-        let act = asked.act(self.runtime.clock.now()).map_err(InstanceError::Invalid)?;
-        let (service, operator) = (self.clone(), act.operator.clone());
+    pub async fn fence(&self, actor: ActorDraft) -> Result<(), InstanceError> {
+        let act = self.act(actor)?;
+        let (service, operator) = (self.clone(), act.by.name.clone());
         let turn = Turn::Fence(FenceReason::ByHand, act);
         let fenced = async move {
             service.store.turn(&turn).await?;
@@ -101,7 +101,7 @@ impl RestoreService {
     }
 
     /// What the node paid, or is paying, and the database does not know.
-    pub async fn unknown(&self) -> Result<Vec<ListedPayment>, InstanceError> {
+    pub async fn unknown(&self, _: Principal) -> Result<Vec<ListedPayment>, InstanceError> {
         let now = self.runtime.clock.now();
         let node = self.node()?;
         let since = node.unknown_since(self.delays.commit_delay, now).await?;
@@ -112,10 +112,10 @@ impl RestoreService {
     /// the fence. A repeat after an error goes on where that one stopped.
     pub async fn acknowledge(
         &self,
-        asked: Asked,
+        actor: ActorDraft,
         pairs: Vec<Pair>,
     ) -> Result<Acknowledged, InstanceError> {
-        let act = asked.act(self.runtime.clock.now()).map_err(InstanceError::Invalid)?;
+        let act = self.act(actor)?;
         let pairs = read_pairs(&pairs)?;
         let service = self.clone();
         finished(self.runtime.detached(async move { service.acknowledge_whole(act, &pairs).await }))
@@ -131,7 +131,7 @@ impl RestoreService {
         let Some((fence, _)) = standing.fenced else {
             return Err(InstanceError::NotFenced);
         };
-        let mut unknown = self.unknown().await?;
+        let mut unknown = self.unknown(act.by.principal).await?;
         // All of them first: a mistake in one changes nothing.
         for (withdraw, hash) in pairs {
             let view =
@@ -148,7 +148,7 @@ impl RestoreService {
         }
         let left = unknown.len();
         tracing::warn!(
-            operator = act.operator,
+            operator = act.by.name,
             withheld,
             put_back = pairs.len(),
             left,
@@ -170,12 +170,12 @@ impl RestoreService {
         let view = self.give_up_unsent(view, act).await?;
         let now = self.runtime.clock.now();
         let new = PaymentId::new(now, &self.runtime.id_bits());
-        let (invoice, by) = (listed.invoice.clone(), act.signature());
+        let (invoice, by) = (listed.invoice.clone(), act.by.clone());
         let restored = Restored::new(&view, &listed.record, invoice, new, by, now);
         let restored =
             restored.map_err(|why| InstanceError::NotRestorable { withdraw: id, why })?;
         self.store.restore(&restored).await?;
-        let (payment, operator) = (restored.id, &act.operator);
+        let (payment, operator) = (restored.id, &act.by.name);
         tracing::warn!(%payment, withdraw = %id, payment_hash = %hash, operator, state = "PAID",
             "put back by an operator");
         unknown.remove(place);
@@ -205,11 +205,11 @@ impl RestoreService {
         let reopening = node.lookup.reopening();
         let next = Next::Fail(FailureReason::ResolvedByOperator);
         let mut advance = leased.payment.follow(next, leased.withdraw, &reopening, now);
-        advance.change = advance.change.map(|change| change.signed(act.signature()));
+        advance.change = advance.change.map(|change| change.signed(act.by.clone()));
         advance.decided_on = began.server.map(|server| server.0);
         self.store.advance(&advance).await?;
         let Payment { id: payment, withdraw, payment_hash, .. } = &advance.payment;
-        let operator = &act.operator;
+        let operator = &act.by.name;
         tracing::warn!(%payment, %withdraw, %payment_hash, operator, state = "FAILED",
             "given up by an operator: its request was paid by another payment");
         self.store.withdraw(view.withdraw.id).await?.ok_or(InstanceError::WithdrawNotFound)
@@ -233,8 +233,8 @@ impl RestoreService {
     }
 
     /// Lets requests be claimed again: somebody has made sure that they were not paid.
-    pub async fn release(&self, asked: Asked, which: Which) -> Result<u64, InstanceError> {
-        let act = asked.act(self.runtime.clock.now()).map_err(InstanceError::Invalid)?;
+    pub async fn release(&self, actor: ActorDraft, which: Which) -> Result<u64, InstanceError> {
+        let act = self.act(actor)?;
         let service = self.clone();
         let released = async move {
             let released = match which {
@@ -242,7 +242,7 @@ impl RestoreService {
                 Which::All => service.release_all(&act).await?,
             };
             tracing::warn!(
-                operator = act.operator,
+                operator = act.by.name,
                 released,
                 "withheld requests were released by an operator"
             );
@@ -254,7 +254,7 @@ impl RestoreService {
     async fn release_these(&self, ids: &[String], act: &Act) -> Result<u64, InstanceError> {
         if ids.is_empty() || ids.len() > MAX_IDS {
             let rule = format!("must be 1 to {MAX_IDS}, or all must be set");
-            return Err(InstanceError::Invalid(vec![Violation::new(Field::Ids, rule)]));
+            return Err(InstanceError::Invalid(vec![Violation::new(InstanceField::Ids, rule)]));
         }
         let ids: Result<Vec<WithdrawId>, InstanceError> =
             ids.iter().map(|id| read_id(id)).collect();
@@ -262,7 +262,7 @@ impl RestoreService {
         let mut changes = Vec::new();
         for id in ids? {
             let view = self.store.withdraw(id).await?.ok_or(InstanceError::WithdrawNotFound)?;
-            changes.extend(view.withdraw.release(act.signature(), now));
+            changes.extend(view.withdraw.release(act.by.clone(), now));
         }
         self.written(&changes).await
     }
@@ -272,7 +272,7 @@ impl RestoreService {
         loop {
             let now = self.runtime.clock.now();
             let page = self.store.withheld(BATCH).await?;
-            let release = |withdraw: Withdraw| withdraw.release(act.signature(), now);
+            let release = |withdraw: Withdraw| withdraw.release(act.by.clone(), now);
             let changes: Vec<Change> = page.into_iter().filter_map(release).collect();
             if changes.is_empty() {
                 return Ok(done);
@@ -313,7 +313,7 @@ fn read_pairs(pairs: &[Pair]) -> Result<Vec<(WithdrawId, PaymentHash)>, Instance
     let mut read = Vec::with_capacity(pairs.len());
     if pairs.len() > MAX_IDS {
         let rule = format!("must have at most {MAX_IDS} entries");
-        violations.push(Violation::new(Field::Paid, rule));
+        violations.push(Violation::new(InstanceField::Paid, rule));
     }
     for (index, pair) in pairs.iter().take(MAX_IDS).enumerate() {
         match (WithdrawId::parse(&pair.withdraw), PaymentHash::parse(&pair.payment_hash)) {
@@ -321,12 +321,12 @@ fn read_pairs(pairs: &[Pair]) -> Result<Vec<(WithdrawId, PaymentHash)>, Instance
                 if read.iter().any(|(other, its)| *other == withdraw || *its == hash) =>
             {
                 let rule = "names a request or a payment that an entry before it names";
-                violations.push(Violation::new(Field::Paid, rule).of_entry(index));
+                violations.push(Violation::new(InstanceField::Paid, rule).of_entry(index));
             }
             (Ok(withdraw), Some(hash)) => read.push((withdraw, hash)),
             (Err(_), _) | (_, None) => {
                 let rule = "must be a withdraw id (wr_…) and a payment hash (64 hex digits)";
-                violations.push(Violation::new(Field::Paid, rule).of_entry(index));
+                violations.push(Violation::new(InstanceField::Paid, rule).of_entry(index));
             }
         }
     }
@@ -335,5 +335,5 @@ fn read_pairs(pairs: &[Pair]) -> Result<Vec<(WithdrawId, PaymentHash)>, Instance
 
 fn read_id(text: &str) -> Result<WithdrawId, InstanceError> {
     WithdrawId::parse(text)
-        .map_err(|fault| InstanceError::Invalid(vec![Violation::new(Field::Id, fault)]))
+        .map_err(|fault| InstanceError::Invalid(vec![Violation::new(CommonField::Id, fault)]))
 }

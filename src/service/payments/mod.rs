@@ -12,11 +12,11 @@ use super::{
 };
 use crate::{
     domain::{
-        Field, Payment, PaymentId, Violation,
+        CommonField, Payment, PaymentId, Principal, Violation,
         payment::{PaymentEntry, PaymentFilter, PaymentQuery},
     },
     lookup::NodeAccess,
-    ports::{Meter, Store},
+    ports::{Recorder, Store},
     runtime::Runtime,
 };
 
@@ -29,13 +29,7 @@ pub struct PaymentService {
     store: Arc<dyn Store>,
     node: Option<NodeAccess>,
     runtime: Runtime,
-    meter: Arc<dyn Meter>,
-}
-
-impl std::fmt::Debug for PaymentService {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PaymentService").finish_non_exhaustive()
-    }
+    recorder: Arc<dyn Recorder>,
 }
 
 /// A page of payments to read.
@@ -64,9 +58,9 @@ impl PaymentService {
         store: Arc<dyn Store>,
         node: Option<NodeAccess>,
         runtime: Runtime,
-        meter: Arc<dyn Meter>,
+        recorder: Arc<dyn Recorder>,
     ) -> Self {
-        Self { store, node, runtime, meter }
+        Self { store, node, runtime, recorder }
     }
 
     fn node(&self) -> Result<&NodeAccess, PaymentError> {
@@ -74,9 +68,9 @@ impl PaymentService {
     }
 
     /// One by its id, with its sends.
-    pub async fn get(&self, id: &str) -> Result<Payment, PaymentError> {
+    pub async fn get(&self, _: Principal, id: &str) -> Result<Payment, PaymentError> {
         let id = PaymentId::parse(id)
-            .map_err(|fault| PaymentError::Invalid(vec![Violation::new(Field::Id, fault)]))?;
+            .map_err(|fault| PaymentError::Invalid(vec![Violation::new(CommonField::Id, fault)]))?;
         let leased = self.store.payment(id).await?.ok_or(PaymentError::NotFound)?;
         Ok(leased.payment)
     }
@@ -84,6 +78,7 @@ impl PaymentService {
     /// A page, newest first. `violations` is what the adapter could not read of the request.
     pub async fn list(
         &self,
+        _: Principal,
         request: &PaymentPageRequest,
         mut violations: Vec<Violation>,
     ) -> Result<PaymentPage, PaymentError> {

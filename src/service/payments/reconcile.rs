@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use super::PaymentError;
 use crate::{
     domain::{
-        Field, NodeId, PaymentHash, PaymentId, Timestamp, Verdict, Violation,
+        InstanceField, NodeId, PaymentHash, PaymentId, Principal, Timestamp, Verdict, Violation,
         payment::{PaymentEntry, PaymentFilter, PaymentQuery, PaymentView, Record},
     },
     lookup::NodeAccess,
@@ -40,12 +40,6 @@ pub struct ReconcileService {
     runtime: Runtime,
 }
 
-impl std::fmt::Debug for ReconcileService {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ReconcileService").finish_non_exhaustive()
-    }
-}
-
 impl ReconcileService {
     /// Over this store; without a node there is nothing to compare with.
     pub const fn new(store: Arc<dyn Store>, node: Option<NodeAccess>, runtime: Runtime) -> Self {
@@ -60,12 +54,13 @@ impl ReconcileService {
     /// then our attempts that the node did not list, newest first.
     pub async fn reconcile(
         &self,
+        _: Principal,
         from: Timestamp,
         to: Timestamp,
     ) -> Result<Vec<Line>, PaymentError> {
         if from >= to {
             let rule = "must be later than from";
-            return Err(PaymentError::Invalid(vec![Violation::new(Field::To, rule)]));
+            return Err(PaymentError::Invalid(vec![Violation::new(InstanceField::To, rule)]));
         }
         let paying = self.node()?.verifier.paying_node().await?;
         let mut lines = Vec::new();
@@ -161,7 +156,7 @@ fn push(
     };
     if lines.len() == MOST {
         let rule = format!("must leave at most {MOST} payments; choose a shorter time");
-        return Err(PaymentError::Invalid(vec![Violation::new(Field::To, rule)]));
+        return Err(PaymentError::Invalid(vec![Violation::new(InstanceField::To, rule)]));
     }
     lines.push(Line { payment_hash, verdict, here, there });
     Ok(())

@@ -3,7 +3,7 @@
 use super::{PaymentError, PaymentService};
 use crate::{
     domain::{
-        Event, Operator, Payment, State,
+        Actor, Event, Payment,
         payment::{
             Advance, NodeSays, Outcome, Pending, Resolution, ResolutionDraft, Trust, resolvable,
             resolve,
@@ -11,7 +11,7 @@ use crate::{
     },
     lookup::{Began, LookupError, NodeAccess},
     ports::{Leased, StoreError},
-    report::chain,
+    report::{self, chain},
     service::{Failure, failure::finished},
     trace,
 };
@@ -33,7 +33,7 @@ impl PaymentService {
     async fn resolve_as(&self, resolution: &Resolution) -> Result<Payment, PaymentError> {
         let node = self.node()?;
         // What may have been written by a COMMIT whose answer was lost.
-        let mut doubtful: Option<Operator> = None;
+        let mut doubtful: Option<Actor> = None;
         for tries in 0..TRIES {
             let found = self.store.payment(resolution.payment).await?;
             let leased = found.ok_or(PaymentError::NotFound)?;
@@ -50,8 +50,7 @@ impl PaymentService {
             let (advance, by) = self.decide(node, leased, resolution).await?;
             match self.store.advance(&advance).await {
                 Ok(()) => {
-                    told(&advance.payment, &by);
-                    self.meter.stepped(&before, &advance.payment);
+                    report::transition(&*self.recorder, &before, &advance.payment, Some(&by));
                     return Ok(advance.payment);
                 }
                 // The row moved: what the node said is stale with it.
@@ -69,7 +68,7 @@ impl PaymentService {
         node: &NodeAccess,
         leased: Leased,
         resolution: &Resolution,
-    ) -> Result<(Advance, Operator), PaymentError> {
+    ) -> Result<(Advance, Actor), PaymentError> {
         let outcome = resolution.outcome;
         resolvable(&leased.payment, outcome).map_err(PaymentError::Unresolvable)?;
         // Before the node is asked: an answer from before the last send was over changes nothing.
@@ -94,8 +93,8 @@ impl PaymentService {
         };
         let Leased { payment, withdraw, .. } = leased;
         let next = resolve(&payment, outcome, said, pending).map_err(PaymentError::Unresolvable)?;
-        let reason = outcome.note(said, &resolution.reason);
-        let by = Operator { name: resolution.operator.clone(), note: reason };
+        let reason = outcome.note(said, &resolution.by.reason);
+        let by = Actor { reason, ..resolution.by.clone() };
         let reopening = node.lookup.reopening();
         let mut advance = payment.resolved(next, said, by.clone(), withdraw, &reopening, late.now);
         advance.decided_on = began.server.map(|server| server.0);
@@ -103,7 +102,7 @@ impl PaymentService {
     }
 
     /// Reads back whether this very decision was written.
-    async fn is_written(&self, payment: &Payment, by: &Operator) -> Result<bool, StoreError> {
+    async fn is_written(&self, payment: &Payment, by: &Actor) -> Result<bool, StoreError> {
         let events = self.store.events_of(payment.withdraw).await?;
         let ours =
             |event: &Event| event.payment == Some(payment.id) && event.by.as_ref() == Some(by);
@@ -126,19 +125,4 @@ async fn stranded(
     let stranding = node.lookup.stranding(payment).await.map_err(Failure::Node)?;
     let at = (began.clocks.earlier, node.lookup.clock_skew());
     said.stranded(payment, (trust, stranding), at).map_err(PaymentError::Unresolvable)
-}
-
-/// The reason stays out of the log: it is free text, and stands in the event.
-fn told(payment: &Payment, by: &Operator) {
-    let Payment { id, withdraw, payment_hash, .. } = payment;
-    let (operator, state) = (&by.name, payment.state.name());
-    let claim_trace_id = trace::claim_trace_id(payment);
-    tracing::warn!(payment = %id, %withdraw, %payment_hash, operator, state, claim_trace_id,
-        "resolved by an operator");
-    if let State::Paid { fee, .. } = payment.state
-        && fee > payment.fee_limit
-    {
-        tracing::error!(payment = %id, fee_msat = fee.get(),
-            fee_limit_msat = payment.fee_limit.get(), "paid, above the fee limit");
-    }
 }

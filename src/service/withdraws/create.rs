@@ -4,7 +4,10 @@ use std::collections::HashSet;
 
 use super::{Shown, WithdrawError, WithdrawService};
 use crate::{
-    domain::{Draft, Field, Sat, Valid, Violation, Withdraw, WithdrawId, WithdrawView},
+    domain::{
+        Draft, Order, Principal, Quote, Rate, Violation, Withdraw, WithdrawField, WithdrawId,
+        WithdrawView,
+    },
     ports::{BoxError, CreateOutcome, StoreError},
     service::{Failure, failure::finished},
     trace,
@@ -14,9 +17,10 @@ const MAX_BATCH: usize = 1000;
 
 impl WithdrawService {
     /// Makes one. Runs to its end even if the caller goes away.
-    pub async fn create(&self, draft: Draft) -> Result<Shown, WithdrawError> {
-        let valid = draft.validate(self.max_amount).map_err(WithdrawError::Invalid)?;
-        let mut shown = self.create_valid(vec![valid]).await?;
+    pub async fn create(&self, principal: Principal, draft: Draft) -> Result<Shown, WithdrawError> {
+        let order = draft.validate().map_err(WithdrawError::Invalid)?;
+        let quote = self.quote(order).map_err(WithdrawError::Invalid)?;
+        let mut shown = self.create_quoted(principal, vec![quote]).await?;
         // One went in.
         shown.pop().ok_or(Failure::Stopping.into())
     }
@@ -24,32 +28,79 @@ impl WithdrawService {
     /// Makes 1 to 1,000, all or none, in their order.
     pub async fn create_batch(
         &self,
+        principal: Principal,
         drafts: impl ExactSizeIterator<Item = Draft>,
     ) -> Result<Vec<Shown>, WithdrawError> {
         if drafts.len() == 0 || drafts.len() > MAX_BATCH {
             let rule = format!("must have 1 to {MAX_BATCH} entries");
-            return Err(WithdrawError::Invalid(vec![Violation::new(Field::Requests, rule)]));
+            return Err(WithdrawError::Invalid(vec![Violation::new(
+                WithdrawField::Requests,
+                rule,
+            )]));
         }
-        self.create_valid(validate_all(drafts, self.max_amount)?).await
+        let quotes = self.quote_all(drafts).map_err(WithdrawError::Invalid)?;
+        self.create_quoted(principal, quotes).await
     }
 
-    async fn create_valid(&self, valid: Vec<Valid>) -> Result<Vec<Shown>, WithdrawError> {
+    /// What an order comes to.
+    fn quote(&self, order: Order) -> Result<Quote, Vec<Violation>> {
+        order.quote(Rate::PAR, self.max_amount)
+    }
+
+    /// All violations of all entries at once, equal request ids included.
+    fn quote_all(
+        &self,
+        drafts: impl ExactSizeIterator<Item = Draft>,
+    ) -> Result<Vec<Quote>, Vec<Violation>> {
+        let mut violations = Vec::new();
+        let mut seen = HashSet::new();
+        let mut quotes = Vec::with_capacity(drafts.len());
+        for (index, draft) in drafts.enumerate() {
+            match draft.validate().and_then(|order| self.quote(order)) {
+                Ok(quote) => {
+                    let id = quote.order.request_id.as_ref();
+                    if id.is_some_and(|id| !seen.insert(id.clone())) {
+                        let rule = "must not be that of an earlier entry of the same batch";
+                        violations
+                            .push(Violation::new(WithdrawField::RequestId, rule).of_entry(index));
+                    }
+                    quotes.push(quote);
+                }
+                Err(broken) => {
+                    violations
+                        .extend(broken.into_iter().map(|violation| violation.of_entry(index)));
+                }
+            }
+        }
+        if violations.is_empty() { Ok(quotes) } else { Err(violations) }
+    }
+
+    async fn create_quoted(
+        &self,
+        principal: Principal,
+        quotes: Vec<Quote>,
+    ) -> Result<Vec<Shown>, WithdrawError> {
         let service = self.clone();
-        let work = async move { service.write(valid).await };
+        let work = async move { service.write(principal, quotes).await };
         finished(self.runtime.detached(work)).await
     }
 
-    async fn write(&self, valid: Vec<Valid>) -> Result<Vec<Shown>, WithdrawError> {
+    async fn write(
+        &self,
+        principal: Principal,
+        quotes: Vec<Quote>,
+    ) -> Result<Vec<Shown>, WithdrawError> {
         let now = self.runtime.clock.now();
         let trace_parent = trace::current();
-        let new: Vec<Withdraw> = valid
+        let new: Vec<Withdraw> = quotes
             .into_iter()
-            .map(|valid| {
+            .map(|quote| {
                 let id = WithdrawId::new(now, &self.runtime.id_bits());
                 let secret = self.keyring.new_secret(id);
                 let key = self.keyring.current().clone();
-                let new = Withdraw::new(id, valid.request_id, valid.terms, key, secret.hash());
-                Withdraw { trace_parent, ..new }
+                let (request_id, terms) = quote.into_terms();
+                let new = Withdraw::new(id, request_id, terms, key, secret.hash());
+                Withdraw { trace_parent, caller: principal.caller().to_owned(), ..new }
             })
             .collect();
         if let [only] = new.as_slice() {
@@ -88,30 +139,4 @@ impl WithdrawService {
         }
         Ok(shown)
     }
-}
-
-/// All violations of all entries at once, equal request ids included.
-fn validate_all(
-    drafts: impl ExactSizeIterator<Item = Draft>,
-    most: Sat,
-) -> Result<Vec<Valid>, WithdrawError> {
-    let mut violations = Vec::new();
-    let mut seen = HashSet::new();
-    let mut all = Vec::with_capacity(drafts.len());
-    for (index, draft) in drafts.enumerate() {
-        match draft.validate(most) {
-            Ok(valid) => {
-                let id = valid.request_id.as_ref();
-                if id.is_some_and(|id| !seen.insert(id.clone())) {
-                    let rule = "must not be that of an earlier entry of the same batch";
-                    violations.push(Violation::new(Field::RequestId, rule).of_entry(index));
-                }
-                all.push(valid);
-            }
-            Err(broken) => {
-                violations.extend(broken.into_iter().map(|violation| violation.of_entry(index)));
-            }
-        }
-    }
-    if violations.is_empty() { Ok(all) } else { Err(WithdrawError::Invalid(violations)) }
 }

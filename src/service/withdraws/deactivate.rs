@@ -1,7 +1,12 @@
 //! Ending a withdraw request.
 
 use super::{Shown, WithdrawError, WithdrawService, read_id};
-use crate::{domain::WithdrawView, ports::StoreError, service::failure::finished, trace};
+use crate::{
+    domain::{Principal, WithdrawView},
+    ports::StoreError,
+    service::failure::finished,
+    trace,
+};
 
 /// A row that moves so often is being fought over by more than a claim and a deactivation.
 const TRIES: usize = 10;
@@ -9,7 +14,7 @@ const TRIES: usize = 10;
 impl WithdrawService {
     /// Ends an ACTIVE request; a second time returns the same. Against a claim at the same instant,
     /// exactly one wins: the database decides by the version.
-    pub async fn deactivate(&self, id: &str) -> Result<Shown, WithdrawError> {
+    pub async fn deactivate(&self, _: Principal, id: &str) -> Result<Shown, WithdrawError> {
         let id = read_id(id)?;
         let service = self.clone();
         let work = async move {

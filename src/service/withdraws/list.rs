@@ -2,7 +2,10 @@
 
 use super::{Shown, WithdrawError, WithdrawService, read_id};
 use crate::{
-    domain::{Field, Filter, ListQuery, REQUEST_ID_RULE, Violation, WithdrawId, is_request_id},
+    domain::{
+        Filter, ListQuery, Principal, REQUEST_ID_RULE, Violation, WithdrawField, WithdrawId,
+        is_request_id,
+    },
     service::paging::{cut, page_limit, page_start},
 };
 
@@ -28,7 +31,7 @@ pub struct Page {
 
 impl WithdrawService {
     /// One by its id.
-    pub async fn get(&self, id: &str) -> Result<Shown, WithdrawError> {
+    pub async fn get(&self, _: Principal, id: &str) -> Result<Shown, WithdrawError> {
         let id = read_id(id)?;
         let view = self.store.withdraw(id).await?.ok_or(WithdrawError::NotFound)?;
         Ok(self.show(view))
@@ -38,10 +41,11 @@ impl WithdrawService {
     /// reported together with all else that is wrong.
     pub async fn list(
         &self,
+        principal: Principal,
         request: &PageRequest,
         unread: Vec<Violation>,
     ) -> Result<Page, WithdrawError> {
-        let query = self.query(request, unread).map_err(WithdrawError::Invalid)?;
+        let query = self.query(principal, request, unread).map_err(WithdrawError::Invalid)?;
         let wanted = query.limit;
         // One more than is shown tells whether there is a next page.
         let query = ListQuery { limit: wanted + 1, ..query };
@@ -52,6 +56,7 @@ impl WithdrawService {
 
     fn query(
         &self,
+        principal: Principal,
         request: &PageRequest,
         mut violations: Vec<Violation>,
     ) -> Result<ListQuery, Vec<Violation>> {
@@ -59,7 +64,7 @@ impl WithdrawService {
         let limit = page_limit(request.page_size, &mut violations);
         let request_id = request.filter.request_id.as_deref();
         if request_id.is_some_and(|id| !is_request_id(id)) {
-            violations.push(Violation::new(Field::RequestId, REQUEST_ID_RULE));
+            violations.push(Violation::new(WithdrawField::RequestId, REQUEST_ID_RULE));
         }
         let print = filter_is_read.then(|| request.filter.fingerprint());
         let after = page_start(&request.page_token, print, &mut violations);
@@ -68,6 +73,7 @@ impl WithdrawService {
         }
         let after = after.map(WithdrawId::from_uuid);
         let now = self.runtime.clock.now();
-        Ok(ListQuery { filter: request.filter.clone(), after, limit, now })
+        let (filter, caller) = (request.filter.clone(), principal.caller());
+        Ok(ListQuery { filter, after, caller, limit, now })
     }
 }

@@ -9,7 +9,7 @@ mod shown;
 use std::sync::Arc;
 
 use crate::{
-    domain::{Field, Keyring, PublicUrl, Sat, Violation, WithdrawId},
+    domain::{CommonField, Keyring, PublicUrl, Sat, Violation, WithdrawId},
     ports::Store,
     runtime::Runtime,
 };
@@ -42,14 +42,8 @@ impl WithdrawService {
     }
 }
 
-impl std::fmt::Debug for WithdrawService {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WithdrawService").finish_non_exhaustive()
-    }
-}
-
 /// Reads an id, or says what one looks like.
 fn read_id(text: &str) -> Result<WithdrawId, WithdrawError> {
     WithdrawId::parse(text)
-        .map_err(|fault| WithdrawError::Invalid(vec![Violation::new(Field::Id, fault)]))
+        .map_err(|fault| WithdrawError::Invalid(vec![Violation::new(CommonField::Id, fault)]))
 }

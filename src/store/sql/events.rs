@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Event, EventKind, FailureReason, Operator, OperatorReason, PaymentId, Timestamp, WithdrawId,
+        Actor, Event, EventKind, FailureReason, OperatorReason, PaymentId, Timestamp, WithdrawId,
     },
     ports::StoreError,
     store::{
@@ -79,7 +79,7 @@ pub async fn append<T: Tx>(tx: &mut T, event: &Event) -> Result<(), Fault> {
         detail: event.detail,
         at_ms: event.at,
         operator: by.map(|by| by.name.as_str()),
-        note: by.map(|by| by.note.as_str()),
+        note: by.map(|by| by.reason.as_str()),
     };
     tx.execute(APPEND.bind(append)).await?;
     Ok(())
@@ -95,7 +95,7 @@ fn event(row: &impl Cells) -> Parsed<Event> {
     Ok(Event {
         withdraw: WithdrawId::from_uuid(row.uuid("withdraw_id")?),
         version: row.int("version")?,
-        kind: row.named("kind", EventKind::parse)?,
+        kind: row.named::<EventKind>("kind")?,
         payment: row.opt_uuid("payment_id")?.map(PaymentId::from_uuid),
         detail,
         at: row.time("at_ms")?,
@@ -103,14 +103,14 @@ fn event(row: &impl Cells) -> Parsed<Event> {
     })
 }
 
-fn operator<R: Cells>(row: &Reader<'_, R>) -> Parsed<Option<Operator>> {
+fn operator<R: Cells>(row: &Reader<'_, R>) -> Parsed<Option<Actor>> {
     let Some(name) = row.opt_text("operator")? else {
         return Ok(None);
     };
-    Ok(Some(Operator { name, note: row.text("note")? }))
+    Ok(Some(Actor::unnamed(name, row.text("note")?)))
 }
 
 fn reason_name(name: &str) -> Option<&'static str> {
-    let failure = FailureReason::parse(name).map(FailureReason::name);
-    failure.or_else(|| OperatorReason::parse(name).map(OperatorReason::name))
+    let failure = name.parse().ok().map(FailureReason::name);
+    failure.or_else(|| name.parse().ok().map(OperatorReason::name))
 }

@@ -1,5 +1,7 @@
 //! Rows become values of the domain at the edge, once; inside, types hold.
 
+use std::str::FromStr;
+
 use uuid::Uuid;
 
 use crate::{
@@ -99,20 +101,14 @@ impl<R: Cells> Reader<'_, R> {
         self.int(column).map(Timestamp::from_ms)
     }
 
-    /// A name that one of the domain's `parse` functions knows.
-    pub fn named<T>(&self, column: &'static str, parse: fn(&str) -> Option<T>) -> Parsed<T> {
-        known(column, parse(&self.text(column)?))
+    /// A value by its name.
+    pub fn named<T: FromStr>(&self, column: &'static str) -> Parsed<T> {
+        known(column, self.text(column)?.parse().ok())
     }
 
-    pub fn opt_named<T>(
-        &self,
-        column: &'static str,
-        parse: fn(&str) -> Option<T>,
-    ) -> Parsed<Option<T>> {
-        match self.opt_text(column)? {
-            None => Ok(None),
-            Some(name) => known(column, parse(&name)).map(Some),
-        }
+    pub fn opt_named<T: FromStr>(&self, column: &'static str) -> Parsed<Option<T>> {
+        let name = self.opt_text(column)?;
+        name.map(|name| known(column, name.parse().ok())).transpose()
     }
 
     /// The span that a row goes back to. It decides nothing: one that cannot be read is none.

@@ -26,7 +26,7 @@ use withdrawd::{
     pb::{
         CreateWithdrawRequest, GetWithdrawRequest, withdraw_service_client::WithdrawServiceClient,
     },
-    ports::{LightningNode, NoMeter, Store},
+    ports::{LightningNode, NoRecorder, Store},
 };
 
 /// One replica, on real time.
@@ -145,7 +145,7 @@ async fn a_claim_of_another_process_is_found_within_a_poll() {
         public_url,
         Runtime::system(),
         Notifier::default(),
-        Arc::new(NoMeter),
+        Arc::new(NoRecorder),
     );
 
     let mut took = Vec::new();

@@ -83,7 +83,7 @@ const DEPENDENCIES: [(&str, &[&str]); 26] = [
     ("node", &["domain", "ports", "runtime", "trace"]),
     ("ports", &["domain"]),
     ("runtime", &["domain"]),
-    ("report", &[]),
+    ("report", &["domain", "ports", "trace"]),
     ("trace", &["domain"]),
     (BOTTOM, &[]),
 ];

@@ -1,7 +1,7 @@
 //! After a fence: what an operator decides about single requests is kept with the name and the reason.
 
 use withdrawd::{
-    domain::{Millis, Msat, Operator, payment::RecordState},
+    domain::{Actor, Millis, Msat, payment::RecordState},
     node::simulated::preimage_of,
     pb::{
         AcknowledgeRestoreRequest, FenceRequest, ReleaseWithdrawsRequest,
@@ -22,13 +22,13 @@ async fn release_all(bench: &Bench) -> i64 {
 }
 
 /// Who decided the last change of a request.
-async fn decided_by(bench: &Bench, id: &str) -> (&'static str, Option<Operator>) {
+async fn decided_by(bench: &Bench, id: &str) -> (&'static str, Option<Actor>) {
     let last = bench.history_of(id).await.pop().unwrap();
     (last.kind.name(), last.by)
 }
 
-fn operator(name: &str, note: &str) -> Operator {
-    Operator { name: name.to_owned(), note: note.to_owned() }
+fn operator(name: &str, note: &str) -> Actor {
+    Actor::unnamed(name, note)
 }
 
 #[tokio::test]

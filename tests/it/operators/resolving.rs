@@ -153,7 +153,7 @@ async fn a_forgotten_payment_stops_sends_until_an_operator_ends_it() {
                 "resolved as: {outcome}; node said: NOT_FOUND; confirmed: {confirmed}; \
                  why: asked the payee"
             );
-            assert_eq!((by.name.as_str(), by.note), ("alice", note));
+            assert_eq!((by.name.as_str(), by.reason), ("alice", note));
 
             // Also on a new connection, where its memory is put to the test again.
             bench.node.restart();

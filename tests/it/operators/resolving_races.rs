@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use withdrawd::{
     domain::{
-        Millis, PaymentHash,
+        ActorDraft, Millis, PaymentHash, Principal,
         payment::{OutcomeDraft, ResolutionDraft},
     },
     lookup::NodeAccess,
     pb::{payment::State, withdraw::Status as WithdrawStatus},
     ports::{
-        Introduction, LightningNode, LookUp, NoMeter, NodeError, NodeHealth, NodeTraits,
+        Introduction, LightningNode, LookUp, NoRecorder, NodeError, NodeHealth, NodeTraits,
         PaymentsPage, PaymentsQuery, SendOrder, SendStream, WitnessOrder,
     },
     runtime::{Clock, Runtime, SystemEntropy, Task, TokioSpawner},
@@ -115,12 +115,15 @@ async fn a_payer_that_learns_the_end_first_wins() {
         let store = bench.store();
         let lookup = bench.settings().payer.lookup;
         let access = NodeAccess::new(&store, &node, &runtime, None, lookup);
-        let service = PaymentService::new(store, Some(access), runtime, Arc::new(NoMeter));
+        let service = PaymentService::new(store, Some(access), runtime, Arc::new(NoRecorder));
 
         let draft = ResolutionDraft {
             id: doubt.payment.clone(),
-            operator: "alice".into(),
-            reason: "the node knows nothing of it".into(),
+            actor: ActorDraft {
+                principal: Principal::Unnamed,
+                name: "alice".into(),
+                reason: "the node knows nothing of it".into(),
+            },
             outcome: Some(OutcomeDraft::Failed {
                 node_unreachable: false,
                 payee_unpaid: true,

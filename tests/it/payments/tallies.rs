@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use withdrawd::{
     domain::{FailureReason, Millis, PublicUrl, Refusal},
     pb::{GetInstanceRequest, payment::State, withdraw::Status},
-    ports::{NoMeter, Store},
+    ports::{NoRecorder, Store},
     runtime::{Clock, Runtime, SystemEntropy, TokioSpawner},
     service::{ClaimError, ClaimService, Notifier},
     store::PostgresStore,
@@ -266,7 +266,7 @@ async fn claims_at_once_over_two_replicas_fill_the_limit_and_do_not_exceed_it() 
             PublicUrl::parse(&format!("http://{}", bench.lnurl())).unwrap(),
             runtime,
             Notifier::default(),
-            Arc::new(NoMeter),
+            Arc::new(NoRecorder),
         ));
     }
     let mut claims = Vec::new();

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::SeqCst;
 
 use withdrawd::{
-    domain::{Act, FailureReason, Millis, Turn, payment::RecordState},
+    domain::{Act, Actor, FailureReason, Millis, Turn, payment::RecordState},
     pb::{
         AcknowledgeRestoreRequest, AcknowledgeRestoreResponse, FenceRequest, GetInstanceRequest,
         Halt, ReleaseWithdrawsRequest, ResolvePaymentRequest, Withdraw,
@@ -334,7 +334,7 @@ async fn an_acknowledgement_does_not_end_a_later_fence() {
         bench.clock.advance(Millis::from_secs(1));
         fence(&bench).await;
         let at = bench.clock.now();
-        let act = Act { operator: "ann".into(), reason: "restored".into(), at };
+        let act = Act { by: Actor::unnamed("ann", "restored"), at };
         let store = bench.store();
         let ended = bench.inside(async move { store.turn(&Turn::Acknowledge(seen, act)).await });
         assert!(!ended.await.unwrap());

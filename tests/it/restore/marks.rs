@@ -9,7 +9,7 @@ use sqlx::{
 };
 use tonic::Code;
 use withdrawd::{
-    domain::{Act, Millis, Turn},
+    domain::{Act, Actor, Millis, Turn},
     pb::{
         AcknowledgeRestoreRequest, CreateWithdrawRequest, GetInstanceRequest, Halt, Instance,
         PauseRequest,
@@ -231,7 +231,7 @@ async fn a_lost_fence_fences_again() {
         bench.create(10, 10).await;
         bench.keep_marks().await;
         let at = bench.clock.now();
-        let act = Act { operator: "ann".into(), reason: "promoted".into(), at };
+        let act = Act { by: Actor::unnamed("ann", "promoted"), at };
         let store = bench.store();
         let fence = Turn::Fence(withdrawd::domain::FenceReason::ByHand, act);
         assert!(bench.inside(async move { store.turn(&fence).await.unwrap() }).await);

@@ -346,7 +346,7 @@ async fn lists_with_empty_bounds_are_empty() {
             let at = |s: i64| Some(made_at.plus(withdrawd::domain::Millis::from_secs(s)));
             let filter =
                 Filter { created_after: at(from_s), created_before: at(to_s), ..Filter::default() };
-            let query = ListQuery { filter, after, limit: 10, now: bench.clock.now() };
+            let query = ListQuery { filter, after, caller: "", limit: 10, now: bench.clock.now() };
             let store = bench.store();
             bench.inside(async move { store.list(&query).await.unwrap().len() }).await
         };

@@ -1,5 +1,7 @@
 //! Which decisions pass, by what the node says and by what may still arrive.
 
+use strum::VariantArray;
+
 use super::*;
 
 /// The whole product: an operator closes a payment as failed in these cases and in no other.
@@ -47,7 +49,7 @@ fn as_failed_takes_what_the_node_leaves_open() {
 /// A proof settles it, whatever the reason of the doubt, unless the payment is still on its way.
 #[test]
 fn as_paid_takes_the_proof() {
-    for reason in OperatorReason::ALL {
+    for reason in OperatorReason::VARIANTS.iter().copied() {
         let payment = in_doubt(reason);
         for said in ALL_SAID {
             for pending in

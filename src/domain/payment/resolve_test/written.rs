@@ -48,22 +48,36 @@ fn every_bad_field_is_reported_at_once() {
     let fields = |draft: ResolutionDraft| -> Vec<Field> {
         draft.validate().unwrap_err().iter().map(|violation| violation.field).collect()
     };
-    let (id, operator, reason) = (String::new(), "a\nb".to_owned(), String::new());
+    let id = String::new();
+    let actor = |name: &str, reason: &str| ActorDraft {
+        principal: Principal::Unnamed,
+        name: name.to_owned(),
+        reason: reason.to_owned(),
+    };
     let outcome = Some(OutcomeDraft::Paid { preimage: "zz".into(), fee_msat: Some(-1) });
-    let bad = ResolutionDraft { id, operator, reason, outcome };
+    let bad = ResolutionDraft { id, actor: actor("a\nb", ""), outcome };
     assert_eq!(
         fields(bad.clone()),
-        [Field::Id, Field::Operator, Field::Reason, Field::PaidPreimage, Field::PaidFee]
+        [
+            CommonField::Id.into(),
+            InstanceField::Operator.into(),
+            InstanceField::Reason.into(),
+            PaymentField::PaidPreimage.into(),
+            PaymentField::PaidFee.into()
+        ]
     );
     let id = PaymentId::new(at(0), &[1; 10]).to_string();
-    let good = ResolutionDraft { id, operator: "a".into(), reason: "b".into(), outcome: None };
-    assert_eq!(fields(good.clone()), [Field::Outcome]);
+    let good = ResolutionDraft { id, actor: actor("a", "b"), outcome: None };
+    assert_eq!(fields(good.clone()), [PaymentField::Outcome.into()]);
     for preimage in ["", "07", &"07".repeat(33), &"0g".repeat(32)] {
         let outcome = Some(OutcomeDraft::Paid { preimage: preimage.into(), fee_msat: None });
-        assert_eq!(fields(ResolutionDraft { outcome, ..good.clone() }), [Field::PaidPreimage]);
+        assert_eq!(
+            fields(ResolutionDraft { outcome, ..good.clone() }),
+            [PaymentField::PaidPreimage.into()]
+        );
     }
     let outcome = Some(OutcomeDraft::Paid { preimage: "07".repeat(32), fee_msat: Some(i64::MAX) });
-    assert_eq!(fields(ResolutionDraft { outcome, ..good.clone() }), [Field::PaidFee]);
+    assert_eq!(fields(ResolutionDraft { outcome, ..good.clone() }), [PaymentField::PaidFee.into()]);
     let outcome = Some(OutcomeDraft::Paid { preimage: "07".repeat(32), fee_msat: Some(0) });
     let valid = ResolutionDraft { outcome, ..good }.validate().unwrap();
     assert_eq!(valid.outcome, paid(Some(Msat::ZERO)));

@@ -1,5 +1,7 @@
 //! A look-up's answer, row by row.
 
+use strum::VariantArray;
+
 use super::*;
 
 const UNANSWERED: &[Option<Answer>] = &[None];
@@ -237,7 +239,7 @@ fn a_late_success_beside_another_payment_is_marked_once() {
 /// `NEEDS_OPERATOR` × succeeded: the proof settles it, unless somebody else sent it.
 #[test]
 fn only_a_proof_settles_what_a_person_looks_at() {
-    for reason in OperatorReason::ALL {
+    for reason in OperatorReason::VARIANTS.iter().copied() {
         let payment = sent(in_doubt(reason), UNANSWERED);
         for word in all_words() {
             let settles = matches!(word, Word::Succeeded { .. });

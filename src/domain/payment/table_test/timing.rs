@@ -1,7 +1,10 @@
 //! When a send is over, when it is too late for another, and when to look next.
 
 use super::*;
-use crate::domain::payment::{Pace, PendingFacts, Reopening, Unanswered, next_look};
+use crate::domain::{
+    ClockBounds,
+    payment::{Pace, PendingFacts, Reopening, Unanswered, next_look},
+};
 
 const TICK: Millis = Millis::from_ms(1);
 const FINAL: Option<Answer> = Some(Answer::Final);
@@ -105,8 +108,9 @@ fn a_send_without_a_deadline_is_never_over() {
 fn a_witness_is_waited_for_half_an_hour_beyond_the_last_send() {
     let payment = attempt();
     let end = payment.send_until.plus(LIMITS.doubt_after);
-    let too_late =
-        |now: Timestamp, since| payment.too_late_for_a_witness((now, now), since, &LIMITS);
+    let too_late = |now: Timestamp, since| {
+        payment.too_late_for_a_witness(ClockBounds { earlier: now, later: now }, since, &LIMITS)
+    };
     assert!(!too_late(end.minus(TICK), Some(at(0))));
     assert!(too_late(end, Some(at(0))));
     // Nobody has asked the node yet, or not for long.

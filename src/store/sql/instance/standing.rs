@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{
-        Act, FenceReason, Heartbeat, Millis, Msat, NodeId, NodeTrouble, Standing, Timestamp,
+        Act, Actor, FenceReason, Heartbeat, Millis, Msat, NodeId, NodeTrouble, Standing, Timestamp,
         TroubleKind,
     },
     ports::StoreError,
@@ -85,19 +85,20 @@ fn read<R: Cells>(rows: &[R], spent: Option<&R>, seen: SeenOfDatabase) -> Parsed
     let paused = match row.opt_time("paused_at_ms")? {
         None => None,
         Some(at) => {
-            Some(Act { operator: row.text("paused_by")?, reason: row.text("pause_reason")?, at })
+            let by = Actor::unnamed(row.text("paused_by")?, row.text("pause_reason")?);
+            Some(Act { by, at })
         }
     };
     let fenced = match row.opt_time("fenced_at_ms")? {
         None => None,
-        Some(at) => Some((at, row.named("fence_reason", FenceReason::parse)?)),
+        Some(at) => Some((at, row.named::<FenceReason>("fence_reason")?)),
     };
-    let node = row.opt_named("node_id", |id| NodeId::parse(id).ok())?;
+    let node = row.opt_named::<NodeId>("node_id")?;
     let heartbeat = match (&node, row.opt_time("heartbeat_at_ms")?) {
         (Some(node), Some(at)) => Some(heartbeat(&row, node.clone(), at)?),
         (None, _) | (_, None) => None,
     };
-    let trouble = match row.opt_named("trouble", TroubleKind::parse)? {
+    let trouble = match row.opt_named::<TroubleKind>("trouble")? {
         None => None,
         Some(kind) => Some(NodeTrouble { kind, subject: row.text("trouble_subject")? }),
     };
@@ -122,7 +123,7 @@ fn heartbeat(row: &Reader<'_, impl Cells>, node: NodeId, at: Timestamp) -> Parse
     Ok(Heartbeat {
         node,
         alias: row.text("alias")?,
-        network: row.named("network", |name| name.parse().ok())?,
+        network: row.named("network")?,
         at,
         synced: row.bool("synced")?,
         remembers: row.bool("remembers")?,

@@ -104,8 +104,8 @@ impl<D: Driver> SqlStore<D> {
             let action = NewAction {
                 at_ms: act.at,
                 action: turn.name(),
-                operator: &act.operator,
-                reason: &act.reason,
+                operator: &act.by.name,
+                reason: &act.by.reason,
             };
             tx.execute(ACTION.bind(action)).await?;
         }
@@ -174,8 +174,8 @@ fn turned(turn: &Turn) -> BoundStatement<'_> {
     match turn {
         Turn::Pause(act) => PAUSE.bind(SetPause {
             paused_at_ms: act.at,
-            paused_by: &act.operator,
-            pause_reason: &act.reason,
+            paused_by: &act.by.name,
+            pause_reason: &act.by.reason,
         }),
         Turn::Resume(_) => RESUME.bind(()),
         Turn::Fence(reason, act) => {

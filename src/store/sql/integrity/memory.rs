@@ -1,10 +1,9 @@
 //! What this process has heard of its database's server, and what that server came with. Which server may
 //! be relied on stands in the database; what the process was told is durable, in its marks.
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
 
 use crate::ports::Inherited;
 
@@ -31,7 +30,7 @@ impl Memory {
 
     /// The server that was met last, and what it came with.
     pub fn met(&self) -> Option<(i64, Option<Inherited>)> {
-        *locked(&self.met)
+        *self.met.lock()
     }
 
     /// Whether the database takes writes, as was just seen.
@@ -46,15 +45,11 @@ impl Memory {
 
     /// From here on this process may close attempts on this server.
     pub fn meet(&self, server: i64, inherited: Option<Inherited>) {
-        *locked(&self.met) = Some((server, inherited));
+        *self.met.lock() = Some((server, inherited));
     }
 
     /// Whether it was met last.
     pub fn has_met(&self, server: i64) -> bool {
-        locked(&self.met).is_some_and(|(met, _)| met == server)
+        self.met.lock().is_some_and(|(met, _)| met == server)
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

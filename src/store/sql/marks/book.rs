@@ -9,10 +9,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use uuid::Uuid;
+
+use parking_lot::Mutex;
 
 use crate::{
     domain::{PaymentId, WithdrawId},
@@ -280,7 +282,7 @@ impl Marks {
     }
 
     fn locked<T>(&self, with: impl FnOnce(&mut Book) -> T) -> T {
-        with(&mut self.book.lock().unwrap_or_else(PoisonError::into_inner))
+        with(&mut self.book.lock())
     }
 }
 

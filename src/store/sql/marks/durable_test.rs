@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     domain::{
-        Act, FenceReason, Filter, ListQuery, Millis, Timestamp, Turn, Withdraw,
+        Act, Actor, FenceReason, Filter, ListQuery, Millis, Timestamp, Turn, Withdraw,
         payment::{PaymentFilter, PaymentQuery},
         withdraw_test::request,
     },
@@ -151,11 +151,8 @@ impl Bench {
 
     /// Any commit that a caller is told of.
     async fn turn(&self, pause: bool) -> Result<bool, StoreError> {
-        let act = Act {
-            operator: "ann".into(),
-            reason: "odd".into(),
-            at: Timestamp::from_ms(1_800_000_000_000),
-        };
+        let act =
+            Act { by: Actor::unnamed("ann", "odd"), at: Timestamp::from_ms(1_800_000_000_000) };
         let turn = if pause { Turn::Pause(act) } else { Turn::Resume(act) };
         self.store.turn(&turn).await
     }
@@ -209,7 +206,13 @@ async fn a_commit_that_was_read_back_is_told() {
         match read {
             "standing" => drop(bench.store.standing(Millis::ZERO, None).await.unwrap()),
             "list" => {
-                let all = ListQuery { filter: Filter::default(), after: None, limit: 9, now: NOW };
+                let all = ListQuery {
+                    filter: Filter::default(),
+                    after: None,
+                    caller: "",
+                    limit: 9,
+                    now: NOW,
+                };
                 bench.store.list(&all).await.unwrap();
             }
             "list_payments" => {
@@ -236,8 +239,7 @@ async fn a_commit_over_an_older_mark_is_refused_until_the_loss_is_fenced() {
     assert!(matches!(bench.turn(false).await, Err(StoreError::Halted(Halt::Unverified))));
     assert_eq!(bench.lost().await, Some(vec!["RESUME"]));
     let act = Act {
-        operator: "withdrawd".into(),
-        reason: "MARK_LOST".into(),
+        by: Actor::unnamed("withdrawd", "MARK_LOST"),
         at: Timestamp::from_ms(1_800_000_000_001),
     };
     assert!(bench.store.turn(&Turn::Fence(FenceReason::MarkLost, act)).await.unwrap());
@@ -266,7 +268,7 @@ async fn a_doubt_is_not_ended_over_a_loss() {
 async fn a_fence_for_marks_that_are_there_is_none() {
     let bench = Bench::new().await;
     bench.turn(true).await.unwrap();
-    let act = Act { operator: "withdrawd".into(), reason: "MARK_LOST".into(), at: NOW };
+    let act = Act { by: Actor::unnamed("withdrawd", "MARK_LOST"), at: NOW };
     let fence = Turn::Fence(FenceReason::MarkLost, act);
     assert!(matches!(bench.store.turn(&fence).await, Err(StoreError::Stale)));
     assert!(bench.store.standing(Millis::ZERO, None).await.unwrap().fenced.is_none());
@@ -280,7 +282,7 @@ async fn what_stands_already_is_told_with_a_mark_as_well() {
         let bench = Bench::new().await;
         let other = bench.store.of_another_process();
         other.create(&[Bench::request()]).await.unwrap();
-        let pause = Turn::Pause(Act { operator: "ann".into(), reason: "odd".into(), at: NOW });
+        let pause = Turn::Pause(Act { by: Actor::unnamed("ann", "odd"), at: NOW });
         assert!(other.turn(&pause).await.unwrap());
         match what {
             "replayed" => {

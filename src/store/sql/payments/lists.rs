@@ -4,7 +4,7 @@ use super::row::{self, payment_columns};
 use crate::{
     domain::{
         PaymentHash, PaymentId, WithdrawId,
-        payment::{PaymentEntry, PaymentQuery, Span, StateKind},
+        payment::{PaymentEntry, PaymentQuery, Span},
     },
     ports::{OpenPayments, StoreError},
     store::{
@@ -227,9 +227,8 @@ fn choose(query: &PaymentQuery) -> Option<BoundStatement<'static>> {
 /// A state's line of `payment.open_by_state`.
 pub fn open_payments(row: &impl Cells) -> Parsed<OpenPayments> {
     let row = Reader(row);
-    let open = |name: &str| StateKind::OPEN.into_iter().find(|state| state.name() == name);
     Ok(OpenPayments {
-        state: row.named("state", open)?,
+        state: row.named("state")?,
         number: row.int("number")?,
         oldest: row.opt_uuid("oldest_id")?.map(|id| PaymentId::from_uuid(id).created()),
     })

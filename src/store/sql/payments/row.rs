@@ -51,7 +51,7 @@ pub fn payment_entry(row: &impl Cells) -> Parsed<PaymentEntry> {
     let row = Reader(row);
     Ok(PaymentEntry {
         view,
-        noted: row.opt_named("p_noted_reason", FailureReason::parse)?,
+        noted: row.opt_named::<FailureReason>("p_noted_reason")?,
         send_until: row.time("p_send_until_ms")?,
         invoice_expires_at: row.time("p_invoice_expires_at_ms")?,
     })
@@ -91,12 +91,12 @@ fn state(row: &impl Cells) -> Parsed<State> {
             at: at()?,
         }),
         "FAILED" => Ok(State::Failed {
-            reason: row.named("p_failure_reason", FailureReason::parse)?,
+            reason: row.named::<FailureReason>("p_failure_reason")?,
             at: at()?,
             late: late_success(&row)?,
         }),
         "NEEDS_OPERATOR" => Ok(State::NeedsOperator {
-            reason: row.named("p_operator_reason", OperatorReason::parse)?,
+            reason: row.named::<OperatorReason>("p_operator_reason")?,
             at: at()?,
         }),
         _ => Err(bad_cell("p_state")),

@@ -117,7 +117,7 @@ pub fn send(row: &impl Cells) -> Parsed<Send> {
         sent_at: row.time("sent_at_ms")?,
         begun_at: row.time("begun_at_ms")?,
         send_deadline: row.time("send_deadline_ms")?,
-        answer: row.opt_named("answer", Answer::parse)?,
+        answer: row.opt_named::<Answer>("answer")?,
         sequence: Some(row.int("sequence")?),
     })
 }

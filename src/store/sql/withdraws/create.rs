@@ -23,6 +23,7 @@ params! {
         id: WithdrawId,
         version: i64,
         request_id: Option<&'a str>,
+        caller: &'a str,
         min_amount: Amount,
         max_amount: Amount,
         currency: &'a str,
@@ -60,6 +61,7 @@ const CREATE: Statement<Create> = statement!(
             id,
             version,
             request_id,
+            caller,
             min_amount,
             max_amount,
             currency,
@@ -96,10 +98,11 @@ impl<'a> Create<'a> {
             id: withdraw.id,
             version: withdraw.version,
             request_id: withdraw.request_id.as_deref(),
+            caller: &withdraw.caller,
             min_amount: terms.min_amount,
             max_amount: terms.max_amount,
-            currency: &terms.currency,
-            target_currency: &terms.target_currency,
+            currency: terms.currency.name(),
+            target_currency: terms.target_currency.name(),
             exchange_rate: terms.exchange_rate,
             ttl_s: terms.ttl_s,
             target_min_sat: terms.target_min,
@@ -156,7 +159,7 @@ async fn create_one<T: Tx>(tx: &mut T, withdraw: &Withdraw) -> Result<CreateOutc
         events::append(tx, &withdraw.created_event()).await?;
         return Ok(CreateOutcome::Created);
     }
-    let key = ByRequestId { request_id: withdraw.request_id.as_deref() };
+    let key = ByRequestId { caller: &withdraw.caller, request_id: withdraw.request_id.as_deref() };
     let found = tx.fetch(BY_REQUEST_ID.bind(key)).await?;
     let existing = found.first().map(row::view).transpose()?;
     Ok(match existing {

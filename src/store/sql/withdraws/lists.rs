@@ -34,6 +34,7 @@ params! {
     }
 
     pub struct ByRequestId<'a> {
+        caller: &'a str,
         request_id: Option<&'a str>,
     }
 }
@@ -41,7 +42,10 @@ params! {
 pub const BY_REQUEST_ID: Statement<ByRequestId> = statement!(
     ByRequestId,
     "find a withdraw request by its request id",
-    select_views!("withdraw.by_request_id", "where w.caller = '' and w.request_id = :request_id")
+    select_views!(
+        "withdraw.by_request_id",
+        "where w.caller = :caller and w.request_id = :request_id"
+    )
 );
 
 const ALL: Statement<Page> = statement!(
@@ -158,7 +162,7 @@ async fn by_request_id<D: Driver>(
     query: &ListQuery,
     request_id: &str,
 ) -> Result<Vec<WithdrawView>, StoreError> {
-    let key = ByRequestId { request_id: Some(request_id) };
+    let key = ByRequestId { caller: query.caller, request_id: Some(request_id) };
     let rows = driver.fetch(BY_REQUEST_ID.bind(key)).await?;
     let views: Result<Vec<_>, _> = rows.iter().map(row::view).collect();
     let mut views = views?;

@@ -18,6 +18,7 @@ use crate::{
 macro_rules! withdraw_columns {
     () => {
         "w.id as w_id, w.version as w_version, w.request_id as w_request_id,
+         w.caller as w_caller,
          w.min_amount as w_min_amount, w.max_amount as w_max_amount, w.currency as w_currency,
          w.target_currency as w_target_currency, w.exchange_rate as w_exchange_rate,
          w.ttl_s as w_ttl_s, w.target_min_sat as w_target_min_sat,
@@ -57,17 +58,18 @@ pub fn withdraw(row: &impl Cells) -> Parsed<Withdraw> {
         None => None,
         Some(id) => Some(Attempt {
             id: PaymentId::from_uuid(id),
-            hold: row.named("w_payment_hold", Hold::parse)?,
+            hold: row.named::<Hold>("w_payment_hold")?,
         }),
     };
     Ok(Withdraw {
         id: WithdrawId::from_uuid(row.uuid("w_id")?),
         version: row.int("w_version")?,
         request_id: row.opt_text("w_request_id")?,
+        caller: row.text("w_caller")?,
         terms: terms(&row)?,
         key: KeyId::from_text(row.text("w_key_id")?),
         secret_hash: SecretHash::from_bytes(row.bytes32("w_secret_sha256")?),
-        status: row.named("w_status", Status::parse)?,
+        status: row.named::<Status>("w_status")?,
         expires_at: row.time("w_expires_at_ms")?,
         claimable_until: row.time("w_claimable_until_ms")?,
         reopens_at: row.opt_time("w_reopens_at_ms")?,
@@ -84,8 +86,8 @@ fn terms<R: Cells>(row: &Reader<'_, R>) -> Parsed<Terms> {
     Ok(Terms {
         min_amount: row.amount("w_min_amount")?,
         max_amount: row.amount("w_max_amount")?,
-        currency: row.text("w_currency")?,
-        target_currency: row.text("w_target_currency")?,
+        currency: row.named("w_currency")?,
+        target_currency: row.named("w_target_currency")?,
         exchange_rate: row.amount("w_exchange_rate")?,
         ttl_s: row.int("w_ttl_s")?,
         target_min: row.sat("w_target_min_sat")?,

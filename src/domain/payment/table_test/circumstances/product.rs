@@ -1,5 +1,7 @@
 //! The product of all circumstances that the table looks at.
 
+use strum::VariantArray;
+
 use super::*;
 
 pub const NOTED: FailureReason = FailureReason::Canceled;
@@ -39,7 +41,7 @@ fn attempts() -> Vec<(AttemptState, State, Vec<Option<Answer>>)> {
     for mark in [None, Some(late())] {
         all.extend(few().map(|answers| (AttemptState::Failed, failed(mark), answers)));
     }
-    for reason in OperatorReason::ALL {
+    for reason in OperatorReason::VARIANTS.iter().copied() {
         all.extend(few().map(|answers| (AttemptState::NeedsOperator, in_doubt(reason), answers)));
     }
     all

@@ -1,4 +1,8 @@
-//! Errors for people: in a log line, or on a terminal.
+//! What people are told: errors, in a log line or on a terminal, and what happens to payments.
+
+mod transition;
+
+pub use transition::transition;
 
 /// An error with what caused it, for a log line. Drivers' errors repeat their causes: said once.
 pub fn chain(error: &dyn std::error::Error) -> String {

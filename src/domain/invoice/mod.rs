@@ -4,12 +4,15 @@
 //! paid here is checked by the rules in this file, each with a sentence for the person who holds the
 //! phone. Together they refuse whatever lnd would refuse at once (`extractIntentFromSendRequest` of v0.21).
 
-use std::fmt;
+mod fault;
+mod hash;
 
 use bitcoin::secp256k1::PublicKey;
-use sha2::{Digest, Sha256};
 
-use super::{Bolt11Invoice, Millis, Msat, Network, NodeId, Sat, Timestamp};
+use crate::domain::{Bolt11Invoice, Millis, Msat, Network, NodeId, SatRange, Timestamp};
+
+pub use fault::InvoiceFault;
+pub use hash::{PaymentHash, Preimage};
 
 /// Longer texts are not worth parsing; an invoice with all its hints stays below.
 pub const MAX_INVOICE_CHARS: usize = 4096;
@@ -20,17 +23,6 @@ const MAX_AHEAD: Millis = Millis::from_secs(600);
 const MAX_EXPIRY_S: u64 = i64::MAX as u64 / 1_000_000_000;
 /// Blocks that lnd adds to the payee's final CLTV.
 const CLTV_PADDING: u64 = 3;
-/// From the making of an invoice to its claim: what a slow wallet on a slow network may take, with a
-/// clock that is somewhat off. A person is told to make one that lasts so much longer than it must.
-const ON_ITS_WAY: Millis = Millis::from_secs(20);
-
-/// Identifies a payment: SHA-256 of its preimage.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PaymentHash([u8; 32]);
-
-/// The proof that a payment was made.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Preimage([u8; 32]);
 
 /// An invoice that was checked by the rules.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -58,114 +50,6 @@ pub struct InvoiceRules {
     pub cltv_limit: u32,
     /// The most routes of hints.
     pub max_route_hints: usize,
-}
-
-/// Why an invoice is refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvoiceFault {
-    /// Nothing was sent.
-    #[error("the invoice is missing")]
-    Missing,
-    /// Too long to be one.
-    #[error("the invoice is too long")]
-    TooLong,
-    /// It does not parse, or its signature is wrong.
-    #[error("this is not a valid Lightning invoice")]
-    Invalid,
-    /// Made for another Bitcoin network.
-    #[error("the invoice is for another network, not for {0}")]
-    OtherNetwork(Network),
-    /// The payer would choose the amount.
-    #[error("the invoice has no amount, please make one with an amount")]
-    NoAmount,
-    /// Outside of what the request offers.
-    #[error("the invoice's amount of {amount} sats is outside {}", Bounds(*.min, *.max))]
-    AmountOutside {
-        /// What it asks for.
-        amount: Msat,
-        /// The least that is offered.
-        min: Sat,
-        /// The most that is offered.
-        max: Sat,
-    },
-    /// The payment hash is not what would be paid.
-    #[error("AMP invoices cannot be paid here, please make an ordinary one")]
-    Amp,
-    /// It needs what lnd does not know, or what is no matter of payments.
-    #[error(
-        "the invoice needs a feature that cannot be paid here (number {0}), please use another wallet"
-    )]
-    Unpayable(u32),
-    /// It names no payment secret and no blinded path, or not the features that go with them.
-    #[error("the invoice lacks what payments need today, please use a newer wallet")]
-    Outdated,
-    /// lnd could not count how long.
-    #[error("the invoice lasts for more than 292 years, please make one that expires sooner")]
-    LastsTooLong,
-    /// Made in the future.
-    #[error("the invoice's time is in the future, please check the clock of your wallet")]
-    FromTheFuture,
-    /// It has expired.
-    #[error("the invoice has expired, please make a new one")]
-    Expired,
-    /// There is not enough time to pay it.
-    #[error("{}", Soon(*.left, *.lasts, *.needs))]
-    ExpiresSoon {
-        /// Until it expires.
-        left: Millis,
-        /// From its making until it expires.
-        lasts: Millis,
-        /// What must be left.
-        needs: Millis,
-    },
-    /// The payee wants the money locked for longer than this service allows.
-    #[error("the invoice asks to lock the payment for too many blocks")]
-    CltvTooLarge,
-    /// Too many routes of hints.
-    #[error("the invoice carries too many route hints")]
-    TooManyHints,
-    /// The payee is the paying node.
-    #[error("the invoice was made by the node that would pay it")]
-    OwnNode,
-}
-
-/// `10 sats` or `10–20 sats`.
-struct Bounds(Sat, Sat);
-
-impl fmt::Display for Bounds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(min, max) = self;
-        if min == max {
-            write!(f, "the {max} sats offered")
-        } else {
-            write!(f, "{min}–{max} sats")
-        }
-    }
-}
-
-/// What is left, of how much, and what must be left. Nobody is told to make an invoice that lasts as
-/// long as the one at hand.
-struct Soon(Millis, Millis, Millis);
-
-impl fmt::Display for Soon {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(left, lasts, needs) = self;
-        let (left, advised) = (left.as_secs_rounded_up(), needs.plus(ON_ITS_WAY));
-        if *lasts < advised {
-            let advised = advised.as_secs_rounded_up();
-            write!(
-                f,
-                "the invoice expires too soon, please make one that lasts at least {advised} seconds"
-            )
-        } else {
-            let needs = needs.as_secs_rounded_up();
-            write!(
-                f,
-                "the invoice expires in {left} seconds, and {needs} must be left: please make a new \
-                 one now, and check the clock of your wallet if this happens again"
-            )
-        }
-    }
 }
 
 /// What a wallet sent, trimmed, without `lightning:`, in lower case: the form that is stored and
@@ -199,7 +83,7 @@ impl InvoiceRules {
     pub fn check(
         &self,
         text: &str,
-        bounds: (Sat, Sat),
+        bounds: SatRange,
         own_node: Option<&NodeId>,
         now: Timestamp,
     ) -> Result<Invoice, InvoiceFault> {
@@ -213,14 +97,14 @@ impl InvoiceRules {
         &self,
         text: String,
         parsed: &Bolt11Invoice,
-        (min, max): (Sat, Sat),
+        bounds: SatRange,
         own_node: Option<&NodeId>,
         now: Timestamp,
     ) -> Result<Invoice, InvoiceFault> {
         if parsed.currency != self.network.currency() {
             return Err(InvoiceFault::OtherNetwork(self.network));
         }
-        let amount = amount_within(parsed, min, max)?;
+        let amount = amount_within(parsed, bounds)?;
         if parsed.expiry_s > MAX_EXPIRY_S {
             return Err(InvoiceFault::LastsTooLong);
         }
@@ -311,7 +195,10 @@ fn check_features(invoice: &Bolt11Invoice) -> Result<(), InvoiceFault> {
     }
 }
 
-fn amount_within(invoice: &Bolt11Invoice, min: Sat, max: Sat) -> Result<Msat, InvoiceFault> {
+fn amount_within(
+    invoice: &Bolt11Invoice,
+    SatRange { min, max }: SatRange,
+) -> Result<Msat, InvoiceFault> {
     // An amount that overflows reads as none, and so does zero to a wallet.
     let msat = invoice.msat.filter(|&msat| msat > 0);
     let msat = msat.ok_or(InvoiceFault::NoAmount)?;
@@ -335,75 +222,5 @@ pub fn expires_at(invoice: &Bolt11Invoice) -> Timestamp {
 
 /// The payment hash of a parsed invoice.
 pub const fn payment_hash(invoice: &Bolt11Invoice) -> PaymentHash {
-    PaymentHash(invoice.payment_hash)
-}
-
-/// Reads 32 bytes in hex.
-fn bytes32(hex: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    hex::decode_to_slice(hex, &mut bytes).ok().map(|()| bytes)
-}
-
-impl PaymentHash {
-    /// Reads the hex form.
-    pub fn parse(hex: &str) -> Option<Self> {
-        bytes32(hex).map(Self)
-    }
-
-    /// The hash that a row or a node holds.
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// As rows hold it.
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-}
-
-impl Preimage {
-    /// Reads the hex form.
-    pub fn parse(hex: &str) -> Option<Self> {
-        bytes32(hex).map(Self)
-    }
-
-    /// The preimage that a row or a node holds.
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// As rows hold it.
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
-    /// The payment hash that it proves.
-    pub fn hash(&self) -> PaymentHash {
-        PaymentHash(Sha256::digest(self.0).into())
-    }
-}
-
-impl fmt::Display for PaymentHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for PaymentHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl fmt::Display for Preimage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-/// A proof of payment has no business in a log.
-impl fmt::Debug for Preimage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Preimage(…)")
-    }
+    PaymentHash::from_bytes(invoice.payment_hash)
 }

@@ -1,0 +1,18 @@
+//! The fields of what operators do to the instance.
+
+/// A field of a command for the instance.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum InstanceField {
+    /// `operator`
+    Operator,
+    /// `reason`
+    Reason,
+    /// `ids`
+    Ids,
+    /// `paid`: pairs of a withdraw id and a payment hash.
+    Paid,
+    /// `from`
+    From,
+    /// `to`
+    To,
+}

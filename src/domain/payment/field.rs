@@ -1,0 +1,22 @@
+//! The fields that payments are listed and resolved by.
+
+/// A field of a payment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum PaymentField {
+    /// `state`
+    State,
+    /// `withdraw_id`
+    WithdrawId,
+    /// `payment_hash`
+    PaymentHash,
+    /// `invoice`
+    Invoice,
+    /// `open_longer_than`
+    OpenLongerThan,
+    /// How a payment ended.
+    Outcome,
+    /// The proof that it was paid.
+    PaidPreimage,
+    /// What its routing cost.
+    PaidFee,
+}
