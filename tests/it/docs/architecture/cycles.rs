@@ -22,6 +22,7 @@ type Uses = BTreeMap<Module, BTreeMap<Module, String>>;
 const KNOWN: &[(&str, &str)] = &[
     ("domain::payment::pending", "domain::payment::follow"),
     ("grpc::convert_payment", "grpc::convert"),
+    ("grpc::convert_payment", "grpc::convert_instance"),
     ("metrics::gauges", "metrics::exposition"),
     ("store::driver", "store::sql::dialect"),
 ];
