@@ -1,4 +1,4 @@
-//! Making withdraw requests: one or a batch, all or none, repeats safe by request id.
+//! Creates withdraw requests: one or a batch, all or none. Repeats are safe by request id.
 
 use std::collections::HashSet;
 
@@ -16,16 +16,16 @@ use crate::{
 const MAX_BATCH: usize = 1000;
 
 impl WithdrawService {
-    /// Makes one. Runs to its end even if the caller goes away.
+    /// Creates one. Runs to its end even if the caller goes away.
     pub async fn create(&self, principal: Principal, draft: Draft) -> Result<Shown, WithdrawError> {
         let order = draft.validate().map_err(WithdrawError::Invalid)?;
         let quote = self.quote(order).map_err(WithdrawError::Invalid)?;
         let mut shown = self.create_quoted(principal, vec![quote]).await?;
-        // One went in.
+        // One went in, so one comes out.
         shown.pop().ok_or(Failure::Stopping.into())
     }
 
-    /// Makes 1 to 1,000, all or none, in their order.
+    /// Creates 1 to 1,000, all or none, and returns them in their order.
     pub async fn create_batch(
         &self,
         principal: Principal,
@@ -42,12 +42,12 @@ impl WithdrawService {
         self.create_quoted(principal, quotes).await
     }
 
-    /// What an order comes to.
+    /// The quote for an order.
     fn quote(&self, order: Order) -> Result<Quote, Vec<Violation>> {
         order.quote(Rate::PAR, self.max_amount)
     }
 
-    /// All violations of all entries at once, equal request ids included.
+    /// All violations of all entries at once, repeated request ids included.
     fn quote_all(
         &self,
         drafts: impl ExactSizeIterator<Item = Draft>,
@@ -60,7 +60,7 @@ impl WithdrawService {
                 Ok(quote) => {
                     let id = quote.order.request_id.as_ref();
                     if id.is_some_and(|id| !seen.insert(id.clone())) {
-                        let rule = "must not be that of an earlier entry of the same batch";
+                        let rule = "must not be used by an earlier entry of the same batch";
                         violations
                             .push(Violation::new(WithdrawField::RequestId, rule).of_entry(index));
                     }
@@ -122,7 +122,7 @@ impl WithdrawService {
         Ok(views.map(|view| self.show(view)).collect())
     }
 
-    /// The answer to COMMIT was lost: what stands there now is the answer, if all of it does.
+    /// The answer to COMMIT was lost: what the database has now is the answer, if all of it is there.
     async fn read_back(
         &self,
         new: Vec<Withdraw>,
@@ -132,8 +132,8 @@ impl WithdrawService {
         for withdraw in new {
             match self.store.withdraw(withdraw.id).await? {
                 Some(view) => shown.push(self.show(view)),
-                // Not there, or not there yet, or a replay: the caller repeats, safely so with a
-                // request id, and nobody has the LNURL of what may still appear.
+                // Not there, not there yet, or a replay: the caller must repeat the call, which a request
+                // id makes safe. Nobody has the LNURL of a request that may still appear.
                 None => return Err(StoreError::Unknown(lost).into()),
             }
         }
