@@ -1,17 +1,17 @@
-//! What probes are told: one standing, and every surface shows it. gRPC health on the main port and on
-//! the admin port, `/healthz`, `/readyz` and `/startupz`.
+//! The health of the process. All probes show the same state: gRPC health on the main port and on the admin
+//! port, `/healthz`, `/readyz` and `/startupz`.
 //!
-//! * Live: the process answers. No database is asked, or its outage would kill all replicas.
+//! * Live: the process answers. The database is not asked, or its outage would kill all replicas.
 //! * Ready: the database answers and takes writes, its schema is this program's, and this process holds the
-//!   master key that requests derive from; until SIGTERM.
-//! * Started: everything was wired once; until SIGTERM.
+//!   master key that requests derive from. Ends at SIGTERM.
+//! * Started: everything has been wired. Ends at SIGTERM.
 
 use std::{fmt, sync::Arc};
 
 use tokio::sync::Mutex;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-/// The gRPC service that tells it.
+/// The gRPC health service.
 pub use tonic_health::pb::health_server::{Health as HealthRpc, HealthServer};
 
 /// The health service name of readiness.
@@ -27,7 +27,7 @@ const MAX_MESSAGE_BYTES: usize = 4 * 1024;
 /// Why the service is not ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotReady {
-    /// It is being wired.
+    /// Startup has not finished.
     Starting,
     /// The database does not answer.
     DatabaseSilent,
@@ -37,9 +37,9 @@ pub enum NotReady {
     KeyMissing,
     /// The database waits for `withdrawd migrate`.
     SchemaOlder,
-    /// The database was migrated by a newer program, which may mean other things by the same columns.
+    /// A newer program has migrated the database; the same columns may mean something else now.
     SchemaNewer,
-    /// SIGTERM came.
+    /// SIGTERM was received.
     Stopping,
 }
 
@@ -57,83 +57,83 @@ impl fmt::Display for NotReady {
     }
 }
 
-/// The standing, and those who tell it over gRPC.
+/// The state of the process, and the reporters that publish it over gRPC.
 #[derive(Clone)]
 pub struct Health {
-    standing: Arc<Mutex<Standing>>,
+    state: Arc<Mutex<State>>,
     main: HealthReporter,
     admin: HealthReporter,
 }
 
 #[derive(Clone, Copy)]
-struct Standing {
+struct State {
     started: bool,
     ready: Result<(), NotReady>,
 }
 
 impl Health {
-    /// Live, and nothing more so far; with the services that tell it on the main port and on the admin
-    /// port.
+    /// Live, and nothing more so far. Also returns the services that publish it, for the main port and the
+    /// admin port.
     pub async fn new() -> (Self, [HealthServer<impl HealthRpc>; 2]) {
         let (main, on_main) = tonic_health::server::health_reporter();
         let (admin, on_admin) = tonic_health::server::health_reporter();
-        let standing = Standing { started: false, ready: Err(NotReady::Starting) };
-        let health = Self { standing: Arc::new(Mutex::new(standing)), main, admin };
-        // tonic-health says SERVING by itself.
-        health.tell(STARTUP, false).await;
-        health.tell(READINESS, false).await;
-        health.tell(LIVENESS, true).await;
+        let state = State { started: false, ready: Err(NotReady::Starting) };
+        let health = Self { state: Arc::new(Mutex::new(state)), main, admin };
+        // tonic-health starts with SERVING.
+        health.publish(STARTUP, false).await;
+        health.publish(READINESS, false).await;
+        health.publish(LIVENESS, true).await;
         (health, [on_main, on_admin].map(|rpc| rpc.max_decoding_message_size(MAX_MESSAGE_BYTES)))
     }
 
-    /// Everything is wired, over a database that was just opened.
+    /// Startup has finished: everything is wired, over a database that was just opened.
     pub async fn started(&self) {
-        let mut standing = self.standing.lock().await;
-        *standing = Standing { started: true, ready: Ok(()) };
-        self.tell(STARTUP, true).await;
-        self.tell(READINESS, true).await;
+        let mut state = self.state.lock().await;
+        *state = State { started: true, ready: Ok(()) };
+        self.publish(STARTUP, true).await;
+        self.publish(READINESS, true).await;
     }
 
-    /// Whether the database can be worked with. Who is stopping does not become ready again: a load
-    /// balancer would send calls to a process that is about to end.
+    /// Sets whether the database can be used. A process that is stopping does not become ready again: a
+    /// load balancer would send calls to a process that is about to end.
     pub async fn ready(&self, ready: Result<(), NotReady>) {
-        let mut standing = self.standing.lock().await;
-        if standing.ready != Err(NotReady::Stopping) {
-            standing.ready = ready;
-            self.tell(READINESS, ready.is_ok()).await;
+        let mut state = self.state.lock().await;
+        if state.ready != Err(NotReady::Stopping) {
+            state.ready = ready;
+            self.publish(READINESS, ready.is_ok()).await;
         }
     }
 
-    /// SIGTERM came.
+    /// SIGTERM was received.
     pub async fn stopping(&self) {
-        let mut standing = self.standing.lock().await;
-        *standing = Standing { started: false, ready: Err(NotReady::Stopping) };
-        self.tell(STARTUP, false).await;
-        self.tell(READINESS, false).await;
+        let mut state = self.state.lock().await;
+        *state = State { started: false, ready: Err(NotReady::Stopping) };
+        self.publish(STARTUP, false).await;
+        self.publish(READINESS, false).await;
     }
 
-    /// Ends the streams of those who watch on the main port, which would keep it from draining.
+    /// Ends the health watches on the main port: their open streams would keep the server from draining.
     pub async fn end_main_watches(&self) {
         end_watches(self.main.clone()).await;
     }
 
-    /// The same on the admin port, at the very end.
+    /// Ends the health watches on the admin port, at the very end.
     pub async fn end_admin_watches(&self) {
         end_watches(self.admin.clone()).await;
     }
 
-    /// The probe of readiness.
+    /// The readiness probe.
     pub async fn is_ready(&self) -> Result<(), NotReady> {
-        self.standing.lock().await.ready
+        self.state.lock().await.ready
     }
 
-    /// The probe of startup.
+    /// The startup probe.
     pub async fn is_started(&self) -> Result<(), NotReady> {
-        let Standing { started, ready } = *self.standing.lock().await;
+        let State { started, ready } = *self.state.lock().await;
         if started { Ok(()) } else { ready }
     }
 
-    async fn tell(&self, name: &str, serving: bool) {
+    async fn publish(&self, name: &str, serving: bool) {
         let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
         self.main.set_service_status(name, status).await;
         self.admin.set_service_status(name, status).await;

@@ -4,71 +4,94 @@
 //! An internal service asks over gRPC for a withdraw request and hands its LNURL to a customer. The
 //! customer's wallet sends an invoice to the public side, and the company's node pays it.
 //!
-//! # The rooms
+//! # The modules
 //!
-//! Arrows point down only; a test reads every path and fails when one points up.
+//! Dependencies point down only: `tests/it/docs/architecture.rs` reads every path and fails on one that
+//! points up. Its table DEPENDENCIES is exact; this is its outline, without the five modules at the bottom
+//! (`domain`, `ports`, `runtime`, `report`, `trace`), which those above use as the table allows.
 //!
 //! ```text
-//! main → cli → { app, client }                         app knows every room, config their options
-//! app → { grpc, sidecar, admin } → service → { ports, domain }      inbound
-//! app → background → { service, ports, domain }              passes over stored state
-//! { store, node } → ports, domain                            outbound
+//! main                → cli
+//! cli                 → app, client, config, http, telemetry
+//! app                 → all below but client, http, pb, telemetry, trace: it wires them
+//! config              → grpc, sidecar, jobs, payer, integrity, lookup, store, node, telemetry (options)
+//! grpc                → service, metrics, http, health, pb      inbound
+//! sidecar             → service, metrics, http                  inbound
+//! admin               → metrics, http, health                   inbound
+//! metrics             → service
+//! jobs                → payer, integrity, service, lookup       periodic work
+//! payer, integrity    → lookup
+//! service             → lookup                                  use cases
+//! lookup, store, node → ports                                   store, node: outbound
+//! client              → pb
+//!
+//! report              → ports, trace
+//! telemetry           → trace
+//! http                → runtime, domain
+//! ports, runtime, trace → domain
 //! ```
 //!
-//! * [`domain`] — pure values and decisions: ids, amounts, LNURL, invoice rules, the withdraw request,
-//!   what the instance may pay now ([`domain::Standing`]), and in [`domain::payment`] the table that
-//!   says what follows from a node's word, and what a person may decide where it leaves a doubt.
-//! * [`ports`] — what the service asks of a store and of a node, and the contract of their answers.
-//! * [`service`] — the use cases: the payer, the verifier that fences a database which lost commits, and
-//!   what operators do about payments and the whole instance.
+//! * [`domain`] — pure values and decisions: ids, amounts, LNURL, invoice rules, the withdraw request, what
+//!   the instance can pay now ([`domain::Standing`]), and in [`domain::payment`] the table of what follows
+//!   from the node's report, and of what an operator may decide where the outcome is in doubt.
+//! * [`ports`] — the traits of store and node, and the contract of their answers.
+//! * [`service`] — the use cases: what internal services, wallets and operators may do.
+//! * [`lookup`] — asks the node about payments and judges whether its answer counts, for use cases and
+//!   workers alike.
+//! * [`payer`] — follows every open attempt to its end: looks it up, sends it, listens to the answer.
+//! * [`integrity`] — verifies that the database lost no commits, and fences the instance if it did.
+//! * [`jobs`] — periodic background jobs: the payer, expiry, the node's heartbeat, the verification of the
+//!   database.
 //! * [`store`] — Postgres and SQLite behind one port; the statements are written once.
 //! * [`node`] — lnd, and a simulated node for a first run.
-//! * [`grpc`], [`sidecar`] — the two faces: for internal services and operators, and for wallets.
-//! * [`admin`], [`health`] — the operators' port, and what probes are told there and over gRPC.
-//! * [`metrics`] — what Prometheus is told.
-//! * [`background`] — what nobody asks for: paying, marking expiries, the node's heartbeat, the verifier.
-//! * [`app`], [`config`], [`telemetry`], [`report`], [`runtime`] — wiring, options, logs and traces,
-//!   errors for people; time and randomness.
-//! * [`trace`] — the trace that the current work belongs to: whoever makes a span, or keeps or links
-//!   one, asks it.
+//! * [`grpc`], [`sidecar`] — the inbound sides: gRPC for internal services and operators, LNURL for
+//!   wallets.
+//! * [`admin`], [`health`] — the admin port, and the state that probes read there and over gRPC.
+//! * [`http`] — one server and one client, with limits on everything.
+//! * [`metrics`] — the metrics for Prometheus.
+//! * [`app`], [`config`] — wiring by role, and the checked options.
+//! * [`telemetry`], [`report`], [`trace`] — logs and traces; errors and payment transitions as log lines;
+//!   the current trace, which every span, link and stored trace id comes from.
+//! * [`runtime`] — time, randomness and tasks.
 //! * [`cli`], [`client`], [`pb`] — the command line, its gRPC client, the generated types.
 //!
 //! # The invariants
 //!
 //! 1. At most one payment of a withdraw request settles. At most one of its attempts is open
 //!    (RESERVED, SENDING, IN_FLIGHT, NEEDS_OPERATOR), by a unique index in both databases.
-//! 2. A payment hash is claimed with once, across all requests, by a unique constraint.
-//! 3. A wallet is told OK only after its claim is committed. The same invoice is told OK again.
-//! 4. A send is committed before the node is asked, with a deadline that the node itself enforces.
-//! 5. Nothing is sent before it was looked up; a node's silence, error or timeout changes nothing.
-//! 6. A request reopens only when no send of it can take effect any more, and the node said so after
-//!    that instant, on a connection on which it had shown its identity and its memory. A send that was
-//!    never answered can take effect at any time, until the node was seen to store a payment that was
-//!    begun after the time of that send ([`domain::payment::Pending`]).
-//! 7. A COMMIT whose answer was lost is neither success nor failure: it is read back.
-//! 8. Every write to the standing of a payment or a request names the version that it has read; a
-//!    lease saves work, and no more.
+//! 2. A payment hash is claimed at most once, across all requests, by a unique constraint.
+//! 3. A wallet gets OK only after its claim is committed. A repeat with the same invoice gets OK again.
+//! 4. A send is committed before the node is called, with a deadline that the node itself enforces.
+//! 5. A payment is looked up before each send. A node's silence, error or timeout changes nothing.
+//! 6. A request reopens only when none of its sends can take effect any more, and the node said so after
+//!    that instant, on a connection on which it had proven its identity and its memory. A send that was
+//!    never answered can take effect at any time, until the node was seen to store a payment that was begun
+//!    after the send's time had passed ([`domain::payment::Pending`]).
+//! 7. A COMMIT whose answer was lost is neither a success nor a failure: the row is read back.
+//! 8. Every write to the state of a payment or a request names the version that it read. A lease saves
+//!    work; correctness does not rest on it.
 //! 9. Every change writes its event in the same transaction. No event, row or log holds a secret.
 //! 10. PAID never changes.
-//! 11. No claim is accepted and no send committed after a pause or a fence, by any replica: claims and
-//!     sends read the switches under a lock in their own transactions, before any other lock, and a pause
-//!     takes its turn among them within a second, whatever the load. What is in flight is followed.
-//! 12. Every commit that a caller is told of is there, or the instance is fenced, as long as a process lives
-//!     that told it: by making it, or by answering a repeat of a create, a deactivation or a command. (A
-//!     wallet's repeat of an accepted claim is answered from what is read.) Each moves a mark of its process
-//!     in the same transaction, and no process makes one on a server on which it has
-//!     not found its marks. Nothing is claimed or sent over a server that the database itself does not
-//!     call verified: every process that was there lately has found its marks, and the node knows no
-//!     payment that the database does not. If one of these fails, all replicas are fenced until an
-//!     operator has looked; a request older than the fence is then withheld until an operator releases it.
-//! 13. Nothing is claimed beyond what the node has said that it can send, by a heartbeat that is not
-//!     stale, nor beyond the limit of 24 hours, fees included, which the database counts one claim at a
-//!     time. What is counted is kept by each step in its own transaction.
-//! 14. What follows from a node's word for a payment is decided in one place,
-//!     [`domain::payment::looked_up`] and [`domain::payment::heard`]; everybody else gathers facts for it
-//!     and writes what it says.
-//! 15. An operator's word ends a doubt only where the node does not contradict it; who decided, and why,
-//!     stands in the event of the change.
+//! 11. After a pause or a fence no replica accepts a claim or commits a send: claims and sends read both
+//!     switches under a lock in their own transactions, before any other lock, and a pause gets that lock
+//!     within a second, whatever the load. Payments in flight are still followed.
+//! 12. Every commit that was acknowledged to a caller is in the database, or the instance is fenced, as
+//!     long as one process lives that acknowledged it: by making it, or by answering a repeat of a create,
+//!     a deactivation or a command. (A wallet's repeat of an accepted claim is answered from what is read.)
+//!     Each such commit moves a mark of its process in the same transaction, and a process makes none on a
+//!     server on which it has not found its marks. Nothing is claimed or sent over a server that the
+//!     database itself does not call verified: every process that was recently alive has found its marks
+//!     there, and the node knows no payment that the database does not. If one of these checks fails, all
+//!     replicas are fenced until an operator acknowledges it; a request older than the fence is then
+//!     withheld until an operator releases it.
+//! 13. Claims never exceed what the node said that it can send, in a heartbeat that is not stale, nor the
+//!     limit of 24 hours, fees included, which the database checks one claim at a time. Each step updates
+//!     the counts in its own transaction.
+//! 14. What follows from the node's report about a payment is decided in one place,
+//!     [`domain::payment::looked_up`] and [`domain::payment::heard`]; all other code gathers facts for it
+//!     and writes what it decides.
+//! 15. An operator's decision ends a doubt only if the node does not contradict it. The event of the change
+//!     records who decided, and why.
 
 pub mod admin;
 pub mod app;

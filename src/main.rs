@@ -1,4 +1,4 @@
-//! `withdrawd`: see the library.
+//! The `withdrawd` binary. The library documents it.
 
 use std::process::ExitCode;
 

@@ -1,8 +1,8 @@
-//! Time, randomness and tasks: injected everywhere, taken from the system only here.
+//! Time, randomness and tasks: passed in everywhere, taken from the system only here.
 //!
-//! clippy's `disallowed-methods` keeps the rest of the crate from reaching for them. Connections are
-//! the exception: what TLS, HTTP/2 and the database drivers do by themselves runs on tokio's clock
-//! and tasks (`node/lnd`, `store/postgres`), and decides nothing.
+//! clippy's `disallowed-methods` forbids their direct use in the rest of the crate. Connections are the
+//! exception: TLS, HTTP/2 and the database drivers use tokio's clock and tasks (`node/lnd`,
+//! `store/postgres`), but decide nothing.
 
 use std::{
     future::Future,
@@ -21,13 +21,13 @@ use crate::domain::{Millis, Timestamp};
 /// A future that nobody waits for.
 pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Tells the time and waits for it.
+/// A clock: reads the time, and waits.
 #[async_trait]
 pub trait Clock: Send + Sync {
     /// The wall clock.
     fn now(&self) -> Timestamp;
 
-    /// Time that has passed since some instant, whatever happens to the wall clock.
+    /// Time since some fixed instant. Jumps of the wall clock do not affect it.
     fn monotonic(&self) -> Millis;
 
     /// Waits.
@@ -42,11 +42,11 @@ pub trait Entropy: Send + Sync {
 
 /// Starts tasks.
 pub trait Spawner: Send + Sync {
-    /// Runs `task` to its end, whatever becomes of whoever started it.
+    /// Runs `task` to its end, even if whoever started it is gone.
     fn spawn(&self, task: Task);
 }
 
-/// All three, as the service is handed them.
+/// Clock, randomness and tasks together.
 #[derive(Clone)]
 pub struct Runtime {
     /// The time.
@@ -58,7 +58,7 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// The system's.
+    /// The system's clock and randomness, and tokio's tasks.
     pub fn system() -> Self {
         Self {
             clock: Arc::new(SystemClock::new()),
@@ -81,25 +81,25 @@ impl Runtime {
         u16::from_be_bytes(bits) % 1000
     }
 
-    /// Runs `work` to its end even if the caller goes away, and hands back what it made: tonic and
-    /// hyper drop a handler's future when the client disconnects, and money must not be halfway.
+    /// Runs `work` to its end even if the caller goes away, and returns its result: tonic and hyper drop a
+    /// handler's future when the client disconnects, and a payment must not stop halfway.
     ///
-    /// None if the task was lost: it panicked, or the process is going away.
+    /// None if the task was lost: it panicked, or the process is stopping.
     pub fn detached<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Detached<T> {
         let (done, result) = oneshot::channel();
         let work = async move {
-            // Nobody listens any more: the work is done all the same.
+            // The caller may be gone; the work is done all the same.
             let _ = done.send(work.await);
         };
-        // It is part of what the caller asked for, and its span ends with it.
+        // The work belongs to the caller's span, which ends with it.
         self.spawner.spawn(Box::pin(work.instrument(Span::current())));
         Detached(result)
     }
 
-    /// Waits for `work` as long as `span`; none if it takes longer.
+    /// Waits for `work` for at most `span`; none if it takes longer.
     pub async fn within<T>(&self, span: Millis, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
@@ -109,7 +109,7 @@ impl Runtime {
     }
 }
 
-/// Work that goes on by itself: what it makes, or none if the task was lost.
+/// Work that goes on if its caller goes away. Resolves to its result, or to none if the task was lost.
 #[derive(Debug)]
 pub struct Detached<T>(oneshot::Receiver<T>);
 
@@ -119,7 +119,7 @@ impl<T> Future for Detached<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let result = ready!(Pin::new(&mut self.0).poll(cx)).ok();
         if result.is_none() {
-            tracing::error!("work was lost: it panicked, or the process is stopping");
+            tracing::error!("a task was lost: it panicked, or the process is stopping");
         }
         Poll::Ready(result)
     }

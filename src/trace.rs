@@ -1,7 +1,7 @@
-//! The trace that the current work belongs to: taken from callers, kept with rows, linked from later
-//! work, and named in every log line.
+//! The current trace: continued from callers, stored with rows, linked from later work, and named in every
+//! log line.
 //!
-//! Spans are `tracing`'s. What is here needs the layer that [`crate::telemetry`] puts under them, and
+//! Spans are `tracing`'s. This module needs the OpenTelemetry layer that [`crate::telemetry`] installs, and
 //! does nothing without it.
 
 use opentelemetry::{
@@ -18,13 +18,13 @@ use crate::domain::{Payment, TraceContext, Withdraw, WithdrawId};
 const TRACE_PARENT: &str = "traceparent";
 const TRACE_STATE: &str = "tracestate";
 
-/// A field of the spans that are about one request.
+/// A field of the spans that belong to one request.
 const WITHDRAW: &str = "withdrawd.withdraw.id";
 
-/// Says on a link what it leads to.
+/// The attribute of a link that says what it leads to.
 const LINK: &str = "withdrawd.link";
 
-/// The span that this runs in.
+/// The context of the current span.
 pub fn current() -> Option<TraceContext> {
     Context::map_current(|context| {
         let span = context.span();
@@ -34,10 +34,11 @@ pub fn current() -> Option<TraceContext> {
     })
 }
 
-/// Continues the caller's trace, if `header` finds a whole `traceparent`. Before `span` is entered.
+/// Makes `span` continue the caller's trace, if `header` finds a whole `traceparent`. Call it before `span`
+/// is entered.
 pub fn continue_from<'h>(span: &Span, header: impl Fn(&str) -> Option<&'h str>) {
     let headers = Headers { parent: header(TRACE_PARENT), state: header(TRACE_STATE) };
-    // Into nothing: not into whatever happens to be current here.
+    // Extracted into an empty context, not into whatever happens to be current here.
     let parent = TraceContextPropagator::new().extract_with_context(&Context::new(), &headers);
     if parent.has_active_span() {
         // Fails only without the layer, and then there is nothing to continue.
@@ -45,12 +46,12 @@ pub fn continue_from<'h>(span: &Span, header: impl Fn(&str) -> Option<&'h str>) 
     }
 }
 
-/// Writes into the current span which request it is about.
+/// Records in the current span which request it is about.
 pub fn about(withdraw: WithdrawId) {
     Span::current().record(WITHDRAW, tracing::field::display(withdraw));
 }
 
-/// Links the current span to the call that made a request, and says which request it is about.
+/// Links the current span to the call that created the request, and records which request it is about.
 pub fn link_made(withdraw: &Withdraw) {
     about(withdraw.id);
     link(withdraw.trace_parent, "create");
@@ -61,8 +62,8 @@ pub fn link_claimed(payment: &Payment) {
     link(payment.trace_parent, "claim");
 }
 
-/// The trace of the call that claimed, where that is not the trace of this work: with it a search for
-/// the wallet's or the creator's trace finds what became of the payment.
+/// The trace of the call that claimed, unless it is the current one. It is logged, so that a search for the
+/// wallet's or the creator's trace finds what became of the payment.
 pub fn claim_trace_id(payment: &Payment) -> Option<String> {
     let claim = payment.trace_parent?;
     let here = current().is_some_and(|current| current.trace_id() == claim.trace_id());
@@ -71,7 +72,7 @@ pub fn claim_trace_id(payment: &Payment) -> Option<String> {
 
 fn link(to: Option<TraceContext>, what: &'static str) {
     let Some(to) = to else { return };
-    // A call that makes and claims in one, or a replay of it, needs no link to itself.
+    // A call that creates and claims in one, or a replay of it, needs no link to itself.
     if current() == Some(to) {
         return;
     }
@@ -85,7 +86,7 @@ fn link(to: Option<TraceContext>, what: &'static str) {
     Span::current().add_link_with_attributes(to, vec![KeyValue::new(LINK, what)]);
 }
 
-/// W3C's two headers.
+/// The two headers of W3C Trace Context.
 struct Headers<'h> {
     parent: Option<&'h str>,
     state: Option<&'h str>,

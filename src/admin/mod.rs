@@ -1,8 +1,8 @@
-//! The operators' port: plaintext, for probes and for Prometheus, on HTTP/1.1 and HTTP/2 alike.
+//! The admin port: plaintext, for probes and Prometheus, over HTTP/1.1 and HTTP/2 alike.
 //!
 //! * `GET /metrics`: for Prometheus.
-//! * `GET /healthz`, `/readyz`, `/startupz`: 200, or 503 and why. What [`crate::health`] says.
-//! * `grpc.health.v1.Health`: the same, by the names of the main port.
+//! * `GET /healthz`, `/readyz`, `/startupz`: 200, or 503 and the reason, from [`crate::health`].
+//! * `grpc.health.v1.Health`: the same, under the service names of the main port.
 //!
 //! Nothing here changes anything, and no answer holds a secret; still it belongs on a private network. It
 //! answers from before the first call until after the last one, while the service drains.
@@ -29,10 +29,11 @@ const LIMITS: ServerOptions = ServerOptions {
     max_headers: 64,
     max_streams: 16,
     head_timeout: Some(Millis::from_secs(20)),
-    // Or whoever holds all of them would silence the probes; whoever asks again connects anew.
+    // Otherwise a client that holds all connections would silence the probes. A client that asks again
+    // reconnects.
     max_age: MaxAge::CutOff(Millis::from_secs(60)),
     max_last_connections: 0,
-    // Nobody's call is lost by cutting off a probe.
+    // Cutting off a probe loses nobody's call.
     drain: Millis::from_ms(500),
 };
 

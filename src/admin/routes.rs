@@ -1,4 +1,4 @@
-//! Which request is answered how.
+//! The routes of the admin port.
 
 use std::sync::Arc;
 
@@ -21,13 +21,13 @@ use crate::{
 
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-/// Of every answer.
+/// The headers of every answer.
 const HEADERS: [(HeaderName, HeaderValue); 2] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
 ];
 
-/// The routes of the admin port. Probes come every few seconds: nothing is logged.
+/// The routes of the admin port. Requests are not logged, since probes come every few seconds.
 #[derive(Clone, Debug)]
 pub struct Routes {
     pages: Router,
@@ -41,14 +41,14 @@ struct Shown {
 }
 
 impl Routes {
-    /// Shows `health`, over gRPC by `rpc`, and `metrics`.
+    /// Serves `health`, over gRPC by `rpc`, and `metrics`.
     pub fn new(
         health: Health,
         rpc: HealthServer<impl HealthRpc>,
         metrics: MetricsEndpoint,
     ) -> Self {
         let pages = Router::new()
-            // Whoever can answer is alive.
+            // A process that answers is alive.
             .route("/healthz", get(|| async { probe("live", Ok(())) }))
             .route("/readyz", get(readiness))
             .route("/startupz", get(startup))
@@ -70,7 +70,7 @@ impl Routes {
     }
 }
 
-/// By its type, not by its path.
+/// Judged by the content type, not by the path.
 fn is_grpc(request: &Request<Incoming>) -> bool {
     let kind = request.headers().get(header::CONTENT_TYPE);
     kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))

@@ -1,4 +1,4 @@
-//! Why the service does not start. Each names what to change.
+//! Why the service does not start. Each message says what to change.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -14,7 +14,7 @@ pub enum StartError {
     /// The node's options contradict each other.
     #[error(transparent)]
     Node(#[from] InvalidLndOption),
-    /// The address of the public side makes no URL.
+    /// The address of the public side cannot be a URL.
     #[error("public_url")]
     PublicUrl(#[source] InvalidPublicUrl),
     /// The process serves gRPC and was given no master keys.
@@ -37,7 +37,7 @@ pub enum StartError {
     /// A file cannot be used.
     #[error("{}: cannot {doing}", path.display())]
     File {
-        /// What was tried.
+        /// What was attempted.
         doing: &'static str,
         /// On which file.
         path: PathBuf,
@@ -45,8 +45,8 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
-    /// A key in the configuration or in the key file is none.
-    #[error("{place}: line {line} is no master key")]
+    /// A key in the configuration or in the key file is invalid.
+    #[error("{place}: line {line} is not a master key")]
     Key {
         /// The option or file.
         place: String,
@@ -56,10 +56,10 @@ pub enum StartError {
         #[source]
         source: InvalidKey,
     },
-    /// There is no key, and making one would lose the LNURLs that are out.
+    /// There is no key, and a new one could not derive the LNURLs that were handed out.
     #[error(
         "{}: there is no master key here, but the store has withdraw requests whose LNURLs derive \
-         from one; bring the key back (keys.file, or keys.master)", path.display()
+          from one; restore the key (keys.file, or keys.master)", path.display()
     )]
     NoKey {
         /// Where it should be.
@@ -77,7 +77,7 @@ pub enum StartError {
         /// Its id.
         recorded: String,
     },
-    /// Requests derive from a key that is not here.
+    /// Requests derive from a key that this process does not have.
     #[error(
         "{place}: the master keys here ({ours}) are not those of this database: its requests derive from \
          the master key {recorded}, which another withdrawd has recorded; give every process that serves the \
@@ -91,7 +91,7 @@ pub enum StartError {
         /// The ids of ours.
         ours: String,
     },
-    /// The file is there, and no key is in it.
+    /// The option or file contains no key.
     #[error("{place}: there is no master key in it")]
     Empty {
         /// The option or file.

@@ -1,4 +1,4 @@
-//! The periodic jobs of a process, and the alarm that one has ended.
+//! The periodic jobs of a process, and the alarm that one has ended unexpectedly.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ pub fn of_process(
     jobs
 }
 
-/// The jobs that run.
+/// The running jobs.
 #[derive(Debug)]
 pub struct Running {
     tasks: TaskTracker,
@@ -45,8 +45,8 @@ pub struct Running {
     broken: CancellationToken,
 }
 
-/// Rings when a job ends, by a panic say, though nobody stopped it: a service that accepts claims and pays
-/// nothing must not look alive.
+/// Signals that a job ended although nobody stopped it, for example by a panic: a service that accepts
+/// claims and pays nothing must not look alive.
 struct Alarm {
     stop: CancellationToken,
     broken: CancellationToken,
@@ -61,7 +61,7 @@ impl Drop for Alarm {
 }
 
 impl Running {
-    /// Starts all of them.
+    /// Starts all jobs.
     pub fn start(jobs: Vec<Arc<dyn Job>>, runtime: &Runtime) -> Self {
         let (tasks, stop, broken) =
             (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
@@ -77,21 +77,21 @@ impl Running {
         Self { tasks, stop, broken }
     }
 
-    /// Resolves if one ended by itself: the process is better started anew.
+    /// Resolves if a job ended although nobody stopped it: the process should be restarted.
     pub async fn broken(&self) {
         self.broken.cancelled().await;
     }
 
-    /// No job runs again. One that is under way is not cut short.
+    /// Starts no further run. A run under way is not interrupted.
     pub fn stop(&self) {
         self.stop.cancel();
     }
 
-    /// Waits until none is under way.
+    /// Waits until no job runs.
     pub async fn ended(&self) {
         self.tasks.wait().await;
     }
 }
 
-/// How long serving waits for the first answer of the node, so that the first wallet is not turned away.
+/// How long the start waits for the first answer of the node, so that the first wallet is not refused.
 pub const FIRST_ANSWER: Millis = Millis::from_secs(3);

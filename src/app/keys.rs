@@ -1,4 +1,4 @@
-//! Master keys: from the configuration, from a file, or made at the very first start.
+//! Master keys: from the configuration, from a file, or generated at the very first start.
 
 use std::{
     fs::{File, OpenOptions},
@@ -15,8 +15,8 @@ use crate::{
     runtime::Runtime,
 };
 
-/// The keys in force, all that open requests need among them, and the one that new ones derive from by
-/// now: the store has recorded it. Records ours in its place.
+/// The keys of this process, which must include all that open requests need. Records in the store that new
+/// requests derive from the first of them.
 pub async fn keyring(
     settings: &KeySettings,
     store: &dyn Store,
@@ -25,9 +25,9 @@ pub async fn keyring(
     let (keyring, made) = read_or_make(settings, store, runtime).await?;
     let agreed = agree(settings, store, runtime, &keyring).await;
     if let (Err(StartError::OtherKey { .. }), Some(path)) = (&agreed, made) {
-        // It has derived nothing, and would stand in the way of the right one.
+        // It has derived nothing, and would stand in the way of the right key.
         std::fs::remove_file(&path).map_err(|source| StartError::File {
-            doing: "remove a master key that came too late",
+            doing: "remove a master key that was made too late",
             path,
             source,
         })?;
@@ -41,7 +41,7 @@ pub async fn keyring(
     Ok(keyring)
 }
 
-/// The keys that are configured; or, beside an empty store, a new one and the file that it is in.
+/// The configured keys; or, for an empty store, a new one, with the file that it was written to.
 async fn read_or_make(
     settings: &KeySettings,
     store: &dyn Store,
@@ -79,8 +79,8 @@ async fn read_or_make(
     Ok((Keyring::new(first, keys), made))
 }
 
-/// Records that new requests derive from our first key. Whoever does not hold the key that they derived
-/// from until now is another service, or one of two that were started without a key at once.
+/// Records that new requests derive from our first key. A process that does not hold the key recorded so
+/// far belongs to another service, or is one of two that were started without a key at the same time.
 async fn agree(
     settings: &KeySettings,
     store: &dyn Store,
@@ -101,16 +101,16 @@ async fn agree(
             }
             Some(_) | None => {}
         }
-        // Otherwise another process has recorded its own meanwhile: do we hold that?
+        // False if another process has recorded its key meanwhile: check whether we hold that one.
         if store.derive_from(ours, recorded.as_ref(), runtime.clock.now()).await? {
             return Ok(());
         }
     }
 }
 
-/// A warning and no refusal: in a container nobody else may be there to read a file that its mount
-/// made readable (a Secret of Kubernetes has 0644), and a service that does not start pays nobody. The
-/// owner's group is left alone, since that is how secrets are handed to a service's user.
+/// A warning, not an error: in a container there may be no other user to read a file that its mount made
+/// readable (a Kubernetes Secret has 0644), and a service that does not start pays nobody. Access by the
+/// group is not checked, since that is how secrets are given to a service's user.
 fn warn_of_readers(path: &Path) {
     let Ok(metadata) = std::fs::metadata(path) else { return };
     let mode = metadata.permissions().mode() & 0o777;
@@ -118,8 +118,8 @@ fn warn_of_readers(path: &Path) {
         tracing::warn!(
             path = %path.display(),
             mode = format!("{mode:04o}"),
-            "every user of this machine can read or write the master keys, and with a copy of the database \
-             claim all withdraw requests: chmod 600 expected"
+            "every user of this machine can read or write the master keys and, with a copy of the database, \
+             claim all withdraw requests; use chmod 600"
         );
     }
 }
@@ -132,13 +132,13 @@ fn parse(path: &Path, text: &str) -> Result<Vec<MasterKey>, StartError> {
     })
 }
 
-/// Makes a key that only this user can read, whole and durable before it derives anything: a crash
-/// leaves either no file of this name or the whole key.
+/// Generates a key that only this user can read. It is whole and durable before anything derives from it: a
+/// crash leaves either no file of this name or the whole key.
 fn make(path: &Path, runtime: &Runtime) -> Result<MasterKey, StartError> {
     let mut bytes = [0; 32];
     runtime.entropy.fill(&mut bytes);
     let key = MasterKey::from_bytes(bytes);
-    // Of nobody else: two processes may do this in one directory at once.
+    // A name of its own: two processes may do this in one directory at the same time.
     let mut nonce = [0; 8];
     runtime.entropy.fill(&mut nonce);
     let temporary = path.with_extension(format!("new-{}", hex::encode(nonce)));
@@ -148,7 +148,7 @@ fn make(path: &Path, runtime: &Runtime) -> Result<MasterKey, StartError> {
         let mut file = open.write(true).create_new(true).mode(0o600).open(&temporary)?;
         writeln!(file, "{}", key.expose_hex())?;
         file.sync_all()?;
-        // Unlike a rename, a link never replaces a key that somebody made meanwhile.
+        // Unlike a rename, a hard link never replaces a key that another process has made meanwhile.
         let linked = std::fs::hard_link(&temporary, path);
         std::fs::remove_file(&temporary)?;
         linked?;

@@ -1,4 +1,5 @@
-//! Where a process listens: bound before anything else, and written down for whoever started it.
+//! The addresses that a process listens on: bound before anything else, and written to a file for whoever
+//! started the process.
 
 use std::net::SocketAddr;
 
@@ -8,8 +9,8 @@ use tokio::net::{TcpListener, TcpSocket};
 use super::StartError;
 use crate::{config::Settings, domain::PublicUrl};
 
-/// Connections that wait to be accepted: the system resets those that do not fit, and the usual 128
-/// are fewer than the wallets that scan one code at the same moment.
+/// How many connections may wait to be accepted. The system resets those beyond it, and the usual 128 are
+/// fewer than the wallets that scan one code at the same moment.
 const BACKLOG: u32 = 4096;
 
 /// Where the process listens; also the content of `listen.json`. What its roles do not serve is absent.
@@ -23,7 +24,7 @@ pub struct Listening {
     pub lnurl: Option<SocketAddr>,
     /// Probes and Prometheus.
     pub admin: SocketAddr,
-    /// What LNURLs carry.
+    /// The URL that LNURLs carry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_url: Option<String>,
 }
@@ -33,7 +34,7 @@ pub struct Listeners {
     pub grpc: Option<TcpListener>,
     pub lnurl: Option<TcpListener>,
     pub admin: TcpListener,
-    /// Where wallets reach the public side, here or elsewhere; none where nobody needs to know.
+    /// Where wallets reach the public side, in this process or another. None if no role needs it.
     pub public_url: Option<PublicUrl>,
 }
 
@@ -67,7 +68,7 @@ impl Listeners {
 fn bind(option: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
     let listen = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        // A restart must not wait for the connections of the life before.
+        // A restart must not wait for connections of the previous process.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         socket.listen(BACKLOG)
@@ -75,7 +76,7 @@ fn bind(option: &'static str, address: SocketAddr) -> Result<TcpListener, StartE
     listen().map_err(|source| StartError::Listen { option, address, source })
 }
 
-/// For whoever starts it with port 0: written whole or not at all.
+/// Writes `listen.json` for whoever started the process with port 0: whole, or not at all.
 fn write(settings: &Settings, listening: &Listening) -> Result<(), StartError> {
     let path = settings.data_dir.join("listen.json");
     let temporary = settings.data_dir.join("listen.json.new");

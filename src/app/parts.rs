@@ -1,4 +1,4 @@
-//! The parts that the settings name: which store, which node, which keys.
+//! The parts that the settings name: the store, the node and the keys.
 
 use std::{path::Path, sync::Arc};
 
@@ -13,22 +13,22 @@ use crate::{
     store::{PostgresStore, SqliteStore},
 };
 
-/// What a process is made of. Tests put their own in.
+/// What a process is made of. Tests supply their own.
 #[derive(Clone)]
 pub struct Parts {
-    /// What it remembers.
+    /// Its database.
     pub store: Arc<dyn Store>,
-    /// Who pays; none in a process that does not.
+    /// The node that pays. None in a process that does not pay.
     pub node: Option<Arc<dyn LightningNode>>,
-    /// What LNURLs derive from; none in a process that shows none.
+    /// What LNURLs derive from. None in a process that shows none.
     pub keyring: Option<Keyring>,
     /// Time, randomness, tasks.
     pub runtime: Runtime,
-    /// What it counts.
+    /// Its counters.
     pub metrics: Arc<Metrics>,
 }
 
-/// Opens what the settings name. A node is opened where the roles need one, keys likewise.
+/// Opens what the settings name: a node and keys only if a role needs them.
 pub async fn open(settings: &Settings, runtime: Runtime) -> Result<Parts, StartError> {
     make_dir(&settings.data_dir)?;
     let store = open_store(settings.store.clone(), &runtime).await?;
@@ -40,7 +40,7 @@ pub async fn open(settings: &Settings, runtime: Runtime) -> Result<Parts, StartE
     Ok(Parts { store, node: node.transpose()?, keyring, runtime, metrics: Arc::default() })
 }
 
-/// Brings the schema up to date, and nothing else.
+/// Migrates the schema, and does nothing else.
 pub async fn migrate(store: StoreSettings, runtime: Runtime) -> Result<(), StartError> {
     if let StoreSettings::Sqlite(options) = &store {
         make_dir(&options.data_dir)?;
@@ -61,7 +61,7 @@ async fn open_store(
     })
 }
 
-/// An unreachable node does not stop the service from starting: nothing is connected to here.
+/// Connects to nothing: an unreachable node does not keep the service from starting.
 fn open_node(
     node: &NodeSettings,
     settings: &Settings,
@@ -85,7 +85,7 @@ fn open_simulated(data_dir: &Path, runtime: &Runtime) -> Result<SimulatedNode, S
     })
 }
 
-/// Nobody else reads what is in it.
+/// Makes a directory that only this user can read.
 fn make_dir(path: &Path) -> Result<(), StartError> {
     use std::os::unix::fs::DirBuilderExt;
 

@@ -1,8 +1,10 @@
-//! Whether this process can work with its database: what probes are told, and the proof that claims rest on.
+//! Whether this process can work with its database: the readiness that probes see, and the write proof that
+//! claims rely on.
 //!
-//! One loop per process asks, however many probes come. That the database answers and has our schema is read
-//! every second. That it takes writes is proven by one, of a few bytes in a row that nothing else waits for:
-//! every few seconds, and every second while it was refused, so that the end is seen soon.
+//! One loop per process checks it, however many probes come. Every second it reads whether the database
+//! answers and has our schema. That the database takes writes is proven by a write of a few bytes, to a row
+//! that nothing else waits for: every few seconds, and every second while writes are refused, so that their
+//! return is seen soon.
 
 use std::sync::Arc;
 
@@ -19,15 +21,15 @@ use crate::{
     runtime::Runtime,
 };
 
-/// How often readiness is looked at.
-const LOOK_EVERY: Millis = Millis::from_secs(1);
-/// How long a write that was taken proves that the next one will be.
+/// How often readiness is checked.
+const CHECK_EVERY: Millis = Millis::from_secs(1);
+/// How long a successful write proves that the next one will succeed.
 const PROOF_LASTS: Millis = Millis::from_secs(5);
 
-/// The job that keeps [`Health`] true.
+/// The job that keeps [`Health`] up to date.
 pub struct Readiness {
     store: Arc<dyn Store>,
-    /// None where no role of the process shows LNURLs.
+    /// None if no role of the process shows LNURLs.
     keyring: Option<Keyring>,
     health: Health,
     runtime: Runtime,
@@ -35,14 +37,14 @@ pub struct Readiness {
 }
 
 struct Seen {
-    /// What was told last.
+    /// What was published last.
     ready: Result<(), NotReady>,
-    /// When all was last proven, on the monotonic clock.
+    /// When everything was last proven, on the monotonic clock.
     proven: Option<Millis>,
 }
 
 impl Readiness {
-    /// Of these parts.
+    /// For these parts.
     pub fn new(parts: &Parts, health: Health) -> Self {
         Self {
             store: Arc::clone(&parts.store),
@@ -53,7 +55,7 @@ impl Readiness {
         }
     }
 
-    async fn look(&self, seen: &mut Seen) -> Result<(), NotReady> {
+    async fn check(&self, seen: &mut Seen) -> Result<(), NotReady> {
         let silent = |error: StoreError| {
             tracing::debug!(error = %chain(&error), "the database does not answer");
             NotReady::DatabaseSilent
@@ -93,12 +95,12 @@ impl Job for Readiness {
     }
 
     fn every(&self) -> Millis {
-        LOOK_EVERY
+        CHECK_EVERY
     }
 
     async fn run_once(&self) -> Result<(), JobError> {
         let mut seen = self.seen.lock().await;
-        let ready = self.look(&mut seen).await;
+        let ready = self.check(&mut seen).await;
         match ready {
             Err(why) if ready != seen.ready => tracing::warn!("not ready: {why}"),
             Ok(()) if ready != seen.ready => tracing::info!("ready again"),

@@ -26,8 +26,8 @@ use crate::{
     sidecar,
 };
 
-/// How long a stop waits for the store's connections: one that a statement holds comes back when the
-/// statement ends, and what it writes is written whole or not at all without us.
+/// How long a stop waits for the store's connections. One that a statement holds is returned when the
+/// statement ends, and the database writes it whole or not at all without us.
 const CLOSE: Millis = Millis::from_secs(2);
 
 /// A running process.
@@ -42,7 +42,7 @@ pub struct Running {
     admin: Servers,
 }
 
-/// Servers that end together.
+/// Servers that stop together.
 #[derive(Debug)]
 struct Servers {
     stop: CancellationToken,
@@ -52,7 +52,7 @@ struct Servers {
 impl Servers {
     fn new() -> Self {
         let tasks = TaskTracker::new();
-        // A closed tracker takes tasks all the same; it can be waited for.
+        // A closed tracker still accepts tasks, and only a closed one can be waited for.
         tasks.close();
         Self { stop: CancellationToken::new(), tasks }
     }
@@ -67,7 +67,7 @@ impl Servers {
     }
 }
 
-/// Binds, wires and starts everything that the roles ask for. It serves when this returns.
+/// Binds, wires and starts everything that the roles ask for. The service accepts calls when this returns.
 pub async fn start(settings: &Settings, parts: Parts) -> Result<Running, StartError> {
     let (listeners, listening) = Listeners::bind(settings)?;
     let Listeners { grpc, lnurl, admin: admin_listener, public_url } = listeners;
@@ -111,7 +111,8 @@ pub async fn start(settings: &Settings, parts: Parts) -> Result<Running, StartEr
     Ok(Running { listening, parts, workers, health, servers, jobs, admin })
 }
 
-/// So that the first wallet is not turned away. A node that is silent keeps nobody waiting.
+/// Verifies the database and asks the node once, so that the first wallet is not refused. A silent node
+/// delays the start by [`FIRST_ANSWER`] at most.
 async fn first_run(parts: &Parts, workers: &Workers) {
     let first = async {
         workers.verifier.run_once().await?;
@@ -131,24 +132,24 @@ impl Running {
         self.workers.paying.as_ref().map(|paying| &paying.payer)
     }
 
-    /// What writes the node's heartbeats, if it pays.
+    /// The job that writes the node's heartbeats, if this process pays.
     pub fn heartbeats(&self) -> Option<&Arc<Heartbeats>> {
         self.workers.paying.as_ref().map(|paying| &paying.heartbeats)
     }
 
-    /// What verifies its database.
+    /// The verifier of its database.
     pub const fn verifier(&self) -> &Arc<DatabaseVerifier> {
         &self.workers.verifier
     }
 
-    /// Resolves if a part of the service ended that must not: the process is better started anew.
+    /// Resolves if a job ended although nobody stopped it: the process should be restarted.
     pub async fn broken(&self) {
         self.jobs.broken().await;
     }
 
-    /// Tells probes, waits for load balancers, stops accepting, drains within a limit, lets the
-    /// payer come to a stop between two effects, waits for `flush`, and closes the store within a limit.
-    /// What is still on its way is stored, and the next start follows it.
+    /// Reports to probes that it stops, waits for load balancers, stops accepting, drains within a limit,
+    /// lets the payer stop between two steps, waits for `flush`, and closes the store within a limit.
+    /// Payments in flight are stored, and the next start follows them.
     pub async fn stop(self, wait: Millis, drain: Millis, flush: impl Future<Output = ()>) {
         let clock = &self.parts.runtime.clock;
         self.health.stopping().await;
@@ -162,7 +163,7 @@ impl Running {
             () = self.servers.end() => {}
             () = clock.sleep(half) => tracing::warn!("stopping with calls under way"),
         }
-        // What was accepted until now was begun to be paid; the rest is stored.
+        // The payer has started on the claims that were accepted until now; the others are stored.
         self.jobs.stop();
         let payer = self.payer();
         if let Some(payer) = payer {

@@ -1,4 +1,4 @@
-//! Use cases and workers, put together from the parts and the settings, by the roles of the process.
+//! Builds use cases and workers from the parts and the settings, by the roles of the process.
 
 use std::sync::Arc;
 
@@ -19,21 +19,21 @@ use crate::{
     },
 };
 
-/// What runs beside the use cases.
+/// The workers, which run in addition to the use cases.
 pub struct Workers {
     /// Verifies that the database lost no commits.
     pub verifier: Arc<DatabaseVerifier>,
-    /// What a process with a node has.
+    /// None in a process without a node.
     pub paying: Option<Paying>,
 }
 
-/// What pays.
+/// The workers of a process that pays.
 pub struct Paying {
-    /// Asks the node.
+    /// Access to the node.
     pub access: NodeAccess,
     /// Follows attempts.
     pub payer: Arc<Payer>,
-    /// Writes down what the node says of itself.
+    /// Stores the node's heartbeats.
     pub heartbeats: Arc<Heartbeats>,
 }
 
@@ -57,7 +57,7 @@ pub fn workers(settings: &Settings, parts: &Parts) -> Workers {
     Workers { verifier: Arc::new(verifier), paying }
 }
 
-/// What Prometheus is told.
+/// The metrics for Prometheus.
 pub fn metrics_endpoint(settings: &Settings, parts: &Parts) -> MetricsEndpoint {
     let (store, runtime) = (Arc::clone(&parts.store), parts.runtime.clone());
     let setup = Setup {
@@ -72,7 +72,7 @@ pub fn metrics_endpoint(settings: &Settings, parts: &Parts) -> MetricsEndpoint {
     MetricsEndpoint::new(Arc::clone(&parts.metrics), instance, store, runtime, setup)
 }
 
-/// What the public side serves.
+/// The use cases of the public side.
 pub fn claims(
     settings: &Settings,
     parts: &Parts,
@@ -83,7 +83,7 @@ pub fn claims(
     ClaimService::new(store, settings.claims, public_url, runtime, claimed, recorder(parts))
 }
 
-/// What the gRPC server serves; none without a keyring.
+/// The use cases of the gRPC server. None without a keyring.
 pub fn services(
     settings: &Settings,
     parts: &Parts,

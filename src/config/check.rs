@@ -1,16 +1,16 @@
-//! Collects every mistake of a configuration while the rest of it is checked on.
+//! Collects every mistake in a configuration: checking goes on after the first one.
 //!
-//! A check that fails records a [`Mistake`] and hands back a value that can be used all the same: nothing
-//! is made of it, since a configuration with a mistake yields no settings.
+//! A check that fails records a [`Mistake`] and returns a placeholder. The placeholder is never used, since
+//! a configuration with a mistake yields no settings.
 
 use std::{fmt, ops::RangeInclusive};
 
 use crate::domain::{Millis, Sat};
 
-/// No time here is meant to be longer: what is would overflow sums sooner or later.
+/// The longest time that an option may have: sums of longer ones could overflow.
 const LONGEST: Millis = Millis::from_secs(366 * 24 * 3600);
 
-/// A setting that cannot be used: names the option, never repeats a secret.
+/// A setting that cannot be used. Names the option and never repeats a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{option}: {rule}")]
 pub struct Mistake {
@@ -50,7 +50,7 @@ impl fmt::Display for Mistakes {
 pub(super) struct Check(Vec<Mistake>);
 
 impl Check {
-    /// Goes on from these.
+    /// Continues with these.
     pub const fn of(mistakes: Vec<Mistake>) -> Self {
         Self(mistakes)
     }
@@ -62,13 +62,13 @@ impl Check {
 
     pub fn refuse(&mut self, option: impl Into<String>, rule: impl fmt::Display) {
         let mistake = Mistake::new(option, rule);
-        // The same option may be read for several settings.
+        // One option may be read for several settings.
         if !self.0.contains(&mistake) {
             self.0.push(mistake);
         }
     }
 
-    /// What was read, or none and its mistake.
+    /// What was read; or none, and the mistake is recorded.
     pub fn keep<T>(
         &mut self,
         option: &'static str,
@@ -102,8 +102,7 @@ impl Check {
         Millis::from_secs(self.within(option, value, &(1..=LONGEST.as_secs_rounded_up())))
     }
 
-    /// A number of things that are held at a time: a semaphore takes no more than a million, and nobody
-    /// means more.
+    /// A number of concurrent things. A million fits into a semaphore and is more than anybody needs.
     pub fn count(&mut self, option: &'static str, value: i64) -> usize {
         usize::try_from(self.within(option, value, &(1..=1_000_000))).unwrap_or(1)
     }
@@ -117,7 +116,7 @@ impl Check {
         u32::try_from(self.within(option, value, allowed)).unwrap_or(u32::MAX)
     }
 
-    /// 0 stands for no limit.
+    /// 0 means no limit.
     pub fn limit(&mut self, option: &'static str, value: i64) -> Option<Sat> {
         let sat = self.within(option, value, &(0..=Sat::MAX.get()));
         Sat::new(sat).filter(|sat| sat.get() > 0)

@@ -1,9 +1,9 @@
-//! A database's URL, as libpq reads it and as managed databases print it.
+//! Reads a database URL as libpq does, and as managed databases print it.
 //!
-//! Beside `postgres://user:password@host:5432/database` there is the form without a host, whose server
-//! stands in the query: `postgres://user:password@/database?host=/socket/directory`. The parser behind us
-//! refuses that, so it is handed user and password in the query, too. What it would only pass over, with
-//! its value in the log, is refused here by name. No message repeats what could be a password.
+//! In addition to `postgres://user:password@host:5432/database` there is the form whose host is in the
+//! query: `postgres://user:password@/database?host=/socket/directory`. sqlx's parser refuses this form, so
+//! user and password are moved to the query, too. Parameters that the parser would ignore, with their
+//! values in the log, are refused here by name. No message repeats what could be a password.
 
 use std::str::FromStr;
 
@@ -11,11 +11,11 @@ use percent_encoding::percent_decode_str;
 use sqlx::postgres::PgConnectOptions;
 use url::form_urlencoded;
 
-const RIGHT: &str = "must be postgres://USER:PASSWORD@HOST:5432/DATABASE, or \
+const RULE: &str = "must be postgres://USER:PASSWORD@HOST:5432/DATABASE, or \
     postgres://USER:PASSWORD@/DATABASE?host=/SOCKET/DIRECTORY; in a name or password, @ is written %40, \
     : %3A, / %2F, ? %3F, # %23 and % %25";
 
-/// What the parser behind us knows.
+/// The parameters that sqlx's parser knows.
 const KNOWN: [&str; 18] = [
     "host",
     "hostaddr",
@@ -37,23 +37,23 @@ const KNOWN: [&str; 18] = [
     "statement-cache-capacity",
 ];
 
-/// What managed databases print, and what changes nothing here: we have a timeout of our own, and connect to
-/// one server, whose writes are tried. The driver binds no channel: with [`wants_channel_binding`] the start
-/// warns of that.
-const PASSED_OVER: [&str; 3] = ["connect_timeout", "target_session_attrs", "channel_binding"];
+/// Parameters that managed databases print and that change nothing here: we have a timeout of our own, and
+/// connect to one server, which is tested for writes. The driver does not support channel binding: if the
+/// URL requires it ([`wants_channel_binding`]), a warning is logged at the start.
+const IGNORED: [&str; 3] = ["connect_timeout", "target_session_attrs", "channel_binding"];
 
 const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
-/// Whether the URL asks for what is not done: SCRAM bound to the TLS channel.
+/// Whether the URL requires SCRAM bound to the TLS channel, which is not supported.
 pub fn wants_channel_binding(url: &str) -> bool {
     let (_, query) = url.split_once('?').unwrap_or((url, ""));
     query.split('&').any(|pair| pair == "channel_binding=require")
 }
 
-/// Reads a URL, or says what is wrong with it.
+/// Parses a URL, or says what is wrong with it.
 pub fn parse(url: &str) -> Result<PgConnectOptions, String> {
     let rest = ["postgres://", "postgresql://"].iter().find_map(|scheme| url.strip_prefix(scheme));
-    let rest = rest.ok_or_else(|| RIGHT.to_owned())?;
+    let rest = rest.ok_or_else(|| RULE.to_owned())?;
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, database) = place.split_once('/').unwrap_or((place, ""));
     let (user, server) = authority.rsplit_once('@').unwrap_or(("", authority));
@@ -62,7 +62,7 @@ pub fn parse(url: &str) -> Result<PgConnectOptions, String> {
         || rest.contains('#')
         || (user.is_empty() && query.contains('@') && !query.contains("user="));
     if stray {
-        return Err(format!("has an @ or a # where none can be; it {RIGHT}"));
+        return Err(format!("has an @ or a # in a wrong place; it {RULE}"));
     }
     let mut pairs = parameters(query)?;
     if server.contains(',') {
@@ -82,15 +82,15 @@ pub fn parse(url: &str) -> Result<PgConnectOptions, String> {
         for (key, encoded) in [("user", name), ("password", password)] {
             if !encoded.is_empty() {
                 let text = percent_decode_str(encoded).decode_utf8();
-                let text = text.map_err(|_| format!("is not UTF-8; it {RIGHT}"))?;
+                let text = text.map_err(|_| format!("is not UTF-8; it {RULE}"))?;
                 pairs.push((key.to_owned(), text.into_owned()));
             }
         }
     }
     let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
     let options = PgConnectOptions::from_str(&format!("postgres://{authority}/{database}?{query}"))
-        .map_err(|_| format!("is no URL that Postgres knows; it {RIGHT}"))?;
-    // A URL has an IPv6 address in brackets, which no resolver knows.
+        .map_err(|_| format!("is not a Postgres URL; it {RULE}"))?;
+    // An IPv6 address is in brackets in a URL, which no resolver understands.
     let bare = options.get_host().strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     let bare = bare.map(str::to_owned);
     Ok(match bare {
@@ -99,21 +99,21 @@ pub fn parse(url: &str) -> Result<PgConnectOptions, String> {
     })
 }
 
-/// What the query says, without what is passed over.
+/// The parameters of the query, without the ignored ones.
 fn parameters(query: &str) -> Result<Vec<(String, String)>, String> {
     let mut kept = Vec::new();
     for (key, value) in form_urlencoded::parse(query.as_bytes()) {
         let key = key.into_owned();
         let option = key.strip_prefix("options[").is_some_and(|rest| rest.ends_with(']'));
-        if PASSED_OVER.contains(&key.as_str()) {
+        if IGNORED.contains(&key.as_str()) {
             continue;
         }
         if !KNOWN.contains(&key.as_str()) && !option {
-            // A password with a ? in it may have come to stand here.
+            // It may be part of a password with a ? in it, so it is not repeated.
             return Err(format!(
                 "has a parameter that is not among these: {}, {}",
                 KNOWN.join(", "),
-                PASSED_OVER.join(", ")
+                IGNORED.join(", ")
             ));
         }
         if matches!(key.as_str(), "sslmode" | "ssl-mode") && !SSL_MODES.contains(&&*value) {
@@ -126,7 +126,7 @@ fn parameters(query: &str) -> Result<Vec<(String, String)>, String> {
             return Err(several_hosts());
         }
         if key == "port" && value.parse::<u16>().is_err() {
-            return Err("has a port that is no number from 1 to 65535".to_owned());
+            return Err("has a port that is not a number from 1 to 65535".to_owned());
         }
         kept.push((key, value.into_owned()));
     }
@@ -134,8 +134,7 @@ fn parameters(query: &str) -> Result<Vec<(String, String)>, String> {
 }
 
 fn several_hosts() -> String {
-    "names several hosts; name one, the address that leads to the server that takes writes"
-        .to_owned()
+    "names several hosts; name only the one that leads to the server that takes writes".to_owned()
 }
 
 #[cfg(test)]
@@ -164,7 +163,7 @@ mod tests {
             let port = if url.contains("5433") { 5433 } else { 5432 };
             let found = (options.get_username(), options.get_database(), options.get_port());
             assert_eq!(found, ("user", Some("db"), port), "{url}");
-            // The only one who shows it.
+            // Only `Debug` shows the password.
             assert!(format!("{options:?}").contains("p@s+s"), "{url}: {options:?}");
         }
     }

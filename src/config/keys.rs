@@ -20,9 +20,9 @@ pub struct Keys {
 /// Where the master keys come from.
 #[derive(Clone)]
 pub enum KeySettings {
-    /// The configuration itself; the first derives new secrets.
+    /// The configuration itself. New secrets derive from the first key.
     Given(Vec<MasterKey>),
-    /// A file, which is made at the very first start.
+    /// A file, which is generated at the very first start.
     File(PathBuf),
 }
 
@@ -33,7 +33,7 @@ impl std::fmt::Debug for KeySettings {
 }
 
 impl KeySettings {
-    /// The option or file, for people.
+    /// The option or file, for messages.
     pub fn place(&self) -> String {
         match self {
             Self::Given(_) => "keys.master".to_owned(),
@@ -60,7 +60,7 @@ impl Keys {
         let keys = read_keys(text.split(','));
         let keys = check.keep(
             "keys.master",
-            keys.map_err(|(number, fault)| format!("entry {number} is no master key: {fault}")),
+            keys.map_err(|(number, fault)| format!("entry {number} is not a master key: {fault}")),
         );
         if keys.as_ref().is_some_and(Vec::is_empty) {
             check.refuse("keys.master", "there is no master key in it");
@@ -69,7 +69,7 @@ impl Keys {
     }
 }
 
-/// One key per entry; blank entries and comments are skipped. Fails with the number of the wrong one,
+/// One key per entry; blank entries and comments are skipped. Fails with the number of the invalid entry,
 /// counted from 1.
 pub fn read_keys<'a>(
     entries: impl Iterator<Item = &'a str>,

@@ -1,10 +1,10 @@
-//! The addresses to listen on: `HOST:PORT`, where the host may have a name.
+//! The addresses to listen on: `HOST:PORT`, where the host may be a name.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use super::check::Check;
 
-/// What must be written.
+/// The rule, for messages.
 const RULE: &str = "must be HOST:PORT, such as 127.0.0.1:50051, localhost:50051 or [::1]:50051";
 
 /// The address of an option.
@@ -13,8 +13,8 @@ pub(super) fn check(option: &'static str, text: &str, check: &mut Check) -> Sock
     address.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)))
 }
 
-/// A name stands for one address, of IPv4 if it has one: `localhost` is 127.0.0.1, where the command
-/// line's `--server` asks.
+/// A name resolves to one address, to IPv4 if there is one: `localhost` is 127.0.0.1, where the command
+/// line's `--server` connects.
 fn resolve(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
         return Ok(address);

@@ -13,7 +13,7 @@ use crate::{
     node::lnd::{CredentialFiles, LndOptions, Macaroon, check_endpoint},
 };
 
-/// Pings of a silent connection to the node while calls are open.
+/// How often a silent connection to the node is pinged while calls are open.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -31,12 +31,12 @@ pub struct Lnd {
     pub max_parts: i64,
 }
 
-/// An lnd, with what its files held.
+/// An lnd, with the contents of its files.
 #[derive(Clone, Debug)]
 pub struct LndSettings {
     /// How to reach it.
     pub options: LndOptions,
-    /// Where its credentials are read again.
+    /// The files that its credentials are read from again.
     pub files: CredentialFiles,
 }
 
@@ -107,7 +107,7 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// The key of one of the backend's options in the example file.
+/// The key in the example file of an option of the backend.
 fn option_of(field: &'static str) -> &'static str {
     match field {
         "endpoint" => "lnd.endpoint",

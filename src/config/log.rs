@@ -1,4 +1,4 @@
-//! `[log]`: what is logged, and how it looks.
+//! `[log]`: what is logged, and in which format.
 
 use std::io::IsTerminal;
 

@@ -1,8 +1,8 @@
-//! Configuration: flags > environment > file > defaults, the defaults being the example file itself.
+//! Configuration: flags > environment > file > defaults. The example file has the defaults.
 //!
-//! A file per section: what is read, and how it is checked. [`Config::check`] turns all of it into
+//! Each section has a file: what is read, and how it is checked. [`Config::check`] turns all of it into
 //! [`Settings`] before anything is bound or written, and reports every mistake at once, each with its
-//! section, key and place.
+//! section, its key, and the place where it was set.
 
 mod admin;
 mod check;
@@ -49,10 +49,10 @@ pub use settings::{PublicUrlSetting, Settings};
 pub use shutdown::{Shutdown, ShutdownSettings};
 pub use store::{Store, StoreSettings};
 
-/// Defaults, manual and test fixture at once.
+/// The example file: defaults, manual and test fixture at once.
 pub const EXAMPLE: &str = include_str!("../../withdrawd.example.toml");
 
-/// Everything that can be configured, as it was given. What the keys mean stands in the example file.
+/// Everything that can be configured, as it was given. The example file documents the keys.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the example file documents every key")]
@@ -74,13 +74,13 @@ pub struct Config {
     pub log: Log,
     #[serde(skip)]
     places: Places,
-    /// Unknown keys, and values of other types: reported with all other mistakes.
+    /// Unknown keys, and values of wrong types: reported with all other mistakes.
     #[serde(skip)]
     mistakes: Vec<Mistake>,
 }
 
-/// Why a configuration cannot be read at all. A parser shows the line that it does not understand, and that
-/// line may hold a key: it is left out.
+/// Why a configuration cannot be read at all. The parser's copy of the line that it does not understand is
+/// left out, since that line may hold a key.
 #[derive(Debug, thiserror::Error)]
 #[error("the configuration cannot be read: {0}")]
 pub struct Unreadable(String);
@@ -127,7 +127,7 @@ impl Config {
             source = source.set_override(*key, value.as_str())?;
         }
         let mut given: Map<String, Value> = source.build()?.collect()?;
-        let mistakes = types::mend(&mut given, &defaults);
+        let mistakes = types::check_types(&mut given, &defaults);
         let read = Self::deserialize(Value::new(None, ValueKind::Table(given)))?;
         Ok(Self { mistakes, ..read })
     }
@@ -212,10 +212,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_in_a_file_is_told_with_file_section_and_key() {
+    fn mistakes_in_a_file_are_reported_with_file_section_and_key() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("c.toml");
-        let told = |text: &str| {
+        let reported = |text: &str| {
             std::fs::write(&file, text).unwrap();
             mistakes_of(&Config::load(Some(&file), &[]).unwrap())
         };
@@ -246,13 +246,13 @@ mod tests {
             ("keys = \"hunter2\"\n", "keys: must be a section, and it is a string"),
             ("[payments]\nfee_ppm = 2000000\n", "payments.fee_ppm: must be from 0 to 1000000"),
         ] {
-            assert_eq!(told(text), [format!("{words} {here}")]);
+            assert_eq!(reported(text), [format!("{words} {here}")]);
         }
     }
 
-    /// Whoever mends a configuration is not sent back for each mistake.
+    /// Whoever fixes a configuration sees all mistakes at once.
     #[test]
-    fn all_mistakes_are_told_at_once() {
+    fn all_mistakes_are_reported_at_once() {
         let config = Config::defaults(&[
             ("roles", "everything".into()),
             ("network", "mars".into()),
@@ -266,7 +266,7 @@ mod tests {
             ("payments.lease_ms", "1".into()),
             ("log.format", "xml".into()),
         ]);
-        let told = mistakes_of(&config.unwrap());
+        let reported = mistakes_of(&config.unwrap());
         for option in [
             "roles (--roles)",
             "network",
@@ -280,11 +280,11 @@ mod tests {
             "payments.lease_ms",
             "log.format",
         ] {
-            let of_option = told.iter().filter(|line| line.starts_with(&format!("{option}: ")));
-            assert_eq!(of_option.count(), 1, "{option}: {told:?}");
+            let of_option = reported.iter().filter(|line| line.starts_with(&format!("{option}: ")));
+            assert_eq!(of_option.count(), 1, "{option}: {reported:?}");
         }
-        assert_eq!(told.len(), 11, "{told:?}");
-        assert!(!told.iter().any(|line| line.contains("hunter2")), "{told:?}");
+        assert_eq!(reported.len(), 11, "{reported:?}");
+        assert!(!reported.iter().any(|line| line.contains("hunter2")), "{reported:?}");
     }
 
     #[test]
@@ -307,8 +307,8 @@ mod tests {
             ("grpc", vec![url()], "public_url: is required where another process serves wallets"),
             ("lnurl", vec![], "set store.database_url"),
         ] {
-            let told = mistakes_of(&with(roles, &settings));
-            assert!(told.len() == 1 && told[0].contains(words), "{roles}: {told:?}");
+            let reported = mistakes_of(&with(roles, &settings));
+            assert!(reported.len() == 1 && reported[0].contains(words), "{roles}: {reported:?}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! The names of all options, and which of them a mistyped name means.
+//! The names of all options, and which one a mistyped name probably means.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ pub fn options() -> BTreeSet<String> {
     leaves(&example.unwrap_or_default())
 }
 
-/// An option's name in the environment.
+/// The environment variable of an option.
 pub fn variable_of(option: &str) -> String {
     format!("WITHDRAWD__{}", option.replace('.', "__").to_uppercase())
 }
@@ -33,8 +33,8 @@ pub fn leaves(table: &Map<String, Value>) -> BTreeSet<String> {
     found
 }
 
-/// The known name that `name` was most likely meant to be, if one is near. A name without its section,
-/// or with another, is near.
+/// The known name that `name` most likely means, if one is close. A name without its section, or with
+/// another one, is close.
 pub fn likely<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let name = plain(name);
     let last = |known: &str| {
@@ -54,7 +54,7 @@ pub fn likely<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Optio
     (!no_part || distance <= near).then_some(known)
 }
 
-/// Case, the number of underscores and our prefix do not matter to likeness.
+/// Case, repeated underscores and our prefix do not matter.
 fn plain(name: &str) -> String {
     let name = name.to_uppercase();
     let parts = name.split(['_', '.', '-']).filter(|part| !part.is_empty());

@@ -1,4 +1,4 @@
-//! `[node]`: which backend pays, and when it counts as down.
+//! `[node]`: which backend pays, and when the node counts as down.
 
 use serde::Deserialize;
 
@@ -17,10 +17,10 @@ pub struct Node {
     pub shared: bool,
 }
 
-/// Who pays.
+/// The backend that pays.
 #[derive(Clone, Debug)]
 pub enum Backend {
-    /// Nobody: the simulated node moves no money.
+    /// The simulated node, which moves no money.
     Simulated,
     /// An lnd.
     Lnd(Box<LndSettings>),
@@ -29,13 +29,13 @@ pub enum Backend {
 /// The node of this process.
 #[derive(Clone, Debug)]
 pub struct NodeSettings {
-    /// Who pays.
+    /// The backend that pays.
     pub backend: Backend,
     /// The node that pays from now on, if the operator named one.
     pub expected: Option<NodeId>,
 }
 
-/// How often the node is heard of.
+/// How often the node is asked, and when its last answer is stale.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HeartbeatTimes {
     pub every: Millis,
@@ -60,7 +60,8 @@ impl Node {
 }
 
 impl Config {
-    /// The node, for a process that pays. Files are read here: what is wrong with them is told with the rest.
+    /// The node, for a process that pays. Its files are read here, so that their mistakes are reported with
+    /// the rest.
     pub(super) fn check_node(&self, network: Network, check: &mut Check) -> Option<NodeSettings> {
         let expected = self.node.check_expected(check);
         let backend = match self.node.backend.as_str() {

@@ -1,4 +1,4 @@
-//! `[payments]`: what invoices are taken, how they are sent, and how often the node is asked.
+//! `[payments]`: which invoices are accepted, how they are sent, and how often the node is asked.
 
 use serde::Deserialize;
 
@@ -14,11 +14,11 @@ use crate::{
     payer::PayerOptions,
 };
 
-/// How much later than it was made an attempt may be committed: far above every timeout of a claim.
+/// How long after it was made an attempt may be committed: far above every timeout of a claim.
 const COMMIT_DELAY: Millis = Millis::from_secs(120);
-/// How long the verifier takes to find a server, beside what the database may take: its answer is waited
-/// for a little longer, and the next run comes a moment later.
-const SILENCE: Millis = Millis::from_secs(3);
+/// How long the verifier takes to find a server, in addition to the database's timeouts: it waits a little
+/// longer for the answer, and the next run comes a moment later.
+const TIME_TO_FIND_A_SERVER: Millis = Millis::from_secs(3);
 
 /// `[payments]`
 #[derive(Clone, Debug, Deserialize)]
@@ -98,14 +98,14 @@ impl Config {
         ClaimRules {
             invoice: InvoiceRules {
                 network,
-                // What must be left when it is sent, and what the send that follows at once may take,
-                // clocks that disagree included.
+                // What must be left when it is sent, plus the time that the first send may take, plus the
+                // clock skew.
                 min_life: min_life_at_send.plus(send_life).plus(clock_skew),
                 cltv_limit: payments.check_cltv_limit(check),
                 max_route_hints: usize::try_from(max_route_hints).unwrap_or_default(),
             },
             fees: FeePolicy {
-                // A share of the amount, of all of it at most.
+                // A share of the amount: all of it at most.
                 ppm: check.number("payments.fee_ppm", payments.fee_ppm, &(0..=1_000_000)),
                 floor: Msat::new(floor).unwrap_or(Msat::ZERO),
             },
@@ -141,10 +141,10 @@ impl Config {
         let limits = self.payments.check_send_limits(check);
         let send_life = check.ms("payments.send_life_ms", self.payments.send_life_ms);
         let timeouts = self.store.check_timeouts(check);
-        let one_run = timeouts.acquire.plus(timeouts.statement).plus(SILENCE);
+        let one_run = timeouts.acquire.plus(timeouts.statement).plus(TIME_TO_FIND_A_SERVER);
         VerifierOptions {
             node_is_shared: self.node.shared,
-            // A run on a connection that turns out to be dead, and another one.
+            // One run on a connection that turns out to be dead, and another one.
             patience: one_run.plus(one_run),
             commit_delay: COMMIT_DELAY.plus(limits.clock_skew),
             hold: send_life.plus(limits.clock_skew).plus(limits.node_slack),
@@ -168,7 +168,7 @@ impl Config {
         let LookupOptions { pace, limits, .. } = payer.lookup;
         let longest = pace.slow.max(pace.slowest).max(payer.lease);
         ExpiryOptions {
-            // With its spread, and some more.
+            // Enough for the jitter, and some more.
             reach: longest.plus(longest).plus(limits.clock_skew),
             every: check.ms("payments.expiry_poll_ms", self.payments.expiry_poll_ms),
         }

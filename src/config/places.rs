@@ -1,4 +1,4 @@
-//! Where an option got its value: what a person has to change.
+//! Where an option got its value, for messages that say what to change.
 
 use std::{
     collections::BTreeSet,
@@ -11,7 +11,7 @@ use super::{
     names::variable_of,
 };
 
-/// The options that were set, by where.
+/// The options that were set, by place.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Places {
     file: Option<PathBuf>,
@@ -31,7 +31,7 @@ impl Places {
 }
 
 impl Config {
-    /// Where the configuration comes from, for a person who reads the log of a start.
+    /// Where the configuration comes from, for the log of a start.
     pub fn source(&self) -> String {
         self.places.file.as_ref().map_or_else(
             || "no file (defaults, environment and flags)".to_owned(),
@@ -46,7 +46,7 @@ impl Config {
 
     /// The same mistake, with the place where the option was set.
     pub fn placed_one(&self, mistake: Mistake) -> Mistake {
-        // The name may be followed by the flag's.
+        // The flag's name may follow.
         let option = mistake.option.split(' ').next().unwrap_or(&mistake.option);
         let variable = variable_of(option);
         let set = |name: &str| {

@@ -13,7 +13,7 @@ pub struct Roles {
     pub payer: bool,
 }
 
-/// What is wrong with a list of roles.
+/// An invalid list of roles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be all, or some of grpc, lnurl and payer, separated by commas")]
 pub struct InvalidRoles;
@@ -22,7 +22,7 @@ impl Roles {
     /// One process does everything.
     pub const ALL: Self = Self { grpc: true, lnurl: true, payer: true };
 
-    /// Whether other processes do the rest.
+    /// Whether other processes have the remaining roles.
     pub fn are_some(self) -> bool {
         self != Self::ALL
     }

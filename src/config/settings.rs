@@ -1,4 +1,4 @@
-//! Everything that was configured, checked: what the rest of the program is built from.
+//! The checked configuration, from which the rest of the program is built.
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
@@ -28,7 +28,7 @@ pub struct Settings {
     pub roles: Roles,
     /// Where it keeps files.
     pub data_dir: PathBuf,
-    /// The network that invoices and node must be of.
+    /// The network that invoices and node must be on.
     pub network: Network,
     /// Where wallets reach the public side.
     pub public_url: PublicUrlSetting,
@@ -48,7 +48,7 @@ pub struct Settings {
     pub claims: ClaimRules,
     /// For the payer.
     pub payer: PayerOptions,
-    /// How often other processes' claims are looked for.
+    /// How often to poll for claims of other processes.
     pub pay_every: Millis,
     /// For the verifier of the database.
     pub verifier: VerifierOptions,
@@ -60,18 +60,18 @@ pub struct Settings {
     pub shutdown: ShutdownSettings,
     /// How it logs.
     pub log: LogOptions,
-    /// What is asked for and not done.
+    /// What is asked for and not supported.
     pub warnings: Vec<&'static str>,
-    /// Where the configuration comes from, for people.
+    /// Where the configuration comes from, for messages.
     pub source: String,
 }
 
 /// Where wallets reach the public side.
 #[derive(Clone, Debug)]
 pub enum PublicUrlSetting {
-    /// Here.
+    /// As configured.
     Given(PublicUrl),
-    /// At the address where it listens, which is one of loopback.
+    /// At the address where it listens, which is a loopback address.
     AsBound,
 }
 
@@ -100,7 +100,7 @@ impl Config {
         let payer = self.check_payer(&mut check);
         if roles.are_some() && !self.store.has_url() {
             let rule =
-                "other than all need a database that processes share: set store.database_url";
+                "other than all need a database that all processes share: set store.database_url";
             check.refuse("roles (--roles)", rule);
         }
         let settings = Settings {
@@ -128,14 +128,14 @@ impl Config {
         check.finish(settings).map_err(|mistakes| self.placed(mistakes))
     }
 
-    /// Checks where probes ask, and nothing else.
+    /// Checks the address of the admin port only.
     pub fn check_admin(&self) -> Result<SocketAddr, Mistakes> {
         let mut check = Check::default();
         let admin = self.admin.check(&mut check);
         check.finish(admin).map_err(|mistakes| self.placed(mistakes))
     }
 
-    /// Checks what bringing the schema up to date needs, and nothing else.
+    /// Checks only what a migration needs.
     pub fn check_store(&self) -> Result<StoreSettings, Mistakes> {
         let mut check = Check::of(self.mistakes.clone());
         let store = self.store.check(&self.data_dir, &mut check);

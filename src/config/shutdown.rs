@@ -17,7 +17,7 @@ pub struct Shutdown {
 /// How a process ends.
 #[derive(Clone, Copy, Debug)]
 pub struct ShutdownSettings {
-    /// How long it still serves after it told probes that it ends.
+    /// How long it still serves after probes see that it stops.
     pub wait: Millis,
     /// How long it waits for what is under way.
     pub drain: Millis,

@@ -38,7 +38,7 @@ pub enum StoreSettings {
 }
 
 impl StoreSettings {
-    /// The same, whose schema is brought up to date, or is not.
+    /// The same, with or without a migration of its schema at the start.
     #[must_use]
     pub fn migrating(mut self, migrate: bool) -> Self {
         match &mut self {
@@ -56,7 +56,7 @@ impl StoreSettings {
         }
     }
 
-    /// Where it is, for people, without its password.
+    /// Where it is, for messages, without its password.
     pub fn place(&self) -> String {
         match self {
             Self::Postgres(options) => options.place(),
@@ -116,11 +116,11 @@ impl Store {
         }
     }
 
-    /// What is asked for and not done.
+    /// What is asked for and not supported.
     pub(super) fn warnings(&self) -> Vec<&'static str> {
         let binding = database_url::wants_channel_binding(self.database_url.expose_secret());
         let warning = "store.database_url asks for channel_binding=require, which is not supported: use \
-                       sslmode=verify-full with the server's CA, so that nobody can stand in between";
+                       sslmode=verify-full with the server's CA, so that nobody can impersonate the server";
         binding.then_some(warning).into_iter().collect()
     }
 }

@@ -1,5 +1,5 @@
-//! Whether every key is an option, and every value of its option's type: all that are not, at once. The
-//! example file says which options there are, and of which types.
+//! Checks that every key is an option and every value has its option's type, and reports all mistakes at
+//! once. The example file defines the options and their types.
 
 use config::{Map, Value, ValueKind};
 
@@ -10,14 +10,17 @@ use super::{
 
 /// What is wrong with the keys and types of `given`, by those of `example`. Puts the example's value in the
 /// place of each that is wrong, so that the rest can be read.
-pub(super) fn mend(given: &mut Map<String, Value>, example: &Map<String, Value>) -> Vec<Mistake> {
+pub(super) fn check_types(
+    given: &mut Map<String, Value>,
+    example: &Map<String, Value>,
+) -> Vec<Mistake> {
     let mut found = Vec::new();
-    mend_section("", given, example, &mut found);
+    check_section("", given, example, &mut found);
     found.sort_by(|a, b| a.option.cmp(&b.option));
     found
 }
 
-fn mend_section(
+fn check_section(
     section: &str,
     given: &mut Map<String, Value>,
     example: &Map<String, Value>,
@@ -34,7 +37,7 @@ fn mend_section(
         };
         match (&mut value.kind, &like.kind) {
             (ValueKind::Table(inner), ValueKind::Table(like)) => {
-                mend_section(&option, inner, like, found);
+                check_section(&option, inner, like, found);
             }
             (kind, like_kind) => {
                 if let Some(expected) = mismatch(kind, like_kind) {
@@ -47,7 +50,7 @@ fn mend_section(
     });
 }
 
-/// Each key of an unknown section by itself: one of them may be in the wrong section only.
+/// Reports each key of an unknown section on its own: one of them may only be in the wrong section.
 fn unknown(option: &str, value: &Value) -> Vec<Mistake> {
     if let ValueKind::Table(inner) = &value.kind {
         let inner = inner.iter();
@@ -59,7 +62,7 @@ fn unknown(option: &str, value: &Value) -> Vec<Mistake> {
     vec![Mistake::new(option, format!("is no option{meant}"))]
 }
 
-/// What it should be; none if it is. The environment and flags give texts.
+/// The expected type; none if the value has it. The environment and flags give strings.
 fn mismatch(kind: &ValueKind, like: &ValueKind) -> Option<&'static str> {
     use ValueKind::{Array, Boolean, I64, I128, String, Table, U64, U128};
     let fits = match (like, kind) {

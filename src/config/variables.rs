@@ -1,20 +1,21 @@
-//! The environment: whoever sets a variable that begins with `WITHDRAWD_` means this program, so one
-//! that it would pass over is a mistake, and may be a limit that does not hold.
+//! Checks the environment. A variable that begins with `WITHDRAWD_` is meant for this program, so one that
+//! nothing reads is a mistake, and may be a limit that does not hold.
 //!
-//! Known are the options, the variables of the command line, and what Kubernetes puts into every pod
-//! beside a Service of this name (`WITHDRAWD_PORT=tcp://…`, "service links"): those have a shape that no
-//! option has, and are passed over. The variables of the tests are not known: they are for the tests'
-//! own process, which hands none of them on.
+//! Known are the options, the variables of the command line, and what Kubernetes adds to every pod for a
+//! Service of this name (`WITHDRAWD_PORT=tcp://…`, "service links"). Service links look like no option, and
+//! are ignored. The variables of the tests are not known: they are for the tests' own process, which hands
+//! none of them on.
 
 use std::net::IpAddr;
 
 use super::names::{likely, options, variable_of};
 
 const PREFIX: &str = "WITHDRAWD_";
-/// So far from an option's name, and with its underscores, a name without our prefix is a typo.
+/// A name without our prefix, but with our double underscores, is a typo if it is this close to an option's
+/// name.
 const NEAR: usize = 2;
 
-/// Variables that nobody reads. Their values may be secrets, and are not repeated.
+/// Variables that nothing reads. Their values may be secret, and are not repeated.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.join("; "))]
 pub struct UnreadVariables(Vec<String>);
@@ -56,8 +57,8 @@ pub fn check<'c>(
     if unread.is_empty() { Ok(()) } else { Err(UnreadVariables(unread)) }
 }
 
-/// What Kubernetes sets for a Service whose name begins with withdrawd, by name **and** value: a
-/// mistyped option is not taken for one.
+/// Whether it is what Kubernetes sets for a Service whose name begins with withdrawd. Name **and** value
+/// must fit, so that a mistyped option is not taken for one.
 fn is_service_link(name: &str, value: &str) -> bool {
     let Some(rest) = name.strip_prefix(PREFIX) else { return false };
     if rest.starts_with('_') || rest.contains("__") || !rest.bytes().all(is_of_a_link) {
@@ -70,14 +71,14 @@ fn is_service_link(name: &str, value: &str) -> bool {
     if rest.ends_with("_SERVICE_HOST") {
         return is_address();
     }
-    // With the port's name behind it, if it has one.
+    // The port's name may follow.
     if rest.ends_with("_SERVICE_PORT") || rest.contains("_SERVICE_PORT_") {
         return is_number(value);
     }
     if rest.ends_with("_PORT") && is_url() {
         return true;
     }
-    // _PORT_50051_TCP, and _PROTO, _PORT and _ADDR behind it.
+    // _PORT_50051_TCP, alone or with _PROTO, _PORT or _ADDR behind it.
     let Some((_, port)) = rest.rsplit_once("_PORT_").filter(|(_, port)| is_number_first(port))
     else {
         return false;
@@ -105,16 +106,16 @@ fn is_number_first(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn told(name: &str, value: &str) -> Option<String> {
+    fn reported(name: &str, value: &str) -> Option<String> {
         let environment =
             [(name.to_owned(), value.to_owned()), ("PATH".to_owned(), "/bin".to_owned())];
         check(["WITHDRAWD_CONFIG", "WITHDRAWD_SERVER"], environment)
             .err()
-            .map(|told| told.to_string())
+            .map(|reported| reported.to_string())
     }
 
     #[test]
-    fn a_variable_that_nobody_reads_is_told_with_the_likely_one() {
+    fn a_variable_that_nothing_reads_is_reported_with_the_likely_one() {
         for (name, meant) in [
             ("WITHDRAWD_LIMITS__MAX_AMOUNT_SAT", "WITHDRAWD__LIMITS__MAX_AMOUNT_SAT"),
             ("WITHDRAWD__LIMITS_MAX_AMOUNT_SAT", "WITHDRAWD__LIMITS__MAX_AMOUNT_SAT"),
@@ -128,26 +129,26 @@ mod tests {
             ("WITHDRAWD__SERVER", "WITHDRAWD_SERVER"),
             ("withdrawd_config", "WITHDRAWD_CONFIG"),
             ("WITHDRAWD_CONFG", "WITHDRAWD_CONFIG"),
-            // Without our prefix, yet nobody else's.
+            // Without our prefix, yet close to our options.
             ("WITHDRAW__LIMITS__MAX_AMOUNT_SAT", "WITHDRAWD__LIMITS__MAX_AMOUNT_SAT"),
             ("WITHDRAWAD__NETWORK", "WITHDRAWD__NETWORK"),
         ] {
-            let told = told(name, "hunter2").unwrap_or_else(|| panic!("{name} is passed over"));
-            assert!(told.contains(&format!("{name} is set")), "{told}");
-            assert!(told.ends_with(&format!("do you mean {meant}?")), "{told}");
-            assert!(!told.contains("hunter2"), "{told}");
+            let reported = reported(name, "hunter2").unwrap_or_else(|| panic!("{name} is ignored"));
+            assert!(reported.contains(&format!("{name} is set")), "{reported}");
+            assert!(reported.ends_with(&format!("do you mean {meant}?")), "{reported}");
+            assert!(!reported.contains("hunter2"), "{reported}");
         }
         for name in ["WITHDRAWD_", "WITHDRAWD_TEST_POSTGRES_URL", "WITHDRAWD_XYZZY_PLUGH_FROBOZZ"] {
-            assert!(told(name, "1").unwrap().contains(name), "{name}");
+            assert!(reported(name, "1").unwrap().contains(name), "{name}");
         }
     }
 
     #[test]
-    fn what_is_read_is_no_mistake_and_others_variables_are_not_ours() {
+    fn known_variables_and_those_of_others_are_no_mistake() {
         for name in [
             "WITHDRAWD__LIMITS__MAX_AMOUNT_SAT",
             "WITHDRAWD__PAYMENTS__LATE_LOOKS_S",
-            // The environment's case does not matter to the options, but it does to the others.
+            // The case of an option's variable does not matter; that of the others does.
             "withdrawd__network",
             "WITHDRAWD_CONFIG",
             "WITHDRAWD_SERVER",
@@ -155,13 +156,13 @@ mod tests {
             "OTHERD__LIMITS__MAX_AMOUNT_SAT",
             "HOME",
         ] {
-            assert_eq!(told(name, "1"), None, "{name}");
+            assert_eq!(reported(name, "1"), None, "{name}");
         }
     }
 
     /// What the kubelet writes for the Services `withdrawd` and `withdrawd-grpc`.
     #[test]
-    fn service_links_of_kubernetes_are_passed_over_and_nothing_that_only_looks_like_one() {
+    fn service_links_of_kubernetes_are_ignored_and_nothing_that_only_looks_like_one() {
         for (name, value) in [
             ("WITHDRAWD_SERVICE_HOST", "10.0.171.239"),
             ("WITHDRAWD_SERVICE_HOST", "fd00::7"),
@@ -177,7 +178,7 @@ mod tests {
             ("WITHDRAWD_GRPC_PORT", "tcp://[fd00::7]:50051"),
             ("WITHDRAWD_GRPC_PORT_53_UDP_ADDR", "fd00::7"),
         ] {
-            assert_eq!(told(name, value), None, "{name}={value}");
+            assert_eq!(reported(name, value), None, "{name}={value}");
         }
         for (name, value) in [
             ("WITHDRAWD_PORT", "50051"),
@@ -188,18 +189,18 @@ mod tests {
             ("withdrawd_port", "tcp://10.0.171.239:50051"),
             ("WITHDRAWD_LIMITS", "tcp://10.0.171.239:50051"),
         ] {
-            assert!(told(name, value).is_some(), "{name}={value}");
+            assert!(reported(name, value).is_some(), "{name}={value}");
         }
     }
 
     #[test]
-    fn all_of_them_are_told_at_once() {
+    fn all_of_them_are_reported_at_once() {
         let environment =
             ["WITHDRAWD_A", "WITHDRAWD_B"].map(|name| (name.to_owned(), String::new()));
-        let told = check([], environment).unwrap_err().to_string();
+        let reported = check([], environment).unwrap_err().to_string();
         assert!(
-            told.contains("WITHDRAWD_A is set") && told.contains("WITHDRAWD_B is set"),
-            "{told}"
+            reported.contains("WITHDRAWD_A is set") && reported.contains("WITHDRAWD_B is set"),
+            "{reported}"
         );
     }
 }

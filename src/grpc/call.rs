@@ -15,14 +15,14 @@ use crate::{
     trace,
 };
 
-/// The one name of all methods that are not ours.
+/// The one name under which all unknown methods are counted.
 pub const OTHER_METHOD: &str = "_OTHER";
 /// The header of the request id, in and out.
 const REQUEST_ID: &str = "x-request-id";
 const MAX_REQUEST_ID_CHARS: usize = 64;
 
-/// A call under way. Where it has not ended when it is dropped, its client went away: then its line is
-/// written as CANCELLED.
+/// A call under way. If it is dropped before it has ended, its client went away, and it is logged as
+/// CANCELLED.
 pub struct Call {
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
@@ -60,12 +60,12 @@ impl Call {
         Self { metrics, clock, method, request_id, began, span, has_ended: false }
     }
 
-    /// What its work belongs to.
+    /// The span of the call.
     pub const fn span(&self) -> &Span {
         &self.span
     }
 
-    /// It is answered: at once with its status where that is an error, else the status comes in the trailers.
+    /// Sees the response. An error ends the call at once; otherwise the status comes in the trailers.
     pub fn answer<B>(&mut self, answer: &mut Response<B>) {
         if let Some(status) = answer.extensions_mut().remove::<Status>() {
             self.end(status.code(), Some(&status));
@@ -75,14 +75,14 @@ impl Call {
         answer.headers_mut().insert(REQUEST_ID, self.request_id.clone());
     }
 
-    /// Ends it with the status in these headers or trailers, if there is one.
+    /// Ends the call with the status in these headers or trailers, if there is one.
     pub fn end_by(&mut self, headers: &HeaderMap) {
         if let Some(status) = Status::from_header_map(headers) {
             self.end(status.code(), None);
         }
     }
 
-    /// Writes its line, counts it, and closes its span.
+    /// Logs the call, counts it, and records its status in the span.
     fn end(&mut self, code: Code, status: Option<&Status>) {
         if std::mem::replace(&mut self.has_ended, true) {
             return;
@@ -114,7 +114,7 @@ impl Drop for Call {
     }
 }
 
-/// Writes into the span how the call ended. What callers do wrong is no error of the server.
+/// Records in the span how the call ended. A mistake of the caller is no error of the server.
 fn record_end(span: &Span, code: Code) {
     let name = code::name(code);
     span.record("rpc.response.status_code", name);

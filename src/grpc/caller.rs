@@ -1,10 +1,10 @@
-//! Who calls: put into each request by the layer around the services, read by its handler.
+//! Who calls: stored in each request by the layer around the services, read by its handler.
 
 use tonic::Request;
 
 use crate::domain::Principal;
 
-/// Who calls, as the layer found; without a word of it nobody that has a name.
+/// The caller that the layer stored; unnamed if there is none.
 pub fn of<T>(request: &Request<T>) -> Principal {
     request.extensions().get().copied().unwrap_or(Principal::Unnamed)
 }

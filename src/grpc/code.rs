@@ -1,4 +1,4 @@
-//! The names of status codes, as logs, spans and metrics have them.
+//! The names of status codes in logs, spans and metrics.
 
 use tonic::Code;
 

@@ -1,4 +1,4 @@
-//! Wire messages ↔ domain: read once, here.
+//! Converts wire messages of withdraw requests to domain values and back.
 
 use prost_types::Timestamp as WireTime;
 
@@ -12,7 +12,7 @@ use crate::{
     service::{PageRequest, Shown},
 };
 
-/// What a caller asks for.
+/// The draft of a withdraw request.
 pub fn draft(request: pb::CreateWithdrawRequest) -> Draft {
     Draft {
         request_id: request.request_id,
@@ -26,7 +26,7 @@ pub fn draft(request: pb::CreateWithdrawRequest) -> Draft {
     }
 }
 
-/// The page that a caller asks for, as far as it can be read, and what cannot.
+/// The requested page, as far as it can be read, and what cannot be read.
 pub fn page(request: pb::ListWithdrawsRequest) -> (PageRequest, Vec<Violation>) {
     let mut violations = Vec::new();
     let status = match pb::withdraw::Status::try_from(request.status) {
@@ -57,7 +57,7 @@ pub fn page(request: pb::ListWithdrawsRequest) -> (PageRequest, Vec<Violation>) 
     (page, violations)
 }
 
-/// A bound of a list; one that is none is a violation.
+/// A bound of a list. An invalid one is a violation.
 pub(super) fn read_bound(
     field: CommonField,
     given: Option<WireTime>,
@@ -70,8 +70,8 @@ pub(super) fn read_bound(
     })
 }
 
-/// Rounds up to whole milliseconds, in which everything here was made: right for an inclusive lower
-/// and for an exclusive upper bound.
+/// Rounds up to whole milliseconds, the resolution of all times in the database: right for an inclusive
+/// lower and an exclusive upper bound.
 pub(super) fn read_time(time: &WireTime) -> Result<Timestamp, &'static str> {
     const RULE: &str = "must be a valid timestamp of the years 1 to 9999";
     let in_range = (-62_135_596_800..=253_402_300_799).contains(&time.seconds)
@@ -87,7 +87,7 @@ pub(super) fn read_time(time: &WireTime) -> Result<Timestamp, &'static str> {
 
 pub(super) fn wire_time(time: Timestamp) -> WireTime {
     let ms = time.as_ms();
-    // Below 1,000, so below 1,000,000,000.
+    // Less than 1,000 times 1,000,000.
     let nanos = i32::try_from(ms.rem_euclid(1000) * 1_000_000).unwrap_or_default();
     WireTime { seconds: ms.div_euclid(1000), nanos }
 }

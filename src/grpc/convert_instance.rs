@@ -1,4 +1,4 @@
-//! The instance, and what operators ask of it ↔ domain: read once, here.
+//! Converts messages about the instance, and operators' requests, to domain values and back.
 
 use super::{
     convert::{read_time, wire_time},
@@ -18,7 +18,7 @@ pub const fn actor(principal: Principal, name: String, reason: String) -> ActorD
     ActorDraft { principal, name, reason }
 }
 
-/// What an operator assigns.
+/// The payments that an operator assigns to requests.
 pub fn pairs(given: Vec<pb::acknowledge_restore_request::Pair>) -> Vec<Pair> {
     let pair = |pair: pb::acknowledge_restore_request::Pair| Pair {
         withdraw: pair.withdraw_id,
@@ -32,12 +32,12 @@ pub fn which(all: bool, ids: Vec<String>) -> Which {
     if all { Which::All } else { Which::These(ids) }
 }
 
-/// A count, as the wire has it.
+/// A count, in the wire's type.
 pub fn count(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// The time that an operator asks about.
+/// The period that an operator asks about.
 pub fn range(
     message: &pb::ReconcileRequest,
     now: Timestamp,
@@ -100,7 +100,7 @@ pub fn node_payment(listed: ListedPayment) -> pb::NodePayment {
         amount_msat: record.amount.get(),
         fee_msat,
         state: state.into(),
-        // The port's word for a time that the node does not tell.
+        // The port has this value for a time that the node does not report.
         created: (record.created != Timestamp::MAX).then(|| wire_time(record.created)),
     }
 }

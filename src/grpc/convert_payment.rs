@@ -1,4 +1,4 @@
-//! Payments and what operators ask of them ↔ domain: read once, here.
+//! Converts messages about payments, and operators' requests, to domain values and back.
 
 use std::fmt::Display;
 
@@ -19,7 +19,7 @@ use crate::{
     service::PaymentPageRequest,
 };
 
-/// Collects what cannot be read while the other fields are read on.
+/// Collects what cannot be read, while the other fields are still read.
 #[derive(Default)]
 struct Findings(Vec<Violation>);
 
@@ -32,7 +32,7 @@ impl Findings {
     }
 }
 
-/// The page that a caller asks for, as far as it can be read, and what cannot.
+/// The requested page, as far as it can be read, and what cannot be read.
 pub fn page(request: pb::ListPaymentsRequest) -> (PaymentPageRequest, Vec<Violation>) {
     let mut found = Findings::default();
     let state = found.keep(PaymentField::State, state(request.state));
@@ -44,7 +44,9 @@ pub fn page(request: pb::ListPaymentsRequest) -> (PaymentPageRequest, Vec<Violat
         ("", "") => None,
         (hash, "") => found.keep(PaymentField::PaymentHash, read_hash(hash)),
         ("", text) => found.keep(PaymentField::Invoice, hash_of(text)),
-        (_, _) => found.keep(PaymentField::Invoice, Err("must not be given beside payment_hash")),
+        (_, _) => {
+            found.keep(PaymentField::Invoice, Err("must not be given together with payment_hash"))
+        }
     };
     let age = request.open_longer_than.map(|age| read_age(&age)).transpose();
     let open_longer_than = found.keep(PaymentField::OpenLongerThan, age);
@@ -80,7 +82,7 @@ fn read_hash(hex: &str) -> Result<Option<PaymentHash>, &'static str> {
     PaymentHash::parse(hex).map(Some).ok_or("must be 32 bytes in hex")
 }
 
-/// Of an invoice, also of one that could not be claimed with.
+/// The payment hash of an invoice, even of one that could not be claimed with.
 fn hash_of(text: &str) -> Result<Option<PaymentHash>, &'static str> {
     let parsed = invoice::normalise(text).and_then(|text| invoice::parse(&text));
     parsed
@@ -88,7 +90,7 @@ fn hash_of(text: &str) -> Result<Option<PaymentHash>, &'static str> {
         .map_err(|_| "must be a BOLT11 invoice")
 }
 
-/// Rounds up to whole milliseconds: nothing younger is listed.
+/// Rounds up to whole milliseconds, so that no younger payment is listed.
 fn read_age(age: &prost_types::Duration) -> Result<Millis, &'static str> {
     let in_range =
         (0..=315_576_000_000).contains(&age.seconds) && (0..1_000_000_000).contains(&age.nanos);
@@ -99,7 +101,7 @@ fn read_age(age: &prost_types::Duration) -> Result<Millis, &'static str> {
     Ok(Millis::from_secs(age.seconds).plus(Millis::from_ms(rest)))
 }
 
-/// What an operator decides.
+/// An operator's decision.
 pub fn resolution(caller: Principal, request: pb::ResolvePaymentRequest) -> ResolutionDraft {
     use pb::resolve_payment_request::Outcome as Wire;
 
@@ -165,7 +167,7 @@ pub fn entry(payment: PaymentEntry) -> pb::Payment {
     }
 }
 
-/// A payment as everybody sees it.
+/// A payment as all callers see it.
 pub fn view(payment: PaymentView) -> pb::Payment {
     use pb::payment::{FailureReason as WireFailure, OperatorReason as WireDoubt, State as Wire};
 

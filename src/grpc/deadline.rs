@@ -1,18 +1,18 @@
-//! The caller's deadline, kept by us: whoever hears of it is told why.
+//! The caller's deadline, enforced here, so that a caller that still listens gets a status with the reason.
 
 use http::HeaderMap;
 
 use crate::domain::Millis;
 
-/// The caller's word: the time that is left.
+/// The header with the time that is left.
 const TIMEOUT: &str = "grpc-timeout";
 
-/// How long a call that arrives now may take, if its caller says so.
+/// How long a call that arrives now may take, if its caller sets a deadline.
 pub fn of(headers: &HeaderMap) -> Option<Millis> {
     headers.get(TIMEOUT).and_then(|value| parse(value.to_str().ok()?))
 }
 
-/// At most eight digits and a unit, as the specification has it.
+/// At most eight digits and a unit, by gRPC's specification.
 fn parse(text: &str) -> Option<Millis> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -1,15 +1,15 @@
-//! Pages end before they outgrow what clients take.
+//! Ends pages before they exceed what clients accept.
 
 use prost::Message;
 use uuid::Uuid;
 
 use crate::domain::{Fingerprint, PageToken};
 
-/// A page ends here, well below the 4 MiB that clients take.
+/// A page ends here, well below the 4 MiB that gRPC clients accept by default.
 const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
 
-/// Cuts a page at [`MAX_PAGE_BYTES`], never below one entry. Returns it with the token of the next
-/// one, which is empty at the end of the list: when all entries fit and there are no `more`.
+/// Cuts a page at [`MAX_PAGE_BYTES`], but never below one entry. Returns it with the token of the next one,
+/// which is empty at the end of the list: when all entries fit and there are no `more`.
 pub fn fit<T: Message>(
     entries: impl ExactSizeIterator<Item = (Uuid, T)>,
     mut more: bool,

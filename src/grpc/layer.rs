@@ -1,9 +1,9 @@
-//! One layer around all services: deadline, span, log line, metric and request id of every call, those that
-//! tonic refuses by itself included.
+//! One layer around all services: the deadline, span, log line, metric and request id of every call,
+//! including calls that tonic itself refuses.
 //!
-//! Handlers know nothing of it; what they need of the caller travels in the request's extensions. A call ends
-//! with its status, in its trailers or in place of a body; one whose client goes away before that has ended
-//! as CANCELLED. Probes and reflection pass by.
+//! Handlers know nothing of this layer; what they need to know of the caller is in the request's
+//! extensions. A call ends with its status, in the trailers or instead of a body. A call whose client goes
+//! away before that has ended as CANCELLED. Probes and reflection are neither logged nor counted.
 
 use std::{
     collections::HashSet,
@@ -34,7 +34,7 @@ use crate::{
     runtime::Runtime,
 };
 
-/// What every call passes.
+/// The layer that every call passes.
 #[derive(Clone)]
 pub struct CallLayer {
     shared: Arc<Shared>,
@@ -50,7 +50,7 @@ struct Shared {
 }
 
 impl CallLayer {
-    /// Calls may take `limit`; `metrics` is told of each.
+    /// Calls may take `limit`; `metrics` counts each.
     pub fn new(runtime: Runtime, metrics: Arc<Metrics>, limit: Millis) -> Self {
         Self { shared: Arc::new(Shared { runtime, metrics, limit, methods: methods() }) }
     }
@@ -64,7 +64,7 @@ impl<S> Layer<S> for CallLayer {
     }
 }
 
-/// The services inside of the layer.
+/// The services inside the layer.
 #[derive(Clone)]
 pub struct CallService<S> {
     inner: S,
@@ -94,7 +94,7 @@ where
         let mut call = Call::begin(runtime, Arc::clone(metrics), method, request.headers());
         let deadline = deadline::of(request.headers());
         let span = call.span().clone();
-        // No credential is asked for yet: whoever gets here is nobody in particular.
+        // Credentials are not checked yet: every caller is unnamed.
         request.extensions_mut().insert(Principal::Unnamed);
         let answering = span.in_scope(|| self.inner.call(request));
         let answered = async move {
@@ -111,7 +111,7 @@ where
 }
 
 impl Shared {
-    /// The name under which a call is known; none for probes and reflection.
+    /// The name under which a call is logged and counted; none for probes and reflection.
     fn method(&self, path: &str) -> Option<String> {
         let method = path.trim_start_matches('/');
         if method.starts_with("grpc.health.") || method.starts_with("grpc.reflection.") {
@@ -131,11 +131,11 @@ async fn in_time<T>(
 ) -> Result<T, Status> {
     match deadline.filter(|deadline| *deadline < limit) {
         None => runtime.within(limit, answering).await.ok_or_else(status::timed_out),
-        // Nobody would hear of it.
+        // Nobody would receive the answer.
         Some(deadline) if deadline <= Millis::ZERO => Err(status::deadline_exceeded()),
         Some(deadline) => {
             let mut over = runtime.clock.sleep(deadline);
-            // It runs from here on, not from when the work has first waited.
+            // Polled now: the deadline runs from here on, not from when the work first waits.
             if (&mut over).now_or_never().is_some() {
                 return Err(status::deadline_exceeded());
             }
@@ -164,7 +164,7 @@ fn methods() -> HashSet<String> {
     files.iter().flat_map(of_file).collect()
 }
 
-/// A body in whose trailers the call's status comes.
+/// A response body whose trailers carry the call's status.
 struct Answer {
     inner: Body,
     call: Call,

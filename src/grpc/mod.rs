@@ -1,4 +1,4 @@
-//! The gRPC side: `withdraw.v1` services, health and reflection.
+//! The gRPC side: the `withdraw.v1` services, health and reflection.
 
 mod call;
 mod caller;

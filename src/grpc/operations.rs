@@ -1,4 +1,4 @@
-//! `OperationsService`: read the message, call the use case, write the answer.
+//! `OperationsService`: reads the message, calls the use case, writes the answer.
 
 use tonic::{Request, Response, Status};
 
@@ -21,7 +21,7 @@ pub struct Operations {
     pub restore: service::RestoreService,
     /// The comparison with the node.
     pub reconcile: service::ReconcileService,
-    /// Tells the present time, up to which a comparison goes.
+    /// The clock: a comparison ends at the present time unless the caller says otherwise.
     pub runtime: Runtime,
 }
 

@@ -1,4 +1,4 @@
-//! `PaymentService`: read the message, call the use case, write the answer.
+//! `PaymentService`: reads the message, calls the use case, writes the answer.
 
 use tonic::{Request, Response, Status};
 

@@ -26,7 +26,7 @@ use crate::{
 };
 
 const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
-/// A batch that is replayed after all of it was paid carries its invoices as well.
+/// A replayed batch whose requests were all paid carries their invoices as well.
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
 /// Far more than internal services and operators have.
@@ -34,8 +34,8 @@ const MAX_CONNECTIONS: usize = 10_000;
 /// How long a client may be connected before its first call.
 const FIRST_CALL: Millis = Millis::from_secs(60);
 
-/// Taken, and sent to whoever takes it. What a message becomes is limited as what comes as it is: tonic
-/// stops to inflate at the limit.
+/// Accepted, and used for clients that accept it. The size limit also holds for a decompressed message:
+/// tonic stops decompressing there.
 const GZIP: CompressionEncoding = CompressionEncoding::Gzip;
 
 /// Limits of the server.
@@ -45,9 +45,9 @@ pub struct GrpcOptions {
     pub timeout: Millis,
     /// Concurrent RPCs of one connection.
     pub max_concurrent_streams: u32,
-    /// After this a connection is asked to go, so that clients spread over new replicas.
+    /// After this a client is asked to reconnect, so that clients spread over new replicas.
     pub max_connection_age: Millis,
-    /// How long to wait at the end for calls under way.
+    /// How long a stop waits for calls under way.
     pub drain: Millis,
 }
 
@@ -60,9 +60,9 @@ pub struct Services {
     pub payments: PaymentService,
     /// `OperationsService`.
     pub instance: InstanceService,
-    /// The fence's part of it.
+    /// Also `OperationsService`: the fence.
     pub restore: RestoreService,
-    /// The comparison's part of it.
+    /// Also `OperationsService`: the comparison with the node.
     pub reconcile: ReconcileService,
 }
 
@@ -135,7 +135,7 @@ fn routes(services: Services, runtime: &Runtime, health: HealthServer<impl Healt
         .prepare()
 }
 
-/// Reflection in both versions (grpcurl 1.8 knows v1alpha only), with the types of error details, or
+/// Reflection in both versions (grpcurl 1.8 knows v1alpha only). Includes the types of error details, or
 /// clients print those as base64.
 fn reflection() -> (
     tonic_reflection::server::v1::ServerReflectionServer<

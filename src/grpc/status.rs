@@ -1,6 +1,7 @@
-//! Use-case errors as gRPC statuses (AIP-193): `ErrorInfo` always, `BadRequest` for bad input.
+//! Maps use-case errors to gRPC statuses (AIP-193): `ErrorInfo` always, `BadRequest` for invalid input.
 //!
-//! Details travel in a trailer, of which clients take no more than 8 KiB: they are kept below 6.
+//! Details travel in a trailer, and clients accept no more than 8 KiB of trailers: they are kept below 6
+//! KiB.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -61,8 +62,9 @@ impl From<InstanceError> for Status {
             }
             InstanceError::NotUnknown { payment_hash } => {
                 let metadata = [("payment_hash".to_owned(), payment_hash.to_string())];
-                let text =
-                    format!("the node made no payment {payment_hash} that the database misses");
+                let text = format!(
+                    "the node lists no payment {payment_hash} that the database does not know"
+                );
                 let details = ErrorDetails::new();
                 status(Code::FailedPrecondition, "NOT_UNKNOWN", &text, metadata.into(), details)
             }
@@ -77,7 +79,7 @@ impl From<InstanceError> for Status {
     }
 }
 
-/// What caused it is for the log, never for the wire: it travels beside the status, inside the process.
+/// The cause is for the log, never for the wire: it stays with the status inside the process.
 impl From<Failure> for Status {
     fn from(failure: Failure) -> Self {
         let mut status = match &failure {
@@ -91,7 +93,7 @@ impl From<Failure> for Status {
                 "NODE_NOT_HERE",
                 "this process has no node; call one that has the roles grpc and payer",
             ),
-            // What a new server came with is closed when a lost send would be over.
+            // Payments older than a new database server are closed only when a lost send would be over.
             Failure::Halted => plain(
                 Code::Unavailable,
                 "HALTED",
@@ -117,12 +119,12 @@ fn withdraw_not_found() -> Status {
     plain(Code::NotFound, "WITHDRAW_NOT_FOUND", "there is no such withdraw request")
 }
 
-/// It took longer than a call may take; what it was to change may still be changed.
+/// The call took longer than it may. What it was to change may still be changed.
 pub fn timed_out() -> Status {
     plain(Code::Unavailable, "TIMED_OUT", "it took too long, please try again")
 }
 
-/// The caller's own deadline is over.
+/// The caller's own deadline has passed.
 pub fn deadline_exceeded() -> Status {
     plain(Code::DeadlineExceeded, "DEADLINE_EXCEEDED", "it took longer than the call's deadline")
 }
@@ -133,9 +135,10 @@ fn not_deactivatable(why: NotDeactivatable) -> Status {
         NotDeactivatable::PaymentInFlight => {
             ("PAYMENT_IN_FLIGHT", "an invoice was accepted and is being paid")
         }
-        NotDeactivatable::NeedsOperator => {
-            ("NEEDS_OPERATOR", "the payment's outcome is in doubt; an operator has to look first")
-        }
+        NotDeactivatable::NeedsOperator => (
+            "NEEDS_OPERATOR",
+            "the payment's outcome is in doubt; an operator must resolve it first",
+        ),
     };
     plain(Code::FailedPrecondition, reason, text)
 }
@@ -201,7 +204,7 @@ fn unresolvable(why: Unresolvable) -> Status {
     }
 }
 
-/// For people, and for programs that read times.
+/// RFC 3339, for people and for programs.
 fn rfc3339(at: Timestamp) -> String {
     let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.as_ms()) * 1_000_000).ok();
     at.and_then(|at| at.format(&Rfc3339).ok()).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! `WithdrawService`: read the message, call the use case, write the answer.
+//! `WithdrawService`: reads the message, calls the use case, writes the answer.
 
 use prost::Message;
 use tonic::{Request, Response, Status};
@@ -10,7 +10,7 @@ use crate::{
     service,
 };
 
-/// A larger batch could not be answered in one message of 4 MiB.
+/// The answer to a larger batch would not fit into one message of 4 MiB.
 const MAX_BATCH_BYTES: usize = 5 * 512 * 1024;
 
 /// The service on the wire, over these use cases.

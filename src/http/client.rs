@@ -1,4 +1,4 @@
-//! One client, within limits: of time and size, without redirects.
+//! An HTTP client with limits of time and size. It follows no redirects.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -18,27 +18,27 @@ use tokio::{
 };
 use url::Url;
 
-/// The limits of one exchange.
+/// The limits of one request.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientOptions {
-    /// From the look-up of the host's name to the last byte.
+    /// From the resolution of the host's name to the last byte.
     pub timeout: Duration,
-    /// Of the answer's body.
+    /// Of the response's body.
     pub max_body_bytes: usize,
     /// Where it may connect to.
     pub hosts: Hosts,
 }
 
-/// Where a client may connect to. A name is judged by the address that it leads to at that moment.
+/// Where a client may connect to. A name is judged by the address that it resolves to at that moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hosts {
     /// Anywhere.
     Any,
-    /// Public addresses only: a URL that somebody else wrote leads into no private network.
+    /// Public addresses only: a URL that somebody else wrote must not reach a private network.
     Public,
 }
 
-/// Asks for `url` once and follows no redirect. The answer is whole, or an error.
+/// Requests `url` once and follows no redirect. Returns the whole response, or an error.
 pub async fn get(url: &Url, options: ClientOptions) -> anyhow::Result<(StatusCode, Bytes)> {
     let exchange = tokio::time::timeout(options.timeout, connect(url, options));
     exchange.await.context("no answer in time")?
@@ -47,7 +47,7 @@ pub async fn get(url: &Url, options: ClientOptions) -> anyhow::Result<(StatusCod
 async fn connect(url: &Url, options: ClientOptions) -> anyhow::Result<(StatusCode, Bytes)> {
     let host = url.host_str().context("the URL has no host")?;
     let port = url.port_or_known_default().context("the URL has no port")?;
-    // An IPv6 address stands in brackets in a URL, and without them for the resolver.
+    // An IPv6 address is in brackets in a URL, and without them for the resolver.
     let plain = host.trim_start_matches('[').trim_end_matches(']');
     let found = tokio::net::lookup_host((plain, port)).await;
     let found = found.with_context(|| format!("{host} has no address"))?;
@@ -145,7 +145,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     !is_special
 }
 
-/// Global unicast (`2000::/3`), but what stands for IPv4, tunnels and documentation within it.
+/// Global unicast (`2000::/3`), except its ranges for IPv4, tunnels and documentation.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let segments = address.segments();
     let is_global = segments[0] & 0xe000 == 0x2000;

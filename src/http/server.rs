@@ -1,7 +1,7 @@
-//! One server under every face: accepts connections within limits, cuts off slow clients, and drains what is
-//! under way at the end.
+//! The server under all inbound sides: accepts connections within limits, cuts off slow clients, and drains
+//! what is under way at a stop.
 //!
-//! What clients do wrong is no news: it is logged at debug level, and no URL ever is.
+//! Mistakes of clients are logged at debug level only, and no URL is ever logged.
 
 use std::{
     convert::Infallible,
@@ -30,29 +30,29 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{domain::Millis, runtime::Runtime};
 
-/// After a failed accept (out of file descriptors, say).
+/// After a failed accept, for example when file descriptors run out.
 const ACCEPT_PAUSE: Millis = Millis::from_ms(100);
-/// When a silent HTTP/2 connection is asked whether it lives, and how long it may take to answer.
+/// When a silent HTTP/2 connection is pinged, and how long it may take to answer.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Which HTTP is spoken.
+/// Which HTTP version is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// HTTP/1.1.
     Http1,
     /// HTTP/2 with prior knowledge, as gRPC speaks it.
     Http2,
-    /// Either; the client's first bytes tell.
+    /// Either, recognised by the client's first bytes.
     Either,
 }
 
-/// The end of a connection that lives for long.
+/// What happens to a connection that has reached its maximum age.
 #[derive(Clone, Copy, Debug)]
 pub enum MaxAge {
-    /// It is cut off, whatever is under way: a client that never reads must not keep its place.
+    /// It is cut off, whatever is under way: a client that never reads must not keep its permit.
     CutOff(Millis),
-    /// Its client is asked to connect anew (GOAWAY), so that clients spread over new replicas; what is under
+    /// Its client is asked to reconnect (GOAWAY), so that clients spread over new replicas. What is under
     /// way goes on.
     AskToGo(Millis),
 }
@@ -62,24 +62,24 @@ pub enum MaxAge {
 pub struct ServerOptions {
     /// Its name in logs.
     pub name: &'static str,
-    /// Which HTTP is spoken.
+    /// Which HTTP version is spoken.
     pub protocol: Protocol,
-    /// Connections at a time; more wait to be accepted.
+    /// Concurrent connections; more wait to be accepted.
     pub max_connections: usize,
     /// Request line and headers together.
     pub max_head_bytes: u32,
-    /// Headers of a request, of HTTP/1.1.
+    /// The most headers of an HTTP/1.1 request.
     pub max_headers: usize,
-    /// Concurrent requests of a connection, of HTTP/2.
+    /// Concurrent requests of an HTTP/2 connection.
     pub max_streams: u32,
     /// How long a client may take to send the head of its first request, and on HTTP/1.1 to stay silent
     /// between two. None: as long as its connection may live.
     pub head_timeout: Option<Millis>,
-    /// The end of a connection that lives for long.
+    /// The maximum age of a connection, and what happens then.
     pub max_age: MaxAge,
-    /// How many of the connections that wait to be accepted at a stop are served still.
+    /// How many of the connections that wait to be accepted at a stop are still served.
     pub max_last_connections: usize,
-    /// How long what is under way at a stop is waited for.
+    /// How long a stop waits for what is under way.
     pub drain: Millis,
 }
 
@@ -97,28 +97,28 @@ pub async fn serve<F, A, B>(
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let http = Arc::new(http(&options));
-    let places = Arc::new(Semaphore::new(options.max_connections));
+    let permits = Arc::new(Semaphore::new(options.max_connections));
     let connections = TaskTracker::new();
     let mut last = options.max_last_connections;
     loop {
         let accepted = tokio::select! {
             biased;
             () = stop.cancelled() => {
-                // Who was let in by the system before the stop is answered, too.
-                let waiting = accept(&listener, &places).now_or_never().filter(|_| last > 0);
+                // Connections that the system had accepted before the stop are answered, too.
+                let waiting = accept(&listener, &permits).now_or_never().filter(|_| last > 0);
                 last = last.saturating_sub(1);
                 let Some(accepted) = waiting else { break };
                 accepted
             }
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener, &permits) => accepted,
         };
         match accepted {
-            Ok((stream, place)) => {
+            Ok((stream, permit)) => {
                 let (http, answer) = (Arc::clone(&http), answer.clone());
                 let (life, stop) = (runtime.clone(), stop.clone());
                 let connection = async move {
                     serve_connection(stream, &http, &options, &life, &stop, answer).await;
-                    drop(place);
+                    drop(permit);
                 };
                 runtime.spawner.spawn(Box::pin(connections.track_future(connection)));
             }
@@ -131,7 +131,7 @@ pub async fn serve<F, A, B>(
     drop(listener);
     connections.close();
     if runtime.within(options.drain, connections.wait()).await.is_none() {
-        tracing::warn!(server = options.name, "some clients were cut off at the end");
+        tracing::warn!(server = options.name, "some clients were cut off at shutdown");
     }
 }
 
@@ -154,7 +154,8 @@ async fn serve_connection<F, A, B>(
     let service = service_fn(move |request| {
         noted.store(true, Ordering::Relaxed);
         first.notify_one();
-        // Begun at once: hyper drops what it has not yet polled when the client hangs up behind its request.
+        // Polled at once: when the client hangs up right after its request, hyper drops what was never
+        // polled.
         let mut answer = Box::pin(answer(request));
         let begun = (&mut answer).now_or_never();
         async move {
@@ -169,7 +170,7 @@ async fn serve_connection<F, A, B>(
         MaxAge::CutOff(age) => (age, true),
         MaxAge::AskToGo(age) => (age, false),
     };
-    // Until a first byte tells which HTTP it is, hyper has no limit of its own.
+    // Until the first byte shows which HTTP version it is, hyper has no limit of its own.
     let mut too_slow = pin!(async {
         match options.head_timeout {
             Some(limit) if runtime.within(limit, asked.notified()).await.is_none() => {}
@@ -231,10 +232,10 @@ fn http(options: &ServerOptions) -> auto::Builder<TokioExecutor> {
 
 async fn accept(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
+    permits: &Arc<Semaphore>,
 ) -> std::io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.map_err(std::io::Error::other)?;
+    let permit = Arc::clone(permits).acquire_owned().await.map_err(std::io::Error::other)?;
     let (stream, _) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    Ok((stream, place))
+    Ok((stream, permit))
 }

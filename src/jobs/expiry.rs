@@ -1,7 +1,7 @@
-//! Marks what has expired, and what reopens, so that lists stay served by indexes; and pulls in what a
-//! clock that went far ahead has put off.
+//! Marks requests that have expired or that reopen, so that lists can be served from indexes; and makes
+//! payments due that a clock far ahead had postponed.
 //!
-//! No claim rests on the mark: a claim compares the times themselves.
+//! No claim relies on these marks: a claim compares the times themselves.
 
 use std::sync::Arc;
 
@@ -14,37 +14,40 @@ use crate::{
     runtime::Runtime,
 };
 
-/// Rows of one pass; what is left waits for the next one.
+/// Rows per run. The rest waits for the next one.
 const BATCH: i64 = 500;
 
-/// The expiry pass.
+/// The expiry job.
 pub struct Expiry {
     store: Arc<dyn Store>,
     runtime: Runtime,
     options: ExpiryOptions,
 }
 
-/// How often it runs, and how far it looks.
+/// How often it runs, and how far ahead an attempt may be scheduled.
 #[derive(Clone, Copy, Debug)]
 pub struct ExpiryOptions {
-    /// No plan for an open attempt reaches further into the future.
+    /// No lookup of an open attempt is scheduled further ahead than this.
     pub reach: Millis,
     /// How often it runs.
     pub every: Millis,
 }
 
 impl Expiry {
-    /// Over this store.
+    /// For this store.
     pub fn new(store: Arc<dyn Store>, runtime: Runtime, options: ExpiryOptions) -> Self {
         Self { store, runtime, options }
     }
 
-    /// Marks what is due, a batch of it. Returns how many requests it marked.
+    /// Marks one batch of what is due. Returns how many requests it marked.
     pub async fn mark_due(&self) -> Result<usize, StoreError> {
         let now = self.runtime.clock.now();
         let far = self.store.pull_far(now.plus(self.options.reach), now).await?;
         if far > 0 {
-            tracing::error!(far, "a clock was far ahead: payments that it had put off are due now");
+            tracing::error!(
+                far,
+                "a clock was far ahead: payments that it had postponed are due now"
+            );
         }
         let due = self.store.due_to_tick(now, BATCH).await?;
         let changes: Vec<Change> = due.into_iter().filter_map(|w| Withdraw::tick(w, now)).collect();

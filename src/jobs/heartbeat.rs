@@ -1,5 +1,5 @@
-//! Asks the node what it can pay, and writes it down for every process, those without any credential
-//! included; and tells when the instance stops to accept claims, and when it accepts them again.
+//! Asks the node what it can pay, and stores the answer for every process, including those without
+//! credentials for the node. Logs when the instance stops accepting claims, and when it accepts them again.
 
 use std::sync::Arc;
 
@@ -17,37 +17,37 @@ use crate::{
     runtime::Runtime,
 };
 
-/// So many sends in a row without an answer, and nothing new is accepted or sent: the node may be unable
-/// to store payments, though it answers everything else.
-const UNANSWERED_MOST: i64 = 3;
+/// After this many consecutive unanswered sends nothing new is accepted or sent: the node may be unable to
+/// store payments although it answers everything else.
+const MAX_UNANSWERED: i64 = 3;
 
-/// By what the node's word is judged.
+/// The limits that the node's answers are judged by.
 #[derive(Clone, Copy, Debug)]
 pub struct HeartbeatOptions {
     /// What the whole instance may pay.
     pub limits: PayingLimits,
     /// What routing may cost.
     pub fees: FeePolicy,
-    /// A send that was not answered for so long is overdue.
+    /// A send that was not answered within this time is overdue.
     pub answer_overdue: Millis,
     /// How often the node is asked.
     pub every: Millis,
 }
 
-/// The heartbeat pass.
+/// The heartbeat job.
 pub struct Heartbeats {
     store: Arc<dyn Store>,
     node: NodeAccess,
     options: HeartbeatOptions,
     runtime: Runtime,
-    /// What was told last.
-    told: Mutex<Option<Halt>>,
-    /// One pass at a time: of two, the one that had asked first could write last.
-    turn: tokio::sync::Mutex<()>,
+    /// The reason that was logged last, if claims were refused.
+    logged: Mutex<Option<Halt>>,
+    /// One run at a time: of two, the one that asked first could write last.
+    running: tokio::sync::Mutex<()>,
 }
 
 impl Heartbeats {
-    /// Of this node, into this store.
+    /// From this node, into this store.
     pub fn new(
         store: Arc<dyn Store>,
         node: NodeAccess,
@@ -59,39 +59,39 @@ impl Heartbeats {
             node,
             options,
             runtime,
-            told: Mutex::default(),
-            turn: tokio::sync::Mutex::default(),
+            logged: Mutex::default(),
+            running: tokio::sync::Mutex::default(),
         }
     }
 
-    /// Asks once. A node that is silent leaves its last heartbeat to grow old.
+    /// Asks once. If the node is silent, its last heartbeat grows stale.
     pub async fn beat(&self) -> Result<(), LookupError> {
-        let _turn = self.turn.lock().await;
+        let _only = self.running.lock().await;
         let beaten = self.ask().await;
         let mut standing = self.store.standing(self.options.limits.clock_skew, None).await?;
         let trouble = match &beaten {
             Ok(trouble) => trouble.clone(),
             Err(LookupError::Node(error)) => Some(error.trouble()),
-            // Of the node nothing new is known.
+            // Nothing new is known about the node.
             Err(LookupError::Store(_)) => standing.trouble.clone(),
         };
         if trouble != standing.trouble {
             self.store.report_trouble(trouble.as_ref(), self.runtime.clock.now()).await?;
             standing.trouble = trouble;
         }
-        self.tell(&standing);
+        self.log_change(&standing);
         beaten.map(drop)
     }
 
-    /// Asks the node, and writes down what it says. What is wrong although it answers, if anything is.
+    /// Asks the node and stores its answer. Returns what is wrong although it answers, if anything.
     async fn ask(&self) -> Result<Option<NodeTrouble>, LookupError> {
-        // Before the node is asked: what it says holds since then.
+        // Read before the node is asked: its answer holds since then.
         let at = self.runtime.clock.now();
         let health = self.node.node.health().await?;
         let paying = self.node.verifier.paying_node().await?;
         let seen = health.introduction;
         if seen.id != paying {
-            // Told already by whoever keeps the trust.
+            // Logged already by the node verifier.
             return Ok(Some(TroubleKind::OtherNode.into()));
         }
         let remembers = self.node.verifier.has_memory(&seen).await?;
@@ -113,24 +113,24 @@ impl Heartbeats {
         Ok(None)
     }
 
-    /// Whether the node answers what it is sent. Where it does not, a write witness is asked for: its
-    /// answer is the first sign that the node pays again.
+    /// Whether the node answers sends. If not, a write witness is requested: its answer is the first sign
+    /// that the node can pay again.
     async fn answers_sends(&self, node: &NodeId, at: Timestamp) -> Result<bool, StoreError> {
-        let most = UNANSWERED_MOST;
+        let most = MAX_UNANSWERED;
         let overdue =
             OverdueSends { begun_before: at.minus(self.options.answer_overdue), now: at, most };
         let answers = self.store.unanswered_in_a_row(node, overdue).await? < most;
         if !answers {
-            // Not waited for: what the node says of itself would grow old meanwhile.
+            // Not awaited, or the node's answers would grow stale meanwhile.
             self.node.witness.make_beside();
         }
         Ok(answers)
     }
 
-    fn tell(&self, standing: &Standing) {
-        let halt = self.halt(standing);
-        let mut told = self.told.lock();
-        if *told == halt {
+    fn log_change(&self, standing: &Standing) {
+        let halt = self.halt_reason(standing);
+        let mut logged = self.logged.lock();
+        if *logged == halt {
             return;
         }
         let trouble = standing.trouble.as_ref();
@@ -142,34 +142,30 @@ impl Heartbeats {
             Some(halt @ Halt::NodeForgot) => {
                 tracing::error!(
                     halt = halt.name(),
-                    "the node was restored or wiped, or its records deleted"
+                    "the node was restored or wiped, or its records were deleted"
                 );
             }
             Some(halt @ Halt::NodeNotPaying) => {
                 tracing::error!(
                     halt = halt.name(),
-                    "the node does not answer sends, though it answers look-ups: its database may take \
-                     no writes"
+                    "the node does not answer sends, though it answers lookups: its database may refuse \
+                     writes"
                 );
             }
             Some(halt @ Halt::NodeNotPermitted) => {
                 let why = trouble.map(tracing::field::display);
-                tracing::error!(
-                    halt = halt.name(),
-                    why,
-                    "nothing can be paid until this is mended"
-                );
+                tracing::error!(halt = halt.name(), why, "nothing can be paid until this is fixed");
             }
             Some(halt) => {
                 let why = trouble.map(tracing::field::display);
-                tracing::warn!(halt = halt.name(), why, "nothing new is accepted");
+                tracing::warn!(halt = halt.name(), why, "new claims are refused");
             }
             None => tracing::info!("claims are accepted again"),
         }
-        *told = halt;
+        *logged = halt;
     }
 
-    fn halt(&self, standing: &Standing) -> Option<Halt> {
+    fn halt_reason(&self, standing: &Standing) -> Option<Halt> {
         Halt::of_all(standing.room(
             &self.options.limits,
             &self.options.fees,

@@ -1,5 +1,5 @@
-//! Periodic background jobs: each is a [`Job`] over stored state. Any run may be the first or the second,
-//! and running it twice is as good as once.
+//! Periodic background jobs: each is a [`Job`] over stored state. Any run may be the first or a repeat, and
+//! running a job twice does the same as running it once.
 //!
 //! A new job is a file here, and a line in `app/jobs.rs`.
 
@@ -19,16 +19,16 @@ pub use pay::Pay;
 pub use runner::run;
 pub use verification::Verification;
 
-/// Why a run did not do its work. It is logged, once, and the job is run again soon.
+/// Why a run failed. It is logged once, and the job runs again soon.
 pub type JobError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Work that a process does by itself, again and again.
+/// Work that a process repeats on its own.
 #[async_trait]
 pub trait Job: Send + Sync {
     /// Its name in logs.
     fn name(&self) -> &'static str;
 
-    /// How long it rests after a run that succeeded.
+    /// How long it rests after a successful run.
     fn every(&self) -> Millis;
 
     /// What ends its rest early, if anything does.
@@ -36,6 +36,6 @@ pub trait Job: Send + Sync {
         None
     }
 
-    /// Does what is due now. It is never cut short by a stop.
+    /// Does what is due now. A shutdown does not interrupt it.
     async fn run_once(&self) -> Result<(), JobError>;
 }

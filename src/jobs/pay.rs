@@ -1,4 +1,5 @@
-//! Starts the payer: notified by claims of this process, and by polling for those of others.
+//! Runs the payer: at once when this process accepts a claim, and periodically for claims of other
+//! processes.
 
 use std::sync::Arc;
 
@@ -7,13 +8,13 @@ use async_trait::async_trait;
 use super::{Job, JobError};
 use crate::{domain::Millis, payer::Payer, service::Notifier};
 
-/// The job.
+/// The payer job.
 pub struct Pay {
     /// Follows the attempts that are due.
     pub payer: Arc<Payer>,
     /// Notified by each claim that this process accepts.
     pub claimed: Notifier,
-    /// How often other processes' claims are looked for.
+    /// How often to poll for claims of other processes.
     pub every: Millis,
 }
 

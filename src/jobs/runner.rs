@@ -1,4 +1,4 @@
-//! Runs a job: at once when it is notified, and every so often anyway.
+//! Runs a job: at once when it is notified, and periodically in any case.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::Job;
 use crate::{domain::Millis, report::chain, runtime::Runtime};
 
-/// How long a run that failed makes the next one wait.
+/// How long to wait after a run that failed.
 const AFTER_AN_ERROR: Millis = Millis::from_secs(1);
 
 /// Runs `job` until `stop`.
@@ -39,7 +39,7 @@ pub async fn run(job: Arc<dyn Job>, runtime: Runtime, stop: CancellationToken) {
     }
 }
 
-/// Logs an error once, not every second for as long as a node is away.
+/// Logs an error once, not every second while a node is away.
 fn log_new(job: &str, error: String, last_error: &mut String) {
     if *last_error != error {
         tracing::warn!(job, error, "a background job failed; it is tried again");
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
     use crate::{jobs::JobError, service::Notifier};
 
-    /// Ends its process at its third run.
+    /// Stops its runner in its third run.
     struct Counting {
         runs: AtomicUsize,
         notifier: Notifier,

@@ -1,4 +1,4 @@
-//! Verifies that the database lost no commits, whenever another server may answer.
+//! Verifies that the database lost no commits, whenever another server may have taken over.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use super::{Job, JobError};
 use crate::{domain::Millis, integrity::DatabaseVerifier};
 
-/// How often it is asked which server answers. Until a new one is verified nothing is claimed.
+/// How often to check which server answers. Until a new one is verified, nothing is claimed.
 const EVERY: Millis = Millis::from_ms(500);
 
-/// The job.
+/// The verification job.
 pub struct Verification(pub Arc<DatabaseVerifier>);
 
 #[async_trait]

@@ -1,13 +1,13 @@
-//! Asking the node about payments, and judging whether its answer counts.
+//! Asks the node about payments, and judges whether its answer counts.
 //!
-//! Use cases ([`crate::service`]) and workers ([`crate::payer`], [`crate::integrity`], [`crate::jobs`]) share
-//! it, so that all of them believe the same node and the same clocks. Here facts are gathered; what follows
-//! from them is the domain's.
+//! Use cases ([`crate::service`]) and workers ([`crate::payer`], [`crate::integrity`], [`crate::jobs`])
+//! share this module, so that all of them trust the same node and the same clocks. It gathers facts; the
+//! domain decides what follows from them.
 //!
-//! * [`PaymentLookup`]: looks a payment up, beside all that must be known before and after the answer.
-//! * [`NodeVerifier`]: whether the node that answers is the one that pays, and has its memory.
-//! * [`ClockMonitor`]: whose clock counts, and when none does.
-//! * [`WriteWitness`]: what shows that a node stores payments.
+//! * [`PaymentLookup`]: looks a payment up, with all that must be read before and after the node's answer.
+//! * [`NodeVerifier`]: whether the node that answers is the one that pays, and still has its memory.
+//! * [`ClockMonitor`]: which clock decides, and when none can be trusted.
+//! * [`WriteWitness`]: finds out whether the node stores payments.
 //! * [`NodeAccess`]: all of these for one node, as a process with a node has them.
 
 mod clock_monitor;
@@ -39,10 +39,10 @@ pub struct LookupOptions {
     pub limits: SendLimits,
     /// How long the node may take to receive a send.
     pub send_life: Millis,
-    /// A send that was not answered for so long is overdue: its worker is free for others, and only its
-    /// stream is still listened to.
+    /// A send that was not answered within this time is overdue: its worker releases its permits, and only
+    /// its stream is still listened to.
     pub answer_overdue: Millis,
-    /// How often to look.
+    /// How often to look a payment up.
     pub pace: Pace,
     /// How long a request stays claimable after a failure.
     pub claim_grace: Millis,
@@ -50,14 +50,14 @@ pub struct LookupOptions {
     pub paying: PayingLimits,
 }
 
-/// The node of this process, and what asks it.
+/// The node of this process, and everything that asks it.
 #[derive(Clone)]
 pub struct NodeAccess {
     /// The node.
     pub node: Arc<dyn LightningNode>,
-    /// Whether it is the one that pays.
+    /// Verifies that it is the one that pays.
     pub verifier: Arc<NodeVerifier>,
-    /// Asks it about payments.
+    /// Looks payments up.
     pub lookup: Arc<PaymentLookup>,
     /// Asks it for payments that cannot succeed.
     pub witness: Arc<WriteWitness>,
@@ -65,8 +65,8 @@ pub struct NodeAccess {
 }
 
 impl NodeAccess {
-    /// To this node, beside this store. `expected` is the node that pays from now on, if the operator named
-    /// one.
+    /// Access to this node, for this store. `expected` is the node that pays from now on, if the operator
+    /// named one.
     pub fn new(
         store: &Arc<dyn Store>,
         node: &Arc<dyn LightningNode>,
@@ -85,8 +85,8 @@ impl NodeAccess {
         Self { node: nodes(), verifier, lookup, witness: Arc::new(witness), store: stores() }
     }
 
-    /// Since when the node may know payments that the database does not. Attempts that were accepted before
-    /// are known, or were looked at by an operator.
+    /// Since when the node may know payments that the database does not. Earlier attempts are in the
+    /// database, or an operator has acknowledged them.
     pub async fn unknown_since(
         &self,
         commit_delay: Millis,
@@ -95,7 +95,7 @@ impl NodeAccess {
         unknown::since(&*self.store, commit_delay, now).await
     }
 
-    /// The payments since `created_from` that succeeded or are on their way, and that the database does not
+    /// The payments since `created_from` that succeeded or are in flight, and that the database does not
     /// know.
     pub async fn unknown_payments(
         &self,

@@ -1,8 +1,8 @@
-//! Whether the node that answers is the one whose word counts.
+//! Verifies that the node that answers is the one whose reports count.
 //!
-//! The first node that this store sees is the one that pays. Another identity later stops payments
-//! until the operator names it. And a node that no longer knows the newest payment that it was seen
-//! to know has lost its memory: its NOT_FOUND proves nothing.
+//! The first node that this store sees is the one that pays. If another identity answers later, payments
+//! stop until the operator names it. And a node that no longer knows the newest payment that it was seen to
+//! know has lost its memory: its NOT_FOUND proves nothing.
 
 use std::sync::Arc;
 
@@ -14,37 +14,37 @@ use crate::{
     runtime::Clock,
 };
 
-/// Why no node can be trusted now.
+/// Why a lookup was not possible.
 #[derive(Debug, thiserror::Error)]
 pub enum LookupError {
-    /// The node is silent.
+    /// The node did not answer.
     #[error("the node is silent")]
     Node(#[from] NodeError),
-    /// The store is.
+    /// The store did not answer.
     #[error("the store is silent")]
     Store(#[from] StoreError),
 }
 
-/// Knows which node pays.
+/// Verifies which node answers.
 pub struct NodeVerifier {
     store: Arc<dyn Store>,
     node: Arc<dyn LightningNode>,
     clock: Arc<dyn Clock>,
-    /// The operator's word: this node pays from now on.
+    /// The node that pays from now on, if the operator named one.
     expected: Option<NodeId>,
     seen: Mutex<Seen>,
 }
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// The node that pays, as found on this connection.
+    /// The node that pays, as determined on this connection.
     paying: Option<(Connection, NodeId)>,
-    /// The connection on which the node knew its newest payment.
+    /// The connection on which the node still knew its newest payment.
     remembers: Option<Connection>,
 }
 
 impl NodeVerifier {
-    /// `expected` replaces the node that paid so far, if it is the one at the other end.
+    /// `expected` replaces the node that paid so far, if it is the one that answers.
     pub fn new(
         store: Arc<dyn Store>,
         node: Arc<dyn LightningNode>,
@@ -54,7 +54,7 @@ impl NodeVerifier {
         Self { store, node, clock, expected, seen: Mutex::default() }
     }
 
-    /// The node that pays, as the store has it; makes itself known to the node if need be.
+    /// The node that pays, according to the store. Connects to the node if need be.
     pub async fn paying_node(&self) -> Result<NodeId, LookupError> {
         let seen = self.node.introduce().await?;
         let known = self.locked(|seen| seen.paying.clone());
@@ -64,32 +64,32 @@ impl NodeVerifier {
             return Ok(id);
         }
         let paying = match &self.expected {
-            // Whoever answers there is not the one that the operator named: nobody pays.
+            // The node that answers is not the one that the operator named: nobody pays.
             Some(expected) if *expected != seen.id => expected.clone(),
             named => {
                 let (backend, now) = (self.node.traits().backend, self.clock.now());
                 self.store.remember_node(&seen, backend, named.is_some(), now).await?
             }
         };
-        self.tell(&seen, &paying);
+        self.log_node(&seen, &paying);
         self.locked(|known| known.paying = Some((seen.connection, paying.clone())));
         Ok(paying)
     }
 
-    /// Judges a look-up's answer for `payment`. `tells_nothing` is set when the word is NOT_FOUND
-    /// or FAILED, which only a node with its memory may say.
+    /// Judges the answer to a lookup of `payment`. `needs_memory` is set for NOT_FOUND and FAILED, which
+    /// count only from a node that still has its memory.
     pub async fn judge(
         &self,
         payment: &Payment,
         paying: &NodeId,
         look: &LookUp,
-        tells_nothing: bool,
+        needs_memory: bool,
     ) -> Result<Trust, LookupError> {
         let asked = payment.node().unwrap_or(paying);
         if look.node != *asked || look.node != *paying {
             return Ok(Trust::OtherNode);
         }
-        if !tells_nothing || self.remembers(payment, look).await? {
+        if !needs_memory || self.remembers(payment, look).await? {
             return Ok(Trust::Same);
         }
         tracing::error!(
@@ -99,8 +99,8 @@ impl NodeVerifier {
         Ok(Trust::Forgetful)
     }
 
-    /// Whether the node still knows the newest payment that it was seen to know. Asked once per
-    /// connection: a node loses its memory no faster than its process.
+    /// Whether the node still knows the newest payment that it was seen to know. Asked once per connection:
+    /// a node does not lose its memory without losing its process.
     async fn remembers(&self, payment: &Payment, look: &LookUp) -> Result<bool, LookupError> {
         if self.locked(|seen| seen.remembers) == Some(look.connection) {
             return Ok(true);
@@ -108,8 +108,8 @@ impl NodeVerifier {
         let newest = self.store.newest_known(&look.node, payment.id).await?;
         let Some(newest) = newest else { return Ok(true) };
         let remembers = self.knows(newest, look.connection).await?;
-        // One that may itself be the newest that the node knew was left out as its own witness: what
-        // an older one says counts for it alone.
+        // If the payment itself may be the newest that the node knew, it was left out as its own witness;
+        // an older one was looked up, and the answer counts for this payment alone.
         let was_never_known = matches!(payment.state, State::Reserved | State::Sending);
         if remembers && was_never_known {
             self.locked(|seen| seen.remembers = Some(look.connection));
@@ -117,30 +117,32 @@ impl NodeVerifier {
         Ok(remembers)
     }
 
-    /// Whether the node that answers on this connection still knows the newest payment of all that it
-    /// was seen to know: what is accepted while it does not could not be sent.
+    /// Whether the node on this connection still knows the newest of all payments that it was seen to know.
+    /// If not, nothing is accepted, since it could not be sent.
     pub async fn has_memory(&self, seen: &Introduction) -> Result<bool, LookupError> {
         if self.locked(|known| known.remembers) == Some(seen.connection) {
             return Ok(true);
         }
-        let nobody = PaymentId::first_at(Timestamp::from_ms(0));
-        let Some(newest) = self.store.newest_known(&seen.id, nobody).await? else {
+        let no_payment = PaymentId::first_at(Timestamp::from_ms(0));
+        let Some(newest) = self.store.newest_known(&seen.id, no_payment).await? else {
             return Ok(true);
         };
         self.knows(newest, seen.connection).await
     }
 
-    /// Whether the process at the other end of `connection` knows a payment.
+    /// Whether the node on `connection` knows a payment.
     async fn knows(&self, hash: PaymentHash, connection: Connection) -> Result<bool, LookupError> {
         let found = self.node.look_up(hash).await?;
         if found.connection != connection {
-            // It may be another process by now, with another memory: all is asked again.
-            return Err(NodeError::Unreachable("it was connected anew in between".into()).into());
+            // It may be another process now, with another memory: everything is asked again.
+            return Err(
+                NodeError::Unreachable("the connection was replaced meanwhile".into()).into()
+            );
         }
         Ok(found.record.is_some())
     }
 
-    fn tell(&self, seen: &Introduction, paying: &NodeId) {
+    fn log_node(&self, seen: &Introduction, paying: &NodeId) {
         let simulated = self.node.traits().simulated;
         if seen.id == *paying {
             tracing::info!(node = %seen.id, alias = %seen.alias, network = %seen.network, simulated,

@@ -1,8 +1,8 @@
-//! Asking the node about a payment: what the payer's looks and an operator's decision share.
+//! Looks a payment up at the node, for the payer and for an operator's decision alike.
 //!
-//! Whether a send can still take effect is judged by what was read *before* the node is asked: an
-//! earlier look-up's answer changes nothing. Here facts are gathered; what follows from them is the
-//! domain's.
+//! Whether a send can still take effect is judged by what was read *before* the node is asked: an answer
+//! from before a send was over proves nothing. This module gathers facts; the domain decides what follows
+//! from them.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::{
     runtime::Runtime,
 };
 
-/// Asks about payments.
+/// Looks payments up.
 pub struct PaymentLookup {
     store: Arc<dyn Store>,
     node: Arc<dyn LightningNode>,
@@ -30,27 +30,27 @@ pub struct PaymentLookup {
     options: LookupOptions,
 }
 
-/// What a look-up told, and when.
+/// What a lookup found, and when.
 pub struct Look {
-    /// The word, and whose it is.
+    /// The node's report, and whether it counts.
     pub looked: LookedUp,
-    /// The node's record as it came.
+    /// The node's record, unchanged.
     pub record: Option<Record>,
     /// The node that pays.
     pub paying: NodeId,
-    /// On which it answered.
+    /// The connection on which it answered.
     pub connection: Connection,
-    /// The database server on which all of it was judged; none if it was not met.
+    /// The database server on which all of it was judged; none if none is registered yet.
     pub server: Option<Server>,
-    /// Read after the answer; settled only if they were before it too.
+    /// Read after the answer. Settled only if they were settled before it too.
     pub clocks: ClockReading,
 }
 
-/// What is known before the node is asked.
+/// What was read before the node is asked.
 pub struct Began {
     /// The clocks.
     pub clocks: ClockReading,
-    /// The database server that was met last.
+    /// The database server that this process last registered.
     pub server: Option<Server>,
     /// Whether a send of the payment can still take effect.
     pub pending: Pending,
@@ -67,7 +67,7 @@ impl PaymentLookup {
         let SendLimits { clock_skew, node_slack, .. } = options.limits;
         let hold = options.send_life.plus(clock_skew).plus(node_slack);
         let clocks = ClockMonitor::new(clock_skew, hold);
-        // What jumps from here on is seen.
+        // From here on jumps are noticed.
         clocks.is_settled(runtime.clock.now(), runtime.clock.monotonic());
         Self { store, node, runtime, trust, clocks, options }
     }
@@ -82,7 +82,7 @@ impl PaymentLookup {
         self.trust.paying_node().await
     }
 
-    /// What is known of a payment before the node is asked about it.
+    /// Reads what must be known of a payment before the node is asked about it.
     pub async fn begin(&self, payment: &Payment) -> Result<Began, StoreError> {
         let clocks = self.clocks().await?;
         let met = self.store.met();
@@ -100,7 +100,7 @@ impl PaymentLookup {
         Ok(Began { clocks, server: met.map(|(server, _)| server), pending })
     }
 
-    /// Whether the node has shown since that it stores payments.
+    /// Whether the node has shown since then that it stores payments.
     async fn is_witnessed(
         &self,
         payment: &Payment,
@@ -109,7 +109,8 @@ impl PaymentLookup {
     ) -> Result<bool, StoreError> {
         let node = match payment.node() {
             Some(node) => Some(node.clone()),
-            // Only a send that was lost with a database is waited for.
+            // It was never sent from here: only a send that was lost with another database server is waited
+            // for.
             None => self.store.current_node().await?,
         };
         match node {
@@ -125,15 +126,15 @@ impl PaymentLookup {
         let paying = self.paying_node().await?;
         let found = self.node.look_up(payment.payment_hash).await?;
         let word = Word::of(found.record.as_ref(), payment, limits.clock_skew);
-        let tells_nothing = matches!(word, Word::NotFound | Word::Failed(..));
-        let trust = self.trust.judge(payment, &paying, &found, tells_nothing).await?;
+        let absent_or_failed = matches!(word, Word::NotFound | Word::Failed(..));
+        let trust = self.trust.judge(payment, &paying, &found, absent_or_failed).await?;
         let may_send = matches!(payment.state, State::Reserved | State::Sending);
-        let halted = tells_nothing && may_send && self.is_halted(leased).await;
+        let halted = absent_or_failed && may_send && self.sends_are_stopped(leased).await;
         let in_vain_since = match began.pending {
             Pending::Unwitnessed => self.store.in_vain_since(&paying, began.clocks.earlier).await?,
             Pending::Over | Pending::Until(_) | Pending::Unsettled => None,
         };
-        // Too late is judged after the answer, by the later clock.
+        // Whether it is too late is judged after the answer, by the later clock.
         let late = self.clocks().await?;
         let settled = began.clocks.settled && late.settled && began.server.is_some();
         let looked = LookedUp {
@@ -156,11 +157,12 @@ impl PaymentLookup {
         Ok(Look { looked, record, paying, connection, server, clocks })
     }
 
-    /// Whether nothing is sent now: a pause, a fence, a node that does not answer sends, channels full of
-    /// payments in flight, or a request that a restored database may have forgotten to be paid. Those who
-    /// wait are looked up meanwhile, so that whoever waits too long is told. Pause and fence are judged
-    /// once more, by the database, when the send is committed.
-    async fn is_halted(&self, leased: &Leased) -> bool {
+    /// Whether nothing is sent now: because of a pause, a fence, a node that does not answer sends,
+    /// channels full of payments in flight, or because the request is withheld: it may have been paid
+    /// before the database was restored. Waiting attempts are still looked up, so that one that waits too
+    /// long is closed as failed. Pause and fence are checked again, by the database, when the send is
+    /// committed.
+    async fn sends_are_stopped(&self, leased: &Leased) -> bool {
         let paying = &self.options.paying;
         if leased.withdraw.withheld {
             return true;
@@ -169,24 +171,26 @@ impl PaymentLookup {
             Ok(standing) => standing.sends_nothing(paying),
             Err(error) => {
                 let payment = leased.payment.id;
-                tracing::warn!(%payment, error = %chain(&error), "does not send");
+                tracing::warn!(%payment, error = %chain(&error),
+                    "not sent: the instance's status is unknown");
                 true
             }
         }
     }
 
-    /// Whether a lost send of this payment may start it anew: it came with the database server.
+    /// Whether the payment is older than this database server: a send of it that was lost with another
+    /// server may start it anew.
     pub fn is_carried_over(&self, payment: &Payment) -> bool {
         let met = self.store.met();
         met.is_some_and(|(_, inherited)| carried_over(payment, inherited).is_some())
     }
 
-    /// The database server that was met last.
+    /// The database server that this process last registered.
     pub fn server(&self) -> Option<Server> {
         self.store.met().map(|(server, _)| server)
     }
 
-    /// Whether any channel holds what the node calls in flight.
+    /// Whether a channel holds an HTLC of a payment that the node calls in flight.
     pub async fn stranding(&self, payment: &Payment) -> Result<Stranding, NodeError> {
         let held = self.node.has_htlc(payment.payment_hash).await?;
         Ok(if held { Stranding::Held } else { Stranding::NotHeld })
@@ -197,7 +201,7 @@ impl PaymentLookup {
         self.options.limits.clock_skew
     }
 
-    /// When a failed attempt lets its request go, at this node.
+    /// When a failed attempt releases its request, at this node.
     pub fn reopening(&self) -> Reopening {
         let traits = self.node.traits();
         Reopening {
@@ -208,13 +212,13 @@ impl PaymentLookup {
         }
     }
 
-    /// When to look at a payment next.
+    /// When to look a payment up next.
     pub fn next_look(&self, payment: &Payment, looks: i64, now: Timestamp) -> Option<Timestamp> {
         let jitter = self.runtime.jitter();
         next_look(payment, looks, now, jitter, &self.options.pace, &self.options.limits)
     }
 
-    /// Adds when to look again.
+    /// Schedules the next lookup.
     pub fn scheduled(&self, advance: Advance, now: Timestamp) -> Advance {
         let due_at = self.next_look(&advance.payment, 0, now);
         Advance { due_at, ..advance }

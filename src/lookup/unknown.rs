@@ -1,4 +1,4 @@
-//! The payments that the node made since the store's last one, and that the store does not know.
+//! The node's payments since the store's last one that the store does not know.
 
 use super::{LookupError, NodeVerifier};
 use crate::{
@@ -6,12 +6,12 @@ use crate::{
     ports::{LightningNode, ListedPayment, NodeError, PaymentsQuery, Store, StoreError},
 };
 
-/// Of a page of the node's payments.
+/// Payments per page of the node's list.
 const PAGE: u32 = 100;
-/// More than these are not told one by one.
-const MOST: usize = 1000;
+/// The list ends after about this many.
+const MAX_LISTED: usize = 1000;
 
-/// Those since `created_from` that succeeded or are on their way; a payment that failed moved nothing.
+/// Those since `created_from` that succeeded or are in flight; a payment that failed moved nothing.
 pub(super) async fn payments(
     store: &dyn Store,
     node: &dyn LightningNode,
@@ -41,14 +41,14 @@ pub(super) async fn payments(
                 unknown.push(payment);
             }
         }
-        if unknown.len() >= MOST {
+        if unknown.len() >= MAX_LISTED {
             return Ok(unknown);
         }
     }
 }
 
-/// Attempts that were accepted before are known, or were looked at by an operator. While the database
-/// is not trusted no attempt is accepted, so that the newest one stays where the loss began.
+/// Earlier attempts are in the database, or an operator has acknowledged them. While the database is not
+/// trusted no attempt is accepted, so that the newest one stays where the loss began.
 pub(super) async fn since(
     store: &dyn Store,
     commit_delay: Millis,

@@ -1,10 +1,10 @@
-//! Write witnesses that are made for their own sake.
+//! Makes write witnesses: payments that cannot succeed, which show that the node stores payments.
 //!
 //! A send that was never answered is over only when the node has shown since that it stores payments.
-//! Usually another payment shows it. Where none does, a payment is asked for that cannot succeed: to a
-//! random key, with a random hash, of which the node stores that it failed. There is never more than one
-//! at a time in all replicas, by a turn in the database that is renewed while it is listened to, and the
-//! turns grow apart while they bring nothing.
+//! Usually another payment shows it. If none does, the node is asked to pay a random key with a random
+//! hash: that cannot succeed, and the node stores the failure. At most one such request is awaited at a
+//! time in all replicas, under a lease in the database, which is renewed while the answer is awaited. The
+//! intervals between requests grow while they prove nothing.
 
 use std::sync::{
     Arc,
@@ -26,14 +26,15 @@ use crate::{
     runtime::Runtime,
 };
 
-/// The longest time between two of them, as a multiple of what one takes to be over.
+/// The longest interval between two requests, as a multiple of the time after which a send is over.
 const SLOWEST: u32 = 3;
 
-/// So often the turn of one is renewed that is not answered.
-const RENEWALS: u32 = 30;
+/// How often the lease of an unanswered request is renewed.
+const MAX_RENEWALS: u32 = 30;
 
-/// So many that hang are listened to beside each other. The first ones: what a disk holds up ends together.
-const HANGING: usize = 8;
+/// How many hanging requests are listened to concurrently: the first ones, since those that one stalled
+/// disk holds up end together.
+const MAX_HANGING: usize = 8;
 
 /// Makes write witnesses.
 pub struct WriteWitness {
@@ -44,26 +45,26 @@ pub struct WriteWitness {
     options: LookupOptions,
     listening: TaskTracker,
     stop: CancellationToken,
-    /// One of this process is under way.
+    /// Whether one of this process is under way.
     is_under_way: AtomicBool,
-    /// How many in a row brought nothing.
+    /// How many in a row proved nothing.
     in_vain: AtomicU32,
-    /// Places of those that hang.
+    /// Permits for those that hang.
     hanging: Semaphore,
 }
 
 /// A request for a witness that is under way.
 #[derive(Clone)]
-struct Asked {
+struct Request {
     node: NodeId,
     begun_at: Timestamp,
-    /// The last send before it.
+    /// The last send before it, by its sequence.
     after: i64,
-    /// The turn ends then.
-    turn: Timestamp,
+    /// When its lease ends.
+    lease_ends_at: Timestamp,
 }
 
-/// That one is under way: no other is made until it is dropped.
+/// While this exists, no other one is made.
 struct UnderWay(Arc<WriteWitness>);
 
 impl Drop for UnderWay {
@@ -72,7 +73,7 @@ impl Drop for UnderWay {
     }
 }
 
-/// What became of one.
+/// How one ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Stored,
@@ -88,9 +89,9 @@ impl WriteWitness {
         options: LookupOptions,
     ) -> Self {
         let (is_under_way, in_vain) = (AtomicBool::new(false), AtomicU32::new(0));
-        let (hanging, stop) = (Semaphore::new(HANGING), CancellationToken::new());
+        let (hanging, stop) = (Semaphore::new(MAX_HANGING), CancellationToken::new());
         let listening = TaskTracker::new();
-        // A closed tracker takes tasks all the same; it can be waited for.
+        // A closed tracker still accepts tasks, and only a closed one can be waited for.
         listening.close();
         Self {
             store,
@@ -106,18 +107,18 @@ impl WriteWitness {
         }
     }
 
-    /// Stops to listen to the node.
+    /// Stops listening to the node.
     pub fn halt(&self) {
         self.stop.cancel();
     }
 
-    /// Waits until nothing is listened to, which after [`Self::halt`] is soon.
+    /// Waits until nothing is listened to: soon after [`Self::halt`].
     pub async fn ended(&self) {
         self.listening.wait().await;
     }
 
-    /// Makes one, unless one is under way or was made just before, for `payment` if for any. Returns when
-    /// it is answered, or overdue; it is listened to all the same.
+    /// Makes one, unless one is under way or was made just before. `payment` is the one that needs it, if
+    /// any. Returns when it is answered or overdue; an overdue one is still listened to.
     pub async fn make(self: &Arc<Self>, payment: Option<&Payment>) {
         if self.is_under_way.swap(true, Ordering::SeqCst) {
             return;
@@ -127,7 +128,7 @@ impl WriteWitness {
             Ok(Some((asked, stream))) => {
                 let payment = payment.map(|payment| payment.id.to_string());
                 tracing::info!(node = %asked.node, payment,
-                    "asks the node for a payment that cannot succeed, to see whether it stores payments");
+                    "asking the node for a payment that cannot succeed, to see whether it stores payments");
                 self.listen(asked, stream, under_way).await;
             }
             Ok(None) => {}
@@ -137,15 +138,15 @@ impl WriteWitness {
         }
     }
 
-    /// Makes one because no send was answered of late, beside whatever goes on.
+    /// Makes one in the background, because the node has answered no recent send.
     pub fn make_beside(self: &Arc<Self>) {
         let witness = Arc::clone(self);
         let work = async move { witness.make(None).await };
         self.runtime.spawner.spawn(Box::pin(self.listening.track_future(work)));
     }
 
-    /// What is known of a payment before the node is asked about it; with a witness that was made for it,
-    /// where one is missing.
+    /// Reads what must be known of a payment before the node is asked about it. If only a witness is
+    /// missing, makes one first.
     pub async fn begin_look(self: &Arc<Self>, payment: &Payment) -> Result<Began, StoreError> {
         let began = self.lookup.begin(payment).await?;
         if began.pending != Pending::Unwitnessed {
@@ -155,17 +156,17 @@ impl WriteWitness {
         self.lookup.begin(payment).await
     }
 
-    async fn begin(&self) -> Result<Option<(Asked, SendStream)>, LookupError> {
+    async fn begin(&self) -> Result<Option<(Request, SendStream)>, LookupError> {
         let clocks = self.lookup.clocks().await?;
         if !clocks.settled {
             return Ok(None);
         }
         let node = self.lookup.paying_node().await?;
-        // Long enough to be renewed in time.
-        let pause = self.pause().max(self.turn());
+        // At least as long as a lease, so that it can be renewed in time.
+        let pause = self.pause().max(self.lease_length());
         let (begun_at, next_at) = (clocks.earlier, clocks.earlier.plus(pause));
-        let turn = NewWitness { node: node.clone(), begun_at, next_at };
-        let Some(after) = self.store.begin_witness(&turn).await? else {
+        let lease = NewWitness { node: node.clone(), begun_at, next_at };
+        let Some(after) = self.store.begin_witness(&lease).await? else {
             return Ok(None);
         };
         let (mut payee, mut hash) = ([0; 32], [0; 32]);
@@ -175,11 +176,11 @@ impl WriteWitness {
         let send_deadline = clocks.now.plus(self.options.send_life);
         let order = WitnessOrder { node: node.clone(), keys, send_deadline };
         let stream = self.node.witness(order).await;
-        Ok(Some((Asked { node, begun_at, after, turn: next_at }, stream)))
+        Ok(Some((Request { node, begun_at, after, lease_ends_at: next_at }, stream)))
     }
 
-    /// The time until the next one: as long as one takes to be answered at first, and longer while they
-    /// bring nothing.
+    /// The interval until the next one: at first as long as an answer may take, and doubled each time that
+    /// one proves nothing.
     fn pause(&self) -> Millis {
         let overdue = self.options.answer_overdue.as_ms();
         let doubled = overdue << self.in_vain.load(Ordering::SeqCst).min(8);
@@ -188,7 +189,7 @@ impl WriteWitness {
         Millis::from_ms(doubled.min(over.saturating_mul(SLOWEST.into())))
     }
 
-    async fn listen(self: &Arc<Self>, asked: Asked, mut stream: SendStream, under_way: UnderWay) {
+    async fn listen(self: &Arc<Self>, asked: Request, mut stream: SendStream, under_way: UnderWay) {
         let overdue = self.runtime.clock.sleep(self.options.answer_overdue);
         tokio::select! {
             biased;
@@ -201,17 +202,18 @@ impl WriteWitness {
         self.runtime.spawner.spawn(Box::pin(self.listening.track_future(rest)));
     }
 
-    /// While it is waited for nobody makes another one: the turn is renewed. One that was waited for long
-    /// enough is still listened to, and keeps nobody from trying anew: its call may hang by itself.
-    async fn listen_on(&self, mut asked: Asked, mut stream: SendStream, under_way: UnderWay) {
-        let (mut under_way, mut place) = (Some(under_way), None);
+    /// Renews the lease while the answer is awaited, so that no replica makes another one. Once it has been
+    /// awaited for long enough, it is still listened to, but no longer keeps others from trying: its call
+    /// may hang for a reason of its own.
+    async fn listen_on(&self, mut asked: Request, mut stream: SendStream, under_way: UnderWay) {
+        let (mut under_way, mut permit) = (Some(under_way), None);
         for waited in 0.. {
-            if waited < RENEWALS {
+            if waited < MAX_RENEWALS {
                 asked = self.renewed(asked).await;
-            } else if place.is_none() {
+            } else if permit.is_none() {
                 under_way = None;
                 let Ok(free) = self.hanging.try_acquire() else { return };
-                place = Some(free);
+                permit = Some(free);
             }
             tokio::select! {
                 biased;
@@ -225,23 +227,23 @@ impl WriteWitness {
         }
     }
 
-    /// Twice as long as it takes to renew it.
-    fn turn(&self) -> Millis {
+    /// How long a lease lasts: twice the interval of its renewals.
+    fn lease_length(&self) -> Millis {
         Millis::from_ms(self.options.answer_overdue.as_ms() * 2)
     }
 
-    async fn renewed(&self, asked: Asked) -> Asked {
+    async fn renewed(&self, asked: Request) -> Request {
         let Ok(clocks) = self.lookup.clocks().await else { return asked };
-        let next_at = clocks.earlier.plus(self.turn());
+        let next_at = clocks.earlier.plus(self.lease_length());
         let node = asked.node.clone();
-        let turn = NewWitness { node, begun_at: asked.begun_at, next_at };
-        match self.store.renew_witness(&turn, asked.turn).await {
-            Ok(true) => Asked { turn: next_at, ..asked },
+        let lease = NewWitness { node, begun_at: asked.begun_at, next_at };
+        match self.store.renew_witness(&lease, asked.lease_ends_at).await {
+            Ok(true) => Request { lease_ends_at: next_at, ..asked },
             Ok(false) | Err(_) => asked,
         }
     }
 
-    async fn heard(&self, asked: &Asked, update: Option<&SendUpdate>) {
+    async fn heard(&self, asked: &Request, update: Option<&SendUpdate>) {
         let outcome = match update {
             Some(SendUpdate::Record(_)) => Outcome::Stored,
             Some(
@@ -250,7 +252,7 @@ impl WriteWitness {
                 tracing::warn!(%error, "the node did not store the payment that it was asked for");
                 Outcome::InVain
             }
-            // Known already, a random hash: it may have been read and not stored.
+            // ALREADY_EXISTS for a random hash: the node may have read it and stored nothing.
             Some(SendUpdate::AlreadyExists) | None => Outcome::InVain,
         };
         match outcome {

@@ -1,4 +1,4 @@
-//! What this process counts by itself.
+//! The counters of this process.
 
 use prometheus_client::{
     metrics::{counter::Counter, family::Family, histogram::Histogram},
@@ -16,10 +16,10 @@ use crate::{
     ports::Recorder,
 };
 
-/// Of calls and requests: those that OpenTelemetry proposes.
+/// For calls and requests: the buckets that OpenTelemetry recommends.
 const CALL_BUCKETS: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
-/// From a claim to its payment: hold invoices take days.
+/// From a claim to its payment: hold invoices can take days.
 const PAYMENT_BUCKETS: [f64; 13] =
     [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 14_400.0, 86_400.0];
 
@@ -31,7 +31,7 @@ const NO_REASON: &str = "";
 
 type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
 
-/// The counters of this process. Clones count together.
+/// The counters of this process.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -51,7 +51,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// All of them at zero.
+    /// All counters at zero.
     pub fn new() -> Self {
         let call_durations: fn() -> Histogram = || Histogram::new(CALL_BUCKETS);
         let metrics = Self {
@@ -89,7 +89,7 @@ impl Metrics {
         registry.register("withdrawd_claims", "Claims accepted", self.claims.clone());
         registry.register(
             "withdrawd_payments",
-            "Payments that came to this state by this process",
+            "Payments that this process moved to this state",
             self.payments.clone(),
         );
         registry.register_with_unit(
@@ -100,7 +100,7 @@ impl Metrics {
         );
         registry.register_with_unit(
             "withdrawd_routing_fees",
-            "What routing them has cost",
+            "Routing fees of these payments",
             msat(),
             self.fees_msat.clone(),
         );
@@ -117,14 +117,14 @@ impl Metrics {
         &self.registry
     }
 
-    /// A call over gRPC has ended. `method` is one of ours, or the one name for all others.
+    /// Counts a gRPC call that has ended. `method` is one of ours, or the one name for all others.
     pub fn called(&self, method: &str, code: &'static str, took: Millis) {
         let rpc_method = method.to_owned();
         let call = Call { rpc_method, rpc_response_status_code: code };
         self.calls.get_or_create(&call).observe(seconds(took));
     }
 
-    /// A wallet was answered.
+    /// Counts an answer to a wallet.
     pub fn answered(&self, endpoint: &'static str, answer: &'static str, took: Millis) {
         self.requests.get_or_create(&Request { endpoint, answer }).observe(seconds(took));
     }
@@ -140,7 +140,7 @@ impl Metrics {
     }
 }
 
-/// Where and why a payment can end, or wait for a person.
+/// In which states, and for which reasons, a payment can end or wait for an operator.
 fn ends() -> impl Iterator<Item = (&'static str, &'static str)> {
     let (paid, failed) = (StateKind::Paid.name(), StateKind::Failed.name());
     let doubt = StateKind::NeedsOperator.name();
@@ -168,7 +168,7 @@ impl Recorder for Metrics {
                     PaidAfter::Failure | PaidAfter::LateSuccess => AFTER_FAILURE,
                 };
                 self.ended(StateKind::Paid.name(), reason);
-                // Its money was counted when it came through late.
+                // Its amount and fee were counted with the late success.
                 if after != PaidAfter::LateSuccess {
                     self.paid(payment, fee, at);
                 }

@@ -1,4 +1,4 @@
-//! The text of one scrape.
+//! Writes the answer to a scrape.
 
 use std::{fmt, sync::Arc};
 
@@ -20,9 +20,9 @@ use crate::{
     service::{InstanceError, InstanceService},
 };
 
-/// A silent database keeps no scrape waiting for longer.
+/// How long a scrape waits for the database.
 const PATIENCE: Millis = Millis::from_secs(1);
-/// Scrapes within so short a time see the same: however many ask, the database is asked once.
+/// Scrapes within this time share one view: however many come, the database is asked once.
 const FRESH_FOR: Millis = Millis::from_secs(1);
 
 /// What does not change while the process lives.
@@ -40,19 +40,19 @@ pub struct Setup {
     pub rolling_24h: Option<Sat>,
 }
 
-/// Writes down all there is to tell.
+/// The metrics endpoint.
 pub struct MetricsEndpoint {
     metrics: Arc<Metrics>,
     instance: InstanceService,
     store: Arc<dyn Store>,
     runtime: Runtime,
     setup: Setup,
-    /// What the database last said, and when it was asked. Held while it is asked.
+    /// The database's last view, and when it came. Locked while the database is asked.
     seen: Mutex<Option<(Millis, Option<Arc<View>>)>>,
 }
 
 impl MetricsEndpoint {
-    /// Of what `metrics` counts, and of what `operations` and `store` say of the instance.
+    /// Shows what `metrics` counts, and what `instance` and `store` say about the instance.
     pub fn new(
         metrics: Arc<Metrics>,
         instance: InstanceService,
@@ -63,7 +63,7 @@ impl MetricsEndpoint {
         Self { metrics, instance, store, runtime, setup, seen: Mutex::new(None) }
     }
 
-    /// All of it, as `OpenMetrics` text.
+    /// All metrics, as `OpenMetrics` text.
     pub async fn text(&self) -> Result<String, fmt::Error> {
         let view = self.view().await;
         let mut around = Registry::default();
@@ -79,7 +79,7 @@ impl MetricsEndpoint {
         Ok(text)
     }
 
-    /// What the database says, or said a moment ago.
+    /// The database's view of the instance, at most a moment old.
     async fn view(&self) -> Option<Arc<View>> {
         let mut seen = self.seen.lock().await;
         let now = self.runtime.clock.monotonic();
@@ -99,7 +99,7 @@ impl MetricsEndpoint {
                 None
             }
         };
-        // From the answer on, or a slow database would be asked without a pause.
+        // Counted from the answer, or a slow database would be asked without a pause.
         *seen = Some((self.runtime.clock.monotonic(), view.clone()));
         view
     }

@@ -1,4 +1,4 @@
-//! What is looked at when Prometheus asks: made anew each time, so that nothing stale is told.
+//! Gauges: made anew for each scrape, so that none is stale.
 
 use std::sync::atomic::AtomicU64;
 
@@ -22,7 +22,7 @@ use crate::{
 
 type Seconds = Gauge<f64, AtomicU64>;
 
-/// What the database says of the whole instance.
+/// What the database says about the whole instance.
 #[derive(Debug)]
 pub struct View {
     pub instance: InstanceView,
@@ -57,7 +57,7 @@ pub fn process(registry: &mut Registry, setup: &Setup, connections: Connections)
         node: setup.node,
         network: setup.network,
     };
-    registry.register("withdrawd_build", "What runs here, and over what", Info::new(build));
+    registry.register("withdrawd_build", "Version, database, node and network", Info::new(build));
     let started = seconds(setup.started.since(Timestamp::from_ms(0)));
     let help = "When the process started, since the epoch";
     add_seconds(registry, "process_start_time", help, started);
@@ -68,13 +68,13 @@ pub fn process(registry: &mut Registry, setup: &Setup, connections: Connections)
     }
     let help = "Connections to the database";
     registry.register("withdrawd_store_connections", help, by_state);
-    let help = "The most of them";
+    let help = "The most connections to the database";
     add(registry, "withdrawd_store_connections_max", help, connections.max.into());
 }
 
-/// Whether the database has answered this scrape in time.
+/// Whether the database answered this scrape in time.
 pub fn store_up(registry: &mut Registry, up: bool) {
-    let help = "Whether the database answered; if not, nothing is told of the instance";
+    let help = "Whether the database answered; if not, metrics of the instance are missing";
     add(registry, "withdrawd_store_up", help, up.into());
 }
 
@@ -90,7 +90,7 @@ pub fn instance(registry: &mut Registry, view: &View, setup: &Setup) {
         let help = "Accepted within 24 hours, failed payments not counted";
         let spent = standing.spent_24h.get();
         add_msat(registry, "withdrawd_rolling_24h_accepted", help, spent);
-        let help = "The limit on it";
+        let help = "The limit on what is accepted within 24 hours";
         add_msat(registry, "withdrawd_rolling_24h_limit", help, limit.to_msat().get());
     }
 }
@@ -105,22 +105,23 @@ fn open_payments(registry: &mut Registry, view: &View) {
         oldest.get_or_create(&label).set(age);
     }
     registry.register("withdrawd_open_payments", "Payments that have not ended", number);
-    let help = "Since the oldest of them was claimed; 0 if there is none";
+    let help = "Age of the oldest open payment, since its claim; 0 if there is none";
     registry.register_with_unit("withdrawd_oldest_open_payment_age", help, Unit::Seconds, oldest);
 }
 
 fn switches(registry: &mut Registry, instance: &InstanceView) {
     let Standing { paused, fenced, verified, .. } = &instance.standing;
-    add(registry, "withdrawd_paused", "Whether an operator paused it", paused.is_some().into());
-    add(registry, "withdrawd_fenced", "Whether it is fenced", fenced.is_some().into());
-    let help = "Whether this process has made sure that its database lost nothing";
+    let help = "Whether an operator paused the instance";
+    add(registry, "withdrawd_paused", help, paused.is_some().into());
+    add(registry, "withdrawd_fenced", "Whether the instance is fenced", fenced.is_some().into());
+    let help = "Whether this process has verified that its database lost no commits";
     add(registry, "withdrawd_verified", help, (*verified).into());
     let halted = Family::<HaltedBy, Gauge>::default();
     for halt in Halt::VARIANTS.iter().copied() {
         let is_it = instance.halt() == Some(halt);
         halted.get_or_create(&HaltedBy { halt: halt.name() }).set(is_it.into());
     }
-    registry.register("withdrawd_halted", "Whether claims are refused, by why", halted);
+    registry.register("withdrawd_halted", "Whether claims are refused, by reason", halted);
     let help = "The most that one claim can get now";
     let most_msat = instance.most().saturating_mul(1000);
     add_msat(registry, "withdrawd_claimable", help, most_msat);
@@ -128,11 +129,12 @@ fn switches(registry: &mut Registry, instance: &InstanceView) {
 
 fn node(registry: &mut Registry, beat: &Heartbeat, now: Timestamp) {
     let age = seconds(now.since(beat.at));
-    add_seconds(registry, "withdrawd_node_heartbeat_age", "Since the node last answered", age);
-    let help = "Whether the node said that it follows the chain";
+    let help = "Time since the node last answered";
+    add_seconds(registry, "withdrawd_node_heartbeat_age", help, age);
+    let help = "Whether the node reports that it is synced to the chain";
     add(registry, "withdrawd_node_synced", help, beat.synced.into());
-    let help = "What the node said that its channels can send";
+    let help = "What the node reports that its channels can send";
     add_msat(registry, "withdrawd_node_can_send", help, beat.can_send.get());
-    let help = "The node's channels whose peer was there";
+    let help = "The node's channels whose peer is online";
     add(registry, "withdrawd_node_active_channels", help, beat.active_channels);
 }

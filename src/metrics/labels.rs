@@ -1,4 +1,4 @@
-//! The labels. Their names are those of the metrics' text.
+//! The labels. Field names are the label names in the metrics' text.
 
 use prometheus_client::encoding::EncodeLabelSet;
 

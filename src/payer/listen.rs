@@ -1,31 +1,31 @@
-//! Listening to a send's own stream, and folding what is heard into the rows.
+//! Listens to the stream of a send, and folds its updates into the rows.
 //!
-//! A worker waits until the payment is in flight, or its answer overdue; then its place is free, and only
-//! the stream is kept, for as long as the process lives: giving up waiting is not giving up the answer.
+//! A worker waits until the payment is in flight or its answer is overdue; then it releases its permits,
+//! and only the stream is kept, for as long as the process lives. A late answer still counts.
 
 use std::sync::Arc;
 
 use futures_util::StreamExt;
 use tracing::{Instrument, Span};
 
-use super::{Payer, Places};
+use super::{Payer, Permits};
 use crate::{
     domain::payment::{Answer, Heard, Next, OnStream, RecordState, Word, heard},
     ports::{Leased, SendStream, SendUpdate, StoreError},
     report::chain,
 };
 
-/// How often an answer is folded into a row that keeps moving.
+/// How often to retry folding an answer into a row that keeps changing.
 const FOLD_TRIES: usize = 5;
 
-/// The send that is listened to.
+/// The send whose stream it is.
 #[derive(Clone, Copy)]
 pub(super) struct Sent {
     pub(super) number: i64,
     pub(super) epoch: i64,
 }
 
-/// What an update says of the send, and of the payment.
+/// What an update says about the send, and about the payment.
 #[derive(Clone, Copy)]
 struct Update {
     answer: Option<Answer>,
@@ -35,14 +35,14 @@ struct Update {
 }
 
 impl Payer {
-    /// Listens until the payment is in flight or has ended, or its answer is overdue; then without a
-    /// place, and without anybody who waits for it.
+    /// Listens until the payment is in flight, has ended, or its answer is overdue. A task then listens on,
+    /// without a permit.
     pub(super) async fn listen(
         self: &Arc<Self>,
         mut stream: SendStream,
         leased: Leased,
         sent: Sent,
-        places: Places,
+        permits: Permits,
     ) {
         let overdue = self.runtime.clock.sleep(self.options.lookup.answer_overdue);
         let mut overdue = std::pin::pin!(overdue);
@@ -57,11 +57,11 @@ impl Payer {
             leased
         } else {
             tracing::warn!(payment = %leased.payment.id, send = sent.number,
-                "the send's answer is overdue; it is looked up, and its stream listened to");
+                "the send's answer is overdue; the payment will be looked up, and its stream stays open");
             self.postpone(&leased).await;
             leased
         };
-        drop(places);
+        drop(permits);
         let payer = Arc::clone(self);
         let rest = async move { payer.listen_on(stream, leased, sent).await };
         let rest = self.listening.track_future(rest.instrument(Span::current()));
@@ -80,26 +80,26 @@ impl Payer {
         }
     }
 
-    /// Folds one update, and plans the next look where the stream has nothing more to say: then there is
-    /// nothing more to listen to.
+    /// Folds one update in. None once the stream has ended: the next lookup is scheduled, and nothing is
+    /// left to listen to.
     async fn hear(&self, update: Option<SendUpdate>, leased: Leased, sent: Sent) -> Option<Leased> {
         let Some(update) = update else {
             self.postpone(&leased).await;
             return None;
         };
-        let update = self.understand(&update, &leased);
+        let update = self.interpret(&update, &leased);
         let (leased, folded) = self.fold(leased, sent, update).await;
         if !update.last {
             return Some(leased);
         }
-        // A fold plans the next look by itself; without one it is a look-up that tells.
+        // A fold schedules the next lookup itself. Without a fold, a lookup will find the outcome.
         if !folded {
             self.postpone(&leased).await;
         }
         None
     }
 
-    fn understand(&self, update: &SendUpdate, leased: &Leased) -> Update {
+    fn interpret(&self, update: &SendUpdate, leased: &Leased) -> Update {
         let payment = leased.payment.id;
         match update {
             SendUpdate::Record(record) => {
@@ -129,8 +129,8 @@ impl Payer {
         }
     }
 
-    /// Folds what was heard into the row, reading it again if it moved: the answer is a fact about
-    /// this send, whoever holds the lease now. Tells whether anything was written.
+    /// Folds an update into the row, and reads the row again if it has changed: the answer is a fact about
+    /// this send, whoever holds the lease now. Returns whether anything was written.
     async fn fold(&self, mut leased: Leased, sent: Sent, update: Update) -> (Leased, bool) {
         for _ in 0..FOLD_TRIES {
             match self.try_fold(&leased, sent, update).await {
@@ -143,7 +143,7 @@ impl Payer {
                     }
                 }
                 Err(error) => {
-                    // A look-up will tell the same.
+                    // A lookup will find the same.
                     let payment = leased.payment.id;
                     tracing::warn!(%payment, error = %chain(&error), "could not write an answer");
                     return (leased, false);
@@ -153,7 +153,7 @@ impl Payer {
         (leased, false)
     }
 
-    /// None: nothing to write.
+    /// None if there is nothing to write.
     async fn try_fold(
         &self,
         leased: &Leased,
@@ -182,11 +182,11 @@ impl Payer {
         advance.decided_on = server.map(|server| server.0);
         let mut advance = self.lookup.scheduled(advance, clocks.now);
         if !update.last {
-            // Still listening: it stays this worker's.
+            // Still listening: the payment stays leased to this worker.
             advance.due_at = Some(clocks.now.plus(self.options.lease));
         }
         self.store.advance(&advance).await?;
-        self.told(&advance, &before.state);
+        self.report(&advance, &before.state);
         let withdraw = advance.change.map_or_else(|| leased.withdraw.clone(), |change| change.next);
         Ok(Some(Leased { payment: advance.payment, withdraw, ..leased.clone() }))
     }

@@ -1,8 +1,8 @@
-//! Looking an attempt up, and doing what the table says.
+//! Looks an attempt up, and carries out what the decision table says.
 
 use std::sync::Arc;
 
-use super::{Payer, Places};
+use super::{Payer, Permits};
 use crate::{
     domain::{
         State,
@@ -14,20 +14,20 @@ use crate::{
 };
 
 impl Payer {
-    /// One attempt, from its look-up to whatever follows. Errors leave it as it is.
-    pub(super) async fn attend(self: &Arc<Self>, leased: Leased, places: Places) {
+    /// Handles one attempt, from its lookup to whatever follows. Errors leave it as it is.
+    pub(super) async fn attend(self: &Arc<Self>, leased: Leased, permits: Permits) {
         let look = match self.look(&leased).await {
             Ok(look) => look,
             Err(error) => {
                 let payment = leased.payment.id;
-                tracing::warn!(%payment, error = %chain(&error), "could not look the payment up");
+                tracing::warn!(%payment, error = %chain(&error), "could not look up the payment");
                 return self.ask_again(&leased).await;
             }
         };
         let payment = &leased.payment;
         let beside = payment.beside(&leased.withdraw);
         match looked_up(payment, &look.looked, beside) {
-            Next::Send => self.send(leased, look, places).await,
+            Next::Send => self.send(leased, look, permits).await,
             Next::Witness => {
                 self.witness.make(Some(&leased.payment)).await;
                 self.postpone(&leased).await;
@@ -40,7 +40,7 @@ impl Payer {
                     tracing::error!(
                         payment = %payment.id,
                         withdraw = %payment.withdraw,
-                        "closed as failed, yet the node is paying it, or has paid it"
+                        "closed as failed, but the node is paying it or has paid it"
                     );
                     self.ask_again(&leased).await;
                 }
@@ -54,8 +54,8 @@ impl Payer {
         self.lookup.look(leased, &began).await
     }
 
-    /// Writes what follows from a look-up. A row that moved meanwhile is somebody else's: what the
-    /// look-up told is stale with it.
+    /// Writes what follows from a lookup. If the row has changed meanwhile, the result is stale, and the
+    /// payment is looked up again.
     async fn conclude(&self, leased: Leased, next: Next, look: &Look) {
         let clocks = &look.clocks;
         let before = leased.payment.state;
@@ -68,36 +68,36 @@ impl Payer {
         let mut advance = self.lookup.scheduled(advance, clocks.now);
         advance.decided_on = look.server.map(|server| server.0);
         match self.store.advance(&advance).await {
-            Ok(()) => self.told(&advance, &before),
-            // Another worker, or a change of the request: it is looked up anew, soon.
+            Ok(()) => self.report(&advance, &before),
+            // Another worker, or a change of the request: look it up again, soon.
             Err(StoreError::Stale) => {
                 let soon = clocks.now.plus(self.options.lookup.pace.first);
                 self.set_due(&leased, Some(soon)).await;
             }
             Err(StoreError::Unknown(_)) if self.is_written(&advance).await => {
-                self.told(&advance, &before);
+                self.report(&advance, &before);
             }
-            // A send that was lost with another database server may still reach the node.
+            // Refused, since a send that was lost with another database server may still reach the node.
             Err(StoreError::Halted(_)) => self.ask_again(&leased).await,
             Err(error) => {
                 let payment = advance.payment.id;
-                tracing::warn!(%payment, error = %chain(&error), "could not write what was learned");
+                tracing::warn!(%payment, error = %chain(&error), "could not write the lookup's result");
                 self.ask_again(&leased).await;
             }
         }
     }
 
-    /// Reads back a step whose COMMIT was not answered, so that it is told of.
+    /// Reads back a step whose COMMIT was not answered, so that it is reported.
     async fn is_written(&self, advance: &Advance) -> bool {
         let found = self.store.payment(advance.payment.id).await.ok().flatten();
         found.is_some_and(|found| {
-            let stands = (found.payment.version, found.payment.state);
-            stands == (advance.payment.version, advance.payment.state)
+            let stored = (found.payment.version, found.payment.state);
+            stored == (advance.payment.version, advance.payment.state)
         })
     }
 
-    /// A change of a payment is durable.
-    pub(super) fn told(&self, advance: &Advance, before: &State) {
+    /// Reports a durable change of a payment.
+    pub(super) fn report(&self, advance: &Advance, before: &State) {
         report::transition(&*self.recorder, before, &advance.payment, None);
     }
 }

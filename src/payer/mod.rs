@@ -1,13 +1,13 @@
 //! The payer: follows every open attempt to its end.
 //!
-//! It takes no input and acts on stored state alone, so that any pass may be the first after a
-//! crash. Each attempt is **looked up before anything is sent**; a send is committed before the node
-//! is asked; a node's silence changes nothing. A lease keeps two workers from doing the same work,
-//! and nothing more: each write names the version that was read.
+//! It takes no input and acts on stored state alone, so that any run may be the first after a crash. Each
+//! attempt is **looked up before anything is sent**; a send is committed before the node is called; a
+//! node's silence changes nothing. A lease keeps two workers from doing the same work. Correctness does not
+//! rest on it: each write names the version that was read.
 
 mod listen;
 mod look;
-mod places;
+mod permits;
 mod send;
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument, Span};
 
-use self::places::Places;
+use self::permits::Permits;
 use crate::{
     domain::{Millis, Timestamp},
     lookup::{LookupError, LookupOptions, NodeAccess, PaymentLookup, WriteWitness},
@@ -31,15 +31,16 @@ use crate::{
 pub struct PayerOptions {
     /// When a send is over, and how often a payment is looked up.
     pub lookup: LookupOptions,
-    /// How long a worker has an attempt for itself. Longer than `lookup.pace.fresh_for`.
+    /// How long a worker has an attempt to itself. Longer than `lookup.pace.fresh_for`.
     pub lease: Millis,
-    /// How many attempts this process sends at a time: until they are in flight, or overdue.
+    /// How many attempts this process sends concurrently, each until it is in flight or its answer is
+    /// overdue.
     pub max_sending: usize,
-    /// How many others it looks up at a time.
+    /// How many other attempts it looks up concurrently.
     pub max_following: usize,
 }
 
-/// Follows attempts.
+/// Follows open attempts to their end.
 pub struct Payer {
     store: Arc<dyn Store>,
     node: Arc<dyn LightningNode>,
@@ -50,16 +51,16 @@ pub struct Payer {
     sending: Arc<Semaphore>,
     following: Arc<Semaphore>,
     witness: Arc<WriteWitness>,
-    /// All that is worked on.
+    /// The attempts that are being worked on.
     work: TaskTracker,
     /// The streams that are still listened to.
     listening: TaskTracker,
-    /// Ends the listening to the node, which may go on for days.
+    /// Stops listening to the node, which may go on for days.
     stop: CancellationToken,
 }
 
 impl Payer {
-    /// A payer of this process, at this node.
+    /// The payer of this process, at its node.
     pub fn new(
         store: Arc<dyn Store>,
         access: NodeAccess,
@@ -68,7 +69,7 @@ impl Payer {
         recorder: Arc<dyn Recorder>,
     ) -> Self {
         let (work, listening) = (TaskTracker::new(), TaskTracker::new());
-        // A closed tracker takes tasks all the same; it can be waited for.
+        // A closed tracker still accepts tasks, and only a closed one can be waited for.
         work.close();
         listening.close();
         let NodeAccess { node, lookup, witness, .. } = access;
@@ -88,30 +89,31 @@ impl Payer {
         }
     }
 
-    /// One pass: leases what is due, as much as there is room for, and starts to work on it.
-    /// Returns how many attempts it took.
+    /// One run: leases as many due attempts as there are free permits, and starts to work on them. Returns
+    /// how many it leased.
     ///
-    /// While the node is silent nothing is leased: whoever reaches it finds the work untouched.
+    /// While the node is silent nothing is leased, so that a process that reaches the node finds the work
+    /// free.
     pub async fn run_once(self: &Arc<Self>) -> Result<usize, LookupError> {
-        let _pass = self.work.token();
+        let _run = self.work.token();
         self.lookup.paying_node().await?;
         let fresh = self.take(Lane::Fresh, &self.sending).await?;
         let follow = self.take(Lane::Follow, &self.following).await?;
         Ok(fresh + follow)
     }
 
-    /// Stops to listen to the node: what is on its way is stored, and the next start follows it.
+    /// Stops listening to the node. Payments in flight are stored, and the next start follows them.
     pub fn halt(&self) {
         self.stop.cancel();
         self.witness.halt();
     }
 
-    /// Waits until nothing is worked on. Streams that only may still bring an answer are none of it.
+    /// Waits until no attempt is being worked on. Streams that may still bring an answer do not count.
     pub async fn idle(&self) {
         self.work.wait().await;
     }
 
-    /// Waits until nothing is worked on and nothing is listened to, which after [`Self::halt`] is soon.
+    /// Waits until no attempt is worked on and no stream is listened to: soon after [`Self::halt`].
     pub async fn ended(&self) {
         self.work.wait().await;
         self.listening.wait().await;
@@ -121,22 +123,22 @@ impl Payer {
     async fn take(
         self: &Arc<Self>,
         lane: Lane,
-        room: &Arc<Semaphore>,
+        semaphore: &Arc<Semaphore>,
     ) -> Result<usize, StoreError> {
-        let limit = i64::try_from(room.available_permits()).unwrap_or(i64::MAX);
+        let limit = i64::try_from(semaphore.available_permits()).unwrap_or(i64::MAX);
         let now = self.runtime.clock.now();
         let leased = self.store.lease(lane, now, now.plus(self.options.lease), limit).await?;
         let taken = leased.len();
         for leased in leased {
-            let (payer, room) = (Arc::clone(self), Arc::clone(room));
+            let (payer, semaphore) = (Arc::clone(self), Arc::clone(semaphore));
             let work = async move {
-                // A repeat may have taken the place meanwhile. The semaphore is never closed.
-                let places = Places::of(room.acquire_owned().await.ok());
+                // A repeated send may have taken the permit meanwhile. The semaphore is never closed.
+                let permits = Permits::of(semaphore.acquire_owned().await.ok());
                 let span = span(&leased, lane);
                 let attend = async {
                     trace::link_made(&leased.withdraw);
                     trace::link_claimed(&leased.payment);
-                    payer.attend(leased, places).await;
+                    payer.attend(leased, permits).await;
                 };
                 attend.instrument(span).await;
             };
@@ -145,14 +147,14 @@ impl Payer {
         Ok(taken)
     }
 
-    /// Nothing was learned: somebody looks again later.
+    /// Nothing was learned: schedules the next lookup.
     async fn postpone(&self, leased: &Leased) {
         let now = self.runtime.clock.now();
         let due_at = self.lookup.next_look(&leased.payment, leased.looks, now);
         self.set_due(leased, due_at).await;
     }
 
-    /// It could not even be asked: a look that was planned for now is not skipped.
+    /// The node could not even be asked. The lookup that was due is repeated, not skipped.
     async fn ask_again(&self, leased: &Leased) {
         let now = self.runtime.clock.now();
         let due_at = if leased.payment.state.is_open() {
@@ -167,14 +169,14 @@ impl Payer {
         let payment = leased.payment.id;
         let looks = leased.looks.saturating_add(1);
         if let Err(error) = self.store.postpone(leased, due_at, looks).await {
-            // The lease runs out by itself.
+            // The lease will expire, and the attempt is due again.
             tracing::warn!(%payment, error = %chain(&error), "could not postpone");
         }
     }
 }
 
-/// The beginning of a trace: of what one worker does for one attempt. It belongs to no caller, and may
-/// come long after all of them; links lead to those that made the request and claimed.
+/// The root span of what one worker does for one attempt. It belongs to no caller's trace, since it may run
+/// long after the calls that created and claimed the request; it has links to both.
 fn span(leased: &Leased, lane: Lane) -> Span {
     let payment = &leased.payment;
     let name = match lane {

@@ -1,10 +1,10 @@
-//! Sending: commit, then ask. Nothing here undoes anything.
+//! Sends a payment: commit first, then call the node. Nothing here is ever undone.
 
 use std::sync::Arc;
 
 use tracing::Span;
 
-use super::{Payer, Places, listen::Sent};
+use super::{Payer, Permits, listen::Sent};
 use crate::{
     domain::{PaymentId, payment::Sender},
     lookup::Look,
@@ -14,23 +14,23 @@ use crate::{
 };
 
 impl Payer {
-    /// Sends an attempt for the first time, or once more.
-    pub(super) async fn send(self: &Arc<Self>, leased: Leased, look: Look, places: Places) {
-        // A repeat comes from the other lane: it needs a place among the senders too.
+    /// Sends an attempt, for the first time or again.
+    pub(super) async fn send(self: &Arc<Self>, leased: Leased, look: Look, permits: Permits) {
+        // A repeat comes from the follow lane, so it needs a permit to send too.
         let repeat = !leased.payment.sends.is_empty();
-        let places = match repeat.then(|| Arc::clone(&self.sending).try_acquire_owned()) {
+        let permits = match repeat.then(|| Arc::clone(&self.sending).try_acquire_owned()) {
             Some(Err(_)) => return self.postpone(&leased).await,
-            Some(Ok(place)) => places.and(place),
-            None => places,
+            Some(Ok(permit)) => permits.and(permit),
+            None => permits,
         };
         let Some((leased, order, sent)) = self.commit_send(leased, look).await else {
             return;
         };
         let stream = self.node.send(order).await;
-        self.listen(stream, leased, sent, places).await;
+        self.listen(stream, leased, sent, permits).await;
     }
 
-    /// Commits the send's row. None: it is not ours to send, or it is not known to be committed.
+    /// Commits the send's row. None if the send is not ours to make, or not known to be committed.
     async fn commit_send(&self, leased: Leased, look: Look) -> Option<(Leased, SendOrder, Sent)> {
         let Leased { payment, withdraw, epoch, .. } = leased.clone();
         let Look { paying, connection, clocks, .. } = look;
@@ -39,7 +39,7 @@ impl Payer {
             self.lookup.reopening().send_deadline(&payment, now, self.options.lookup.send_life);
         let by = Sender { epoch, node: paying, at: now, begun_at: clocks.earlier };
         let mut advance = payment.send(&withdraw, by, deadline);
-        // Until then it is this worker's; afterwards anybody looks it up.
+        // Until then the attempt is this worker's; afterwards any worker looks it up.
         advance.due_at = Some(now.plus(self.options.lease));
         let send = advance.new_send.clone()?;
         let listened = Sent { number: send.number, epoch };
@@ -78,8 +78,8 @@ impl Payer {
         Some((Leased { payment, withdraw, epoch, looks: 0 }, order, listened))
     }
 
-    /// Reads back a send whose COMMIT was not answered: by number **and epoch**, or two workers
-    /// would take one row for theirs.
+    /// Reads back a send whose COMMIT was not answered, by number **and fencing token**: by number alone,
+    /// two workers could take the same row for theirs.
     async fn is_committed(&self, payment: &PaymentId, sent: Sent) -> bool {
         self.store.send_exists(*payment, sent.number, sent.epoch).await.unwrap_or(false)
     }

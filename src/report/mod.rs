@@ -1,10 +1,11 @@
-//! What people are told: errors, in a log line or on a terminal, and what happens to payments.
+//! Texts for people: errors in log lines and on terminals, and log lines about payments.
 
 mod transition;
 
 pub use transition::transition;
 
-/// An error with what caused it, for a log line. Drivers' errors repeat their causes: said once.
+/// An error with its causes, for a log line. Drivers' errors often repeat their causes; a cause that the
+/// text already contains is left out.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -1,4 +1,4 @@
-//! Tells of a step that is durable: one line, one count.
+//! Reports a payment transition once it is durable: one log line, one count.
 
 use tracing::Span;
 
@@ -11,9 +11,9 @@ use crate::{
     trace,
 };
 
-/// Tells of the step that led from `before` to `payment`, by an operator if one decided it. Anything that a
-/// person must see is an error. The operator's reason stays out of the log: it is free text, and stands in
-/// the event.
+/// Reports the transition from `before` to `payment`; `operator` is set if an operator decided it. What an
+/// operator must see is logged as an error. The operator's reason is not logged, since it is free text: the
+/// event has it.
 pub fn transition(
     recorder: &dyn Recorder,
     before: &State,
@@ -26,7 +26,7 @@ pub fn transition(
         log_decision(payment, operator);
     }
     if let Some(transition) = transition {
-        // What an operator decided has its line already, but for what must be seen whoever did it.
+        // An operator's decision has its own log line. A fee above the limit is logged whoever decided.
         if operator.is_none() || is_above_fee_limit(payment, transition) {
             log(payment, transition);
         }
@@ -58,7 +58,7 @@ fn log(payment: &Payment, transition: Transition) {
         Transition::Paid { fee, after: PaidAfter::Failure | PaidAfter::LateSuccess, .. } => {
             let fee_msat = fee.get();
             tracing::error!(payment = %id, %withdraw, payment_hash = %hash, claim_trace_id, fee_msat,
-                "paid late, after it was closed as failed; the request was still free");
+                "paid late, after it was closed as failed; its request was still unpaid");
         }
         Transition::Paid { fee, after: PaidAfter::Open, .. } => {
             let fee_msat = fee.get();

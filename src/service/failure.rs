@@ -1,4 +1,4 @@
-//! Why a use case could not be carried out at all: what the errors of all nouns share.
+//! Why a use case could not be carried out, whatever its noun.
 
 use crate::{
     lookup::LookupError,
@@ -6,10 +6,10 @@ use crate::{
     runtime::Detached,
 };
 
-/// Why a use case could not be carried out, whatever it was asked for.
+/// Why a use case could not be carried out, whatever was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// Nothing is sent or closed now: the instance is halted, or this process has not verified its
+    /// Nothing is sent or closed now: the instance is halted, or this process has not been on a verified
     /// database for long enough.
     #[error("the instance is halted")]
     Halted,
@@ -33,7 +33,7 @@ pub enum Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
-            // A row that moves each time that it is read is a matter of load, not a defect.
+            // A row that has changed at every read is a matter of load, not a defect.
             StoreError::Unavailable { .. } | StoreError::Unknown(_) | StoreError::Stale => {
                 Self::Unavailable(error)
             }
@@ -52,7 +52,7 @@ impl From<LookupError> for Failure {
     }
 }
 
-/// What a use case came to that runs to its end even if the caller goes away.
+/// The result of a use case that runs to its end even if the caller goes away.
 pub(super) async fn finished<T, E: From<Failure>>(work: Detached<Result<T, E>>) -> Result<T, E> {
     work.await.ok_or(Failure::Stopping)?
 }

@@ -1,8 +1,8 @@
-//! The use cases, by noun, over domain and ports: what gRPC and the public sidecar share.
+//! The use cases, by noun, over domain and ports, for gRPC and the public sidecar.
 //!
-//! Each noun has its own error; what all of them can run into is a [`Failure`]. Workers (the payer, the
-//! database's verifier, periodic jobs) are built from the same parts ([`crate::lookup`]) and live elsewhere:
-//! no use case is built from a worker.
+//! Each noun has its own error; a failure that all of them can have is a [`Failure`]. Workers (the payer,
+//! the database verifier, periodic jobs) are built from the same parts ([`crate::lookup`]) and are modules
+//! of their own: no use case is built from a worker.
 
 mod claims;
 mod failure;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-/// A bell. Ringing it while nobody waits is remembered, once.
+/// Notifies one waiter. A notification while nobody waits is remembered, once.
 #[derive(Clone, Debug, Default)]
 pub struct Notifier(Arc<Notify>);
 
@@ -14,7 +14,7 @@ impl Notifier {
         self.0.notify_one();
     }
 
-    /// Waits until there is.
+    /// Waits for a notification.
     pub async fn notified(&self) {
         self.0.notified().await;
     }

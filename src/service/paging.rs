@@ -1,14 +1,14 @@
-//! Pages of lists: how long they are, and where they begin.
+//! Pages of lists: their size, and where they begin.
 
 use uuid::Uuid;
 
 use crate::domain::{CommonField, Fingerprint, PageToken, Violation};
 
 const DEFAULT_PAGE_SIZE: i64 = 50;
-/// Larger pages are cut to this size.
+/// Larger sizes are reduced to this one.
 pub const MAX_PAGE_SIZE: i64 = 1000;
 
-/// How many entries are wanted on a page.
+/// How many entries a page may have.
 pub(super) fn page_limit(page_size: i32, violations: &mut Vec<Violation>) -> i64 {
     if page_size < 0 {
         violations.push(Violation::new(CommonField::PageSize, "must not be negative"));
@@ -19,8 +19,8 @@ pub(super) fn page_limit(page_size: i32, violations: &mut Vec<Violation>) -> i64
     }
 }
 
-/// After which id a page begins. `filter` is none where it could not be read: then no token can be
-/// judged by it.
+/// The id after which a page begins. `filter` is none if it could not be read: then no token can be checked
+/// against it.
 pub(super) fn page_start(
     token: &str,
     filter: Option<Fingerprint>,
@@ -31,7 +31,7 @@ pub(super) fn page_start(
     start.map_err(|fault| violations.push(Violation::new(CommonField::PageToken, fault))).ok()
 }
 
-/// Cuts a list that was read with one entry more than `limit`; whether it goes on.
+/// Cuts a list that was read with one entry more than `limit`. Returns whether it goes on.
 pub(super) fn cut<T>(entries: &mut Vec<T>, limit: i64) -> bool {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = entries.len() > limit;

@@ -1,4 +1,4 @@
-//! What wallets are answered: exact keys, integer millisatoshis, no invented fields.
+//! The answers to wallets: exact keys, integer millisatoshis, no invented fields.
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header};
@@ -9,7 +9,7 @@ use crate::{domain::Refusal, service::Offer};
 
 const TRY_AGAIN: &str = "something went wrong on our side, please try again in a minute";
 
-/// For those who count: a wallet that went away before its answer.
+/// For metrics: a request whose wallet went away before its answer.
 pub const GONE: &str = "GONE";
 
 /// An answer of the public side.
@@ -19,11 +19,11 @@ pub enum Answer {
     Offer(Box<Offer>),
     /// `{"status":"OK"}`, exactly.
     Ok,
-    /// A sentence for the person who holds the phone.
+    /// A reason for the person who holds the phone.
     Refused(Refusal),
-    /// The same for a query that is none.
+    /// The same, for a malformed query.
     Error(&'static str),
-    /// The same for our own trouble.
+    /// The same, for a failure on our side.
     Trouble,
     /// To OPTIONS.
     Options,
@@ -52,7 +52,7 @@ struct Status<'a> {
 }
 
 impl Answer {
-    /// For those who count: one name for each kind of answer.
+    /// For metrics: one name for each kind of answer.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Offer(_) => "OFFER",
@@ -78,7 +78,7 @@ impl Answer {
         }
     }
 
-    /// LNURL errors are 200: wallets lose the reason otherwise.
+    /// LNURL errors have status 200: wallets lose the reason otherwise.
     pub const fn status(&self) -> StatusCode {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -91,7 +91,7 @@ impl Answer {
         }
     }
 
-    /// The HTTP response; a HEAD gets the same without a body.
+    /// The HTTP response. A HEAD gets no body.
     pub fn into_response(self, method: &Method) -> Response<Full<Bytes>> {
         let body = self.body();
         let mut response = Response::new(Full::default());
@@ -100,7 +100,7 @@ impl Answer {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        // The URL is a secret: no other site needs to learn it from a Referer.
+        // The URL is a secret: no other site may learn it from a Referer.
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         if matches!(self, Self::Options) {
             let methods = HeaderValue::from_static("GET, HEAD, OPTIONS");

@@ -1,8 +1,8 @@
-//! The callback's query: each parameter at most once, UTF-8, of a sane size.
+//! The callback's query: UTF-8, with each parameter at most once.
 
 use percent_encoding::percent_decode_str;
 
-/// What the callback was asked.
+/// The parameters of the callback.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Callback {
     /// The bearer secret.
@@ -11,7 +11,7 @@ pub struct Callback {
     pub pr: String,
 }
 
-/// No `Debug` prints a secret.
+/// `Debug` prints no secret.
 impl std::fmt::Debug for Callback {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Callback").finish_non_exhaustive()
@@ -19,9 +19,9 @@ impl std::fmt::Debug for Callback {
 }
 
 impl Callback {
-    /// Reads a raw query. Parameters that nobody asked for are ignored: wallets add some. Neither a
-    /// secret nor an invoice has a `?`, `&` or white space in it, so that a wallet which appends its
-    /// parameters with another `?`, or takes them from HTML, is understood.
+    /// Reads a raw query. Unknown parameters are ignored, since wallets add some. Neither a secret nor an
+    /// invoice contains `?`, `&` or white space, so a wallet that appends its parameters with another `?`,
+    /// or takes them from HTML, is understood.
     pub fn parse(query: &str) -> Result<Self, &'static str> {
         let (mut k1, mut pr) = (None, None);
         for pair in query.split(['&', '?']) {
@@ -45,7 +45,7 @@ impl Callback {
     }
 }
 
-/// Percent-decoding, with `+` as a blank as forms write it.
+/// Percent-decoding, with `+` for a space, as in forms.
 fn decode(text: &str) -> Result<String, &'static str> {
     let text = text.replace('+', " ");
     let decoded = percent_decode_str(&text).decode_utf8();

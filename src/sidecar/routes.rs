@@ -1,4 +1,4 @@
-//! Which request is answered how.
+//! Routes and answers the requests of wallets.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::{
     trace,
 };
 
-/// A longer URL is no wallet's.
+/// No wallet sends a longer URL.
 const MAX_URL_BYTES: usize = 8 * 1024;
 
 /// The public routes.
@@ -29,7 +29,7 @@ pub struct Routes {
     metrics: Arc<Metrics>,
     /// The public URL's path. A proxy may strip it or leave it.
     base: Base,
-    /// Wallets give up after 5 s: better to answer before.
+    /// Wallets give up after 5 s, so the answer must come before.
     answer_within: Millis,
 }
 
@@ -45,18 +45,18 @@ impl Routes {
         Self { claims, runtime, metrics, base: Base::new(base), answer_within }
     }
 
-    /// Answers a request, in a span of its own. Nothing of the URL stands in it but the route.
+    /// Answers a request, in a span of its own. The span has the route, and nothing else of the URL.
     pub async fn answer<B>(&self, request: &Request<B>) -> Answer {
         let uri = request.uri();
         let target = self.base.target(uri.path(), uri.query().unwrap_or_default());
         let span = span(request.method(), route_of(&target));
         let headers = request.headers();
         trace::continue_from(&span, |header| headers.get(header)?.to_str().ok());
-        Box::pin(self.told(&target, request)).instrument(span).await
+        Box::pin(self.answer_logged(&target, request)).instrument(span).await
     }
 
-    /// Answers a request and writes one line about it.
-    async fn told<B>(&self, target: &Target, request: &Request<B>) -> Answer {
+    /// Answers a request and logs it.
+    async fn answer_logged<B>(&self, target: &Target, request: &Request<B>) -> Answer {
         let mut line = Line::begin(self, endpoint_of(target), request.method());
         let answer = self.route(target, request.method(), request.uri()).await;
         Span::current().record("http.response.status_code", answer.status().as_u16());
@@ -72,7 +72,7 @@ impl Routes {
             _ if length > MAX_URL_BYTES => Answer::Error("the request is too long"),
             (Target::Withdraw(secret), &Method::GET | &Method::HEAD) => self.offer(secret).await,
             (Target::Callback(query), &Method::GET) => self.claim(query).await,
-            // A HEAD must not claim either: what a GET would say cannot be known without it.
+            // HEAD must not claim either, and without a claim it is unknown what a GET would answer.
             _ => Answer::Error("please use GET"),
         }
     }
@@ -95,8 +95,8 @@ impl Routes {
         }
     }
 
-    /// A claim that takes too long goes on all the same: the wallet that tries again with the same
-    /// invoice is told OK.
+    /// A claim that takes too long goes on all the same: a wallet that repeats it with the same invoice
+    /// gets OK.
     async fn in_time<T>(
         &self,
         work: impl Future<Output = Result<T, ClaimError>>,
@@ -118,7 +118,7 @@ impl Routes {
     }
 }
 
-/// What a span may tell of it: the path without the secret.
+/// The route, for spans: the path without the secret.
 const fn route_of(target: &Target) -> Option<&'static str> {
     match target {
         Target::Callback(_) => Some("/cb"),
@@ -127,7 +127,7 @@ const fn route_of(target: &Target) -> Option<&'static str> {
     }
 }
 
-/// The name under which it is counted. All paths that are not ours have one.
+/// The name under which a request is counted. All unknown paths share one.
 const fn endpoint_of(target: &Target) -> &'static str {
     match target {
         Target::Withdraw(_) => "withdraw",
@@ -136,7 +136,7 @@ const fn endpoint_of(target: &Target) -> &'static str {
     }
 }
 
-/// The line of a request, and its count. hyper drops the answer of a wallet that hangs up: the line is
+/// The log line and the metric of one request. When a wallet hangs up, hyper drops its answer; the line is
 /// written then, while the claim goes on.
 struct Line<'r> {
     routes: &'r Routes,
@@ -152,7 +152,8 @@ impl<'r> Line<'r> {
         Self { routes, endpoint, method, began, ended: false }
     }
 
-    /// Counts it under `name`, which is the span's, too, and writes the line, which says more.
+    /// Counts the request under `name`, which is also recorded in the span, and writes the log line, which
+    /// says more.
     fn end(&mut self, name: &'static str, answered: &str) {
         self.ended = true;
         let Routes { runtime, metrics, .. } = self.routes;
@@ -173,7 +174,7 @@ impl Drop for Line<'_> {
     }
 }
 
-/// A server's span. Methods are what a client likes to write: the unknown ones share a name.
+/// A server's span. A client can invent methods: all unknown ones share a name.
 fn span(method: &Method, route: Option<&'static str>) -> Span {
     let (method, named) = match *method {
         Method::GET => ("GET", "GET"),
@@ -197,7 +198,7 @@ fn span(method: &Method, route: Option<&'static str>) -> Span {
     )
 }
 
-/// An error of ours, though HTTP says 200.
+/// Marks the span as failed, although HTTP says 200.
 fn failed(why: &str) {
     let span = Span::current();
     span.record("otel.status_code", "ERROR");

@@ -17,13 +17,13 @@ use crate::{
 /// Limits of the public side.
 #[derive(Clone, Copy, Debug)]
 pub struct SidecarOptions {
-    /// Connections at a time; more wait to be accepted.
+    /// Concurrent connections; more wait to be accepted.
     pub max_connections: usize,
     /// How long a client may take to send its request, and to stay silent between two.
     pub header_timeout: Millis,
     /// How long a wallet waits for an answer at most.
     pub answer_within: Millis,
-    /// How long to wait at the end for answers under way.
+    /// How long a stop waits for answers under way.
     pub drain: Millis,
 }
 
@@ -38,7 +38,7 @@ impl SidecarOptions {
             max_headers: 64,
             max_streams: 1,
             head_timeout: Some(self.header_timeout),
-            // A wallet needs two short requests; a proxy connects anew. Claims go on all the same.
+            // A wallet needs two short requests, and a proxy reconnects. Claims go on all the same.
             max_age: MaxAge::CutOff(Millis::from_secs(60)),
             max_last_connections: 1024,
             drain: self.drain,

@@ -1,25 +1,26 @@
-//! What a request's URL asks for. Wallets, proxies and people write one URL in many ways; all of them are
-//! brought into one form before anything is looked at.
+//! What a request's URL asks for. Wallets, proxies and people write one URL in many ways, so it is
+//! normalised before it is matched.
 //!
-//! The rules: percent-encoding is undone, once; repeated slashes are one; slashes and white space at the
-//! end are none; upper case is lower case, since QR codes shout (a secret has no upper case); a `?` that
-//! was encoded begins the query all the same. A path with `.` or `..` in it is nobody's: it is never
-//! resolved, so that it cannot lead anywhere. A proxy may have taken the public URL's path away, or not.
+//! The rules: percent-encoding is decoded once; repeated slashes count as one; slashes and white space at
+//! the end are dropped; upper case becomes lower case, since QR codes are often in upper case (a secret has
+//! none); an encoded `?` begins the query, too. A path with `.` or `..` in it is unknown: it is never
+//! resolved, so that it cannot lead anywhere. The path of the public URL may be there or not, since a proxy
+//! may strip it.
 
 use percent_encoding::percent_decode_str;
 
-/// What is asked for.
+/// What a URL asks for.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Target {
     /// The offer of this secret.
     Withdraw(String),
     /// A claim, with the query as it came.
     Callback(String),
-    /// None of ours.
+    /// Not one of our URLs.
     Unknown,
 }
 
-/// No `Debug` prints a secret.
+/// `Debug` prints no secret.
 impl std::fmt::Debug for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -30,17 +31,17 @@ impl std::fmt::Debug for Target {
     }
 }
 
-/// The public URL's path, in the form that paths are compared in.
+/// The path of the public URL, normalised for comparison.
 #[derive(Clone, Debug)]
 pub struct Base(Vec<String>);
 
 impl Base {
-    /// Of a path such as `/pay/out`; empty for none.
+    /// From a path such as `/pay/out`; empty for none.
     pub fn new(path: &str) -> Self {
         Self(segments(&decoded(path)).unwrap_or_default())
     }
 
-    /// Reads a path and its query.
+    /// Reads the path and the query of a request.
     pub fn target(&self, path: &str, query: &str) -> Target {
         let path = decoded(path);
         let (path, early) = path.split_once('?').unwrap_or((path.as_str(), ""));
@@ -49,7 +50,7 @@ impl Base {
             return Target::Unknown;
         };
         let below = segments.strip_prefix(self.0.as_slice());
-        // Below the public URL's path first: that path may itself look like one of ours.
+        // Below the public URL's path first, since that path may itself look like one of ours.
         let found =
             below.and_then(|below| route(below, &query)).or_else(|| route(&segments, &query));
         found.unwrap_or(Target::Unknown)
@@ -68,7 +69,7 @@ fn decoded(path: &str) -> String {
     percent_decode_str(path).decode_utf8_lossy().into_owned()
 }
 
-/// None for a path that would lead elsewhere.
+/// None for a path with `.` or `..` in it.
 fn segments(path: &str) -> Option<Vec<String>> {
     let parts = path.trim().split('/').filter(|part| !part.is_empty());
     let parts: Vec<_> = parts.map(str::to_ascii_lowercase).collect();
@@ -82,7 +83,7 @@ mod tests {
 
     const SECRET: &str = "0123456789abcdefghjkmnpqrs";
 
-    /// A small generator of the same numbers each time.
+    /// A small random generator with the same numbers each time.
     struct Dice(u64);
 
     impl Dice {
@@ -137,7 +138,7 @@ mod tests {
         }
     }
 
-    /// Neither ours nor anybody's, however it is written, whatever stands before and after.
+    /// Unknown, however it is written, and whatever comes before and after.
     #[test]
     fn a_path_that_would_lead_elsewhere_is_unknown() {
         let mut dice = Dice(11);
@@ -162,7 +163,7 @@ mod tests {
         }
     }
 
-    /// Whatever bytes come: an answer, and none of ours but for paths that end as ours do.
+    /// No input panics, and only a path with our letters in it can match.
     #[test]
     fn no_path_is_too_odd() {
         let (mut dice, read) = (Dice(13), Base::new("/pay"));

@@ -1,5 +1,5 @@
-//! Tells once that spans are lost, and once that they are not any more. What the SDK says by itself is
-//! compiled out: it says it for every batch.
+//! Logs once that spans are lost, and once that they are exported again. The SDK's own messages are
+//! compiled out, since it repeats them for every batch.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -13,20 +13,20 @@ use opentelemetry_sdk::{
     trace::{SpanData, SpanExporter},
 };
 
-/// The exporter, and whether it failed last.
+/// The exporter, and whether its last export failed.
 #[derive(Debug)]
-pub struct Telling {
+pub struct LoggingExporter {
     exporter: Otlp,
     failing: AtomicBool,
 }
 
-impl Telling {
+impl LoggingExporter {
     pub const fn new(exporter: Otlp) -> Self {
         Self { exporter, failing: AtomicBool::new(false) }
     }
 }
 
-impl SpanExporter for Telling {
+impl SpanExporter for LoggingExporter {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let exported = self.exporter.export(batch).await;
         let failed_before = self.failing.swap(exported.is_err(), Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Log lines, each with the trace that it belongs to.
+//! Log lines, each with its trace id.
 
 use std::fmt;
 
@@ -10,16 +10,16 @@ use tracing_subscriber::{
 
 use crate::trace;
 
-/// For whom lines are written.
+/// Who reads the lines.
 #[derive(Clone, Copy, Debug)]
 pub enum Style {
-    /// A terminal.
+    /// A person at a terminal.
     Human,
-    /// A collector of logs: one object per line.
+    /// A log collector: one JSON object per line.
     Json,
 }
 
-/// Writes lines as `lines` does, and adds `trace_id` where there is one.
+/// Writes lines as `lines` does, and adds `trace_id` if there is one.
 pub struct Traced<F> {
     lines: F,
     style: Style,

@@ -1,7 +1,7 @@
-//! Logs and traces. Logs: one line per RPC, LNURL request and payment change, with the trace that it
-//! belongs to. No secret is ever a field, of a line or of a span.
+//! Logs and traces. There is one log line per RPC, LNURL request and payment change, with its trace id. No
+//! field of a line or of a span is ever a secret.
 //!
-//! Spans are made whether or not anybody collects them, so that lines have their trace ids anyway.
+//! Spans are made whether or not they are exported, so that log lines always have trace ids.
 
 mod exporter;
 mod format;
@@ -25,27 +25,28 @@ use format::Traced;
 
 pub use format::Style;
 
-/// Whose spans are collected. The exporter's own HTTP/2 client has spans too: they would never end.
+/// The target of the spans that are collected. The exporter's own HTTP/2 client makes spans too, and
+/// exporting those would never end.
 const TARGET: &str = "withdrawd";
 
-/// What runs for logs and traces.
+/// Logs and traces, running.
 #[derive(Debug)]
 pub struct Telemetry {
     provider: SdkTracerProvider,
 }
 
-/// What is logged, and how it looks.
+/// What is logged, and in which format.
 #[derive(Clone, Debug)]
 pub struct LogOptions {
     /// A level, or a filter of levels as `tracing_subscriber` reads it.
     pub level: String,
-    /// For whom.
+    /// Who reads the log.
     pub style: Style,
-    /// Whether somebody may see colours.
+    /// Whether the log goes to a terminal, which shows colours.
     pub is_terminal: bool,
 }
 
-/// A variable of OpenTelemetry that cannot be used.
+/// An environment variable of OpenTelemetry that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{variable}: {rule}")]
 pub struct InvalidVariable {
@@ -64,25 +65,25 @@ impl InvalidVariable {
 /// Why logging and tracing do not start.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// A variable of OpenTelemetry cannot be used.
+    /// An environment variable of OpenTelemetry cannot be used.
     #[error(transparent)]
     Variable(#[from] InvalidVariable),
     /// The filter of levels cannot be used.
     #[error("log.level: must be a level or a filter of levels")]
     Level,
-    /// It runs already.
+    /// Telemetry was started before.
     #[error("logging was started before")]
     Started,
 }
 
-/// Starts logging to standard error and, where a collector is named, tracing; for the whole process.
-/// Call it on the runtime.
+/// Starts logging to standard error and, if a collector is named, tracing, for the whole process. Call it
+/// on the tokio runtime.
 pub fn init(log: &LogOptions) -> Result<Telemetry, TelemetryError> {
     let level = EnvFilter::try_new(&log.level).map_err(|_| TelemetryError::Level)?;
     let (style, terminal) = (log.style, log.is_terminal);
     let provider = traces::provider()?;
 
-    // Lines tell their trace, not the spans that they are in.
+    // Lines show their trace id, not the spans that they are in.
     let events = filter_fn(is_line).with_max_level_hint(LevelFilter::TRACE);
     let format = lines::format().with_target(false);
     let lines = lines::layer().with_writer(std::io::stderr);
@@ -97,7 +98,7 @@ pub fn init(log: &LogOptions) -> Result<Telemetry, TelemetryError> {
             lines.with_ansi(terminal).event_format(Traced::new(format, style)).boxed()
         }
     };
-    // Whatever the level of the log. Its lines stay out of the spans: they are in the log.
+    // Spans do not depend on the log level. Log lines stay out of the spans.
     let spans = filter_fn(is_our_span).with_max_level_hint(LevelFilter::INFO);
     let traces = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer(TARGET))
@@ -124,14 +125,14 @@ fn is_our_span(metadata: &Metadata<'_>) -> bool {
 }
 
 impl Telemetry {
-    /// Hands over the spans that ended, and collects no more. A collector that does not answer keeps
-    /// nobody waiting for longer than `limit`.
+    /// Exports the spans that have ended, and collects no more. A collector that does not answer delays
+    /// this by `limit` at most.
     pub async fn flush(self, limit: Duration) {
         let provider = self.provider;
-        let (tell, hear) = tokio::sync::oneshot::channel();
-        // It blocks, and the end of the runtime would wait for a task of its own that does.
-        std::thread::spawn(move || tell.send(provider.shutdown_with_timeout(limit)));
-        if !matches!(hear.await, Ok(Ok(()))) {
+        let (done, ended) = tokio::sync::oneshot::channel();
+        // In a thread, since it blocks, and the end of the runtime waits for its blocking tasks.
+        std::thread::spawn(move || done.send(provider.shutdown_with_timeout(limit)));
+        if !matches!(ended.await, Ok(Ok(()))) {
             tracing::warn!("the last spans were not exported");
         }
     }

@@ -1,4 +1,4 @@
-//! Where spans go: to a collector over OTLP, if one is named; nowhere otherwise.
+//! Where spans go: to a collector over OTLP if one is named, and nowhere otherwise.
 
 use std::path::Path;
 
@@ -11,17 +11,17 @@ use opentelemetry_sdk::{
 };
 
 use super::InvalidVariable;
-use super::{exporter::Telling, variables::Variables};
+use super::{exporter::LoggingExporter, variables::Variables};
 
 const SERVICE_NAME: &str = "service.name";
 const SERVICE_VERSION: &str = "service.version";
 
-/// Makes spans, and hands them over in a thread of its own. What does not fit into its queue while
-/// the collector is away is dropped: no call waits for it.
+/// Makes spans, and exports them in a thread of its own. What does not fit into its queue while the
+/// collector is away is dropped, so that no call waits for it.
 pub fn provider() -> Result<SdkTracerProvider, InvalidVariable> {
     let variables = Variables::read()?;
     let Some((name, endpoint)) = &variables.endpoint else {
-        // Ids alone, for the log.
+        // Only for trace ids in the log.
         return Ok(SdkTracerProvider::builder().with_sampler(Sampler::AlwaysOff).build());
     };
     if !endpoint.starts_with("http://") && !endpoint.starts_with("https://") {
@@ -31,17 +31,17 @@ pub fn provider() -> Result<SdkTracerProvider, InvalidVariable> {
     if endpoint.starts_with("https://") {
         exporter = exporter.with_tls_config(tls(&variables)?);
     }
-    // Its words may repeat the URL, and with it a password.
+    // The error may repeat the URL, and with it a password.
     let exporter = exporter
         .build()
-        .map_err(|_| InvalidVariable::new(name, "no exporter of traces can be made of it"))?;
+        .map_err(|_| InvalidVariable::new(name, "cannot be used for an exporter of traces"))?;
     let provider = SdkTracerProvider::builder()
         .with_resource(resource())
-        .with_batch_exporter(Telling::new(exporter));
+        .with_batch_exporter(LoggingExporter::new(exporter));
     Ok(provider.build())
 }
 
-/// Whom to trust, and who we are.
+/// The certificates to trust, and our own identity.
 fn tls(variables: &Variables) -> Result<ClientTlsConfig, InvalidVariable> {
     let read = |(name, path): &(&'static str, _)| read(name, path);
     let tls = match &variables.certificate {
@@ -60,7 +60,7 @@ fn read(name: &'static str, path: impl AsRef<Path>) -> Result<Vec<u8>, InvalidVa
         .map_err(|error| InvalidVariable::new(name, format!("{}: {error}", path.display())))
 }
 
-/// Who the spans are of, as the environment says it.
+/// The resource of all spans, with the service name from the environment, or else our own.
 fn resource() -> Resource {
     let said = Resource::builder().build();
     let key = Key::from_static_str(SERVICE_NAME);

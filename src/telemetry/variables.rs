@@ -1,5 +1,5 @@
-//! The variables of OpenTelemetry's specification. The SDK reads those of its sampler, its queue and
-//! its resource by itself and passes over what it does not understand; here a mistake is told.
+//! The environment variables of OpenTelemetry's specification. The SDK itself reads those of its sampler,
+//! its queue and its resource, and ignores what it does not understand; here a mistake is reported.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ const SAMPLERS: [&str; 6] = [
     "parentbased_traceidratio",
 ];
 
-/// Numbers that the SDK and its exporter would pass over if they were none.
+/// Variables that must be numbers. The SDK and its exporter ignore anything else.
 const NUMBERS: [&str; 5] = [
     "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT",
     "OTEL_EXPORTER_OTLP_TIMEOUT",
@@ -27,25 +27,25 @@ const NUMBERS: [&str; 5] = [
 
 const HEADERS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"];
 
-/// What they ask for, beyond what the SDK and its exporter read themselves.
+/// What the variables set, beyond what the SDK and its exporter read themselves.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Variables {
-    /// The variable that names the collector, and what it says. None: nothing is exported.
+    /// The variable that names the collector, and its value. None: nothing is exported.
     pub endpoint: Option<(&'static str, String)>,
-    /// The authority of the collector's certificate, instead of those that browsers trust.
+    /// The CA of the collector's certificate, instead of those that browsers trust.
     pub certificate: Option<(&'static str, PathBuf)>,
-    /// Who we are to the collector: certificate and key.
+    /// Our client certificate and its key.
     pub identity: Option<[(&'static str, PathBuf); 2]>,
 }
 
 impl Variables {
-    /// Of this process.
+    /// From the environment of this process.
     pub fn read() -> Result<Self, InvalidVariable> {
         Self::of(|name| std::env::var(name).ok())
     }
 
     fn of(variable: impl Fn(&'static str) -> Option<String>) -> Result<Self, InvalidVariable> {
-        // An empty variable is as good as none.
+        // An empty variable counts as unset.
         let get =
             |name| variable(name).filter(|value| !value.is_empty()).map(|value| (name, value));
         let either = |[first, second]: [&'static str; 2]| get(first).or_else(|| get(second));
@@ -94,7 +94,7 @@ impl Variables {
             (Some((name, _)), None) | (None, Some((name, _))) => {
                 return Err(InvalidVariable::new(
                     name,
-                    "a client has a certificate and a key, or neither",
+                    "client certificate and client key must be set together",
                 ));
             }
         };
@@ -119,7 +119,7 @@ fn check_sampler(
     }
 }
 
-/// A header that is passed over may be the one that lets us in. What it says is never repeated.
+/// Refuses malformed headers: an ignored one may hold the credential. No value is ever repeated.
 fn check_headers(name: &'static str, headers: &str) -> Result<(), InvalidVariable> {
     let is_header = |entry: &str| {
         let Some((key, value)) = entry.split_once('=') else { return false };
@@ -128,7 +128,7 @@ fn check_headers(name: &'static str, headers: &str) -> Result<(), InvalidVariabl
     if headers.split(',').all(|entry| entry.trim().is_empty() || is_header(entry)) {
         return Ok(());
     }
-    Err(InvalidVariable::new(name, "must be KEY=VALUE, and commas between several"))
+    Err(InvalidVariable::new(name, "must be KEY=VALUE, separated by commas"))
 }
 
 #[cfg(test)]
@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "")]), silent);
         assert_eq!(read(&[ENDPOINT, ("OTEL_SDK_DISABLED", "True")]), silent);
         assert_eq!(read(&[ENDPOINT, ("OTEL_TRACES_EXPORTER", "none")]), silent);
-        // What would be wrong is no matter then.
+        // Then nothing else is checked.
         assert_eq!(read(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")]), silent);
     }
 
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_done_is_told_with_its_variable() {
+    fn a_value_that_cannot_be_used_is_reported_with_its_variable() {
         for wrong in [
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
             ("OTEL_TRACES_EXPORTER", "zipkin"),

@@ -1,8 +1,8 @@
-//! The names of the fields of more than one service, as its messages have them.
+//! The names of the fields that several services share, as in their messages.
 
 use crate::domain::CommonField;
 
-/// The name of a field of several services.
+/// The name of a field that several services share.
 pub const fn name(field: CommonField) -> &'static str {
     match field {
         CommonField::Id => "id",

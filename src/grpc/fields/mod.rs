@@ -1,4 +1,4 @@
-//! The names of fields in this wire, a file per service.
+//! Field names on the wire, a file per service.
 
 mod common;
 mod operations;

@@ -5,7 +5,7 @@ use crate::{domain::Refusal, ports::StoreError, service::Failure};
 /// Why a wallet did not get what it asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum ClaimError {
-    /// The rules say no; the wallet is told why.
+    /// The rules refuse it; the wallet gets the reason.
     #[error("the claim is refused")]
     Refused(Refusal),
     /// It could not be decided.

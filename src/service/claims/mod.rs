@@ -1,4 +1,4 @@
-//! What wallets may do: look at an offer, and claim it with an invoice.
+//! What wallets may do: read an offer, and claim it with an invoice.
 
 mod error;
 
@@ -17,7 +17,7 @@ use crate::{
 
 pub use error::ClaimError;
 
-/// A request that moves under so many claims is settled by another one meanwhile.
+/// How often to retry while the request keeps changing; by then another claim has settled it.
 const TRIES: usize = 10;
 
 /// What the first GET answers (LUD-03).
@@ -31,7 +31,7 @@ pub struct Offer {
     pub default_description: String,
     /// The least that can be withdrawn.
     pub min: Sat,
-    /// The most: of the request, or what can be paid now if that is less.
+    /// The most that can be withdrawn: the request's maximum, or what can be paid now if that is less.
     pub max: Sat,
 }
 
@@ -47,7 +47,7 @@ pub struct ClaimService {
 }
 
 impl ClaimService {
-    /// Use cases over this store; `notifier` is rung after each accepted claim.
+    /// Use cases over this store; `notifier` is notified after each accepted claim.
     pub fn new(
         store: Arc<dyn PublicStore>,
         rules: ClaimRules,
@@ -59,7 +59,7 @@ impl ClaimService {
         Self { store, rules, public_url, runtime, notifier, recorder }
     }
 
-    /// The first GET. It changes nothing.
+    /// The first GET. Changes nothing.
     pub async fn offer(&self, secret: &str) -> Result<Offer, ClaimError> {
         let Some(k1) = Secret::from_wallet(secret) else {
             return Err(Refusal::Unknown.into());
@@ -85,8 +85,8 @@ impl ClaimService {
         })
     }
 
-    /// The callback. OK means: the invoice is reserved, durably, and will be paid once or reported
-    /// as failed. Runs to its end even if the wallet hangs up.
+    /// The callback. OK means that the invoice is reserved, durably, and will be paid once or reported as
+    /// failed. Runs to its end even if the wallet hangs up.
     pub async fn claim(&self, k1: &str, pr: &str) -> Result<(), ClaimError> {
         let Some(secret) = Secret::from_wallet(k1) else {
             return Err(Refusal::Unknown.into());
@@ -100,7 +100,8 @@ impl ClaimService {
         finished(self.runtime.detached(work)).await
     }
 
-    /// That the link is unknown, or over, is the first thing to say, whatever else is wrong.
+    /// Why an unreadable invoice is refused. That the link is unknown, or cannot be claimed, comes first,
+    /// whatever else is wrong.
     async fn refuse(&self, secret: &Secret, fault: Refusal) -> ClaimError {
         let view = match self.store.by_secret(&secret.hash()).await {
             Ok(Some(view)) => view,
@@ -123,7 +124,7 @@ impl ClaimService {
                 trace::link_made(&view.withdraw);
             }
             if presented.is_retap(&view) {
-                // By ourselves: the COMMIT whose answer was lost was made.
+                // Our own claim, if the COMMIT whose answer was lost succeeded after all.
                 let id = view.payment.as_ref().map(|payment| payment.id);
                 let written = |claim: &Claim| id == Some(claim.payment.id);
                 if let Some(claim) = doubtful.filter(written) {
@@ -139,8 +140,8 @@ impl ClaimService {
                 }
                 Ok(ClaimOutcome::HashUsed) => return Err(Refusal::InvoiceUsed.into()),
                 Ok(ClaimOutcome::Halted(halt)) => return Err(Refusal::CannotPay(halt).into()),
-                // Read it again: whoever was faster may have come with the same invoice, and a
-                // COMMIT whose answer was lost may have been made.
+                // Read it again: a faster claim may have come with the same invoice, and a COMMIT whose
+                // answer was lost may have succeeded.
                 Err(StoreError::Unknown(_)) => doubtful = Some(claim),
                 Ok(ClaimOutcome::Stale) => {}
                 Err(error) => return Err(error.into()),

@@ -10,8 +10,8 @@ use crate::{
 /// Why a use case on the instance did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum InstanceError {
-    /// Bad input: every rule that is broken.
-    #[error("{} fields are not as they must be", .0.len())]
+    /// Invalid input, with every rule that is broken.
+    #[error("{} fields are invalid", .0.len())]
     Invalid(Vec<Violation>),
     /// There is no such withdraw request.
     #[error("no such withdraw request")]
@@ -19,13 +19,13 @@ pub enum InstanceError {
     /// There is no fence to end.
     #[error("the instance is not fenced")]
     NotFenced,
-    /// Not among the payments that the database does not know.
-    #[error("the node made no such payment that the database does not know")]
+    /// The payment is not among those that the database does not know.
+    #[error("the node lists no such payment that the database does not know")]
     NotUnknown {
         /// Which.
         payment_hash: PaymentHash,
     },
-    /// It cannot be what the request was paid with.
+    /// The request cannot have been paid with this payment.
     #[error("{withdraw} cannot be marked as paid")]
     NotRestorable {
         /// The request.

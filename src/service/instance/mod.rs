@@ -1,4 +1,4 @@
-//! What operators do to the whole instance.
+//! What operators may do to the whole instance: read its status, pause and resume it.
 
 mod error;
 mod restore;
@@ -15,7 +15,7 @@ use crate::{
 pub use error::InstanceError;
 pub use restore::{Acknowledged, CommitDelays, Pair, RestoreService, Which};
 
-/// The instance, and what follows from how it stands.
+/// The status of the instance, and what follows from it.
 #[derive(Clone, Debug)]
 pub struct InstanceView {
     /// As the database has it.
@@ -25,7 +25,7 @@ pub struct InstanceView {
 }
 
 impl InstanceView {
-    /// Why nothing new is accepted.
+    /// Why claims are refused, if they are.
     pub fn halt(&self) -> Option<Halt> {
         Halt::of_all(self.room)
     }
@@ -50,7 +50,7 @@ impl InstanceService {
         Self { store, rules, runtime }
     }
 
-    /// How the instance stands.
+    /// The status of the instance.
     pub async fn instance(&self, _: Principal) -> Result<InstanceView, InstanceError> {
         let now = self.runtime.clock.now();
         let (paying, since) = (&self.rules.paying, self.rules.allowance_since(now));
@@ -59,16 +59,16 @@ impl InstanceService {
         Ok(InstanceView { standing, room })
     }
 
-    /// Stops claims and sends of all replicas.
+    /// Stops claims and sends in all replicas.
     pub async fn pause(&self, actor: ActorDraft) -> Result<InstanceView, InstanceError> {
         let act = self.act(actor)?;
-        self.turn(Turn::Pause(act)).await
+        self.execute(Turn::Pause(act)).await
     }
 
     /// Ends a pause.
     pub async fn resume(&self, actor: ActorDraft) -> Result<InstanceView, InstanceError> {
         let act = self.act(actor)?;
-        self.turn(Turn::Resume(act)).await
+        self.execute(Turn::Resume(act)).await
     }
 
     fn act(&self, actor: ActorDraft) -> Result<Act, InstanceError> {
@@ -76,19 +76,19 @@ impl InstanceService {
         Ok(Act { by, at: self.runtime.clock.now() })
     }
 
-    async fn turn(&self, turn: Turn) -> Result<InstanceView, InstanceError> {
+    async fn execute(&self, command: Turn) -> Result<InstanceView, InstanceError> {
         let service = self.clone();
         let work = async move {
-            if service.store.turn(&turn).await? {
-                let by = &turn.act().by;
+            if service.store.turn(&command).await? {
+                let by = &command.act().by;
                 tracing::warn!(
-                    turn = turn.name(),
+                    command = command.name(),
                     operator = by.name,
                     reason = by.reason,
-                    "an operator turned the instance"
+                    "an operator changed the instance"
                 );
             }
-            service.instance(turn.act().by.principal).await
+            service.instance(command.act().by.principal).await
         };
         finished(self.runtime.detached(work)).await
     }

@@ -1,5 +1,5 @@
-//! After a restored backup or a failover that lost commits: an operator looks at what the node paid and
-//! the database forgot, says which requests were paid by it, and lets the instance go on.
+//! After a restored backup, or a failover that lost commits: an operator sees what the node paid and the
+//! database forgot, says which requests these payments have paid, and ends the fence.
 
 use std::sync::Arc;
 
@@ -17,9 +17,9 @@ use crate::{
     service::{Failure, failure::finished},
 };
 
-/// Requests of one transaction.
+/// Requests per transaction.
 const BATCH: i64 = 500;
-/// Ids of one call.
+/// Ids per call.
 const MAX_IDS: usize = 1000;
 
 /// A request, and the payment that it was paid with.
@@ -40,12 +40,12 @@ pub enum Which {
     All,
 }
 
-/// What came of an acknowledgement.
+/// The result of an acknowledgement.
 #[derive(Clone, Debug)]
 pub struct Acknowledged {
     /// Payments that were assigned to no request.
     pub unknown: Vec<ListedPayment>,
-    /// Requests that are withheld by it.
+    /// Requests that it withheld.
     pub withheld: u64,
 }
 
@@ -61,14 +61,14 @@ pub struct RestoreService {
 /// How far apart a commit and the times in its rows may be.
 #[derive(Clone, Copy, Debug)]
 pub struct CommitDelays {
-    /// How much later than its id's time an attempt may have been committed.
+    /// How long after the time in its id an attempt may have been committed.
     pub commit_delay: Millis,
     /// How far replicas' clocks may disagree.
     pub clock_skew: Millis,
 }
 
 impl RestoreService {
-    /// Use cases over this store; without a node nothing is compared with it.
+    /// Use cases over this store; without a node nothing can be compared with it.
     pub fn new(
         store: Arc<dyn Store>,
         node: Option<NodeAccess>,
@@ -87,7 +87,7 @@ impl RestoreService {
         Ok(Act { by, at: self.runtime.clock.now() })
     }
 
-    /// Fences by hand: after the promotion of a standby, say, where the node is shared.
+    /// Fences by hand: for example after the promotion of a standby, if the node is shared.
     pub async fn fence(&self, actor: ActorDraft) -> Result<(), InstanceError> {
         let act = self.act(actor)?;
         let (service, operator) = (self.clone(), act.by.name.clone());
@@ -108,8 +108,9 @@ impl RestoreService {
         Ok(node.unknown_payments(since).await?)
     }
 
-    /// Puts back what operators assign, withholds every ACTIVE request made before the fence, and ends
-    /// the fence. A repeat after an error goes on where that one stopped.
+    /// Marks the requests as paid that the operator assigns payments to, withholds every ACTIVE request
+    /// made before the fence, and ends the fence. A repeat after an error goes on where the first call
+    /// stopped.
     pub async fn acknowledge(
         &self,
         actor: ActorDraft,
@@ -132,17 +133,17 @@ impl RestoreService {
             return Err(InstanceError::NotFenced);
         };
         let mut unknown = self.unknown(act.by.principal).await?;
-        // All of them first: a mistake in one changes nothing.
+        // All are checked first, so that a mistake in one changes nothing.
         for (withdraw, hash) in pairs {
             let view =
                 self.store.withdraw(*withdraw).await?.ok_or(InstanceError::WithdrawNotFound)?;
-            fitting(&view, *hash, &unknown)?;
+            assigned_index(&view, *hash, &unknown)?;
         }
         for (withdraw, hash) in pairs {
-            self.put_back(*withdraw, *hash, &mut unknown, &act).await?;
+            self.mark_paid(*withdraw, *hash, &mut unknown, &act).await?;
         }
         let withheld = self.withhold(fence).await?;
-        // Fenced anew meanwhile: what the operator has seen is not what was lost since.
+        // Fenced again meanwhile: the operator has not seen what was lost since.
         if !self.store.turn(&Turn::Acknowledge(fence, act.clone())).await? {
             return Err(StoreError::Stale.into());
         }
@@ -150,14 +151,14 @@ impl RestoreService {
         tracing::warn!(
             operator = act.by.name,
             withheld,
-            put_back = pairs.len(),
+            marked_paid = pairs.len(),
             left,
             "the fence was ended by an operator"
         );
         Ok(Acknowledged { unknown, withheld })
     }
 
-    async fn put_back(
+    async fn mark_paid(
         &self,
         id: WithdrawId,
         hash: PaymentHash,
@@ -165,8 +166,8 @@ impl RestoreService {
         act: &Act,
     ) -> Result<(), InstanceError> {
         let view = self.store.withdraw(id).await?.ok_or(InstanceError::WithdrawNotFound)?;
-        let Some(place) = fitting(&view, hash, unknown)? else { return Ok(()) };
-        let listed = &unknown[place];
+        let Some(index) = assigned_index(&view, hash, unknown)? else { return Ok(()) };
+        let listed = &unknown[index];
         let view = self.give_up_unsent(view, act).await?;
         let now = self.runtime.clock.now();
         let new = PaymentId::new(now, &self.runtime.id_bits());
@@ -177,12 +178,12 @@ impl RestoreService {
         self.store.restore(&restored).await?;
         let (payment, operator) = (restored.id, &act.by.name);
         tracing::warn!(%payment, withdraw = %id, payment_hash = %hash, operator, state = "PAID",
-            "put back by an operator");
-        unknown.remove(place);
+            "marked as paid by an operator");
+        unknown.remove(index);
         Ok(())
     }
 
-    /// An attempt that this database never sent is given up: the request was paid by another one.
+    /// Gives up an attempt that this database never sent: the request was paid by another payment.
     async fn give_up_unsent(
         &self,
         view: WithdrawView,
@@ -216,8 +217,8 @@ impl RestoreService {
     }
 
     async fn withhold(&self, fence: Timestamp) -> Result<u64, InstanceError> {
-        // A request made in the same millisecond as the fence is held as well, and one that a replica
-        // made whose clock is ahead.
+        // Also withholds a request made in the same millisecond as the fence, and one made by a replica
+        // whose clock is ahead.
         let before = fence.plus(self.delays.clock_skew).plus(Millis::from_ms(1));
         let mut done = 0;
         loop {
@@ -232,7 +233,7 @@ impl RestoreService {
         }
     }
 
-    /// Lets requests be claimed again: somebody has made sure that they were not paid.
+    /// Makes requests claimable again, after somebody has verified that they were not paid.
     pub async fn release(&self, actor: ActorDraft, which: Which) -> Result<u64, InstanceError> {
         let act = self.act(actor)?;
         let service = self.clone();
@@ -253,7 +254,7 @@ impl RestoreService {
 
     async fn release_these(&self, ids: &[String], act: &Act) -> Result<u64, InstanceError> {
         if ids.is_empty() || ids.len() > MAX_IDS {
-            let rule = format!("must be 1 to {MAX_IDS}, or all must be set");
+            let rule = format!("must have 1 to {MAX_IDS} entries, or all must be set");
             return Err(InstanceError::Invalid(vec![Violation::new(InstanceField::Ids, rule)]));
         }
         let ids: Result<Vec<WithdrawId>, InstanceError> =
@@ -287,9 +288,9 @@ impl RestoreService {
     }
 }
 
-/// Where the payment stands that fits the request; none if an acknowledgement that was not answered, or
-/// stopped halfway, has put it back.
-fn fitting(
+/// The index of the payment that is assigned to the request. None if an earlier acknowledgement, which was
+/// not answered or stopped halfway, has marked the request as paid already.
+fn assigned_index(
     view: &WithdrawView,
     hash: PaymentHash,
     unknown: &[ListedPayment],
@@ -300,12 +301,12 @@ fn fitting(
     if view.payment.as_ref().is_some_and(is_paid) {
         return Ok(None);
     }
-    let place = unknown.iter().position(|listed| listed.record.payment_hash == hash);
-    let place = place.ok_or(InstanceError::NotUnknown { payment_hash: hash })?;
+    let index = unknown.iter().position(|listed| listed.record.payment_hash == hash);
+    let index = index.ok_or(InstanceError::NotUnknown { payment_hash: hash })?;
     let withdraw = view.withdraw.id;
-    Restored::fits(&view.withdraw, &unknown[place].record)
+    Restored::fits(&view.withdraw, &unknown[index].record)
         .map_err(|why| InstanceError::NotRestorable { withdraw, why })?;
-    Ok(Some(place))
+    Ok(Some(index))
 }
 
 fn read_pairs(pairs: &[Pair]) -> Result<Vec<(WithdrawId, PaymentHash)>, InstanceError> {
@@ -320,7 +321,7 @@ fn read_pairs(pairs: &[Pair]) -> Result<Vec<(WithdrawId, PaymentHash)>, Instance
             (Ok(withdraw), Some(hash))
                 if read.iter().any(|(other, its)| *other == withdraw || *its == hash) =>
             {
-                let rule = "names a request or a payment that an entry before it names";
+                let rule = "repeats a request or a payment of an earlier entry";
                 violations.push(Violation::new(InstanceField::Paid, rule).of_entry(index));
             }
             (Ok(withdraw), Some(hash)) => read.push((withdraw, hash)),

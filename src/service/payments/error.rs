@@ -10,14 +10,14 @@ use crate::{
 /// Why a use case on a payment did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum PaymentError {
-    /// Bad input: every rule that is broken.
-    #[error("{} fields are not as they must be", .0.len())]
+    /// Invalid input, with every rule that is broken.
+    #[error("{} fields are invalid", .0.len())]
     Invalid(Vec<Violation>),
     /// There is no such payment.
     #[error("no such payment")]
     NotFound,
-    /// The payment cannot be resolved so.
-    #[error("the payment cannot be resolved so")]
+    /// The payment cannot be resolved this way.
+    #[error("the payment cannot be resolved this way")]
     Unresolvable(Unresolvable),
     /// It could not be carried out.
     #[error(transparent)]

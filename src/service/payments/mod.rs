@@ -53,7 +53,7 @@ pub struct PaymentPage {
 }
 
 impl PaymentService {
-    /// Over this store, asking the node as the payer does; without a node nothing is resolved.
+    /// Over this store, asking the node as the payer does. Without a node nothing can be resolved.
     pub fn new(
         store: Arc<dyn Store>,
         node: Option<NodeAccess>,
@@ -67,7 +67,7 @@ impl PaymentService {
         self.node.as_ref().ok_or(PaymentError::Failed(Failure::NodeNotHere))
     }
 
-    /// One by its id, with its sends.
+    /// One payment by its id, with its sends.
     pub async fn get(&self, _: Principal, id: &str) -> Result<Payment, PaymentError> {
         let id = PaymentId::parse(id)
             .map_err(|fault| PaymentError::Invalid(vec![Violation::new(CommonField::Id, fault)]))?;
@@ -75,7 +75,7 @@ impl PaymentService {
         Ok(leased.payment)
     }
 
-    /// A page, newest first. `violations` is what the adapter could not read of the request.
+    /// A page, newest first. `violations` are the fields that the adapter could not read.
     pub async fn list(
         &self,
         _: Principal,
@@ -91,7 +91,7 @@ impl PaymentService {
         let query = PaymentQuery {
             filter: request.filter.clone(),
             after: after.map(PaymentId::from_uuid),
-            // One more than is shown tells whether there is a next page.
+            // One more than is shown, to learn whether there is a next page.
             limit: limit + 1,
             now: self.runtime.clock.now(),
         };

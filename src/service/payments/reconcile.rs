@@ -1,4 +1,4 @@
-//! The node's payments of a time laid beside ours.
+//! Compares the node's payments of a period with ours.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -14,15 +14,15 @@ use crate::{
     service::Failure,
 };
 
-/// Lines of one answer.
-const MOST: usize = 5000;
-/// Of a page of the node's payments, and of ours.
+/// The most lines of one answer.
+const MAX_LINES: usize = 5000;
+/// Payments per page, of the node's list and of ours.
 const PAGE: u32 = 100;
 
-/// One payment on both sides.
+/// One payment, as both sides have it.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// Which.
+    /// Which payment.
     pub payment_hash: PaymentHash,
     /// What the comparison says.
     pub verdict: Verdict,
@@ -50,8 +50,8 @@ impl ReconcileService {
         self.node.as_ref().ok_or(PaymentError::Failed(Failure::NodeNotHere))
     }
 
-    /// What was made from `from` on and before `to`, by either side's time: first in the node's order,
-    /// then our attempts that the node did not list, newest first.
+    /// What was made from `from` on and before `to`, by either side's time: first the payments that the
+    /// node lists, in its order, then our attempts that it does not list, newest first.
     pub async fn reconcile(
         &self,
         _: Principal,
@@ -82,7 +82,7 @@ impl ReconcileService {
         loop {
             let query = PaymentsQuery { created_from: from, created_to, after_index, limit: PAGE };
             let page = self.node()?.node.payments(query).await.map_err(Failure::Node)?;
-            same(page.node, paying)?;
+            check_node(page.node, paying)?;
             let Some(last) = page.payments.last() else {
                 return Ok(());
             };
@@ -119,9 +119,9 @@ impl ReconcileService {
                 if seen.contains(&hash) {
                     continue;
                 }
-                // The node may have made its record just outside of this time.
+                // The node may have made its record just outside of this period.
                 let found = self.node()?.node.look_up(hash).await.map_err(Failure::Node)?;
-                same(found.node, paying)?;
+                check_node(found.node, paying)?;
                 push(lines, Some(entry.view), found.record)?;
             }
         }
@@ -154,15 +154,15 @@ fn push(
     else {
         return Ok(());
     };
-    if lines.len() == MOST {
-        let rule = format!("must leave at most {MOST} payments; choose a shorter time");
+    if lines.len() == MAX_LINES {
+        let rule = format!("must leave at most {MAX_LINES} payments; choose a shorter period");
         return Err(PaymentError::Invalid(vec![Violation::new(InstanceField::To, rule)]));
     }
     lines.push(Line { payment_hash, verdict, here, there });
     Ok(())
 }
 
-fn same(found: NodeId, expected: &NodeId) -> Result<(), PaymentError> {
+fn check_node(found: NodeId, expected: &NodeId) -> Result<(), PaymentError> {
     if found == *expected {
         return Ok(());
     }

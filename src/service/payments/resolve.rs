@@ -1,4 +1,5 @@
-//! Ending a doubt as an operator says: the node is asked first, the rules are the domain's.
+//! Resolves a payment in doubt as an operator decides: the node is asked first, and the domain has the
+//! rules.
 
 use super::{PaymentError, PaymentService};
 use crate::{
@@ -16,23 +17,23 @@ use crate::{
     trace,
 };
 
-/// A row that moves so often is being fought over by more than a payer and an operator.
+/// How often to retry. A row that changes more often has more writers than a payer and an operator.
 const TRIES: usize = 5;
 
 impl PaymentService {
-    /// Ends a payment in doubt. Against the payer, which may learn its end at the same instant,
-    /// exactly one wins: the database decides by the version.
+    /// Resolves a payment in doubt. If the payer learns the outcome at the same moment, exactly one of them
+    /// wins: the database decides by the version.
     pub async fn resolve(&self, draft: ResolutionDraft) -> Result<Payment, PaymentError> {
         let resolution = draft.validate().map_err(PaymentError::Invalid)?;
         let service = self.clone();
-        // Asking a node keeps large futures alive: not on the caller's stack.
+        // The future of a call to the node is large: boxed, to keep it off the caller's stack.
         let work = Box::pin(async move { service.resolve_as(&resolution).await });
         finished(self.runtime.detached(work)).await
     }
 
     async fn resolve_as(&self, resolution: &Resolution) -> Result<Payment, PaymentError> {
         let node = self.node()?;
-        // What may have been written by a COMMIT whose answer was lost.
+        // The decision that a COMMIT whose answer was lost may have written.
         let mut doubtful: Option<Actor> = None;
         for tries in 0..TRIES {
             let found = self.store.payment(resolution.payment).await?;
@@ -53,7 +54,7 @@ impl PaymentService {
                     report::transition(&*self.recorder, &before, &advance.payment, Some(&by));
                     return Ok(advance.payment);
                 }
-                // The row moved: what the node said is stale with it.
+                // The row changed, so that the node's answer is stale too.
                 Err(StoreError::Stale) => {}
                 Err(StoreError::Unknown(_)) => doubtful = Some(by),
                 Err(error) => return Err(error.into()),
@@ -62,7 +63,7 @@ impl PaymentService {
         Err(StoreError::Stale.into())
     }
 
-    /// What follows from the decision, and who is to stand for it.
+    /// What follows from the decision, and who is recorded for it.
     async fn decide(
         &self,
         node: &NodeAccess,
@@ -71,7 +72,7 @@ impl PaymentService {
     ) -> Result<(Advance, Actor), PaymentError> {
         let outcome = resolution.outcome;
         resolvable(&leased.payment, outcome).map_err(PaymentError::Unresolvable)?;
-        // Before the node is asked: an answer from before the last send was over changes nothing.
+        // Read before the node is asked: an answer from before the last send was over proves nothing.
         let began = node.witness.begin_look(&leased.payment).await?;
         let said = match node.lookup.look(&leased, &began).await {
             Ok(look) => {
@@ -101,7 +102,7 @@ impl PaymentService {
         Ok((node.lookup.scheduled(advance, late.now), by))
     }
 
-    /// Reads back whether this very decision was written.
+    /// Reads back whether exactly this decision was written.
     async fn is_written(&self, payment: &Payment, by: &Actor) -> Result<bool, StoreError> {
         let events = self.store.events_of(payment.withdraw).await?;
         let ours =
@@ -110,7 +111,7 @@ impl PaymentService {
     }
 }
 
-/// What an operator calls stranded: the node is asked whether any channel holds it.
+/// If the operator calls the payment stranded, asks the node whether any channel holds it.
 async fn stranded(
     node: &NodeAccess,
     said: NodeSays,

@@ -1,4 +1,4 @@
-//! Making withdraw requests: one or a batch, all or none, repeats safe by request id.
+//! Creates withdraw requests: one or a batch, all or none. Repeats are safe by request id.
 
 use std::collections::HashSet;
 
@@ -15,15 +15,15 @@ use crate::{
 const MAX_BATCH: usize = 1000;
 
 impl WithdrawService {
-    /// Makes one. Runs to its end even if the caller goes away.
+    /// Creates one. Runs to its end even if the caller goes away.
     pub async fn create(&self, principal: Principal, draft: Draft) -> Result<Shown, WithdrawError> {
         let quote = self.quote(draft).map_err(WithdrawError::Invalid)?;
         let mut shown = self.create_quoted(principal, vec![quote]).await?;
-        // One went in.
+        // One went in, so one comes out.
         shown.pop().ok_or(Failure::Stopping.into())
     }
 
-    /// Makes 1 to 1,000, all or none, in their order.
+    /// Creates 1 to 1,000, all or none, and returns them in their order.
     pub async fn create_batch(
         &self,
         principal: Principal,
@@ -45,7 +45,7 @@ impl WithdrawService {
         draft.quote(Rate::PAR, self.max_amount)
     }
 
-    /// All violations of all entries at once, equal request ids included.
+    /// All violations of all entries at once, repeated request ids included.
     fn quote_all(
         &self,
         drafts: impl ExactSizeIterator<Item = Draft>,
@@ -56,7 +56,7 @@ impl WithdrawService {
         for (index, draft) in drafts.enumerate() {
             let request_id = draft.request_id.clone();
             if !request_id.is_empty() && !seen.insert(request_id) {
-                let rule = "must not be that of an earlier entry of the same batch";
+                let rule = "must not be used by an earlier entry of the same batch";
                 let violation = Violation::new(WithdrawField::RequestId, rule);
                 violations.push(violation.of_entry(index));
             }
@@ -118,7 +118,7 @@ impl WithdrawService {
         Ok(views.map(|view| self.show(view)).collect())
     }
 
-    /// The answer to COMMIT was lost: what stands there now is the answer, if all of it does.
+    /// The answer to COMMIT was lost: what the database has now is the answer, if all of it is there.
     async fn read_back(
         &self,
         new: Vec<Withdraw>,
@@ -128,8 +128,8 @@ impl WithdrawService {
         for withdraw in new {
             match self.store.withdraw(withdraw.id).await? {
                 Some(view) => shown.push(self.show(view)),
-                // Not there, or not there yet, or a replay: the caller repeats, safely so with a
-                // request id, and nobody has the LNURL of what may still appear.
+                // Not there, not there yet, or a replay: the caller must repeat the call, which a request
+                // id makes safe. Nobody has the LNURL of a request that may still appear.
                 None => return Err(StoreError::Unknown(lost).into()),
             }
         }

@@ -1,4 +1,4 @@
-//! Ending a withdraw request.
+//! Deactivates a withdraw request.
 
 use super::{Shown, WithdrawError, WithdrawService, read_id};
 use crate::{
@@ -8,12 +8,12 @@ use crate::{
     trace,
 };
 
-/// A row that moves so often is being fought over by more than a claim and a deactivation.
+/// How often to retry. A row that changes more often has more writers than a claim and a deactivation.
 const TRIES: usize = 10;
 
 impl WithdrawService {
-    /// Ends an ACTIVE request; a second time returns the same. Against a claim at the same instant,
-    /// exactly one wins: the database decides by the version.
+    /// Deactivates an ACTIVE request; a repeat returns the same. If a claim comes at the same moment,
+    /// exactly one of them wins: the database decides by the version.
     pub async fn deactivate(&self, _: Principal, id: &str) -> Result<Shown, WithdrawError> {
         let id = read_id(id)?;
         let service = self.clone();
@@ -32,7 +32,7 @@ impl WithdrawService {
         finished(self.runtime.detached(work)).await
     }
 
-    /// None: the row moved (or it is not known whether it did), read it again.
+    /// None if the row changed, or may have changed: then it is read again.
     async fn try_deactivate(&self, view: WithdrawView) -> Result<Option<Shown>, WithdrawError> {
         let now = self.runtime.clock.now();
         let WithdrawView { withdraw, payment } = view;

@@ -9,16 +9,16 @@ use crate::{
 /// Why a use case on a withdraw request did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum WithdrawError {
-    /// Bad input: every rule that is broken.
-    #[error("{} fields are not as they must be", .0.len())]
+    /// Invalid input, with every rule that is broken.
+    #[error("{} fields are invalid", .0.len())]
     Invalid(Vec<Violation>),
     /// There is no such request.
     #[error("no such withdraw request")]
     NotFound,
-    /// The request id was used for other content; in a batch, by which entry.
+    /// The request id was used before, with other content.
     #[error("the request id was used with other content")]
     RequestIdConflict {
-        /// Its place in the batch.
+        /// The entry of the batch.
         index: usize,
     },
     /// It cannot be deactivated.

@@ -30,15 +30,15 @@ pub struct Page {
 }
 
 impl WithdrawService {
-    /// One by its id.
+    /// One request by its id.
     pub async fn get(&self, _: Principal, id: &str) -> Result<Shown, WithdrawError> {
         let id = read_id(id)?;
         let view = self.store.withdraw(id).await?.ok_or(WithdrawError::NotFound)?;
         Ok(self.show(view))
     }
 
-    /// A page, newest first. `unread` is what the adapter could not read of the request: it is
-    /// reported together with all else that is wrong.
+    /// A page, newest first. `unread` are the fields that the adapter could not read; they are reported
+    /// together with all other violations.
     pub async fn list(
         &self,
         principal: Principal,
@@ -47,7 +47,7 @@ impl WithdrawService {
     ) -> Result<Page, WithdrawError> {
         let query = self.query(principal, request, unread).map_err(WithdrawError::Invalid)?;
         let wanted = query.limit;
-        // One more than is shown tells whether there is a next page.
+        // One more than is shown, to learn whether there is a next page.
         let query = ListQuery { limit: wanted + 1, ..query };
         let mut views = self.store.list(&query).await?;
         let more = cut(&mut views, wanted);

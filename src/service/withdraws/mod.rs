@@ -29,8 +29,8 @@ pub struct WithdrawService {
 }
 
 impl WithdrawService {
-    /// Use cases over this store, showing LNURLs of this public URL, for requests of `max_amount` at
-    /// most.
+    /// Use cases over this store. LNURLs are made from this public URL, and a request may be of
+    /// `max_amount` at most.
     pub fn new(
         store: Arc<dyn Store>,
         keyring: Keyring,
@@ -42,7 +42,7 @@ impl WithdrawService {
     }
 }
 
-/// Reads an id, or says what one looks like.
+/// Parses an id; the error says what an id looks like.
 fn read_id(text: &str) -> Result<WithdrawId, WithdrawError> {
     WithdrawId::parse(text)
         .map_err(|fault| WithdrawError::Invalid(vec![Violation::new(CommonField::Id, fault)]))

@@ -1,15 +1,15 @@
-//! A withdraw request as it is shown to its creator, LNURL included.
+//! A withdraw request as its creator sees it, LNURL included.
 
 use super::WithdrawService;
 use crate::domain::{Secret, Unclaimable, WithdrawView};
 
-/// A withdraw request and what is computed for showing it.
+/// A withdraw request, and what is computed to show it.
 #[derive(Clone, Debug)]
 pub struct Shown {
     /// The request and its open or last attempt.
     pub view: WithdrawView,
-    /// The bearer secret and its forms; none if its master key is gone (closed requests only: the
-    /// server does not start without the keys of open ones).
+    /// The bearer secret and its forms. None if its master key is gone, which only happens to closed
+    /// requests: the server does not start without the keys of open ones.
     pub links: Option<Links>,
     /// Why it cannot be claimed now.
     pub unclaimable: Option<Unclaimable>,
@@ -18,15 +18,15 @@ pub struct Shown {
 /// The forms in which a request is handed to a customer.
 #[derive(Clone, Debug)]
 pub struct Links {
-    /// `k1`, `ott`.
+    /// The bearer secret: `k1` in LNURL, `ott` over gRPC.
     pub secret: Secret,
-    /// Bech32, upper case. As secret as the secret.
+    /// Bech32, upper case. Whoever has it has the secret.
     pub lnurl: Link,
     /// LUD-17.
     pub lnurlw: Link,
 }
 
-/// A text that carries a bearer secret and does not print it.
+/// A text that contains a bearer secret; `Debug` does not print it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Link(pub String);
 
@@ -37,7 +37,7 @@ impl std::fmt::Debug for Link {
 }
 
 impl WithdrawService {
-    /// Adds the links, formed from the present public URL, and the present claimability.
+    /// Adds the links, made from the current public URL, and whether the request can be claimed now.
     pub(super) fn show(&self, view: WithdrawView) -> Shown {
         let secret = self.keyring.secret(&view.withdraw.key, view.withdraw.id);
         let links = secret.map(|secret| Links {

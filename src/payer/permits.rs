@@ -1,0 +1,18 @@
+//! The semaphore permits of a worker.
+
+use tokio::sync::OwnedSemaphorePermit;
+
+/// Released when dropped: as soon as a payment is in flight, or its answer is overdue.
+#[derive(Debug, Default)]
+pub(super) struct Permits(Vec<OwnedSemaphorePermit>);
+
+impl Permits {
+    pub(super) fn of(permit: Option<OwnedSemaphorePermit>) -> Self {
+        Self(permit.into_iter().collect())
+    }
+
+    pub(super) fn and(mut self, permit: OwnedSemaphorePermit) -> Self {
+        self.0.push(permit);
+        self
+    }
+}
