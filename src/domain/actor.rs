@@ -1,21 +1,21 @@
-//! Who does something: as far as the process has authenticated it, as they call themselves, and why.
+//! Who acts: the authenticated principal, the name that they give, and the reason.
 
 use super::{InstanceField, Violation};
 
 const MAX_NAME_BYTES: usize = 128;
 const MAX_REASON_BYTES: usize = 640;
 
-/// Who calls, as far as the process has authenticated it: every use case is told.
+/// The caller, as far as the process has authenticated it. Every use case receives it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Principal {
-    /// Whoever reaches the gRPC port: no credential is asked for.
+    /// Anyone who reaches the gRPC port: no credential is required.
     Unnamed,
     /// The service itself.
     Service,
 }
 
 impl Principal {
-    /// What rows say of who made them; a request id is the caller's own.
+    /// How rows identify the creator. Request ids are unique per caller.
     pub const fn caller(self) -> &'static str {
         match self {
             Self::Unnamed | Self::Service => "",
@@ -23,25 +23,25 @@ impl Principal {
     }
 }
 
-/// Who decided something, by which means, and why. Stands in the event of the change.
+/// Who decided something, by which authority, and why. Part of the change's event.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Actor {
-    /// By which means. It is not stored: what is read back was decided by [`Principal::Unnamed`].
+    /// The authenticated principal. It is not stored: an actor read back has [`Principal::Unnamed`].
     pub principal: Principal,
-    /// As they call themselves; nobody has checked it.
+    /// The name that they give; unverified.
     pub name: String,
-    /// Why, and what was known.
+    /// The reason, and what was known.
     pub reason: String,
 }
 
-/// An actor as it came in.
+/// An actor as received.
 #[derive(Clone, Debug)]
 pub struct ActorDraft {
-    /// By which means.
+    /// The authenticated principal.
     pub principal: Principal,
     /// A name.
     pub name: String,
-    /// In the actor's words.
+    /// The actor's reason.
     pub reason: String,
 }
 
@@ -51,7 +51,7 @@ impl Actor {
         Self { principal: Principal::Service, name: "withdrawd".to_owned(), reason: reason.into() }
     }
 
-    /// A person whose credential is not known.
+    /// An actor who was not authenticated.
     pub fn unnamed(name: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { principal: Principal::Unnamed, name: name.into(), reason: reason.into() }
     }
@@ -90,12 +90,12 @@ fn name_rule(text: &str) -> Option<String> {
 
 /// The rule that a reason breaks.
 fn reason_rule(text: &str) -> Option<String> {
-    let odd = |c: char| c.is_control() && c != '\n' && c != '\t';
+    let forbidden = |c: char| c.is_control() && c != '\n' && c != '\t';
     if text.trim().is_empty() {
         Some("is required".to_owned())
     } else if text.len() > MAX_REASON_BYTES {
         Some(format!("must be at most {MAX_REASON_BYTES} bytes"))
-    } else if text.contains(odd) {
+    } else if text.contains(forbidden) {
         Some("must have no control characters but tab and newline".to_owned())
     } else {
         None
@@ -110,12 +110,12 @@ mod tests {
     fn bounds_hold_at_their_edges() {
         assert_eq!(name_rule(&"é".repeat(64)), None);
         for bad in ["", " ", &"x".repeat(129), "al\nice", "\u{1b}[31mroot", "nul\0"] {
-            assert!(name_rule(bad).is_some(), "{bad:?} was taken for a name");
+            assert!(name_rule(bad).is_some(), "{bad:?} was accepted as a name");
         }
         assert_eq!(reason_rule(&"x".repeat(640)), None);
         assert_eq!(reason_rule("asked the payee:\n\tnot paid"), None);
         for bad in ["", "\n\t", &"x".repeat(641), "\u{7}", "nul\0"] {
-            assert!(reason_rule(bad).is_some(), "{bad:?} was taken for a reason");
+            assert!(reason_rule(bad).is_some(), "{bad:?} was accepted as a reason");
         }
     }
 }

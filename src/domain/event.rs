@@ -1,25 +1,25 @@
-//! Events: what happened to a withdraw request, appended in the transaction that made it so.
+//! Events: what happened to a withdraw request, appended in the same transaction as the change.
 
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use super::{Actor, PaymentId, Timestamp, WithdrawId};
 
-/// One change of a withdraw request. Keyed by request and version; carries no secret.
+/// One change of a withdraw request. Keyed by request and version; contains no secret.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Event {
-    /// Of which request.
+    /// The request.
     pub withdraw: WithdrawId,
     /// The request's version after the change.
     pub version: i64,
     /// What happened.
     pub kind: EventKind,
-    /// The payment that it is about, if any.
+    /// The payment that it concerns, if any.
     pub payment: Option<PaymentId>,
-    /// Why (a failure's or a doubt's reason by its name), if there is a why.
+    /// The name of the failure or doubt reason, if there is one.
     pub detail: Option<&'static str>,
     /// When.
     pub at: Timestamp,
-    /// Who decided it, where a person did.
+    /// Who decided it, if an operator did.
     pub by: Option<Actor>,
 }
 
@@ -27,7 +27,7 @@ pub struct Event {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum EventKind {
-    /// The request was made.
+    /// The request was created.
     Created,
     /// An invoice was accepted.
     Claimed,
@@ -39,15 +39,15 @@ pub enum EventKind {
     NeedsOperator,
     /// A failed attempt was paid after all, when the request was no longer free.
     LateSuccess,
-    /// Ended by its creator.
+    /// The creator deactivated the request.
     Deactivated,
-    /// Its time ran out.
+    /// The request expired.
     Expired,
-    /// It can be claimed again after waiting for an old invoice.
+    /// The request can be claimed again, after waiting for an old invoice to expire.
     Reopened,
-    /// The database was restored: it cannot be claimed until an operator has looked.
+    /// The database was restored: the request cannot be claimed until an operator has examined it.
     Withheld,
-    /// An operator has looked.
+    /// An operator released a withheld request.
     Released,
 }
 

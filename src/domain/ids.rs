@@ -1,6 +1,6 @@
 //! Ids: a prefix, `_`, and a `UUIDv7` as 26 characters of lower-case Crockford base32 (`TypeID`).
 //!
-//! The alphabet keeps the order of the bytes, so the text sorts by time as the UUID does.
+//! The alphabet preserves the byte order, so the text sorts by time like the UUID.
 
 use std::{fmt, hash::Hash, marker::PhantomData};
 
@@ -10,24 +10,24 @@ use super::Timestamp;
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
-/// Characters of a 128-bit value in base32.
+/// The length of a 128-bit value in base32.
 pub(super) const BASE32_CHARS: usize = 26;
 
 /// Why a text is not an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidId {
-    /// There is none.
+    /// The text is empty.
     #[error("is required")]
     Missing,
-    /// It is something else.
+    /// The text is not an id of this kind.
     #[error("must be {prefix}_ and 26 characters of lower-case base32")]
     Malformed {
-        /// What it begins with.
+        /// The expected prefix.
         prefix: &'static str,
     },
 }
 
-/// Writes 128 bits as 26 characters, the first carrying three bits.
+/// Encodes 128 bits as 26 characters; the first carries three bits.
 pub(super) fn to_base32(value: u128) -> String {
     (0..BASE32_CHARS)
         .rev()
@@ -35,7 +35,7 @@ pub(super) fn to_base32(value: u128) -> String {
         .collect()
 }
 
-/// Reads what [`to_base32`] wrote and nothing else: no upper case, no look-alikes, no overflow.
+/// Decodes only what [`to_base32`] encodes: no upper case, no look-alikes, no overflow.
 fn from_base32(text: &str) -> Option<u128> {
     if text.len() != BASE32_CHARS || text.as_bytes()[0] > b'7' {
         return None;
@@ -46,7 +46,7 @@ fn from_base32(text: &str) -> Option<u128> {
     })
 }
 
-/// A `UUIDv7` of this instant with these random bits.
+/// A `UUIDv7` with this timestamp and these random bits.
 fn new_uuid(at: Timestamp, random: &[u8; 10]) -> Uuid {
     let ms = u64::try_from(at.as_ms()).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(ms, random).into_uuid()
@@ -75,17 +75,17 @@ fn parse(prefix: &'static str, text: &str) -> Result<Uuid, InvalidId> {
         .ok_or(InvalidId::Malformed { prefix })
 }
 
-/// What an id names.
+/// The kind of thing that an id names.
 pub trait Kind: Copy + Ord + Hash + Send + Sync + 'static {
-    /// What its text begins with.
+    /// The prefix of the text form.
     const PREFIX: &'static str;
 }
 
-/// Withdraw requests: `wr_…`; an id's time is when the request was made.
+/// Withdraw requests: `wr_…`. The id's timestamp is when the request was created.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum WithdrawKind {}
 
-/// Payments: `pay_…`; an id's time is when the invoice was accepted.
+/// Payments: `pay_…`. The id's timestamp is when the invoice was accepted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PaymentKind {}
 
@@ -97,42 +97,42 @@ impl Kind for PaymentKind {
     const PREFIX: &'static str = "pay";
 }
 
-/// Names something of a kind. Ids sort by their times.
+/// An id of one kind. Ids sort by their timestamps.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id<K>(Uuid, PhantomData<K>);
 
-/// Names a withdraw request.
+/// The id of a withdraw request.
 pub type WithdrawId = Id<WithdrawKind>;
-/// Names a payment.
+/// The id of a payment.
 pub type PaymentId = Id<PaymentKind>;
 
 impl<K: Kind> Id<K> {
-    /// A new id of this time.
+    /// A new id with this timestamp.
     pub fn new(at: Timestamp, random: &[u8; 10]) -> Self {
         Self::from_uuid(new_uuid(at, random))
     }
 
-    /// The id that a row holds.
+    /// The id from a row.
     pub const fn from_uuid(uuid: Uuid) -> Self {
         Self(uuid, PhantomData)
     }
 
-    /// As rows hold it.
+    /// The value for a row.
     pub const fn as_uuid(self) -> Uuid {
         self.0
     }
 
-    /// Its time.
+    /// Its timestamp.
     pub fn created(self) -> Timestamp {
         time_of(self.0)
     }
 
-    /// The least id of this instant, for ranges of time.
+    /// The smallest id with this timestamp, for time ranges.
     pub fn first_at(at: Timestamp) -> Self {
         Self::from_uuid(first_uuid(at))
     }
 
-    /// Reads the text form.
+    /// Parses the text form.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
         parse(K::PREFIX, text).map(Self::from_uuid)
     }
@@ -167,7 +167,7 @@ mod tests {
         assert!(WithdrawId::first_at(AT) < earlier);
     }
 
-    /// Known answers of the `TypeID` specification's base32.
+    /// Known vectors of the `TypeID` specification's base32.
     #[test]
     fn base32_is_that_of_typeid() {
         assert_eq!(to_base32(0), "00000000000000000000000000");
@@ -181,9 +181,9 @@ mod tests {
         let good = WithdrawId::new(AT, &[7; 10]).to_string();
         let too_large = format!("wr_8{}", "0".repeat(25));
         for bad in ["", "wr_", &good[..28], &format!("{good}0"), &good.to_uppercase(), &too_large] {
-            assert!(WithdrawId::parse(bad).is_err(), "{bad:?} was taken for an id");
+            assert!(WithdrawId::parse(bad).is_err(), "{bad:?} was accepted as an id");
         }
-        assert!(PaymentId::parse(&good).is_err(), "a prefix tells what an id names");
+        assert!(PaymentId::parse(&good).is_err(), "the prefix distinguishes kinds of ids");
         assert!(WithdrawId::parse("wr_0000000000000000000000000é").is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! LNURLs: the bech32 form (LUD-01), the `lnurlw` URI (LUD-17), and the URLs inside of them.
+//! LNURLs: the bech32 form (LUD-01), the `lnurlw` URI (LUD-17), and the URLs inside them.
 
 use std::{fmt, net::IpAddr};
 
@@ -9,15 +9,15 @@ use super::Secret;
 
 const HRP: Hrp = Hrp::parse_unchecked("lnurl");
 
-/// Keeps the LNURL under the 1,023 characters that the bech32 crate takes, with room to spare.
+/// Keeps the LNURL well under the 1,023 characters that the bech32 crate accepts.
 const MAX_PUBLIC_URL_BYTES: usize = 400;
 /// The longest text that is worth decoding.
 const MAX_LNURL_CHARS: usize = 1023;
 
-/// Where wallets reach this service: the operator's word, never taken from a request.
+/// Where wallets reach this service. Configured by the operator, never taken from a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl {
-    /// Without a slash at the end.
+    /// Without a trailing slash.
     base: String,
     path: String,
 }
@@ -28,28 +28,28 @@ pub enum InvalidPublicUrl {
     /// It does not parse.
     #[error("not a URL")]
     NotAUrl,
-    /// `pay.example.com`, as people say it.
+    /// No scheme, as in `pay.example.com`.
     #[error("https:// is missing: it must be a whole URL, such as https://pay.example.com")]
     NoScheme,
-    /// Wallets refuse plain http, but for onion services and one's own machine.
+    /// Wallets refuse plain http, except for onion services and loopback.
     #[error("must be https (plain http is for .onion hosts and loopback addresses only)")]
     NotSecure,
-    /// LUD-17 gives an `lnurlw://` link no way to say https for an onion service: wallets would ask
-    /// over http what the LNURL says is asked over https.
+    /// LUD-17 maps `lnurlw://` links of onion hosts to http. With https here, wallets would use http
+    /// from the link but https from the LNURL.
     #[error("must be http for an .onion host: there lnurlw:// links mean http, and Tor encrypts")]
     OnionOverTls,
-    /// These would break the URLs made from it.
+    /// A user name, password, query or fragment, which would break the URLs built from it.
     #[error("must have no user name, password, query or fragment")]
     Superfluous,
-    /// The LNURL would not fit into bech32.
+    /// Too long for the LNURL to fit into bech32.
     #[error("must be at most {MAX_PUBLIC_URL_BYTES} bytes long")]
     TooLong,
 }
 
 impl PublicUrl {
-    /// Takes an https URL, or an http one of an onion service or a loopback address.
+    /// Accepts an https URL, or an http URL of an onion service or a loopback address.
     pub fn parse(text: &str) -> Result<Self, InvalidPublicUrl> {
-        // `host:8080/path` would read as a URL of the scheme `host`.
+        // The URL parser would take `host` in `host:8080/path` as the scheme.
         if !text.contains("://") {
             return Err(InvalidPublicUrl::NoScheme);
         }
@@ -80,7 +80,7 @@ impl PublicUrl {
         Ok(Self { base, path: url.path().trim_end_matches('/').to_owned() })
     }
 
-    /// The path that it carries, without a slash at the end; empty for none.
+    /// Its path, without a trailing slash; empty if there is none.
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -95,7 +95,7 @@ impl PublicUrl {
         format!("{}/w/{}", self.base, secret.expose())
     }
 
-    /// The LNURL (LUD-01) of this secret, in upper case, as QR codes want it.
+    /// The LNURL (LUD-01) of this secret, in upper case for compact QR codes.
     pub fn lnurl(&self, secret: &Secret) -> String {
         encode(&self.withdraw(secret))
     }
@@ -127,7 +127,7 @@ fn is_loopback(host: &Host<&str>) -> bool {
     }
 }
 
-/// Writes a URL as bech32 in upper case.
+/// Encodes a URL as upper-case bech32.
 fn encode(url: &str) -> String {
     #[expect(clippy::expect_used, reason = "the length is capped by PublicUrl")]
     bech32::encode_upper::<Bech32>(HRP, url.as_bytes()).expect("a capped URL fits into bech32")
@@ -136,7 +136,7 @@ fn encode(url: &str) -> String {
 /// Why a text is not an LNURL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidLnurl {
-    /// Longer than any LNURL that bech32 can carry.
+    /// Longer than any LNURL that the decoder accepts.
     #[error("longer than {MAX_LNURL_CHARS} characters")]
     TooLong,
     /// Mixed case, a wrong character or checksum.
@@ -145,12 +145,12 @@ pub enum InvalidLnurl {
     /// Valid bech32 of something else.
     #[error("not an LNURL: it does not start with lnurl1 or lnurlw://")]
     NotAnLnurl,
-    /// What it carries is not a URL.
-    #[error("what it carries is not an http or https URL")]
+    /// Its content is not a URL.
+    #[error("its content is not an http or https URL")]
     NotAUrl,
 }
 
-/// Reads an LNURL as wallets do: bech32 in either case, with or without `lightning:`, or `lnurlw://`.
+/// Decodes an LNURL as wallets do: bech32 in either case, with or without `lightning:`, or `lnurlw://`.
 pub fn decode(text: &str) -> Result<Url, InvalidLnurl> {
     let text = text.trim();
     if text.len() > MAX_LNURL_CHARS {
@@ -173,7 +173,7 @@ pub fn decode(text: &str) -> Result<Url, InvalidLnurl> {
 fn decode_lnurlw(rest: &str) -> Result<Url, InvalidLnurl> {
     let https = http_url(&format!("https://{rest}"))?;
     match https.host() {
-        // LUD-17 says http for onion; loopback is what development uses.
+        // LUD-17 requires http for onion hosts; development uses http on loopback.
         Some(host) if is_onion(&host) || is_loopback(&host) => http_url(&format!("http://{rest}")),
         _ => Ok(https),
     }
@@ -216,13 +216,13 @@ mod tests {
         assert_eq!(url.callback(), "https://pay.example.com/out/cb");
     }
 
-    /// LNPay's sample in the seeds.
+    /// An LNURL made by LNPay.
     #[test]
-    fn the_seed_is_read() {
-        let seed = "LNURL1DP68GURN8GHJ7MRWWPSHJTNRDUHHVVF0W4EK2U30WASKCMR9WSHHWC2LFACXUM35DDR5736ZF4HX\
+    fn an_lnurl_of_lnpay_decodes() {
+        let lnurl = "LNURL1DP68GURN8GHJ7MRWWPSHJTNRDUHHVVF0W4EK2U30WASKCMR9WSHHWC2LFACXUM35DDR5736ZF4HX\
                     VS6VGEV8GU6YDE49GC30D3H82UNV94C8YMMRV4EHX0M0W36R66MGD95KS4JGFADRS4ZRFEXK2SN2FFUX\
                     USMHFA98XDZ8D3T9SDECWVHR43";
-        let url = decode(seed).unwrap();
+        let url = decode(lnurl).unwrap();
         assert_eq!(url.host_str(), Some("lnpay.co"));
         assert!(url.path().ends_with("/lnurl-process"));
     }
@@ -274,9 +274,9 @@ mod tests {
         assert_eq!(PublicUrl::parse(&long), Err(InvalidPublicUrl::TooLong));
     }
 
-    /// A wallet that reads `lnurlw://` by LUD-17 asks the very URL that the LNURL carries.
+    /// A wallet that follows LUD-17 requests the same URL that the LNURL contains.
     #[test]
-    fn both_forms_of_an_offer_lead_to_one_url() {
+    fn both_forms_lead_to_the_same_url() {
         for text in [
             "https://pay.example.com",
             "https://pay.example.com:8443/out",
@@ -294,7 +294,7 @@ mod tests {
         }
     }
 
-    /// The longest public URL still makes an LNURL that wallets' decoders take.
+    /// The longest public URL still gives an LNURL that wallets can decode.
     #[test]
     fn the_longest_public_url_fits() {
         let long = format!("https://x.example/{}", "a".repeat(380));

@@ -1,7 +1,7 @@
-//! What withdrawd knows about withdraw requests and payments: pure values and decisions.
+//! Withdraw requests, payments and the instance: pure values and decisions.
 //!
-//! No tokio, sqlx, tonic or hyper in here, no clock and no randomness: both are passed in. Every
-//! rule is decided here once; stores and adapters only carry it out.
+//! No tokio, sqlx, tonic or hyper here, and no clock or randomness: both are passed in. Every rule is
+//! decided here once; stores and adapters only carry it out.
 
 mod actor;
 pub(crate) mod bolt11;

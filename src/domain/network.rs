@@ -1,4 +1,4 @@
-//! The Bitcoin networks, and what a node is called on them.
+//! The Bitcoin networks, and the identity of a node.
 
 use std::{fmt, str::FromStr};
 
@@ -13,7 +13,7 @@ pub enum Network {
     Testnet,
     /// The signed test network.
     Signet,
-    /// A private network of one's own.
+    /// A private local network.
     Regtest,
 }
 
@@ -23,7 +23,7 @@ pub enum Network {
 pub struct InvalidNetwork;
 
 impl Network {
-    /// The name that configuration, database and log use.
+    /// The name in configuration, database and logs.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Bitcoin => "bitcoin",
@@ -33,8 +33,8 @@ impl Network {
         }
     }
 
-    /// What invoices of this network say. Compared by currency, since simnet's reads as regtest's
-    /// when only the address format is looked at.
+    /// The currency in this network's invoices. Compared by currency, because the address format alone
+    /// does not distinguish simnet from regtest.
     pub const fn currency(self) -> Currency {
         match self {
             Self::Bitcoin => Currency::Bitcoin,
@@ -76,13 +76,13 @@ pub struct NodeId(String);
 pub struct InvalidNodeId;
 
 impl NodeId {
-    /// Reads 66 hexadecimal digits.
+    /// Parses 66 hexadecimal digits.
     pub fn parse(text: &str) -> Result<Self, InvalidNodeId> {
         let fits = text.len() == 66 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         if fits { Ok(Self(text.to_ascii_lowercase())) } else { Err(InvalidNodeId) }
     }
 
-    /// As rows hold it.
+    /// The value for a row.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,18 +1,18 @@
-//! Pages of a list: filters become bounds on ids, since ids carry the time of their making.
+//! Pages of a list. Filters on time become bounds on ids, since ids carry their creation time.
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{Status, Timestamp, Withdraw, WithdrawId};
 
-/// Which requests a list shows. All conditions hold together.
+/// Which requests a list shows. All conditions must hold.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Filter {
-    /// Only of this status.
+    /// Only requests with this status.
     pub status: Option<Status>,
-    /// Only those that can, or cannot, be claimed now.
+    /// Only requests that can, or cannot, be claimed now.
     pub claimable: Option<bool>,
-    /// Only the one that was made with this request id.
+    /// Only the one created with this request id.
     pub request_id: Option<String>,
     /// Inclusive.
     pub created_after: Option<Timestamp>,
@@ -20,26 +20,26 @@ pub struct Filter {
     pub created_before: Option<Timestamp>,
 }
 
-/// Where a page begins: after this id, going back in time.
+/// Where a page starts: after this id, going back in time.
 pub type Cursor = WithdrawId;
 
 /// A list to read, newest first.
 #[derive(Clone, Debug)]
 pub struct ListQuery {
-    /// Which.
+    /// The filter.
     pub filter: Filter,
-    /// After this one.
+    /// Start after this one.
     pub after: Option<Cursor>,
-    /// Whose request ids are meant.
+    /// The caller whose request ids the filter means.
     pub caller: &'static str,
-    /// How many rows at most.
+    /// The maximum number of rows.
     pub limit: i64,
-    /// The instant at which `claimable` is judged.
+    /// The present, for `claimable`.
     pub now: Timestamp,
 }
 
 impl ListQuery {
-    /// Whether a request fulfils the conditions, for lists that no index has narrowed.
+    /// Whether a request matches, for lists that no index has narrowed.
     pub fn admits(&self, withdraw: &Withdraw) -> bool {
         let filter = &self.filter;
         let claimable = withdraw.unclaimable(self.now).is_none();
@@ -63,7 +63,7 @@ impl ListQuery {
     }
 }
 
-/// Tells the conditions of lists apart; no secret is in it.
+/// Identifies a list and its conditions; contains no secret.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fingerprint([u8; 8]);
 
@@ -77,10 +77,10 @@ pub struct PageToken {
 /// Why a page token cannot be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum InvalidToken {
-    /// Not made here.
-    #[error("must be a next_page_token of an earlier answer")]
+    /// Not a page token.
+    #[error("must be a next_page_token of an earlier response")]
     Malformed,
-    /// Of a list with other conditions.
+    /// From a list with other conditions.
     #[error("belongs to a list with other conditions; repeat those of the first page")]
     OtherFilter,
 }
@@ -91,7 +91,7 @@ impl PageToken {
         Self { filter, last }
     }
 
-    /// Reads a token of a list with this filter: after which id it goes on.
+    /// Parses a token of a list with this filter. Returns the id to continue after.
     pub fn parse(text: &str, filter: Fingerprint) -> Result<Uuid, InvalidToken> {
         let mut bytes = [0; 24];
         hex::decode_to_slice(text, &mut bytes).map_err(|_| InvalidToken::Malformed)?;
@@ -110,7 +110,7 @@ impl std::fmt::Display for PageToken {
 }
 
 impl Fingerprint {
-    /// Of the name of a list and all of its conditions.
+    /// The fingerprint of a list's name and all its conditions.
     pub fn of(conditions: &str) -> Self {
         let mut print = [0; 8];
         print.copy_from_slice(&Sha256::digest(conditions)[..8]);

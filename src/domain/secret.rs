@@ -1,8 +1,8 @@
 //! The bearer secret of a withdraw request, derived rather than stored.
 //!
-//! `secret = HMAC-SHA256(master key, label ‖ id)`, cut to 128 bits and written as 26 characters. The
-//! database keeps only the secret's SHA-256, so that a stolen dump claims nothing, and the key's id,
-//! so that the LNURL can be shown again. No type here prints what it holds.
+//! `secret = HMAC-SHA256(master key, label ‖ id)`, truncated to 128 bits and written as 26 characters.
+//! The database stores only its SHA-256, so that a stolen dump cannot claim anything, and the key's id,
+//! so that the LNURL can be shown again. No type here prints its content.
 
 use std::fmt;
 
@@ -11,23 +11,23 @@ use sha2::{Digest, Sha256};
 
 use super::{WithdrawId, ids};
 
-/// Names the use, so that the same key can never serve two.
+/// Domain separation: no two uses of a key give the same output.
 const SECRET_LABEL: &[u8] = b"withdrawd/v1/withdraw-secret";
 const KEY_ID_LABEL: &[u8] = b"withdrawd/v1/key-id";
 
-/// LUD-03's `k1`, LNPay's `ott`, the last part of the URL: 26 characters of `[a-z0-9]`.
+/// LUD-03's `k1`, LNPay's `ott`, and the last part of the URL: 26 characters of `[a-z0-9]`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
-/// SHA-256 of a [`Secret`]: what the database keeps and finds a withdraw request by.
+/// SHA-256 of a [`Secret`]: the database stores it and finds the withdraw request by it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SecretHash([u8; 32]);
 
-/// Names a [`MasterKey`] without telling anything about it: 16 hex characters, computed from it.
+/// Identifies a [`MasterKey`] without revealing it: 16 hex characters, derived from it.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct KeyId(String);
 
-/// 32 bytes that all secrets derive from.
+/// The 32 bytes that all secrets derive from.
 #[derive(Clone)]
 pub struct MasterKey([u8; 32]);
 
@@ -36,50 +36,51 @@ pub struct MasterKey([u8; 32]);
 #[error("a master key is 64 hexadecimal digits (32 random bytes)")]
 pub struct InvalidKey;
 
-/// The keys in force: the first derives new secrets, all of them show what they derived before.
+/// The configured keys. The first one derives new secrets; all of them can derive their earlier secrets
+/// again.
 #[derive(Clone)]
 pub struct Keyring {
     keys: Vec<(KeyId, MasterKey)>,
 }
 
 impl Secret {
-    /// Takes what a wallet sent. Upper case is folded, since QR codes and people shout.
+    /// Parses what a wallet sent. Upper case is accepted, since QR codes and people use it.
     pub fn from_wallet(text: &str) -> Option<Self> {
         let fits = text.len() == ids::BASE32_CHARS
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
         fits.then(|| Self(text.to_ascii_lowercase()))
     }
 
-    /// The secret itself. Only for an answer to whoever may claim.
+    /// The secret itself. Use it only in answers to those who may claim.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// What the database knows of it.
+    /// The hash that the database stores.
     pub fn hash(&self) -> SecretHash {
         SecretHash(Sha256::digest(self.0.as_bytes()).into())
     }
 }
 
 impl SecretHash {
-    /// The hash that a row holds.
+    /// The hash from a row.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// As rows hold it.
+    /// The value for a row.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
 impl KeyId {
-    /// The key id that a row holds.
+    /// The key id from a row.
     pub const fn from_text(text: String) -> Self {
         Self(text)
     }
 
-    /// As rows hold it.
+    /// The value for a row.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -91,7 +92,7 @@ impl MasterKey {
         Self(bytes)
     }
 
-    /// Reads 64 hexadecimal digits.
+    /// Parses 64 hexadecimal digits.
     pub fn parse(text: &str) -> Result<Self, InvalidKey> {
         let mut bytes = [0; 32];
         hex::decode_to_slice(text.trim(), &mut bytes).map_err(|_| InvalidKey)?;
@@ -103,7 +104,7 @@ impl MasterKey {
         hex::encode(self.0)
     }
 
-    /// What names this key in the database.
+    /// The id of this key in the database.
     pub fn id(&self) -> KeyId {
         KeyId(hex::encode(&self.mac(KEY_ID_LABEL, &[])[..8]))
     }
@@ -125,7 +126,7 @@ impl MasterKey {
 }
 
 impl Keyring {
-    /// `first` derives; `others` show what they derived before.
+    /// `first` derives new secrets; `others` only derive their earlier secrets again.
     pub fn new(first: MasterKey, others: impl IntoIterator<Item = MasterKey>) -> Self {
         let keys = std::iter::once(first).chain(others).map(|key| (key.id(), key)).collect();
         Self { keys }
@@ -136,22 +137,22 @@ impl Keyring {
         &self.keys[0].0
     }
 
-    /// The ids of all of them.
+    /// The ids of all keys.
     pub fn ids(&self) -> impl Iterator<Item = &KeyId> {
         self.keys.iter().map(|(id, _)| id)
     }
 
-    /// Whether this key can be used.
+    /// Whether the ring contains this key.
     pub fn holds(&self, key: &KeyId) -> bool {
         self.keys.iter().any(|(id, _)| id == key)
     }
 
-    /// The secret that this key derives for this withdraw request; none if the key is missing.
+    /// The secret that this key derives for this withdraw request; None if the key is missing.
     pub fn secret(&self, key: &KeyId, id: WithdrawId) -> Option<Secret> {
         self.keys.iter().find(|(known, _)| known == key).map(|(_, key)| key.secret_of(id))
     }
 
-    /// The secret of a request that is being made, by the first key.
+    /// The secret of a new request, derived from the first key.
     pub fn new_secret(&self, id: WithdrawId) -> Secret {
         self.keys[0].1.secret_of(id)
     }

@@ -1,9 +1,9 @@
-//! Where a span stands in its trace: what W3C's `traceparent` carries, and what a row keeps, so that
-//! later work can name what it goes back to.
+//! The identity of a span, as in a W3C `traceparent`. Rows store it, so that later work can link to its
+//! origin.
 
 use std::fmt;
 
-/// A span of some trace, here or in another service. It says nothing about who asked for what.
+/// A span of a trace, in this or another service. It carries no information about the caller.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub struct TraceContext {
     trace_id: [u8; 16],
@@ -12,13 +12,13 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// None if an id is all zeros, which names nothing.
+    /// None if an id is all zeros, which W3C declares invalid.
     pub fn new(trace_id: [u8; 16], span_id: [u8; 8], flags: u8) -> Option<Self> {
-        let names_something = trace_id != [0; 16] && span_id != [0; 8];
-        names_something.then_some(Self { trace_id, span_id, flags })
+        let valid = trace_id != [0; 16] && span_id != [0; 8];
+        valid.then_some(Self { trace_id, span_id, flags })
     }
 
-    /// Reads a `traceparent` of version 00: lower-case hex of fixed length, as it is stored.
+    /// Parses a `traceparent` of version 00: lower-case hex of fixed length.
     pub fn parse(text: &str) -> Option<Self> {
         if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return None;
@@ -33,22 +33,22 @@ impl TraceContext {
         Self::new(read(trace_id)?, read(span_id)?, flags)
     }
 
-    /// The trace.
+    /// The trace id.
     pub const fn trace_id(&self) -> [u8; 16] {
         self.trace_id
     }
 
-    /// The span in it.
+    /// The span id.
     pub const fn span_id(&self) -> [u8; 8] {
         self.span_id
     }
 
-    /// Bit 0: it is recorded.
+    /// The trace flags. Bit 0: sampled.
     pub const fn flags(&self) -> u8 {
         self.flags
     }
 
-    /// As logs write it.
+    /// The trace id as logs write it.
     pub fn trace_id_hex(&self) -> String {
         hex::encode(self.trace_id)
     }

@@ -1,10 +1,10 @@
-//! What is wrong with what a caller sent: the field, and what is allowed.
+//! What is wrong with a caller's input: the field and the rule.
 
 use std::fmt;
 
 use super::{InstanceField, PaymentField, WithdrawField};
 
-/// A field that a rule is about. Adapters name it in their own wire.
+/// A field that a rule concerns. Each adapter uses its own name for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Field {
     /// Of a withdraw request.
@@ -13,11 +13,11 @@ pub enum Field {
     Payment(PaymentField),
     /// Of a command for the instance.
     Instance(InstanceField),
-    /// Of several of them.
+    /// Shared by several of these.
     Common(CommonField),
 }
 
-/// A field that several nouns have.
+/// A field that several kinds of requests share.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum CommonField {
     /// `id`
@@ -56,19 +56,19 @@ impl From<CommonField> for Field {
     }
 }
 
-/// A rule that a field breaks.
+/// A rule that a field violates.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Violation {
-    /// In which entry of a batch.
+    /// The entry of a batch; None outside a batch.
     pub entry: Option<usize>,
-    /// Which field.
+    /// The field.
     pub field: Field,
-    /// What is allowed.
+    /// The rule: what is allowed.
     pub rule: String,
 }
 
 impl Violation {
-    /// A violation outside of a batch.
+    /// A violation outside a batch.
     pub fn new(field: impl Into<Field>, rule: impl fmt::Display) -> Self {
         Self { entry: None, field: field.into(), rule: rule.to_string() }
     }

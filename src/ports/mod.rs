@@ -1,4 +1,5 @@
-//! What the service asks of the world: a store and a Lightning node. No driver's type stands here.
+//! The outbound ports: a store, a Lightning node and a metrics recorder. No type of a driver appears
+//! here.
 
 mod node;
 mod recorder;

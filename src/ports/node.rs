@@ -1,8 +1,9 @@
-//! A Lightning node that pays invoices, and the contract of its answers.
+//! A Lightning node that pays invoices, and what its answers mean.
 //!
-//! A node's silence is not a failure, and neither is an error: every [`NodeError`] means "not
-//! known". Only a [`Record`] tells something, and only one from a connection on which the node has
-//! said who it is. A backend never reconnects behind the caller's back, never retries, never hedges.
+//! Neither silence nor an error means that a payment failed: every [`NodeError`] means "outcome
+//! unknown". Only a [`Record`] says anything about a payment, and only on a connection on which the
+//! node has identified itself. A backend never reconnects without the caller's knowledge, never retries
+//! and never hedges.
 
 use std::pin::Pin;
 
@@ -13,13 +14,14 @@ use crate::domain::{
     Msat, Network, NodeId, NodeTrouble, PaymentHash, Timestamp, TroubleKind, payment::Record,
 };
 
-/// What a backend can promise. Where it cannot, the domain holds a request back for longer.
+/// What a backend guarantees. Where a guarantee is missing, the domain waits longer before a request
+/// reopens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "four promises, each given or not")]
+#[expect(clippy::struct_excessive_bools, reason = "four independent guarantees")]
 pub struct NodeTraits {
     /// Its name in configuration, logs and the `nodes` table.
     pub backend: &'static str,
-    /// No real money moves.
+    /// Simulated: no real money moves.
     pub simulated: bool,
     /// The node itself refuses a send that reaches it after its deadline.
     pub refuses_late_sends: bool,
@@ -29,151 +31,149 @@ pub struct NodeTraits {
     pub dedupes_by_hash: bool,
 }
 
-/// One connection to the node: another number means that the node may have restarted since.
+/// One connection to the node. A different number means that the node may have restarted in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Connection(pub u64);
 
-/// Who the node says it is: the first answer on every connection.
+/// The node's identity: its first answer on every connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Introduction {
-    /// Its identity.
+    /// Its public key.
     pub id: NodeId,
-    /// Its name for people.
+    /// Its alias.
     pub alias: String,
-    /// The network that it is on; the backend has checked that it is the configured one.
+    /// Its network. The backend has verified that it is the configured one.
     pub network: Network,
-    /// On which connection it said so.
+    /// The connection that carried this answer.
     pub connection: Connection,
 }
 
-/// What the node can do now.
+/// What the node can pay now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeHealth {
-    /// Who it is.
+    /// The node's identity.
     pub introduction: Introduction,
-    /// Whether it has followed the chain to the tip (lnd: `synced_to_chain`).
+    /// Whether it is synced to the chain tip (lnd: `synced_to_chain`).
     pub synced: bool,
-    /// What its active channels can send, by the node's own numbers: their balances less what must
-    /// stay in them. Whether the network beyond them can carry it is not known.
+    /// What its active channels can send, by the node's own numbers: their balances less what must stay
+    /// in the channels. Whether the network beyond can route it is unknown.
     pub can_send: Msat,
-    /// How many HTLCs the node has out in the channel that has the most. A channel has slots for
-    /// 483.
+    /// HTLCs in flight on the channel that has the most. A channel has 483 slots.
     pub busiest_channel_htlcs: u32,
-    /// The channels whose peer is there.
+    /// Channels whose peer is online.
     pub active_channels: u32,
 }
 
 /// One payment as the node lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedPayment {
-    /// Where it stands. Where the node tells no time of creation, that is [`Timestamp::MAX`].
+    /// Its record. `created` is [`Timestamp::MAX`] if the node reports no creation time.
     pub record: Record,
     /// BOLT11; empty if there was none (keysend).
     pub invoice: String,
-    /// The node's own order. A payment that is tried anew may move to the end.
+    /// Its position in the node's list. A payment that is retried may move to the end.
     pub index: u64,
 }
 
 /// Which payments to list, in the node's order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PaymentsQuery {
-    /// Made at this instant or later.
+    /// Created at this instant or later.
     pub created_from: Timestamp,
-    /// Made at this instant or earlier.
+    /// Created at this instant or earlier.
     pub created_to: Timestamp,
-    /// After the payment of this index; 0: from the beginning.
+    /// Start after this index; 0 starts at the beginning.
     pub after_index: u64,
-    /// The most that a page holds; 0 counts as 1.
+    /// The maximum page size; 0 counts as 1.
     pub limit: u32,
 }
 
 /// A page of payments; empty at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PaymentsPage {
-    /// By their index.
+    /// In order of their index.
     pub payments: Vec<ListedPayment>,
-    /// The identity shown on the connection that carried the answer.
+    /// The node's identity on the connection that carried the answer.
     pub node: NodeId,
-    /// That connection.
+    /// The connection that carried the answer.
     pub connection: Connection,
 }
 
-/// A look-up's answer.
+/// The answer to a lookup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LookUp {
-    /// None: the node knows no payment of this hash.
+    /// None if the node knows no payment with this hash.
     pub record: Option<Record>,
-    /// The identity shown on the connection that carried the answer.
+    /// The node's identity on the connection that carried the answer.
     pub node: NodeId,
-    /// That connection.
+    /// The connection that carried the answer.
     pub connection: Connection,
 }
 
-/// A request to pay, as it was committed before.
+/// A request to pay, already committed to the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SendOrder {
-    /// The node that must be at the other end; otherwise nothing may be sent.
+    /// The node that must be connected; otherwise nothing may be sent.
     pub node: NodeId,
-    /// The connection on which the payment was looked up, and on which the node has shown its memory.
-    /// On another one it may be a node that was wiped since: nothing may be sent.
+    /// The connection on which the payment was looked up and the node showed that it still has its
+    /// records. Behind another connection may be a node that was wiped since: nothing may be sent.
     pub connection: Connection,
     /// Normalised BOLT11. It carries the amount.
     pub invoice: String,
-    /// Of that invoice.
+    /// The invoice's payment hash.
     pub payment_hash: PaymentHash,
-    /// Of that invoice.
+    /// The invoice's amount.
     pub amount: Msat,
-    /// The most that routing may cost.
+    /// The maximum routing fee.
     pub fee_limit: Msat,
-    /// From the committed row, never recomputed: the node itself refuses the request after it,
-    /// where [`NodeTraits::refuses_late_sends`].
+    /// From the committed row, never recomputed. With [`NodeTraits::refuses_late_sends`], the node
+    /// itself refuses the request after this instant.
     pub send_deadline: Timestamp,
 }
 
-/// A payment that no route can reach, asked for to see whether the node stores payments: a *write
-/// witness* (see [`crate::domain::payment::Pending`]). The payee does not exist and nobody has the
-/// preimage: no money can move.
+/// A payment that can never succeed, requested to see whether the node stores payments: a *write
+/// witness* (see [`crate::domain::payment::Pending`]). The payee does not exist and nobody knows the
+/// preimage, so no money can move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WitnessKeys {
     /// The x coordinate of the payee's public key.
     pub payee: [u8; 32],
-    /// Of no preimage that anybody knows.
+    /// Nobody knows its preimage.
     pub payment_hash: PaymentHash,
 }
 
 /// A request for a write witness.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WitnessOrder {
-    /// The node that must be at the other end; otherwise nothing may be asked.
+    /// The node that must be connected; otherwise nothing may be requested.
     pub node: NodeId,
-    /// What to pay, in vain.
+    /// The payment to request.
     pub keys: WitnessKeys,
     /// As in [`SendOrder`].
     pub send_deadline: Timestamp,
 }
 
-/// What is heard on a send's own response stream. The stream ends after a final record or any
-/// other item than an in-flight record.
+/// An item on a send's own response stream. Any item except an in-flight record ends the stream.
 #[derive(Debug)]
 pub enum SendUpdate {
-    /// The payment as it stands at the node.
+    /// The node's current record of the payment.
     Record(Record),
     /// The node refused because it knows this payment hash.
     AlreadyExists,
-    /// The node ended the call with an error of its own: whatever the call did is done.
+    /// The node itself ended the call with an error: the call has no further effect.
     Refused(NodeError),
-    /// It had no effect and will have none: nothing left this process, or the node turned the call away
-    /// before it looked at the payment.
+    /// The call had no effect and will have none: nothing left this process, or the node rejected the
+    /// call before it read the payment.
     Unsent(NodeError),
-    /// It is not known what became of the request: it may have an effect at any time.
+    /// The outcome of the call is unknown: it may take effect at any time.
     Lost(NodeError),
 }
 
-/// The response stream of one send. However long the node takes, it does not end by itself: only with
-/// the node's last word or the connection.
+/// The response stream of one send. It has no timeout: it ends with the node's final report or with the
+/// connection.
 pub type SendStream = Pin<Box<dyn Stream<Item = SendUpdate> + Send>>;
 
-/// Why a node's word is not known. None of these means that nothing was paid.
+/// Why the node's report is unknown. None of these means that nothing was paid.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// No connection, or the connection was lost.
@@ -182,24 +182,25 @@ pub enum NodeError {
     /// No answer in time.
     #[error("the node did not answer in time")]
     Timeout,
-    /// The node is on another network than the configured one.
+    /// The node is on a network other than the configured one.
     #[error("the node is on {found}, but {expected} is configured")]
     WrongNetwork {
-        /// What the node says.
+        /// The network that the node reports.
         found: String,
-        /// What is configured.
+        /// The configured network.
         expected: Network,
     },
-    /// Another node than the one that must be asked is at the other end. Nothing was sent to it.
+    /// The connected node is not the expected one. Nothing was sent to it.
     #[error("the node is {found}, not {expected}")]
     OtherNode {
-        /// Who it is.
+        /// The node that answered.
         found: NodeId,
-        /// Who it should be.
+        /// The node that was expected.
         expected: NodeId,
     },
-    /// It was connected anew since the payment was looked up. Nothing was sent.
-    #[error("the node was connected anew since the payment was looked up")]
+    /// The connection was re-established after the lookup: the node may have restarted. Nothing was
+    /// sent.
+    #[error("the connection to the node was re-established after the payment was looked up")]
     OtherConnection,
     /// The node answered with an error.
     #[error("the node answered with an error: {0}")]
@@ -207,16 +208,16 @@ pub enum NodeError {
     /// The credentials do not permit this call.
     #[error("the node's credentials do not permit {0}")]
     NotPermitted(&'static str),
-    /// There is no connection, or the node refuses our credentials or any service. Nothing was sent.
+    /// There is no connection, or the node refuses our credentials or all calls. Nothing was sent.
     #[error("{0}")]
     Barred(NodeTrouble),
-    /// The node's answer makes no sense.
-    #[error("the node's answer is not understood: {0}")]
+    /// The node's response is invalid.
+    #[error("the node's response is invalid: {0}")]
     Garbled(String),
 }
 
 impl NodeError {
-    /// What operators are told of it: a sentence of our own.
+    /// The category of the error, for operators. It contains none of the node's own text.
     pub fn trouble(&self) -> NodeTrouble {
         match self {
             Self::Barred(trouble) => trouble.clone(),
@@ -234,37 +235,37 @@ impl NodeError {
 /// A Lightning node.
 #[async_trait]
 pub trait LightningNode: Send + Sync {
-    /// What the backend can promise.
+    /// What the backend guarantees.
     fn traits(&self) -> NodeTraits;
 
-    /// Connects if there is no connection, and tells who is at the other end of it.
+    /// Connects if there is no connection, and returns the node's identity.
     async fn introduce(&self) -> Result<Introduction, NodeError>;
 
-    /// Asks what the node knows of a payment.
+    /// Asks the node for its record of a payment.
     async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError>;
 
-    /// Whether it can pay, and how much.
+    /// Whether the node can pay, and how much.
     async fn health(&self) -> Result<NodeHealth, NodeError>;
 
-    /// Tries all that paying needs and that [`Self::health`] has not tried, as far as it can be tried
-    /// without effect: [`NodeError::NotPermitted`] names the first call that is not permitted.
+    /// Tries every call that paying needs and [`Self::health`] does not make, as far as possible
+    /// without side effects. [`NodeError::NotPermitted`] names the first call that is not permitted.
     async fn try_permissions(&self) -> Result<(), NodeError> {
         Ok(())
     }
 
-    /// Whether an HTLC of ours with this hash is out, or may be: the channels are asked, whatever the
-    /// payment's record says. False is a promise, at the time of the question, for a payment for which
-    /// no more tries are begun; where the node cannot tell of a channel, it is true.
+    /// Whether one of our HTLCs with this hash is, or may be, in a channel. Asks the channels, whatever
+    /// the payment's record says. False is definite at the time of the question, provided that the node
+    /// starts no further attempt at the payment. True if the node cannot report a channel's state.
     async fn has_htlc(&self, hash: PaymentHash) -> Result<bool, NodeError>;
 
-    /// A page of the node's payments, those that failed included.
+    /// A page of the node's payments, failed ones included.
     async fn payments(&self, query: PaymentsQuery) -> Result<PaymentsPage, NodeError>;
 
-    /// Asks the node to pay. Call it only after the send's row is committed. It returns at once; what
-    /// becomes of the call is told by the stream.
+    /// Asks the node to pay. Call it only after the send's row is committed. It returns at once; the
+    /// stream reports the outcome.
     async fn send(&self, order: SendOrder) -> SendStream;
 
-    /// Asks for a payment that cannot succeed, which the node stores before it fails. Answers as
-    /// [`Self::send`] does.
+    /// Requests a payment that cannot succeed but that the node stores before it fails. Answers like
+    /// [`Self::send`].
     async fn witness(&self, order: WitnessOrder) -> SendStream;
 }

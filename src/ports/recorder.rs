@@ -1,18 +1,18 @@
-//! Who counts what happens. Whoever does something says so here once it is durable; what is made of it,
-//! and for whom, is no matter of theirs.
+//! Records what happened, for metrics. Callers report an event once it is durable; they do not know how
+//! it is counted or exported.
 
 use crate::domain::{Payment, payment::Transition};
 
-/// Counts. Never fails and never waits: nothing depends on it.
+/// Counts events. Never fails and never blocks, because no decision depends on it.
 pub trait Recorder: Send + Sync {
     /// A claim was accepted.
     fn claimed(&self);
 
-    /// A step of an attempt was written.
+    /// A transition of an attempt was committed.
     fn transition(&self, payment: &Payment, transition: Transition);
 }
 
-/// Counts nothing.
+/// Discards everything.
 #[derive(Clone, Copy, Debug)]
 pub struct NoRecorder;
 

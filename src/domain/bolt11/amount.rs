@@ -6,9 +6,9 @@ use super::Malformed;
 
 const MSAT_PER_BTC: u64 = 100_000_000_000;
 
-/// `ln`, the network, and an amount where there is one.
+/// Parses `ln`, the network, and the optional amount.
 pub(super) fn read(head: &str) -> Result<(Currency, Option<u64>), Malformed> {
-    let head = head.strip_prefix("ln").ok_or(Malformed("its prefix"))?;
+    let head = head.strip_prefix("ln").ok_or(Malformed("unknown prefix"))?;
     let digits = head.find(|letter: char| letter.is_ascii_digit()).unwrap_or(head.len());
     let (network, amount) = head.split_at(digits);
     let currency = match network {
@@ -17,14 +17,14 @@ pub(super) fn read(head: &str) -> Result<(Currency, Option<u64>), Malformed> {
         "tbs" => Currency::Signet,
         "bcrt" => Currency::Regtest,
         "sb" => Currency::Simnet,
-        _ => return Err(Malformed("its network")),
+        _ => return Err(Malformed("unknown network")),
     };
     Ok((currency, if amount.is_empty() { None } else { msat(amount)? }))
 }
 
-/// None for more than can be counted.
+/// Parses an amount; None if it overflows.
 fn msat(amount: &str) -> Result<Option<u64>, Malformed> {
-    const FAULT: Malformed = Malformed("its amount");
+    const FAULT: Malformed = Malformed("invalid amount");
 
     let unit = amount.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(amount.len());
     let (digits, unit) = amount.split_at(unit);
@@ -38,7 +38,7 @@ fn msat(amount: &str) -> Result<Option<u64>, Malformed> {
     };
     let Ok(number) = digits.parse::<u64>() else { return Ok(None) };
     if unit == "p" {
-        // Ten of them are the least that can be paid.
+        // A pico-bitcoin is a tenth of a millisatoshi, so the number must be a multiple of ten.
         return if number % 10 == 0 { Ok(Some(number / 10)) } else { Err(FAULT) };
     }
     Ok(number.checked_mul(msat_per_unit))

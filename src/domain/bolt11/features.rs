@@ -1,24 +1,24 @@
-//! Feature bits: the even one of a pair is needed, the odd one is offered.
+//! Feature bits (BOLT 9). The even bit of a pair means required, the odd one optional.
 
-/// Variable onions.
+/// Variable-length onions.
 const ONION: u32 = 8;
 /// The payment secret.
 const SECRET: u32 = 14;
-/// Payments in parts.
+/// Multi-part payments.
 const PARTS: u32 = 16;
 /// Route blinding.
 const BLINDING: u32 = 24;
 const AMP: u32 = 30;
-/// Data of the payee's own, which the payer sends along.
+/// Payment metadata: the payee's own data, which the payer sends along.
 const METADATA: u32 = 48;
 /// Blinded paths in invoices.
 const PATHS: u32 = 262;
 
-/// What an invoice may need, and lnd v0.21 can pay. Others that lnd knows are of channels, and no payer
-/// needs them.
+/// Features that an invoice may require and lnd v0.21 can pay. lnd's other known features concern
+/// channels, and no payer needs them.
 const PAYABLE: [u32; 6] = [ONION, SECRET, PARTS, BLINDING, METADATA, PATHS];
-/// What the first of a pair does not work without (lnd's `feature/deps.go`).
-const NEEDS: [(u32, u32); 4] =
+/// Dependencies: the first feature requires the second (lnd's `feature/deps.go`).
+const DEPENDENCIES: [(u32, u32); 4] =
     [(SECRET, ONION), (PARTS, SECRET), (BLINDING, ONION), (PATHS, BLINDING)];
 
 /// The bits that are set, in ascending order.
@@ -26,7 +26,7 @@ const NEEDS: [(u32, u32); 4] =
 pub struct Features(Vec<u32>);
 
 impl Features {
-    /// From words of `width` bits, the most significant one first.
+    /// Parses words of `width` bits, most significant word first.
     pub(super) fn read(words: &[u8], width: u32) -> Self {
         let bits = (0..).step_by(width as usize).zip(words.iter().rev());
         let set = bits.flat_map(|(first, word)| {
@@ -35,33 +35,33 @@ impl Features {
         Self(set.collect())
     }
 
-    /// Whether none is set.
+    /// Whether no bit is set.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether it is needed or offered; `even` is the needed one of the pair.
+    /// Whether a feature is required or optional; `even` is its required bit.
     fn has(&self, even: u32) -> bool {
         self.0.iter().any(|bit| bit & !1 == even)
     }
 
-    /// Whether it is an AMP invoice: its payment hash is not the one that is paid.
+    /// Whether it is an AMP invoice, whose payment hash is not the one that is paid.
     pub fn is_amp(&self) -> bool {
         self.has(AMP)
     }
 
-    /// Whether the payment secret is known to be asked for.
+    /// Whether the payment secret feature is set.
     pub fn has_secret(&self) -> bool {
         self.has(SECRET)
     }
 
-    /// What is needed, and lnd cannot pay with.
+    /// The first required feature that lnd cannot pay, if any.
     pub fn unpayable(&self) -> Option<u32> {
         self.0.iter().copied().find(|bit| bit % 2 == 0 && !PAYABLE.contains(bit))
     }
 
-    /// Whether nothing is set without what it does not work without: lnd finds no route otherwise.
+    /// Whether every set feature has its dependencies set: otherwise lnd finds no route.
     pub fn is_complete(&self) -> bool {
-        NEEDS.iter().all(|(bit, needed)| !self.has(*bit) || self.has(*needed))
+        DEPENDENCIES.iter().all(|(bit, required)| !self.has(*bit) || self.has(*required))
     }
 }

@@ -17,13 +17,13 @@ const DESCRIPTION_HASH: u8 = 23;
 const FINAL_CLTV: u8 = 24;
 const METADATA: u8 = 27;
 
-/// Letters of 32 bytes, and of a public key.
+/// The number of letters for 32 bytes, and for a public key.
 const HASH_LETTERS: usize = 52;
 const KEY_LETTERS: usize = 53;
-/// Bytes of a hop in a private route.
+/// Bytes of one hop in a route hint.
 const HOP_BYTES: usize = 51;
 
-/// What the fields of an invoice say.
+/// The values of an invoice's tagged fields.
 #[derive(Default)]
 pub(super) struct Fields {
     pub payment_hash: Option<[u8; 32]>,
@@ -43,11 +43,15 @@ impl Fields {
         while let [tag, high, low, rest @ ..] = letters {
             let length = usize::from(*high) << 5 | usize::from(*low);
             let (content, rest) =
-                rest.split_at_checked(length).ok_or(Malformed("the length of a field"))?;
+                rest.split_at_checked(length).ok_or(Malformed("a field exceeds the data"))?;
             fields.add(*tag, content)?;
             letters = rest;
         }
-        if letters.is_empty() { Ok(fields) } else { Err(Malformed("the end of its fields")) }
+        if letters.is_empty() {
+            Ok(fields)
+        } else {
+            Err(Malformed("trailing data after the fields"))
+        }
     }
 
     fn add(&mut self, tag: u8, content: &[u8]) -> Result<(), Malformed> {
@@ -60,9 +64,12 @@ impl Fields {
             }
             DESCRIPTION => {
                 let text = String::from_utf8(letters::bytes(content)?);
-                once(&mut self.description, text.map_err(|_| Malformed("its description"))?)
+                once(
+                    &mut self.description,
+                    text.map_err(|_| Malformed("the description is not UTF-8"))?,
+                )
             }
-            // The text it is of is not known.
+            // Only the hash is given, so the text is unknown.
             DESCRIPTION_HASH if content.len() == HASH_LETTERS => {
                 bytes32(content)?;
                 once(&mut self.description, String::new())
@@ -91,11 +98,11 @@ impl Fields {
 fn once<T>(field: &mut Option<T>, value: T) -> Result<(), Malformed> {
     match field.replace(value) {
         None => Ok(()),
-        Some(_) => Err(Malformed("a field that is there twice")),
+        Some(_) => Err(Malformed("duplicate field")),
     }
 }
 
-/// lnd does not even look at a second one; here it must be one.
+/// Keeps the first value. lnd does not parse a second one; here it must be valid.
 fn first<T>(
     field: &mut Option<T>,
     read: impl FnOnce() -> Result<T, Malformed>,
@@ -106,24 +113,24 @@ fn first<T>(
 }
 
 fn bytes32(letters: &[u8]) -> Result<[u8; 32], Malformed> {
-    letters::bytes(letters)?.try_into().map_err(|_| Malformed("a hash"))
+    letters::bytes(letters)?.try_into().map_err(|_| Malformed("invalid length of a hash"))
 }
 
 fn key(bytes: &[u8]) -> Result<PublicKey, Malformed> {
-    PublicKey::from_slice(bytes).map_err(|_| Malformed("a public key"))
+    PublicKey::from_slice(bytes).map_err(|_| Malformed("invalid public key"))
 }
 
 fn check_route(bytes: &[u8]) -> Result<(), Malformed> {
     let hops = bytes.chunks_exact(HOP_BYTES);
     if bytes.is_empty() || !hops.remainder().is_empty() {
-        return Err(Malformed("a route hint"));
+        return Err(Malformed("invalid route hint"));
     }
     hops.into_iter().try_for_each(|hop| key(&hop[..33]).map(drop))
 }
 
-/// An address on the chain, which is never paid; lnd refuses one that it does not know the length of.
+/// Checks an on-chain fallback address, which is never paid. lnd refuses an address of unknown length.
 fn check_fallback(content: &[u8]) -> Result<(), Malformed> {
-    const FAULT: Malformed = Malformed("its fallback address");
+    const FAULT: Malformed = Malformed("invalid fallback address");
 
     let [version, program @ ..] = content else { return Err(FAULT) };
     if program.is_empty() {

@@ -1,46 +1,46 @@
-//! bech32's letters of five bits.
+//! bech32's five-bit letters.
 
 use super::Malformed;
 
-/// More letters than this are no number, whatever they hold: lnd counts them.
+/// Longer numbers are invalid even with leading zeros: lnd checks the number of letters.
 const MAX_NUMBER_LETTERS: usize = 13;
 
-/// A number, most significant letter first.
+/// Parses a number, most significant letter first.
 pub(super) fn number(letters: &[u8]) -> Result<u64, Malformed> {
     if letters.len() > MAX_NUMBER_LETTERS {
-        return Err(Malformed("a number"));
+        return Err(Malformed("number out of range"));
     }
-    // In more bits than a number may have.
+    // 128 bits hold all letters; the result must fit into 64.
     let number = letters.iter().fold(0_u128, |number, letter| number << 5 | u128::from(*letter));
-    u64::try_from(number).map_err(|_| Malformed("a number"))
+    u64::try_from(number).map_err(|_| Malformed("number out of range"))
 }
 
-/// Bytes that the letters hold without a rest: less than a letter is left, and it is zero.
+/// Unpacks letters into bytes. The padding must be shorter than a letter, and zero.
 pub(super) fn bytes(letters: &[u8]) -> Result<Vec<u8>, Malformed> {
-    let rest_bits = letters.len() * 5 % 8;
-    let rest = letters.last().map_or(0, |last| last & ((1 << rest_bits.min(5)) - 1));
-    if rest_bits > 4 || rest != 0 {
-        return Err(Malformed("the padding of a field"));
+    let padding_bits = letters.len() * 5 % 8;
+    let padding = letters.last().map_or(0, |last| last & ((1 << padding_bits.min(5)) - 1));
+    if padding_bits > 4 || padding != 0 {
+        return Err(Malformed("invalid padding of a field"));
     }
     let mut bytes = bytes_padded(letters);
     bytes.truncate(letters.len() * 5 / 8);
     Ok(bytes)
 }
 
-/// Bytes that hold all of the letters, with zeros behind them.
+/// Unpacks letters into bytes, padded with zeros.
 pub(super) fn bytes_padded(letters: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(letters.len() * 5 / 8 + 1);
-    let (mut held, mut bits) = (0_u32, 0);
+    let (mut buffer, mut bits) = (0_u32, 0);
     for letter in letters {
-        held = held << 5 | u32::from(*letter);
+        buffer = buffer << 5 | u32::from(*letter);
         bits += 5;
         if bits >= 8 {
             bits -= 8;
-            bytes.push(low_byte(held >> bits));
+            bytes.push(low_byte(buffer >> bits));
         }
     }
     if bits > 0 {
-        bytes.push(low_byte(held << (8 - bits)));
+        bytes.push(low_byte(buffer << (8 - bits)));
     }
     bytes
 }

@@ -1,4 +1,4 @@
-//! Invoices field by field, wrong ones included, signed by a test's own key.
+//! Builds invoices field by field, invalid ones included, signed by a test key.
 
 use bitcoin::{
     hashes::{Hash, sha256},
@@ -9,7 +9,7 @@ use super::{Checksum, letters};
 
 const CHARSET: &[u8] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
 
-/// An invoice in pieces.
+/// The parts of an invoice.
 #[derive(Clone, Debug)]
 pub(crate) struct Pieces {
     pub head: String,
@@ -21,7 +21,7 @@ fn key() -> SecretKey {
     SecretKey::from_slice(&[9; 32]).unwrap()
 }
 
-/// Who signs.
+/// The public key of the test key.
 pub(crate) fn payee() -> PublicKey {
     key().public_key(&Secp256k1::new())
 }
@@ -31,14 +31,14 @@ pub(crate) fn number(number: u128, count: u32) -> Vec<u8> {
     (0..count).rev().map(|place| u8::try_from(number >> (5 * place) & 31).unwrap()).collect()
 }
 
-/// Bytes in letters, zeros behind them.
+/// Packs bytes into letters, padded with zeros.
 pub(crate) fn packed(bytes: &[u8]) -> Vec<u8> {
     let bits: Vec<u8> =
         bytes.iter().flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1)).collect();
     bits.chunks(5).map(|five| (0..5).fold(0, |l, at| l << 1 | five.get(at).unwrap_or(&0))).collect()
 }
 
-/// Feature bits in letters.
+/// Packs feature bits into letters.
 pub(crate) fn features(bits: &[u32]) -> Vec<u8> {
     let count = bits.iter().max().map_or(0, |most| most / 5 + 1);
     let mut letters = vec![0; count as usize];
@@ -48,7 +48,7 @@ pub(crate) fn features(bits: &[u32]) -> Vec<u8> {
     letters
 }
 
-/// What every wallet makes, of 10 sat.
+/// An ordinary invoice over 10 sat.
 pub(crate) fn ordinary(made_at_s: u64, hash: [u8; 32]) -> Pieces {
     Pieces {
         head: "lnbcrt100n".to_owned(),
@@ -62,7 +62,7 @@ pub(crate) fn ordinary(made_at_s: u64, hash: [u8; 32]) -> Pieces {
     }
 }
 
-/// A path that begins at `first`.
+/// A blinded path that starts at `first`.
 pub(crate) fn path(first: PublicKey, hops: u8, features: &[u8]) -> Vec<u8> {
     let key = payee().serialize();
     let mut bytes = [0, 0, 0, 1, 0, 0, 0, 1, 0, 40].to_vec();
@@ -81,7 +81,7 @@ pub(crate) fn path(first: PublicKey, hops: u8, features: &[u8]) -> Vec<u8> {
 }
 
 impl Pieces {
-    /// With another content of a field, or one more.
+    /// Replaces a field, or adds it.
     pub fn with(mut self, tag: char, letters: Vec<u8>) -> Self {
         self.fields.retain(|(other, _)| *other != tag);
         self.and(tag, letters)
@@ -101,7 +101,7 @@ impl Pieces {
         Self { head: head.to_owned(), ..self }
     }
 
-    /// Signed.
+    /// Signs and encodes the invoice.
     pub fn text(&self) -> String {
         let mut signed = number(self.made_at_s.into(), 7);
         for (tag, content) in &self.fields {

@@ -1,14 +1,16 @@
-//! BOLT11, read as strictly as lnd reads it: what lnd cannot decode is no invoice here either, or it would
-//! be accepted, and refused by lnd at once (`zpay32` of v0.21).
+//! A BOLT11 parser as strict as lnd's (`zpay32` of v0.21): an invoice that lnd cannot decode must be
+//! refused at the claim, or it would be accepted and then fail at once.
 //!
-//! The crate lightning-invoice knows no blinded paths, hashes what it would have written itself instead of
-//! what was signed, and pads where lnd does not. It is used in tests alone, to make invoices.
+//! The crate lightning-invoice knows no blinded paths, hashes its own re-encoding instead of the signed
+//! text, and pads where lnd does not. It is used only to create invoices, and for its `Currency` type.
 //!
-//! - Fields are packed without a rest: what is left of the last letters is less than a letter, and zero.
-//! - A field of an unknown kind, or of a length that its kind does not have where BOLT11 says so, is skipped.
-//! - There is exactly one payment hash, one description or its hash, and at most one payment secret; of
-//!   other fields that may not repeat the first counts.
-//! - The signature is over the letters as they came, and recovers the payee, or fits the one that is named.
+//! - The padding of a field is shorter than one letter, and zero.
+//! - Fields of unknown type are skipped, as are fields whose length differs from the one that BOLT11
+//!   fixes.
+//! - There is exactly one payment hash, exactly one description or description hash, and at most one
+//!   payment secret. Of other fields that must not repeat, the first one counts.
+//! - The signature covers the letters as received. The payee's key is recovered from it, or verified
+//!   against it if the invoice names the payee.
 
 mod amount;
 mod blinded;
@@ -34,44 +36,44 @@ pub use self::{blinded::BlindedPath, features::Features};
 const TIMESTAMP_LETTERS: usize = 7;
 const SIGNATURE_LETTERS: usize = 104;
 const DEFAULT_EXPIRY_S: u64 = 3_600;
-/// What lnd v0.21 assumes where BOLT11 says 18: the most blocks that any node may add.
+/// lnd v0.21's default, where BOLT11 says 18.
 const DEFAULT_FINAL_CLTV: u64 = 24;
 
-/// Why a text is no invoice, for developers.
+/// Why a text is not a valid invoice, for developers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a BOLT11 invoice: {0}")]
 pub struct Malformed(&'static str);
 
-/// An invoice as it was signed. Whether it may be paid is another question.
+/// An invoice as signed. Whether it may be paid is checked elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bolt11Invoice {
     /// Its network.
     pub currency: Currency,
-    /// In thousandths of a satoshi. None where none is named, or more than the format can count.
+    /// In millisatoshis. None if no amount is given, or if it overflows.
     pub msat: Option<u64>,
     /// Seconds since the Unix epoch.
     pub made_at_s: u64,
-    /// SHA-256 of what the payee reveals.
+    /// SHA-256 of the preimage.
     pub payment_hash: [u8; 32],
-    /// Proves to the payee that the payer has read the invoice. Invoices with blinded paths need none.
+    /// Proves to the payee that the payer has the invoice. Invoices with blinded paths need none.
     pub payment_secret: Option<[u8; 32]>,
-    /// Who has signed it: the payee, or with blinded paths a key that is used once.
+    /// The key that signed it: the payee's, or a one-time key in invoices with blinded paths.
     pub payee: PublicKey,
-    /// Empty where only its hash is there.
+    /// Empty if only its hash is given.
     pub description: String,
-    /// How long it lasts, in seconds.
+    /// Its validity in seconds.
     pub expiry_s: u64,
-    /// How many blocks the payee wants to have left.
+    /// The minimum final CLTV expiry delta, in blocks.
     pub final_cltv: u64,
-    /// What it needs, and what it offers.
+    /// Its required and optional features.
     pub features: Features,
-    /// How many private routes lead to the payee.
+    /// The number of route hints.
     pub hints: usize,
-    /// The ways to a payee who does not tell who it is.
+    /// Blinded paths to a payee whose identity is hidden.
     pub paths: Vec<BlindedPath>,
 }
 
-/// The checksum of BOLT11: bech32's, over any length.
+/// BOLT11's checksum: bech32's, without the length limit.
 enum Checksum {}
 
 impl bech32::Checksum for Checksum {
@@ -84,22 +86,22 @@ impl bech32::Checksum for Checksum {
 }
 
 impl Bolt11Invoice {
-    /// Reads the text, in lower or upper case, with nothing around it.
+    /// Parses the text, in lower or upper case, with nothing around it.
     pub fn read(text: &str) -> Result<Self, Malformed> {
         let read =
-            CheckedHrpstring::new::<Checksum>(text).map_err(|_| Malformed("its checksum"))?;
+            CheckedHrpstring::new::<Checksum>(text).map_err(|_| Malformed("invalid checksum"))?;
         let head = read.hrp().to_string().to_lowercase();
         let letters: Vec<u8> =
             read.fe32_iter::<&mut dyn Iterator<Item = u8>>().map(bech32::Fe32::to_u8).collect();
         let (currency, msat) = amount::read(&head)?;
-        let signed = letters.len().checked_sub(SIGNATURE_LETTERS).ok_or(Malformed("its length"))?;
+        let signed = letters.len().checked_sub(SIGNATURE_LETTERS).ok_or(Malformed("too short"))?;
         let (signed, signature) = letters.split_at(signed);
         let (time, tagged) =
-            signed.split_at_checked(TIMESTAMP_LETTERS).ok_or(Malformed("its length"))?;
+            signed.split_at_checked(TIMESTAMP_LETTERS).ok_or(Malformed("too short"))?;
         let fields = Fields::read(tagged)?;
         let payee = payee(&head, signed, signature, fields.payee)?;
         if fields.hints > 0 && !fields.paths.is_empty() {
-            return Err(Malformed("route hints and blinded paths"));
+            return Err(Malformed("both route hints and blinded paths"));
         }
         Ok(Self {
             currency,
@@ -118,14 +120,14 @@ impl Bolt11Invoice {
     }
 }
 
-/// Who signed `head` and `signed`; `named` is the payee that the invoice itself names.
+/// The key that signed `head` and `signed`; `named` is the payee that the invoice itself names.
 fn payee(
     head: &str,
     signed: &[u8],
     signature: &[u8],
     named: Option<PublicKey>,
 ) -> Result<PublicKey, Malformed> {
-    const FAULT: Malformed = Malformed("its signature");
+    const FAULT: Malformed = Malformed("invalid signature");
 
     let mut engine = sha256::Hash::engine();
     engine.input(head.as_bytes());

@@ -1,4 +1,4 @@
-//! The fields of what operators do to the instance.
+//! The fields of the operators' commands to the instance.
 
 /// A field of a command for the instance.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]

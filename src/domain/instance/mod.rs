@@ -1,7 +1,8 @@
-//! Whether the instance can pay at this moment, and how much: what holds for all requests at once.
+//! Whether the instance can pay now, and how much. This holds for all requests at once.
 //!
-//! A request is claimable by itself alone (see [`crate::domain::Withdraw::unclaimable`]); this is the other
-//! half. What was accepted before goes on, whatever stands here.
+//! Whether one request is claimable depends on that request only (see
+//! [`crate::domain::Withdraw::unclaimable`]); this is the other condition of a claim. Payments that
+//! were accepted before continue regardless.
 
 mod field;
 mod node_trouble;
@@ -17,32 +18,32 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::domain::{Actor, FeePolicy, Millis, Msat, Network, NodeId, Sat, Timestamp};
 
-/// What a node last said of itself.
+/// A node's last report about itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Heartbeat {
     /// The node that pays.
     pub node: NodeId,
-    /// Its name for people.
+    /// Its alias.
     pub alias: String,
-    /// The network that it is on.
+    /// Its network.
     pub network: Network,
-    /// When it was asked. What it says holds at least since then.
+    /// When it was asked. The report is at least as recent.
     pub at: Timestamp,
-    /// It has followed the chain to the tip.
+    /// It is synced to the chain tip.
     pub synced: bool,
-    /// It knows the newest payment that it was seen to know.
+    /// It still knows the newest payment that it was seen to know.
     pub remembers: bool,
-    /// The last sends to it were answered, or are not overdue: see [`Halt::NodeNotPaying`].
+    /// The last sends to it were answered, or are not overdue (see [`Halt::NodeNotPaying`]).
     pub answers_sends: bool,
     /// What its active channels can send now, less their reserves.
     pub can_send: Msat,
-    /// How many channels can be used.
+    /// The number of active channels.
     pub active_channels: i64,
-    /// HTLCs that we have out on the channel that has most of them; channels take 483.
+    /// Our HTLCs in flight on the channel that has the most; a channel has 483 slots.
     pub busiest_channel_htlcs: i64,
 }
 
-/// What somebody did to the instance.
+/// Who acted on the instance, and when.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Act {
     /// Who, and why.
@@ -51,15 +52,15 @@ pub struct Act {
     pub at: Timestamp,
 }
 
-/// Why the instance has fenced itself: the database may have lost commits.
+/// Why the instance is fenced: the database may have lost commits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum FenceReason {
-    /// A commit that a caller had been told of is gone.
+    /// A commit that was acknowledged to a caller is gone.
     MarkLost,
-    /// The node knows payments that the database does not.
+    /// The node knows payments that the database does not know.
     UnknownPayments,
-    /// An operator said so.
+    /// An operator fenced it.
     ByHand,
 }
 
@@ -70,16 +71,18 @@ impl FenceReason {
     }
 }
 
-/// What a person, or the instance itself, does to all of it.
+/// A command to the whole instance, from an operator or the service itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Turn {
-    /// From here on nothing new is claimed or sent; what is in flight is followed.
+    /// Stops new claims and sends. What is in flight is followed.
     Pause(Act),
-    /// The end of a pause.
+    /// Ends a pause.
     Resume(Act),
-    /// As a pause, until somebody has looked at what the database may have lost.
+    /// Stops the same as a pause, until an operator has examined which commits the database may have
+    /// lost.
     Fence(FenceReason, Act),
-    /// The end of the fence of that instant, and of no later one: somebody has looked.
+    /// Ends the fence that was set at this instant, and no later one: an operator has examined the
+    /// loss.
     Acknowledge(Timestamp, Act),
 }
 
@@ -105,50 +108,52 @@ impl Turn {
     }
 }
 
-/// What the database knows of the whole instance.
+/// The status of the whole instance, as read from the database.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Standing {
-    /// Nothing new is claimed or sent, because a person said so.
+    /// Set while an operator has paused the instance: nothing new is claimed or sent.
     pub paused: Option<Act>,
-    /// The same, because the database may have lost commits.
+    /// Set while the instance is fenced, since the database may have lost commits: nothing new is
+    /// claimed or sent.
     pub fenced: Option<(Timestamp, FenceReason)>,
-    /// The database calls the server that answers now verified, and this process misses nothing there.
+    /// The database records the answering server as verified, and this process has found all its marks
+    /// there.
     pub verified: bool,
-    /// The database took the last write by which this process tried it.
+    /// The last test write of this process succeeded.
     pub writable: bool,
     /// The node that pays.
     pub node: Option<NodeId>,
-    /// What that node last said; none before its first word.
+    /// That node's last heartbeat; None before its first.
     pub heartbeat: Option<Heartbeat>,
-    /// What keeps the node's word from us, or its services, if anything does.
+    /// Why the node cannot be used, if it cannot.
     pub trouble: Option<NodeTrouble>,
-    /// Amounts and fee limits of open attempts that the heartbeat cannot have counted: they were not
-    /// out yet.
+    /// Amounts and fee limits of open attempts that the heartbeat cannot reflect yet: they were not in
+    /// flight when it was taken.
     pub unseen: Msat,
-    /// Attempts in flight.
+    /// The number of attempts in flight.
     pub in_flight: i64,
-    /// What was accepted within the last 24 hours and did not fail: amounts and fee limits while it is open,
-    /// amounts and fees once it is paid. Zero while no limit asks for it.
+    /// What was accepted within the last 24 hours and did not fail: amount and fee limit while an
+    /// attempt is open, amount and fee once it is paid. Zero if no limit needs it.
     pub spent_24h: Msat,
 }
 
-/// What may be paid. The same in every replica, by configuration.
+/// The configured limits on paying. The same in every replica.
 #[derive(Clone, Copy, Debug)]
 pub struct PayingLimits {
-    /// A node that has been silent for longer is down.
+    /// A node whose heartbeat is older than this counts as down.
     pub heartbeat_stale: Millis,
-    /// How far replicas' clocks may disagree.
+    /// The maximum difference between replicas' clocks.
     pub clock_skew: Millis,
-    /// The most of one request.
+    /// The maximum of one request.
     pub max_amount: Option<Sat>,
-    /// The most that is accepted within 24 hours, fees included.
+    /// The maximum accepted within 24 hours, fees included.
     pub rolling_24h: Option<Sat>,
-    /// So many payments in flight for each active channel, and no more are begun: the rest of its 483
-    /// HTLC slots is for parts, for others and for ending what is out.
+    /// The maximum number of payments in flight per active channel. The other of its 483 HTLC slots are
+    /// left for multi-part payments, for other traffic, and for settling what is in flight.
     pub max_in_flight_per_channel: i64,
 }
 
-/// Why nothing new is accepted. Wallets are told no more than that it is so.
+/// Why claims are refused. Wallets are not given the reason.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum Halt {
@@ -156,25 +161,25 @@ pub enum Halt {
     Paused,
     /// The instance is fenced: the database may have lost commits.
     Fenced,
-    /// This process has not yet made sure that the database has lost nothing.
+    /// This process has not yet verified that the database lost no commits.
     Unverified,
     /// The database takes no writes.
     StoreReadOnly,
-    /// The node has not been heard of for too long, or is another one.
+    /// The heartbeat is missing or too old, or another node answers.
     NodeSilent,
-    /// The node no longer knows the newest payment that it was seen to know: nothing is sent by it.
+    /// The node no longer knows the newest payment that it was seen to know: nothing is sent to it.
     NodeForgot,
-    /// The node refuses our credentials, or they do not permit what paying needs.
+    /// The node refuses our credentials or our terms, or its wallet is locked.
     NodeNotPermitted,
-    /// Several sends in a row were not answered: the node may not be able to store payments.
+    /// Several sends in a row were not answered: the node may be unable to store payments.
     NodeNotPaying,
-    /// The node does not follow the chain.
+    /// The node is not synced to the chain.
     NodeUnsynced,
     /// Too many payments are in flight.
     ChannelsFull,
-    /// The node cannot send as much.
+    /// The node's channels cannot send enough.
     NoLiquidity,
-    /// What may be paid within 24 hours is spent, or one request may not pay out so much.
+    /// The 24-hour limit is used up, or the limit per request is too low.
     LimitSpent,
 }
 
@@ -184,7 +189,8 @@ impl Halt {
         self.into()
     }
 
-    /// What the instance's switches say. A fence comes first: the end of a pause does not end it.
+    /// The reason given by the pause and the fence. The fence comes first, since the end of a pause
+    /// does not end it.
     pub const fn by_switches(paused: bool, fenced: bool) -> Option<Self> {
         match (paused, fenced) {
             (_, true) => Some(Self::Fenced),
@@ -193,42 +199,43 @@ impl Halt {
         }
     }
 
-    /// What keeps out even the least claim.
-    pub fn of_all(room: Result<Room, Self>) -> Option<Self> {
-        match room {
-            Ok(room) => (room.most.get() == 0).then_some(room.bound),
-            Err(halt) => Some(halt),
+    /// The reason why even the smallest claim is refused, if it is.
+    pub fn of_all(capacity: Result<Room, Self>) -> Option<Self> {
+        match capacity {
+            Ok(capacity) => (capacity.most.get() == 0).then_some(capacity.bound),
+            Err(reason) => Some(reason),
         }
     }
 }
 
 impl Standing {
-    /// The most that one claim can get now, and what bounds it if anything does. Liquidity beyond our
-    /// own channels is not known: a claim within this room can still fail, and then reopens.
+    /// The most that one claim can get now, and what limits it. Liquidity beyond our own channels is
+    /// unknown: a claim within this capacity can still fail, and its request then reopens.
     pub fn room(
         &self,
         limits: &PayingLimits,
         fees: &FeePolicy,
         now: Timestamp,
     ) -> Result<Room, Halt> {
-        if let Some(halt) = Halt::by_switches(self.paused.is_some(), self.fenced.is_some()) {
-            return Err(halt);
+        if let Some(reason) = Halt::by_switches(self.paused.is_some(), self.fenced.is_some()) {
+            return Err(reason);
         }
-        // Before what follows from it: without a word of the node nothing is verified.
+        // Checked before its consequence: without an answer from the node nothing gets verified.
         if self.trouble.as_ref().is_some_and(|trouble| trouble.kind.is_about_us()) {
             return Err(Halt::NodeNotPermitted);
         }
         if !self.verified {
             return Err(Halt::Unverified);
         }
-        // Before the node: without writes its heartbeat grows old, too.
+        // Checked before the node: without writes its heartbeat grows old, too.
         if !self.writable {
             return Err(Halt::StoreReadOnly);
         }
         let Some(beat) = &self.heartbeat else {
             return Err(Halt::NodeSilent);
         };
-        // Either way: one from the future is of a clock that has been set back since.
+        // In either direction: a heartbeat from the future was written by a clock that was set back
+        // since.
         if now.since(beat.at).abs() > limits.heartbeat_stale {
             return Err(Halt::NodeSilent);
         }
@@ -246,18 +253,18 @@ impl Standing {
         }
         let free = beat.can_send.get().saturating_sub(self.unseen.get()).max(0);
         let sendable = Msat::new(free).map_or(Sat::MAX, |free| fees.largest_within(free));
-        let mut room = Room { most: sendable, bound: Halt::NoLiquidity };
+        let mut capacity = Room { most: sendable, bound: Halt::NoLiquidity };
         if let Some(limit) = limits.rolling_24h {
-            // With its fee limit, like what is open.
+            // Includes the fee limit, as for open attempts.
             let left = limit.to_msat().get().saturating_sub(self.spent_24h.get()).max(0);
             let most = Msat::new(left).map_or(Sat::MAX, |left| fees.largest_within(left));
-            room = room.and(most, Halt::LimitSpent);
+            capacity = capacity.and(most, Halt::LimitSpent);
         }
-        Ok(limits.max_amount.map_or(room, |most| room.and(most, Halt::LimitSpent)))
+        Ok(limits.max_amount.map_or(capacity, |most| capacity.and(most, Halt::LimitSpent)))
     }
 
-    /// Whether nothing is sent, not even a repeat. What was accepted waits; a node that has been silent is
-    /// looked up, and answers that by itself.
+    /// Whether nothing may be sent, not even a repeat. Accepted attempts wait. A node that was silent
+    /// does not block sends: the lookup before each send shows whether it answers.
     pub fn sends_nothing(&self, limits: &PayingLimits) -> bool {
         let answers_sends = self.heartbeat.as_ref().is_none_or(|beat| beat.answers_sends);
         let full = self.channels_full(limits);
@@ -269,20 +276,20 @@ impl Standing {
             || !self.verified
     }
 
-    /// Whether no further payment may be begun because too many are in flight. With no channel at all
-    /// the node says so by what it can send.
+    /// Whether too many payments are in flight to start another one. A node without channels counts as
+    /// having one: it has no liquidity, which refuses claims anyway.
     pub fn channels_full(&self, limits: &PayingLimits) -> bool {
         let channels = self.heartbeat.as_ref().map_or(1, |beat| beat.active_channels.max(1));
         self.in_flight >= limits.max_in_flight_per_channel.saturating_mul(channels)
     }
 }
 
-/// How much one claim can get now.
+/// What one claim can get now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Room {
-    /// The most.
+    /// The maximum.
     pub most: Sat,
-    /// What bounds it.
+    /// The reason for this limit.
     pub bound: Halt,
 }
 

@@ -1,47 +1,48 @@
-//! What keeps the node's word from us, in sentences for operators. No text of the node's or of a library's
-//! is among them: what stands here is stored, and leaves the process.
+//! Why the node cannot be used, in sentences for operators. They contain no text from the node or a
+//! library, since they are stored and leave the process.
 
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use std::fmt;
 
-/// What is wrong between us and the node.
+/// What prevents us from using the node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum TroubleKind {
-    /// The name in `lnd.endpoint` leads nowhere.
+    /// The host name in `lnd.endpoint` does not resolve.
     UnknownHost,
     /// The connection is refused.
     NobodyListens,
-    /// What listens does not speak TLS with HTTP/2.
+    /// The server at the endpoint does not speak TLS with HTTP/2.
     NoTls,
-    /// The connection fails otherwise, or was lost.
+    /// The connection fails for another reason, or was lost.
     Unreachable,
     /// No answer in time.
     Silent,
-    /// The node shows another certificate than the one that was configured.
+    /// The node presents a certificate other than the configured one.
     OtherCertificate,
-    /// No certificate was configured, and the node's is not one that a public authority has signed.
+    /// No certificate is configured, and no public authority has signed the node's.
     UntrustedCertificate,
-    /// The macaroon is another node's, its root key was deleted, or one of its caveats does not hold.
+    /// The macaroon belongs to another node, its root key was deleted, or one of its caveats does not
+    /// hold.
     MacaroonRefused,
-    /// The macaroon has a time limit, which is over.
+    /// The macaroon has a time limit, which has passed.
     MacaroonExpired,
     /// The macaroon does not permit a call that paying needs.
     NotPermitted,
-    /// The node takes no payment on our terms: `payments.cltv_limit` is above its own.
+    /// The node refuses all payments on our terms: `payments.cltv_limit` is above its own limit.
     CltvLimit,
-    /// The node's wallet waits for its password.
+    /// The node's wallet is locked.
     WalletLocked,
-    /// The node is not done with its start.
+    /// The node is still starting.
     Starting,
     /// The node is on another network.
     OtherNetwork,
-    /// Another node answers than the one that pays.
+    /// A node answers that is not the one that pays.
     OtherNode,
     /// The node answers with errors.
     Failing,
-    /// The node's answers are not understood.
+    /// The node's responses are invalid.
     Garbled,
 }
 
@@ -51,8 +52,8 @@ impl TroubleKind {
         self.into()
     }
 
-    /// The node is there, and refuses us: it goes on until somebody mends our credentials, or unlocks it.
-    /// No invoice is to blame, and none would be paid.
+    /// Whether the node is up but refuses us until an operator corrects the credentials or unlocks it.
+    /// No invoice is at fault, and none would be paid.
     pub const fn is_about_us(self) -> bool {
         match self {
             Self::OtherCertificate
@@ -76,12 +77,12 @@ impl TroubleKind {
     }
 }
 
-/// What is wrong, and with what.
+/// What is wrong, and with which address or call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NodeTrouble {
     /// What is wrong.
     pub kind: TroubleKind,
-    /// `HOST:PORT` where a connection fails, the call where one is not permitted; else empty.
+    /// `HOST:PORT` if a connection fails, the call if one is not permitted, else empty.
     pub subject: String,
 }
 
@@ -102,9 +103,9 @@ impl fmt::Display for NodeTrouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let subject = &self.subject;
         match self.kind {
-            TroubleKind::UnknownHost => write!(f, "the host of {subject} is not known"),
+            TroubleKind::UnknownHost => write!(f, "the host name of {subject} does not resolve"),
             TroubleKind::NobodyListens => {
-                write!(f, "the connection is refused: nobody listens at {subject}")
+                write!(f, "the connection is refused: nothing listens at {subject}")
             }
             TroubleKind::NoTls => {
                 write!(f, "{subject} does not speak gRPC over TLS: is it lnd's gRPC port?")
@@ -133,7 +134,7 @@ impl fmt::Display for NodeTrouble {
             TroubleKind::OtherNetwork => f.write_str("the node is on another network"),
             TroubleKind::OtherNode => f.write_str("another node answers than the one that pays"),
             TroubleKind::Failing => f.write_str("the node answers with errors, see the log"),
-            TroubleKind::Garbled => f.write_str("the node's answers are not understood, see the log"),
+            TroubleKind::Garbled => f.write_str("the node's responses are invalid, see the log"),
         }
     }
 }
@@ -143,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_kinds_are_read_by_their_names() {
+    fn all_kinds_parse_from_their_names() {
         for kind in TroubleKind::VARIANTS {
             assert_eq!(kind.name().parse(), Ok(*kind));
         }
@@ -151,13 +152,13 @@ mod tests {
     }
 
     #[test]
-    fn sentences_name_what_to_look_at() {
+    fn sentences_name_what_to_check() {
         let lacks = NodeTrouble::with(TroubleKind::NotPermitted, "SendPaymentV2");
         assert_eq!(
             lacks.to_string(),
             "lnd.macaroon does not permit SendPaymentV2, bake one that does"
         );
         let refused = NodeTrouble::with(TroubleKind::NobodyListens, "127.0.0.1:10009");
-        assert!(refused.to_string().ends_with("nobody listens at 127.0.0.1:10009"));
+        assert!(refused.to_string().ends_with("nothing listens at 127.0.0.1:10009"));
     }
 }

@@ -1,4 +1,4 @@
-//! After a database was restored: what its node paid and it does not know.
+//! After a database restore: payments that the node made and the database lost.
 
 use crate::domain::{
     Actor, Change, Hold, Msat, NodeId, PaymentHash, PaymentId, Preimage, Status, Timestamp,
@@ -9,38 +9,38 @@ use crate::domain::{
 /// A payment that the node made and the database lost: every row of its transaction.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Restored {
-    /// A new one.
+    /// A new id.
     pub id: PaymentId,
-    /// What was paid.
+    /// The invoice that was paid.
     pub invoice: String,
     /// Unknown to the database until now.
     pub payment_hash: PaymentHash,
-    /// Of the invoice.
+    /// The invoice's amount.
     pub amount: Msat,
-    /// The proof.
+    /// The proof of payment.
     pub preimage: Preimage,
-    /// What routing cost.
+    /// The routing fee.
     pub fee: Msat,
-    /// When it was put back.
+    /// When it was restored.
     pub at: Timestamp,
     /// The request, now PAID.
     pub change: Change,
 }
 
-/// Why a payment cannot be what a request was paid with.
+/// Why a payment cannot be recorded as the one that paid a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NotRestorable {
-    /// Another payment, or its end, stands there.
+    /// The request is PAID by another payment, or deactivated.
     #[error("the withdraw request is {}", .0.name())]
     NotActive(Status),
-    /// An attempt of it that was sent is open: that one has to end first.
-    #[error("an attempt of the withdraw request was sent and is open; it has to end first")]
+    /// An open attempt of it was sent, and must end first.
+    #[error("an open attempt of the withdraw request was sent; it must end first")]
     AttemptOpen,
-    /// The node does not call it paid.
-    #[error("the node does not say that this payment succeeded")]
+    /// The node does not report it as paid.
+    #[error("the node does not report this payment as paid")]
     NotPaid,
-    /// The request allows other amounts.
-    #[error("the amount is not within those of the withdraw request")]
+    /// The amount is outside the request's range.
+    #[error("the amount is outside the withdraw request's range")]
     Amount,
 }
 
@@ -56,16 +56,16 @@ impl NotRestorable {
     }
 }
 
-/// Whether a payment that a node lists can have been made by this service: of an invoice, and not to
-/// the node itself.
+/// Whether this service can have made a payment that a node lists: it has an invoice, and the payee is
+/// not the node itself.
 pub fn can_be_ours(bolt11: &str, node: &NodeId) -> bool {
     let parsed = invoice::normalise(bolt11).and_then(|text| invoice::parse(&text));
     parsed.is_ok_and(|invoice| invoice.payee.to_string() != node.as_str())
 }
 
 impl Restored {
-    /// Whether `withdraw` can have been paid by `record`, whatever attempt of it is open: the proof, and
-    /// what routing cost.
+    /// Checks whether `record` can have paid `withdraw`, ignoring any open attempt. Returns the proof
+    /// and the routing fee.
     pub fn fits(withdraw: &Withdraw, record: &Record) -> Result<(Preimage, Msat), NotRestorable> {
         if withdraw.status != Status::Active {
             return Err(NotRestorable::NotActive(withdraw.status));
@@ -84,7 +84,7 @@ impl Restored {
         Ok((preimage, fee))
     }
 
-    /// What is written when `by` says that `view`'s request was paid by `record`.
+    /// What to write when `by` declares that `record` paid the request of `view`.
     pub fn new(
         view: &WithdrawView,
         record: &Record,

@@ -1,4 +1,4 @@
-//! How much one claim can get, and what keeps all of them out.
+//! What one claim can get, and what stops all claims.
 
 use super::*;
 use crate::domain::TroubleKind;
@@ -17,7 +17,7 @@ fn sat(n: i64) -> Sat {
     Sat::new(n).unwrap()
 }
 
-fn standing() -> Standing {
+fn healthy() -> Standing {
     let node = NodeId::parse(&format!("02{}", "ab".repeat(32))).unwrap();
     Standing {
         trouble: None,
@@ -44,70 +44,70 @@ fn standing() -> Standing {
     }
 }
 
-fn room(standing: &Standing, limits: &PayingLimits) -> Result<(i64, Halt), Halt> {
-    standing.room(limits, &FEES, NOW).map(|room| (room.most.get(), room.bound))
+fn capacity(status: &Standing, limits: &PayingLimits) -> Result<(i64, Halt), Halt> {
+    status.room(limits, &FEES, NOW).map(|capacity| (capacity.most.get(), capacity.bound))
 }
 
 #[test]
-fn the_room_is_what_the_node_can_send_with_the_fee_limit() {
-    assert_eq!(room(&standing(), &LIMITS), Ok((1000, Halt::NoLiquidity)));
-    let some_unseen = Standing { unseen: sat(505).to_msat(), ..standing() };
-    assert_eq!(room(&some_unseen, &LIMITS), Ok((500, Halt::NoLiquidity)));
-    let all_unseen = Standing { unseen: sat(5000).to_msat(), ..standing() };
-    assert_eq!(room(&all_unseen, &LIMITS), Ok((0, Halt::NoLiquidity)));
+fn capacity_is_what_the_node_can_send_less_the_fee_limit() {
+    assert_eq!(capacity(&healthy(), &LIMITS), Ok((1000, Halt::NoLiquidity)));
+    let some_unseen = Standing { unseen: sat(505).to_msat(), ..healthy() };
+    assert_eq!(capacity(&some_unseen, &LIMITS), Ok((500, Halt::NoLiquidity)));
+    let all_unseen = Standing { unseen: sat(5000).to_msat(), ..healthy() };
+    assert_eq!(capacity(&all_unseen, &LIMITS), Ok((0, Halt::NoLiquidity)));
 }
 
 #[test]
-fn limits_bound_the_room() {
+fn limits_reduce_the_capacity() {
     let limits = PayingLimits { rolling_24h: Some(sat(900)), ..LIMITS };
-    assert_eq!(room(&standing(), &limits), Ok((891, Halt::LimitSpent)));
-    let spent = Standing { spent_24h: Msat::new(600_500).unwrap(), ..standing() };
-    assert_eq!(room(&spent, &limits), Ok((296, Halt::LimitSpent)));
-    let overspent = Standing { spent_24h: sat(1000).to_msat(), ..standing() };
-    assert_eq!(room(&overspent, &limits), Ok((0, Halt::LimitSpent)));
+    assert_eq!(capacity(&healthy(), &limits), Ok((891, Halt::LimitSpent)));
+    let spent = Standing { spent_24h: Msat::new(600_500).unwrap(), ..healthy() };
+    assert_eq!(capacity(&spent, &limits), Ok((296, Halt::LimitSpent)));
+    let overspent = Standing { spent_24h: sat(1000).to_msat(), ..healthy() };
+    assert_eq!(capacity(&overspent, &limits), Ok((0, Halt::LimitSpent)));
     let limits = PayingLimits { max_amount: Some(sat(7)), ..limits };
-    assert_eq!(room(&spent, &limits), Ok((7, Halt::LimitSpent)));
+    assert_eq!(capacity(&spent, &limits), Ok((7, Halt::LimitSpent)));
 }
 
 #[test]
-fn each_halt_has_its_cause() {
+fn claims_are_refused_for_the_right_reason() {
     let act = Act { by: Actor::unnamed("ann", "audit"), at: NOW };
     let beat = |change: fn(&mut Heartbeat)| {
-        let mut standing = standing();
-        standing.heartbeat.as_mut().map(change);
-        standing
+        let mut status = healthy();
+        status.heartbeat.as_mut().map(change);
+        status
     };
-    let trouble = |kind: TroubleKind| Standing { trouble: Some(kind.into()), ..standing() };
+    let trouble = |kind: TroubleKind| Standing { trouble: Some(kind.into()), ..healthy() };
     let cases = [
-        (Standing { paused: Some(act.clone()), ..standing() }, Halt::Paused),
-        (Standing { fenced: Some((NOW, FenceReason::ByHand)), ..standing() }, Halt::Fenced),
-        // Whoever ends the pause would find that nothing has changed.
+        (Standing { paused: Some(act.clone()), ..healthy() }, Halt::Paused),
+        (Standing { fenced: Some((NOW, FenceReason::ByHand)), ..healthy() }, Halt::Fenced),
+        // Ending the pause would change nothing.
         (
-            Standing { paused: Some(act), fenced: Some((NOW, FenceReason::ByHand)), ..standing() },
+            Standing { paused: Some(act), fenced: Some((NOW, FenceReason::ByHand)), ..healthy() },
             Halt::Fenced,
         ),
-        (Standing { verified: false, ..standing() }, Halt::Unverified),
+        (Standing { verified: false, ..healthy() }, Halt::Unverified),
         (trouble(TroubleKind::NotPermitted), Halt::NodeNotPermitted),
         (
             Standing { verified: false, ..trouble(TroubleKind::WalletLocked) },
             Halt::NodeNotPermitted,
         ),
-        (Standing { writable: false, ..standing() }, Halt::StoreReadOnly),
-        // What the node said grows old while nothing can be written: it is not the node's fault.
-        (Standing { writable: false, heartbeat: None, ..standing() }, Halt::StoreReadOnly),
-        (Standing { heartbeat: None, ..standing() }, Halt::NodeSilent),
+        (Standing { writable: false, ..healthy() }, Halt::StoreReadOnly),
+        // The heartbeat grows old while nothing can be written, which is not the node's fault.
+        (Standing { writable: false, heartbeat: None, ..healthy() }, Halt::StoreReadOnly),
+        (Standing { heartbeat: None, ..healthy() }, Halt::NodeSilent),
         (beat(|beat| beat.at = NOW.minus(Millis::from_ms(15_001))), Halt::NodeSilent),
         (beat(|beat| beat.at = NOW.plus(Millis::from_ms(15_001))), Halt::NodeSilent),
         (beat(|beat| beat.remembers = false), Halt::NodeForgot),
         (beat(|beat| beat.answers_sends = false), Halt::NodeNotPaying),
         (beat(|beat| beat.synced = false), Halt::NodeUnsynced),
-        (Standing { in_flight: 800, ..standing() }, Halt::ChannelsFull),
+        (Standing { in_flight: 800, ..healthy() }, Halt::ChannelsFull),
     ];
-    for (standing, halt) in cases {
-        assert_eq!(room(&standing, &LIMITS), Err(halt));
+    for (status, reason) in cases {
+        assert_eq!(capacity(&status, &LIMITS), Err(reason));
     }
-    room(&Standing { in_flight: 799, ..standing() }, &LIMITS).unwrap();
-    // Its heartbeat grows old, and that halts.
-    room(&trouble(TroubleKind::NobodyListens), &LIMITS).unwrap();
-    room(&beat(|beat| beat.at = NOW.minus(Millis::from_secs(15))), &LIMITS).unwrap();
+    capacity(&Standing { in_flight: 799, ..healthy() }, &LIMITS).unwrap();
+    // Trouble of this kind stops claims only once the heartbeat is too old.
+    capacity(&trouble(TroubleKind::NobodyListens), &LIMITS).unwrap();
+    capacity(&beat(|beat| beat.at = NOW.minus(Millis::from_secs(15))), &LIMITS).unwrap();
 }

@@ -1,20 +1,20 @@
-//! Why invoices are refused, in words for the person with the wallet.
+//! Why invoices are refused, in sentences for the person with the wallet.
 
 use std::fmt;
 
 use crate::domain::{Millis, Msat, Network, Sat};
 
-/// From the making of an invoice to its claim: what a slow wallet on a slow network may take, with a
-/// clock that is somewhat off. A person is told to make one that lasts so much longer than it must.
-const ON_ITS_WAY: Millis = Millis::from_secs(20);
+/// The time from creating an invoice to its claim, for a slow wallet on a slow network with a clock
+/// that is slightly off. A refusal recommends an expiry that is longer than required by this much.
+const TIME_TO_CLAIM: Millis = Millis::from_secs(20);
 
 /// Why an invoice is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvoiceFault {
-    /// Nothing was sent.
+    /// No invoice was sent.
     #[error("the invoice is missing")]
     Missing,
-    /// Too long to be one.
+    /// The text is too long for an invoice.
     #[error("the invoice is too long")]
     TooLong,
     /// It does not parse, or its signature is wrong.
@@ -23,53 +23,53 @@ pub enum InvoiceFault {
     /// Made for another Bitcoin network.
     #[error("the invoice is for another network, not for {0}")]
     OtherNetwork(Network),
-    /// The payer would choose the amount.
+    /// It has no amount: the payer would choose it.
     #[error("the invoice has no amount, please make one with an amount")]
     NoAmount,
-    /// Outside of what the request offers.
+    /// The amount is outside the request's range.
     #[error("the invoice's amount of {amount} sats is outside {}", Bounds(*.min, *.max))]
     AmountOutside {
-        /// What it asks for.
+        /// The invoice's amount.
         amount: Msat,
         /// The least that is offered.
         min: Sat,
         /// The most that is offered.
         max: Sat,
     },
-    /// The payment hash is not what would be paid.
+    /// AMP: the invoice's payment hash is not the one that is paid.
     #[error("AMP invoices cannot be paid here, please make an ordinary one")]
     Amp,
-    /// It needs what lnd does not know, or what is no matter of payments.
+    /// It requires a feature that lnd does not know or that does not concern payments.
     #[error(
         "the invoice needs a feature that cannot be paid here (number {0}), please use another wallet"
     )]
     Unpayable(u32),
-    /// It names no payment secret and no blinded path, or not the features that go with them.
+    /// It has neither a payment secret nor a blinded path, or lacks the features that go with them.
     #[error("the invoice lacks what payments need today, please use a newer wallet")]
     Outdated,
-    /// lnd could not count how long.
+    /// It expires later than lnd can represent.
     #[error("the invoice lasts for more than 292 years, please make one that expires sooner")]
     LastsTooLong,
-    /// Made in the future.
+    /// Created in the future.
     #[error("the invoice's time is in the future, please check the clock of your wallet")]
     FromTheFuture,
     /// It has expired.
     #[error("the invoice has expired, please make a new one")]
     Expired,
-    /// There is not enough time to pay it.
+    /// It expires too soon to be paid.
     #[error("{}", Soon(*.left, *.lasts, *.needs))]
     ExpiresSoon {
-        /// Until it expires.
+        /// The time until it expires.
         left: Millis,
-        /// From its making until it expires.
+        /// The time from its creation until it expires.
         lasts: Millis,
-        /// What must be left.
+        /// The minimum time left.
         needs: Millis,
     },
     /// The payee wants the money locked for longer than this service allows.
     #[error("the invoice asks to lock the payment for too many blocks")]
     CltvTooLarge,
-    /// Too many routes of hints.
+    /// It has more route hints than allowed.
     #[error("the invoice carries too many route hints")]
     TooManyHints,
     /// The payee is the paying node.
@@ -91,14 +91,14 @@ impl fmt::Display for Bounds {
     }
 }
 
-/// What is left, of how much, and what must be left. Nobody is told to make an invoice that lasts as
-/// long as the one at hand.
+/// The time left, the whole validity, and the minimum time left. Recommends a longer expiry only if the
+/// invoice's whole validity is too short.
 struct Soon(Millis, Millis, Millis);
 
 impl fmt::Display for Soon {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(left, lasts, needs) = self;
-        let (left, advised) = (left.as_secs_rounded_up(), needs.plus(ON_ITS_WAY));
+        let (left, advised) = (left.as_secs_rounded_up(), needs.plus(TIME_TO_CLAIM));
         if *lasts < advised {
             let advised = advised.as_secs_rounded_up();
             write!(

@@ -12,41 +12,41 @@ pub struct PaymentHash([u8; 32]);
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Preimage([u8; 32]);
 
-/// Reads 32 bytes in hex.
+/// Parses 32 bytes in hex.
 fn bytes32(hex: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     hex::decode_to_slice(hex, &mut bytes).ok().map(|()| bytes)
 }
 
 impl PaymentHash {
-    /// Reads the hex form.
+    /// Parses the hex form.
     pub fn parse(hex: &str) -> Option<Self> {
         bytes32(hex).map(Self)
     }
 
-    /// The hash that a row or a node holds.
+    /// The hash from a row or a node.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// As rows hold it.
+    /// The value for a row.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
 impl Preimage {
-    /// Reads the hex form.
+    /// Parses the hex form.
     pub fn parse(hex: &str) -> Option<Self> {
         bytes32(hex).map(Self)
     }
 
-    /// The preimage that a row or a node holds.
+    /// The preimage from a row or a node.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// As rows hold it.
+    /// The value for a row.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -75,7 +75,7 @@ impl fmt::Display for Preimage {
     }
 }
 
-/// A proof of payment has no business in a log.
+/// Proofs of payment must not appear in logs.
 impl fmt::Debug for Preimage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Preimage(…)")

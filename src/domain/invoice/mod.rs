@@ -1,8 +1,8 @@
 //! BOLT11 invoices: what a payer must check before it accepts one.
 //!
-//! The parser ([`Bolt11Invoice::read`]) checks what makes it an invoice at all. What makes it one that can be
-//! paid here is checked by the rules in this file, each with a sentence for the person who holds the
-//! phone. Together they refuse whatever lnd would refuse at once (`extractIntentFromSendRequest` of v0.21).
+//! The parser ([`Bolt11Invoice::read`]) checks that a text is an invoice at all. The rules in this file
+//! check that this service can pay it; each has a sentence for the person with the wallet. Together
+//! they refuse whatever lnd would refuse at once (`extractIntentFromSendRequest` of v0.21).
 
 mod fault;
 mod hash;
@@ -14,52 +14,52 @@ use crate::domain::{Bolt11Invoice, Millis, Msat, Network, NodeId, SatRange, Time
 pub use fault::InvoiceFault;
 pub use hash::{PaymentHash, Preimage};
 
-/// Longer texts are not worth parsing; an invoice with all its hints stays below.
+/// Longer texts are refused unparsed; even an invoice with many hints is shorter.
 pub const MAX_INVOICE_CHARS: usize = 4096;
 /// How far a payee's clock may be ahead of ours.
 const MAX_AHEAD: Millis = Millis::from_secs(600);
-/// lnd counts an invoice's life in nanoseconds, of which 63 bits hold no more; beyond it starts anew, and
-/// calls the invoice expired or not as it falls out.
+/// lnd computes an invoice's validity in nanoseconds in 63 bits. A longer one overflows, and lnd may or
+/// may not treat the invoice as expired.
 const MAX_EXPIRY_S: u64 = i64::MAX as u64 / 1_000_000_000;
-/// Blocks that lnd adds to the payee's final CLTV.
+/// Blocks that lnd adds to the payee's final CLTV delta.
 const CLTV_PADDING: u64 = 3;
 
-/// An invoice that was checked by the rules.
+/// An invoice that passed the rules.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Invoice {
     /// Lower case, without a `lightning:` prefix.
     pub text: String,
-    /// What identifies its payment.
+    /// The payment hash.
     pub payment_hash: PaymentHash,
-    /// What it asks for.
+    /// Its amount.
     pub amount: Msat,
-    /// When the payee stops to accept it.
+    /// When it expires.
     pub expires_at: Timestamp,
 }
 
-/// What invoices must fulfil here, whoever claims.
+/// The rules for every invoice, whoever claims.
 #[derive(Clone, Copy, Debug)]
 pub struct InvoiceRules {
     /// The network that the node is on.
     pub network: Network,
-    /// The least time until the invoice expires, at the claim: enough that the send which follows at
-    /// once has its whole life, and the node some time to pay. Nothing rests on it but that claims are
-    /// not accepted in vain: when sends end is `Payment::send_until`.
+    /// The minimum time until the invoice expires, checked at the claim: enough for the send that
+    /// follows at once to have its whole lifetime, and for the node to pay. It only avoids accepting
+    /// claims in vain; `Payment::send_until` is what ends sends.
     pub min_life: Millis,
-    /// The most blocks that a payment may be locked for.
+    /// The maximum number of blocks that a payment may be locked for.
     pub cltv_limit: u32,
-    /// The most routes of hints.
+    /// The maximum number of route hints.
     pub max_route_hints: usize,
 }
 
-/// What a wallet sent, trimmed, without `lightning:`, in lower case: the form that is stored and
+/// Normalises a wallet's text: trimmed, without `lightning:`, in lower case. This form is stored and
 /// compared.
 pub fn normalise(text: &str) -> Result<String, InvoiceFault> {
     let text = text.trim();
     if text.len() > MAX_INVOICE_CHARS {
         return Err(InvoiceFault::TooLong);
     }
-    // Mixed case is invalid in bech32: folding it would accept what the parser must refuse.
+    // Mixed case is invalid in bech32. Lower-casing it would accept what the parser must refuse.
     let body = match text.get(..10) {
         Some(head) if head.eq_ignore_ascii_case("lightning:") => &text[10..],
         _ => text,
@@ -79,7 +79,7 @@ pub fn parse(normalised: &str) -> Result<Bolt11Invoice, InvoiceFault> {
 }
 
 impl InvoiceRules {
-    /// Checks an invoice against the rules and a request's bounds.
+    /// Checks an invoice against the rules and a request's range.
     pub fn check(
         &self,
         text: &str,
@@ -92,7 +92,7 @@ impl InvoiceRules {
         self.check_parsed(text, &parsed, bounds, own_node, now)
     }
 
-    /// The same for an invoice that was normalised and parsed before.
+    /// The same for an invoice that is already normalised and parsed.
     pub fn check_parsed(
         &self,
         text: String,
@@ -145,7 +145,7 @@ impl InvoiceRules {
     ) -> Result<(), InvoiceFault> {
         let paths = &invoice.paths;
         let cltv = invoice.final_cltv.saturating_add(CLTV_PADDING);
-        // The shortest of the ways that there are.
+        // The smallest CLTV delta of all paths.
         let path = paths.iter().map(|path| u64::from(path.cltv_delta)).min().unwrap_or_default();
         if cltv.max(path.saturating_add(CLTV_PADDING)) >= u64::from(self.cltv_limit) {
             return Err(InvoiceFault::CltvTooLarge);
@@ -160,8 +160,8 @@ impl InvoiceRules {
     }
 }
 
-/// Whether the payee is the node itself, or can be reached only by a payment that begins at itself. Behind
-/// a blinded path that begins elsewhere nobody can see who the payee is: lnd cannot either, and pays.
+/// Whether the payee is the node itself, or every path to it starts at the node. Neither we nor lnd can
+/// see the payee behind a blinded path that starts elsewhere; lnd pays it.
 fn leads_to(invoice: &Bolt11Invoice, node: &NodeId) -> bool {
     let is_node = |key: &PublicKey| key.to_string() == node.as_str();
     let paths = &invoice.paths;
@@ -170,7 +170,7 @@ fn leads_to(invoice: &Bolt11Invoice, node: &NodeId) -> bool {
         || (!paths.is_empty() && paths.iter().all(|path| is_node(&path.first)))
 }
 
-/// What lnd would refuse at once, or find no route for.
+/// Refuses what lnd would refuse at once or find no route for.
 fn check_features(invoice: &Bolt11Invoice) -> Result<(), InvoiceFault> {
     let features = &invoice.features;
     if features.is_amp() {
@@ -181,14 +181,15 @@ fn check_features(invoice: &Bolt11Invoice) -> Result<(), InvoiceFault> {
     if let Some(bit) = unpayable {
         return Err(InvoiceFault::Unpayable(bit));
     }
-    // lnd takes the first path's for all; they replace the invoice's where there are any.
+    // lnd applies the first path's features to all paths; they replace the invoice's own unless they
+    // are empty.
     if invoice.paths.iter().any(|path| Some(&path.features) != of_paths) {
         return Err(InvoiceFault::Invalid);
     }
-    let counted = of_paths.filter(|of_paths| !of_paths.is_empty()).unwrap_or(features);
+    let effective = of_paths.filter(|of_paths| !of_paths.is_empty()).unwrap_or(features);
     let has_secret = invoice.payment_secret.is_some();
-    let is_named = !has_secret || counted.has_secret();
-    if is_named && counted.is_complete() && (has_secret || !invoice.paths.is_empty()) {
+    let declares_secret = !has_secret || effective.has_secret();
+    if declares_secret && effective.is_complete() && (has_secret || !invoice.paths.is_empty()) {
         Ok(())
     } else {
         Err(InvoiceFault::Outdated)
@@ -199,7 +200,7 @@ fn amount_within(
     invoice: &Bolt11Invoice,
     SatRange { min, max }: SatRange,
 ) -> Result<Msat, InvoiceFault> {
-    // An amount that overflows reads as none, and so does zero to a wallet.
+    // An amount that overflows is parsed as None; wallets treat zero as no amount, too.
     let msat = invoice.msat.filter(|&msat| msat > 0);
     let msat = msat.ok_or(InvoiceFault::NoAmount)?;
     let amount = i64::try_from(msat).ok().and_then(Msat::new);
@@ -215,7 +216,7 @@ fn timestamp(seconds: u64) -> Timestamp {
     Timestamp::from_ms(ms).min(Timestamp::MAX)
 }
 
-/// When the invoice expires; [`Timestamp::MAX`] for one beyond all calendars.
+/// When the invoice expires, capped at [`Timestamp::MAX`].
 pub fn expires_at(invoice: &Bolt11Invoice) -> Timestamp {
     timestamp(invoice.made_at_s.saturating_add(invoice.expiry_s))
 }

@@ -1,13 +1,13 @@
-//! Currencies: what amounts are written in, and what is paid out.
+//! Currencies that amounts are given in and paid out in.
 
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
-/// A currency that amounts can be in.
+/// A currency for amounts.
 #[derive(
     Clone, Copy, PartialEq, Eq, Debug, Hash, Default, EnumString, IntoStaticStr, VariantArray,
 )]
 pub enum Currency {
-    /// Satoshis: what is paid out, whatever amounts are written in.
+    /// Satoshis. Payouts are always in satoshis, whatever the currency of the amounts.
     #[default]
     #[strum(serialize = "SATS")]
     Sats,
@@ -26,7 +26,7 @@ impl Currency {
         }
     }
 
-    /// All names, for an error.
+    /// All names, for error messages.
     pub fn names() -> String {
         let names: Vec<&str> = Self::VARIANTS.iter().map(|currency| currency.name()).collect();
         names.join(", ")

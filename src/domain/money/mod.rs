@@ -1,4 +1,4 @@
-//! Amounts: decimals as callers write them, and whole satoshis and millisatoshis as nodes count.
+//! Amounts: decimals as callers write them, and whole satoshis and millisatoshis as nodes count them.
 
 mod currency;
 
@@ -12,19 +12,19 @@ const MAX_WHOLE_DIGITS: usize = 16;
 const MAX_FRACTION_DIGITS: usize = 8;
 const MAX_SIGNIFICANT_DIGITS: usize = 16;
 
-/// From the least to the most, both included.
+/// A range of amounts, both ends included.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SatRange {
-    /// The least.
+    /// The minimum.
     pub min: Sat,
-    /// The most.
+    /// The maximum.
     pub max: Sat,
 }
 
 /// A decimal amount or rate without trailing zeros, never negative.
 ///
-/// Its grammar is `(0|[1-9][0-9]{0,15})(\.[0-9]{1,8})?` with at most 16 significant digits; it has
-/// a parser of its own because `Decimal::from_str` also takes `1_000`, `+5`, `.5` and `1e3`.
+/// Its grammar is `(0|[1-9][0-9]{0,15})(\.[0-9]{1,8})?` with at most 16 significant digits. It has its
+/// own parser because `Decimal::from_str` also accepts `1_000`, `+5`, `.5` and `1e3`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Amount(Decimal);
 
@@ -39,7 +39,7 @@ impl Amount {
     /// One.
     pub const ONE: Self = Self(Decimal::ONE);
 
-    /// Reads the grammar above and nothing else.
+    /// Parses the grammar above and nothing else.
     pub fn parse(text: &str) -> Result<Self, InvalidAmount> {
         let (whole, fraction) = match text.split_once('.') {
             Some((_, "")) => return Err(InvalidAmount),
@@ -62,33 +62,33 @@ impl Amount {
         if written.trim_start_matches('0').len() > MAX_SIGNIFICANT_DIGITS {
             return Err(InvalidAmount);
         }
-        // At most 24 digits stand here and an i128 holds 38.
+        // There are at most 24 digits; an i128 holds 38.
         let units = written.parse::<i128>().map_err(|_| InvalidAmount)?;
         let scale = u32::try_from(fraction.len()).map_err(|_| InvalidAmount)?;
         Ok(Self(Decimal::from_i128_with_scale(units, scale)))
     }
 
-    /// The amount that a row holds.
+    /// The amount from a row.
     pub fn from_decimal(value: Decimal) -> Self {
         Self(value.normalize())
     }
 
-    /// As rows hold it.
+    /// The value for a row.
     pub const fn as_decimal(self) -> Decimal {
         self.0
     }
 
-    /// Whether it is nothing.
+    /// Whether it is zero.
     pub fn is_zero(self) -> bool {
         self.0.is_zero()
     }
 
-    /// How many decimals it has; none at its end is a zero.
+    /// The number of decimals, without trailing zeros.
     pub const fn decimals(self) -> u32 {
         self.0.scale()
     }
 
-    /// The whole number that this is, if it is one.
+    /// The value as an integer, if it is whole.
     pub fn as_whole(self) -> Option<i64> {
         if self.0.fract().is_zero() { i64::try_from(self.0.trunc().mantissa()).ok() } else { None }
     }
@@ -110,42 +110,42 @@ impl fmt::Debug for Amount {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Sat(i64);
 
-/// Millisatoshis: what invoices and nodes count in.
+/// Millisatoshis, as invoices and nodes count.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Msat(i64);
 
 impl Sat {
-    /// All the satoshis that there will ever be.
+    /// The total supply of bitcoin.
     pub const MAX: Self = Self(2_100_000_000_000_000);
 
-    /// So many satoshis; none if the number is negative or above [`Self::MAX`].
+    /// An amount of satoshis; None if negative or above [`Self::MAX`].
     pub const fn new(sat: i64) -> Option<Self> {
         if sat >= 0 && sat <= Self::MAX.0 { Some(Self(sat)) } else { None }
     }
 
-    /// The number.
+    /// The value.
     pub const fn get(self) -> i64 {
         self.0
     }
 
-    /// The same in millisatoshis; it always fits.
+    /// The same in millisatoshis, which always fits.
     pub const fn to_msat(self) -> Msat {
         Msat(self.0 * 1000)
     }
 }
 
 impl Msat {
-    /// Nothing.
+    /// Zero.
     pub const ZERO: Self = Self(0);
-    /// All that there will ever be.
+    /// The total supply of bitcoin.
     pub const MAX: Self = Sat::MAX.to_msat();
 
-    /// So many millisatoshis; none if the number is negative or above [`Self::MAX`].
+    /// An amount of millisatoshis; None if negative or above [`Self::MAX`].
     pub const fn new(msat: i64) -> Option<Self> {
         if msat >= 0 && msat <= Self::MAX.0 { Some(Self(msat)) } else { None }
     }
 
-    /// The number.
+    /// The value.
     pub const fn get(self) -> i64 {
         self.0
     }
@@ -157,19 +157,19 @@ impl fmt::Display for Sat {
     }
 }
 
-/// Shown to people: satoshis, with decimals only where there are some.
+/// Displays satoshis, with decimals only if needed.
 impl fmt::Display for Msat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&Decimal::new(self.0, 3).normalize(), f)
     }
 }
 
-/// What routing may cost: a share of the amount, and a floor for small ones.
+/// The limit on routing fees: a share of the amount, with a minimum for small amounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeePolicy {
     /// Parts per million of the amount.
     pub ppm: u32,
-    /// The least limit, in millisatoshis.
+    /// The minimum limit, in millisatoshis.
     pub floor: Msat,
 }
 
@@ -181,13 +181,13 @@ impl FeePolicy {
         Msat(share.max(self.floor.0))
     }
 
-    /// The most whole satoshis that can be paid out of `available` with their fee limit.
+    /// The largest amount in whole satoshis that, with its fee limit, fits into `available`.
     pub fn largest_within(&self, available: Msat) -> Sat {
         let fits = |sat: Sat| {
             let amount = sat.to_msat();
             amount.0.saturating_add(self.limit_for(amount).0) <= available.0
         };
-        // A first guess by division, at most a few steps off by rounding.
+        // A first guess by division, off by at most a few steps of rounding.
         let by_share =
             i128::from(available.0) * 1_000_000 / (1_000_000 + i128::from(self.ppm)) / 1000;
         let by_floor = i128::from(available.0.saturating_sub(self.floor.0)) / 1000;

@@ -1,6 +1,6 @@
-//! The claim: a wallet's invoice meets a withdraw request.
+//! The claim: a wallet presents an invoice for a withdraw request.
 //!
-//! Whoever holds the secret may claim, so every refusal is a sentence for a person with a phone.
+//! Whoever holds the secret may claim, so every refusal is a sentence for the person with the wallet.
 
 use crate::domain::{
     Bolt11Invoice, Change, FeePolicy, Halt, Invoice, InvoiceFault, InvoiceRules, Millis, Msat,
@@ -8,37 +8,37 @@ use crate::domain::{
     Timestamp, TraceContext, Unclaimable, WithdrawView, invoice,
 };
 
-/// What every claim here must fulfil.
+/// The rules for every claim.
 #[derive(Clone, Copy, Debug)]
 pub struct ClaimRules {
-    /// For the invoice.
+    /// The rules for the invoice.
     pub invoice: InvoiceRules,
-    /// What routing may cost.
+    /// The limit on routing fees.
     pub fees: FeePolicy,
-    /// No send later than this after the claim.
+    /// No send is committed later than this after the claim.
     pub send_for: Millis,
-    /// No send with less than this left until the invoice expires.
+    /// No send is committed with less time than this left until the invoice expires.
     pub min_life_at_send: Millis,
-    /// What the instance may pay.
+    /// The limits on what the instance pays.
     pub paying: PayingLimits,
 }
 
-/// A limit on amounts over time counts back so far.
+/// The period of the rolling limit.
 const LIMIT_SPAN: Millis = Millis::from_secs(24 * 3600);
 
 /// A claim: every row of its transaction.
 #[derive(Clone, Debug)]
 pub struct Claim {
-    /// The request, now held, and the event.
+    /// The request, now held by the attempt, and the event.
     pub change: Change,
-    /// RESERVED.
+    /// The attempt, RESERVED.
     pub payment: Payment,
-    /// What may be accepted beside it, if there is a limit on that: judged by the database.
+    /// The rolling limit, if there is one; the database checks it.
     pub allowance: Option<Allowance>,
 }
 
 impl Claim {
-    /// The same, as made in this span.
+    /// The same, made in this span.
     #[must_use]
     pub fn traced(mut self, trace_parent: Option<TraceContext>) -> Self {
         self.payment.trace_parent = trace_parent;
@@ -46,31 +46,32 @@ impl Claim {
     }
 }
 
-/// A limit on what is accepted over time.
+/// A limit on what is accepted in a period of time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Allowance {
-    /// Counted from here on.
+    /// The start of the period.
     pub since: Timestamp,
-    /// The most, this claim included.
+    /// The maximum, this claim included.
     pub most: Msat,
 }
 
 /// Why a claim is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// No request has this secret. Said of malformed secrets too.
+    /// No request has this secret. Also returned for malformed secrets.
     #[error("this withdrawal link is unknown")]
     Unknown,
     /// The request cannot be claimed now.
     #[error("{}", Sentence(.0, *.1))]
     Unclaimable(Unclaimable, Timestamp),
-    /// The invoice does not do.
+    /// The invoice breaks a rule.
     #[error("{0}")]
     Invoice(InvoiceFault),
-    /// Its payment hash was claimed with before.
+    /// Its payment hash was used in an earlier claim.
     #[error("this invoice was already used, please make a new one")]
     InvoiceUsed,
-    /// The instance accepts nothing, or not even the least of this request. Why is not for the public.
+    /// The instance accepts no claims, or cannot pay even this request's minimum. The public is not
+    /// given the reason.
     #[error("cannot pay at the moment, please try again later")]
     CannotPay(Halt),
     /// The request allows more than can be paid now.
@@ -79,7 +80,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Its name for those who count.
+    /// Its name in metrics.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Unknown => "UNKNOWN",
@@ -99,7 +100,7 @@ impl Refusal {
     }
 }
 
-/// A reason and the present instant as a sentence.
+/// Displays a reason as a sentence; the timestamp is the present.
 struct Sentence<'a>(&'a Unclaimable, Timestamp);
 
 impl std::fmt::Display for Sentence<'_> {
@@ -122,7 +123,7 @@ impl std::fmt::Display for Sentence<'_> {
     }
 }
 
-/// What a wallet sent, read as far as it goes without any rule.
+/// An invoice from a wallet, parsed but not yet checked against any rule.
 #[derive(Clone, Debug)]
 pub struct Presented {
     text: String,
@@ -131,15 +132,15 @@ pub struct Presented {
 }
 
 impl Presented {
-    /// Normalises and parses; whether it may be paid is not asked yet.
+    /// Normalises and parses. Whether the invoice may be paid is checked later.
     pub fn read(text: &str) -> Result<Self, Refusal> {
         let text = invoice::normalise(text).map_err(Refusal::Invoice)?;
         let parsed = invoice::parse(&text).map_err(Refusal::Invoice)?;
         Ok(Self { hash: invoice::payment_hash(&parsed), text, parsed })
     }
 
-    /// Whether this is the invoice of the open or paid attempt: a phone that re-taps. The answer
-    /// is OK before anything else is looked at.
+    /// Whether this is the invoice of the open or paid attempt: the wallet repeats its claim. The
+    /// answer is OK, before any other check.
     pub fn is_retap(&self, view: &WithdrawView) -> bool {
         view.payment.as_ref().is_some_and(|payment| {
             !matches!(payment.state, State::Failed { .. }) && payment.is_of(&self.text, self.hash)
@@ -160,8 +161,8 @@ impl Presented {
         let id = withdraw.id;
         let change = withdraw.claim(payment, now).map_err(|why| Refusal::Unclaimable(why, now))?;
         let most = rules.most_now(standing, bounds, now)?;
-        // Said before anything else about the invoice: it takes a new one in any case. Invoices of
-        // other attempts and requests are known to the store.
+        // Checked before the other rules, since only a new invoice helps. The store checks for invoices
+        // of older attempts and of other requests.
         if last.is_some_and(|last| last.payment_hash == self.hash) {
             return Err(Refusal::InvoiceUsed);
         }
@@ -187,11 +188,15 @@ impl ClaimRules {
         SatRange { min, max }: SatRange,
         now: Timestamp,
     ) -> Result<Sat, Refusal> {
-        let room = standing.room(&self.paying, &self.fees, now).map_err(Refusal::CannotPay)?;
-        if room.most < min { Err(Refusal::CannotPay(room.bound)) } else { Ok(max.min(room.most)) }
+        let capacity = standing.room(&self.paying, &self.fees, now).map_err(Refusal::CannotPay)?;
+        if capacity.most < min {
+            Err(Refusal::CannotPay(capacity.bound))
+        } else {
+            Ok(max.min(capacity.most))
+        }
     }
 
-    /// Since when what was accepted counts, if there is a limit on it.
+    /// The start of the rolling limit's period, if there is such a limit.
     pub fn allowance_since(&self, now: Timestamp) -> Option<Timestamp> {
         self.paying.rolling_24h.map(|_| now.minus(LIMIT_SPAN))
     }
@@ -203,7 +208,7 @@ impl ClaimRules {
         invoice: Invoice,
         now: Timestamp,
     ) -> Payment {
-        let last_life = invoice.expires_at.minus(self.min_life_at_send);
+        let last_send = invoice.expires_at.minus(self.min_life_at_send);
         Payment {
             id,
             version: 1,
@@ -212,7 +217,7 @@ impl ClaimRules {
             amount: invoice.amount,
             fee_limit: self.fees.limit_for(invoice.amount),
             invoice_expires_at: invoice.expires_at,
-            send_until: last_life.min(now.plus(self.send_for)),
+            send_until: last_send.min(now.plus(self.send_for)),
             invoice: invoice.text,
             state: State::Reserved,
             noted: None,

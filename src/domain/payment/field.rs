@@ -1,4 +1,4 @@
-//! The fields that payments are listed and resolved by.
+//! The fields by which payments are listed and resolved.
 
 /// A field of a payment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -17,6 +17,6 @@ pub enum PaymentField {
     Outcome,
     /// The proof that it was paid.
     PaidPreimage,
-    /// What its routing cost.
+    /// Its routing fee.
     PaidFee,
 }

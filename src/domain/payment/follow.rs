@@ -1,4 +1,4 @@
-//! Turns what the table says into the facts that one transaction writes.
+//! Turns a decision of the table into the rows that one transaction writes.
 
 use super::{
     Answer, Beside, FailureReason, LateSuccess, Next, OperatorReason, Payment, Send, State,
@@ -8,27 +8,28 @@ use crate::domain::{Change, Hold, Millis, NodeId, Status, Timestamp, Withdraw};
 /// One step of an attempt: every row of its transaction.
 #[derive(Clone, Debug)]
 pub struct Advance {
-    /// After the step; its version is one above the row's.
+    /// The attempt after the step; its version is one above the row's.
     pub payment: Payment,
     /// A send to commit before the node is asked.
     pub new_send: Option<Send>,
-    /// A send that was answered: its number, epoch and answer.
+    /// A send that was answered: its number, fencing token and answer.
     pub answered: Option<(i64, i64, Answer)>,
-    /// What becomes of the request, and the event.
+    /// The change of the request, and the event.
     pub change: Option<Change>,
-    /// When to look again; none for never.
+    /// When to look up again; None for never.
     pub due_at: Option<Timestamp>,
-    /// Looks so far in this state.
+    /// Lookups so far in this state.
     pub looks: i64,
-    /// The node was seen to know it, in flight or paid.
+    /// When the node was seen to know the payment, in flight or paid.
     pub known_at: Option<Timestamp>,
-    /// It says nothing about the node's memory any more: an operator ended it without the node's
-    /// word that it was paid.
+    /// The payment is no longer evidence of the node's memory: an operator ended it without the node
+    /// reporting it as paid.
     pub no_witness: bool,
     /// For a send: the version that the request must still have.
     pub send_on_version: Option<i64>,
-    /// The database server on which it was decided, as that server names itself. A step that closes is
-    /// written on no other: another one may have known of a send that can still arrive.
+    /// The database server on which the step was decided, as that server names itself. A step that
+    /// closes the attempt is written on no other server: another one may know of a send that can still
+    /// arrive.
     pub decided_on: Option<i64>,
 }
 
@@ -47,29 +48,29 @@ impl Advance {
     }
 }
 
-/// Who sends, and when.
+/// Who makes a send, and when.
 #[derive(Clone, Debug)]
 pub struct Sender {
-    /// Of the lease under which it is made.
+    /// The fencing token of the lease under which the send is made.
     pub epoch: i64,
-    /// The node that is asked.
+    /// The node that is asked to pay.
     pub node: NodeId,
-    /// The process's own clock.
+    /// By the process's own clock.
     pub at: Timestamp,
-    /// The earlier of the process's and the database's clock.
+    /// By whichever of the process's and the database's clock is behind.
     pub begun_at: Timestamp,
 }
 
-/// When a failed attempt lets its request go.
+/// What determines when a failed attempt releases its request.
 #[derive(Clone, Copy, Debug)]
 pub struct Reopening {
     /// The node itself refuses a send after its deadline.
     pub node_refuses_late_sends: bool,
     /// The node itself refuses to pay an expired invoice.
     pub node_refuses_expired_invoices: bool,
-    /// How far clocks may disagree.
+    /// The maximum difference between clocks.
     pub clock_skew: Millis,
-    /// How long the request can be claimed again after a failure, even past its expiry.
+    /// How long after a failure the request can be claimed again, even past its expiry.
     pub claim_grace: Millis,
 }
 
@@ -84,7 +85,7 @@ impl Reopening {
         }
     }
 
-    /// The instant after which a send committed now cannot take effect at the node any more.
+    /// The instant after which a send committed now can no longer take effect at the node.
     pub fn send_deadline(&self, payment: &Payment, now: Timestamp, life: Millis) -> Timestamp {
         if self.node_refuses_late_sends {
             now.plus(life)
@@ -97,7 +98,7 @@ impl Reopening {
 }
 
 impl Payment {
-    /// What else `withdraw` holds, as seen from this attempt.
+    /// The rest of the request's state, as seen from this attempt.
     pub fn beside(&self, withdraw: &Withdraw) -> Beside {
         let other = withdraw
             .attempt
@@ -109,14 +110,15 @@ impl Payment {
         }
     }
 
-    /// Marks how a send was answered. Judge the answer after this.
+    /// Records how a send was answered. Do this before the table decides on the answer.
     #[must_use]
     pub fn answered(mut self, number: i64, epoch: i64, answer: Answer) -> Self {
         self.sends.mark(number, epoch, answer);
         self
     }
 
-    /// A send to commit, `by` whom, and until when.
+    /// The step that commits a send. The node refuses the send after `send_deadline`, if it checks
+    /// deadlines.
     pub fn send(mut self, withdraw: &Withdraw, by: Sender, send_deadline: Timestamp) -> Advance {
         let number = self.sends.next_number();
         let Sender { epoch, node, at, begun_at } = by;
@@ -138,8 +140,8 @@ impl Payment {
         advance
     }
 
-    /// The facts that follow from `next`, which is not [`Next::Send`] (see [`Self::send`]). [`Next::Witness`]
-    /// changes nothing of the attempt.
+    /// The step that follows from `next`, which is not [`Next::Send`] (see [`Self::send`]).
+    /// [`Next::Witness`] leaves the attempt unchanged.
     pub fn follow(
         mut self,
         next: Next,

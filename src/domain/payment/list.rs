@@ -1,4 +1,5 @@
-//! Which payments a list shows: filters become bounds on ids, since ids carry the time of their making.
+//! Which payments a list shows. Filters on time become bounds on ids, since ids carry their creation
+//! time.
 
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
@@ -7,7 +8,7 @@ use uuid::Uuid;
 use super::PaymentView;
 use crate::domain::{Fingerprint, Millis, PaymentHash, PaymentId, State, Timestamp, WithdrawId};
 
-/// Where an attempt stands, without what is known of it.
+/// The state of an attempt, without its data.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum StateKind {
@@ -26,7 +27,7 @@ pub enum StateKind {
 }
 
 impl StateKind {
-    /// Those of open attempts.
+    /// The states of open attempts.
     pub const OPEN: [Self; 4] =
         [Self::Reserved, Self::Sending, Self::InFlight, Self::NeedsOperator];
 
@@ -35,7 +36,7 @@ impl StateKind {
         self.into()
     }
 
-    /// Whether such an attempt still holds its request.
+    /// Whether an attempt in this state still holds its request.
     pub const fn is_open(self) -> bool {
         match self {
             Self::Reserved | Self::Sending | Self::InFlight | Self::NeedsOperator => true,
@@ -44,48 +45,48 @@ impl StateKind {
     }
 }
 
-/// Which payments a list shows. All conditions hold together.
+/// Which payments a list shows. All conditions must hold.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct PaymentFilter {
     /// Only in this state.
     pub state: Option<StateKind>,
-    /// Only attempts to fulfil this request.
+    /// Only attempts to pay this request.
     pub withdraw: Option<WithdrawId>,
-    /// Only the one of this hash.
+    /// Only the one with this payment hash.
     pub payment_hash: Option<PaymentHash>,
     /// Inclusive.
     pub created_after: Option<Timestamp>,
     /// Exclusive.
     pub created_before: Option<Timestamp>,
-    /// Only open ones that were accepted at least so long ago.
+    /// Only open ones that were accepted at least this long ago.
     pub open_longer_than: Option<Millis>,
-    /// Only failed ones that were paid after all.
+    /// Only failed ones that were paid late.
     pub late_success: bool,
 }
 
 /// A list of payments to read, newest first.
 #[derive(Clone, Debug)]
 pub struct PaymentQuery {
-    /// Which.
+    /// The filter.
     pub filter: PaymentFilter,
-    /// After this one, going back in time.
+    /// Start after this one, going back in time.
     pub after: Option<PaymentId>,
-    /// How many rows at most.
+    /// The maximum number of rows.
     pub limit: i64,
-    /// The instant at which `open_longer_than` is judged.
+    /// The present, for `open_longer_than`.
     pub now: Timestamp,
 }
 
 /// Which states a list shows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Span {
-    /// All.
+    /// All states.
     Any,
-    /// This one.
+    /// This state.
     One(StateKind),
-    /// All that are open.
+    /// All open states.
     Open,
-    /// FAILED, and paid after all.
+    /// FAILED, but paid late.
     Late,
     /// The conditions exclude each other.
     None,
@@ -97,7 +98,7 @@ impl PaymentFilter {
         Fingerprint::of(&format!("payments|{self:?}"))
     }
 
-    /// Which states fulfil the conditions.
+    /// The states that match the conditions.
     pub fn span(&self) -> Span {
         match (self.state, self.open_longer_than.is_some(), self.late_success) {
             (None, false, false) => Span::Any,
@@ -111,7 +112,7 @@ impl PaymentFilter {
 }
 
 impl PaymentQuery {
-    /// Whether an attempt fulfils the conditions, for lists that the hash has narrowed to it.
+    /// Whether an attempt matches, for lists that the payment hash has narrowed to one attempt.
     pub fn admits(&self, payment: &PaymentView) -> bool {
         let late = matches!(payment.state, State::Failed { late: Some(_), .. });
         let in_span = match self.filter.span() {
@@ -138,7 +139,7 @@ impl PaymentQuery {
         let newest = PaymentId::from_uuid(Uuid::max());
         let before = self.filter.created_before.map_or(newest, PaymentId::first_at);
         let aged = self.filter.open_longer_than.map_or(newest, |age| {
-            // Accepted exactly so long ago is long enough.
+            // An age of exactly `open_longer_than` matches.
             let last = Timestamp::from_ms(self.now.as_ms().saturating_sub(age.as_ms()));
             PaymentId::first_at(last.plus(Millis::from_ms(1)))
         });

@@ -1,17 +1,17 @@
-//! One attempt to pay one invoice, and the table that says what follows from a node's word.
+//! One attempt to pay one invoice, and the table that decides what follows from a node's report.
 //!
-//! The rules are those of the payment state machine (RESERVED → SENDING → IN_FLIGHT → PAID | FAILED,
-//! and NEEDS_OPERATOR). Everything here is pure: [`Payment`] and a word go in, [`Next`] comes out,
-//! and [`Payment::follow`] turns that into the next payment and what its withdraw request becomes.
+//! The states are RESERVED → SENDING → IN_FLIGHT → PAID | FAILED, and NEEDS_OPERATOR. Everything here
+//! is pure: a [`Payment`] and a report go in, [`Next`] comes out, and [`Payment::follow`] turns that
+//! into the next payment and the change of its withdraw request.
 //!
-//! * [`word`]: a node's record, checked against the attempt, becomes a [`Word`].
-//! * [`table`]: state × word → [`Next`]. The only place where such a decision is made.
-//! * [`list`]: which of them a list shows.
-//! * [`resolution`]: what an operator asks for, field by field.
-//! * [`resolve`]: what a person may decide when the table leaves a doubt.
-//! * [`sends`]: what was sent, and how each was answered.
+//! * [`word`]: checks a node's record against the attempt, which makes it a [`Word`].
+//! * [`table`]: state × report → [`Next`]. The only place where this is decided.
+//! * [`list`]: which payments a list shows.
+//! * [`resolution`]: what an operator requests, checked field by field.
+//! * [`resolve`]: what an operator may decide when the table leaves a doubt.
+//! * [`sends`]: what was sent, and how each send was answered.
 //! * [`pending`]: whether a send can still take effect.
-//! * [`schedule`]: when to look again.
+//! * [`schedule`]: when to look up again.
 
 mod claim;
 mod field;
@@ -52,11 +52,11 @@ use super::{Msat, NodeId, PaymentHash, PaymentId, Preimage, Timestamp, TraceCont
 /// One attempt to pay one invoice.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Payment {
-    /// Its time is when the invoice was accepted.
+    /// Its timestamp is when the invoice was accepted.
     pub id: PaymentId,
-    /// Raised by every write; each write names the one that it has read.
+    /// Incremented by every write; each write names the version that it read.
     pub version: i64,
-    /// The request that it fulfils.
+    /// The withdraw request that it pays.
     pub withdraw: WithdrawId,
     /// Normalised (lower case, no prefix).
     pub invoice: String,
@@ -64,36 +64,36 @@ pub struct Payment {
     pub payment_hash: PaymentHash,
     /// What the invoice asks for.
     pub amount: Msat,
-    /// The most that routing may cost.
+    /// The maximum routing fee.
     pub fee_limit: Msat,
-    /// When the payee stops to accept the invoice.
+    /// When the invoice expires.
     pub invoice_expires_at: Timestamp,
-    /// No send from this instant on.
+    /// No send is committed from this instant on.
     pub send_until: Timestamp,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
-    /// A failure that was heard of while a send may still arrive.
+    /// A failure that was reported while a send could still arrive.
     pub noted: Option<FailureReason>,
     /// Every send that was ever committed, in order.
     pub sends: Sends,
-    /// The call that claimed it.
+    /// The trace context of the call that claimed it.
     pub trace_parent: Option<TraceContext>,
 }
 
-/// Where an attempt stands. Open are all but [`State::Paid`] and [`State::Failed`].
+/// The state of an attempt. All but [`State::Paid`] and [`State::Failed`] are open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum State {
-    /// Accepted; the wallet was or will be told OK; nothing was sent.
+    /// The invoice is accepted and nothing was sent. The wallet was or will be answered OK.
     Reserved,
-    /// A send is committed. Whether the node knows of it is not known.
+    /// A send is committed. Whether the node has received it is unknown.
     Sending,
-    /// The node said that it is on its way.
+    /// The node reported the payment as in flight.
     InFlight,
-    /// The payee has the money, and here is the proof. Never changes.
+    /// The payee has the money; the preimage proves it. Never changes.
     Paid {
         /// Hashes to the payment hash.
         preimage: Preimage,
-        /// What routing cost, also when that is above the limit.
+        /// The routing fee, even if above the limit.
         fee: Msat,
         /// When this was learned.
         at: Timestamp,
@@ -104,10 +104,10 @@ pub enum State {
         reason: FailureReason,
         /// When this was learned.
         at: Timestamp,
-        /// Set when the node paid after all while the request was no longer free.
+        /// Set if the node paid after all when the request was no longer free.
         late: Option<LateSuccess>,
     },
-    /// In doubt. A person decides, or the node's proof of payment.
+    /// In doubt. An operator resolves it, or the node's proof of payment.
     NeedsOperator {
         /// Why.
         reason: OperatorReason,
@@ -116,19 +116,19 @@ pub enum State {
     },
 }
 
-/// A payment that came through after the attempt was closed as failed.
+/// A payment that succeeded after its attempt was closed as failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LateSuccess {
-    /// The proof.
+    /// The proof of payment.
     pub preimage: Preimage,
-    /// What routing cost.
+    /// The routing fee.
     pub fee: Msat,
     /// When this was learned.
     pub at: Timestamp,
 }
 
 impl State {
-    /// Which of them it is, without what is known of it.
+    /// The kind of state, without its data.
     pub const fn kind(&self) -> StateKind {
         match self {
             Self::Reserved => StateKind::Reserved,
@@ -145,18 +145,18 @@ impl State {
         self.kind().name()
     }
 
-    /// Whether the attempt still holds its request (and later its reserve).
+    /// Whether the attempt still holds its request.
     pub const fn is_open(&self) -> bool {
         self.kind().is_open()
     }
 }
 
-/// What is shown of an attempt: no sends, so nothing can be decided by it.
+/// An attempt as shown to callers. It lacks the sends, so nothing can be decided from it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PaymentView {
-    /// Its time is when the invoice was accepted.
+    /// Its timestamp is when the invoice was accepted.
     pub id: PaymentId,
-    /// The request that it fulfils.
+    /// The withdraw request that it pays.
     pub withdraw: WithdrawId,
     /// Normalised (lower case, no prefix).
     pub invoice: String,
@@ -164,27 +164,27 @@ pub struct PaymentView {
     pub payment_hash: PaymentHash,
     /// What the invoice asks for.
     pub amount: Msat,
-    /// The most that routing may cost.
+    /// The maximum routing fee.
     pub fee_limit: Msat,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
 }
 
-/// What an operator is shown of an attempt in a list: no sends either.
+/// An attempt as listed for operators, also without the sends.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PaymentEntry {
-    /// What everybody is shown.
+    /// What every caller sees.
     pub view: PaymentView,
-    /// A failure that was heard of while a send might still have arrived.
+    /// A failure that was reported while a send could still arrive.
     pub noted: Option<FailureReason>,
-    /// No send from this instant on.
+    /// No send is committed from this instant on.
     pub send_until: Timestamp,
-    /// When the payee stops to accept the invoice.
+    /// When the invoice expires.
     pub invoice_expires_at: Timestamp,
 }
 
 impl PaymentView {
-    /// Whether this attempt is of the same invoice: same hash and same normalised text.
+    /// Whether this attempt is for the same invoice: same hash and same normalised text.
     pub fn is_of(&self, normalised: &str, hash: PaymentHash) -> bool {
         self.payment_hash == hash && self.invoice == normalised
     }
@@ -201,12 +201,12 @@ impl PaymentView {
 }
 
 impl Payment {
-    /// The node that was asked to pay; none if none was.
+    /// The node of the last send; None if nothing was sent.
     pub fn node(&self) -> Option<&NodeId> {
         self.sends.last().map(|send| &send.node)
     }
 
-    /// What an operator is shown of it, and its sends.
+    /// Splits it into what operators see in a list, and the sends.
     pub fn into_entry(self) -> (PaymentEntry, Sends) {
         let view = PaymentView {
             id: self.id,

@@ -1,56 +1,58 @@
 //! Whether a send of an attempt can still take effect at the node.
 //!
-//! A send is over when the node answered it with a status of its own and its time has passed. A send that
-//! was never answered is not over by any clock: lnd checks the deadline when the call arrives and stores
-//! the payment later, and a database that takes no writes (a full volume, a frozen file system) can hold
-//! the call in between for hours, while look-ups are answered. Such a send is over when its time has
-//! passed **and** a *write witness* was seen: a later send, begun after that time, that the same node
-//! answered in a way that had to pass the storing of a payment.
+//! A send is over when the node answered it with a status of its own and its time window (deadline,
+//! clock skew, the node's slack) has passed. A send that was never answered is not over by any clock.
+//! lnd checks the deadline when the call arrives but stores the payment later: a database that takes no
+//! writes (a full volume, a frozen file system) can hold the call in between for hours, while lookups
+//! are still answered. Such a send is over when its time window has passed **and** a *write witness*
+//! was seen: a later send, begun after that window, whose answer shows that the same node stored a
+//! payment.
 //!
-//! What this rests on:
+//! Assumptions:
 //! - The node refuses the call when it arrives after the deadline, by its own clock.
-//! - What was checked in time reaches the queue of the node's database within `node_slack`.
-//! - That queue is served in order, so that a witness that began later is stored later. lnd's own database
-//!   (bbolt) has one writer at a time. ALREADY_EXISTS is no witness: it may have been read.
-//! - No repeat starts a payment anew whose result the node has lost (lnd would forget with that what it had
-//!   lost): lnd loses results only as it starts, and a repeat is sent on no other connection than the one on
-//!   which the look-up before it found nothing.
-//! - Clocks agree within `clock_skew` (jumps are noticed: [`Pending::Unsettled`]); a witness from the future
-//!   is of a clock that was set back, and counts for nothing.
+//! - A call that passed this check reaches the queue of the node's database within `node_slack`.
+//! - That queue is served in order, so a witness that began later is stored later. lnd's default
+//!   database (bbolt) has one writer at a time. ALREADY_EXISTS is no witness: a read may have produced
+//!   it.
+//! - No repeated send restarts a payment whose result the node has lost (lnd would then forget that
+//!   loss). lnd loses results only when it starts, and a repeat is sent only on the connection on which
+//!   the lookup before it found nothing.
+//! - Clocks agree within `clock_skew` (jumps are detected: [`Pending::Unsettled`]). A witness from the
+//!   future comes from a clock that was set back, and does not count.
 
 use super::{OperatorReason, Payment, Reopening, SendLimits, State, Unanswered};
 use crate::domain::{ClockBounds, Millis, Timestamp};
 
-/// Whether a send of ours can still reach the node, as known before the node was asked.
+/// Whether a send can still take effect, as known before the node was asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Pending {
-    /// None can.
+    /// No send can.
     Over,
-    /// One can until then.
+    /// One can, until this instant.
     Until(Timestamp),
-    /// The time of all has passed, but one was never answered, and no write witness was seen since.
+    /// The time window of all sends has passed, but one was never answered and no write witness was
+    /// seen since.
     Unwitnessed,
-    /// Not known: a clock jumped a while ago, or the database server is one that this process has not
-    /// met yet.
+    /// Unknown: a clock jumped a while ago, or this process has not met the database server yet.
     Unsettled,
 }
 
-/// What is known beside the attempt's own rows.
+/// What is known in addition to the attempt's own rows.
 #[derive(Clone, Copy, Debug)]
 pub struct PendingFacts {
-    /// The earlier of the clocks, read before the node was asked.
+    /// The time before the node was asked, by the clock that is behind.
     pub earlier: Timestamp,
-    /// Clocks can be believed, and the database server is the one that was met.
+    /// Clocks can be trusted, and this process has met the database server.
     pub settled: bool,
-    /// Of [`Payment::unanswered`].
+    /// From [`Payment::unanswered`].
     pub unanswered: Option<Unanswered>,
-    /// A write witness was seen for these.
+    /// A write witness was seen for these sends.
     pub witnessed: bool,
 }
 
 impl Payment {
-    /// The sends that nobody answered. `carried_over` stands for those that another database server may
-    /// have known of, and that may have been lost with it.
+    /// The sends that were never answered. `carried_over` stands for sends that a previous database
+    /// server may have held and lost.
     pub fn unanswered(
         &self,
         carried_over: Option<Unanswered>,
@@ -58,8 +60,8 @@ impl Payment {
         send_life: Millis,
         limits: &SendLimits,
     ) -> Option<Unanswered> {
-        // A send that was lost with a part of the database was committed before the doubt was. The store
-        // never had it, so that any witness counts that began after its time.
+        // A send that was lost with a part of the database was committed before the doubt arose. The
+        // store has no record of it, so any witness that began after its time window counts.
         let lost = match self.state {
             State::NeedsOperator { reason: OperatorReason::KnownBeforeSend, at } => {
                 let deadline = reopening.send_deadline(self, at, send_life);
@@ -91,13 +93,14 @@ impl Payment {
         }
     }
 
-    /// Whether nothing can be sent any more, by the later clock.
+    /// Whether no send is allowed any more, by the clock that is ahead.
     pub fn too_late(&self, later: Timestamp) -> bool {
         later >= self.send_until
     }
 
-    /// Whether a witness was waited for long enough: no send has been allowed for that time, and the node
-    /// was asked for witnesses in vain for as long. A service that was away itself asks first.
+    /// Whether to stop waiting for a witness: no send has been allowed for `doubt_after`, and the node
+    /// has been asked for witnesses in vain for as long. The second condition makes a service that was
+    /// itself down ask first.
     pub fn too_late_for_a_witness(
         &self,
         clocks: ClockBounds,

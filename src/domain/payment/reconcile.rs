@@ -1,49 +1,49 @@
-//! The node's payments laid beside our attempts: what each difference means.
+//! Compares the node's payments with our attempts: what each difference means.
 
 use crate::domain::{
     Msat, State,
     payment::{PaymentView, Record, RecordState},
 };
 
-/// How a payment stands on both sides.
+/// How our attempt compares with the node's record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Verdict {
-    /// Both say the same.
+    /// Both agree.
     Matches,
-    /// Open here, and not ended there: it is being followed.
+    /// Open here, and not paid there: it is being followed.
     UnderWay,
-    /// Paid there, and the books here do not say so (yet).
+    /// Paid there, and not (yet) recorded as paid here.
     PaidOnlyThere,
-    /// PAID here, and the node does not say so.
+    /// PAID here, but the node does not report it as paid.
     PaidOnlyHere,
-    /// Paid on both sides, at another cost.
+    /// Paid on both sides, with different fees.
     FeeDiffers,
     /// The amounts differ.
     AmountDiffers,
-    /// FAILED here, on its way there.
+    /// FAILED here, in flight there.
     StillUnderWayThere,
-    /// The node made a payment that was never an attempt here.
+    /// The node made a payment that is no attempt here.
     UnknownHere,
 }
 
 impl Verdict {
-    /// What it means and what to do, for a person.
+    /// An explanation for the operator, with what to do.
     pub const fn explanation(self) -> &'static str {
         match self {
-            Self::Matches => "both sides say the same",
-            Self::UnderWay => "not ended yet; it is looked up until it is",
+            Self::Matches => "both sides agree",
+            Self::UnderWay => "not final yet; it is looked up until it is",
             Self::PaidOnlyThere => {
-                "the node paid; an open payment is settled by its next look-up, one that needs an \
-                 operator is resolved as paid, a failed one is a late success"
+                "the node paid; an open payment is settled by its next lookup, one that needs an \
+                 operator can be resolved as paid, a failed one is a late success"
             }
             Self::PaidOnlyHere => {
-                "the node has no such success: its record was deleted, or another node paid, or it \
-                 was restored; the preimage kept here is the proof"
+                "the node does not report it as paid: its record was deleted, another node paid, or \
+                 the node was restored; the preimage stored here is the proof"
             }
-            Self::FeeDiffers => "paid on both sides; the node's own fee is what it cost",
-            Self::AmountDiffers => "the records are of different payments; look at both",
+            Self::FeeDiffers => "paid on both sides; the node's fee is the actual cost",
+            Self::AmountDiffers => "the records are of different payments; examine both",
             Self::StillUnderWayThere => {
-                "closed as failed here, yet on its way there; it is looked up again"
+                "closed as failed here, but in flight at the node; it is looked up again"
             }
             Self::UnknownHere => {
                 "made by other software or by hand, or lost with the database (see \
@@ -52,18 +52,18 @@ impl Verdict {
         }
     }
 
-    /// Whether nobody has to look.
+    /// Whether the operator has nothing to examine.
     pub const fn is_fine(self) -> bool {
         matches!(self, Self::Matches | Self::UnderWay)
     }
 
-    /// Of one payment hash: what we have, and what the node has. None: neither moved money nor ever
-    /// was an attempt.
+    /// Compares what both sides have for one payment hash. None if there is no attempt here and no
+    /// money moved there.
     pub fn of(here: Option<&PaymentView>, there: Option<&Record>) -> Option<Self> {
         let Some(payment) = here else {
             return there.and_then(|record| match record.state {
                 RecordState::Failed(_) => None,
-                // With a lost result, the payee may have the money.
+                // If the result was lost, the payee may have the money.
                 RecordState::InFlight | RecordState::Succeeded { .. } | RecordState::ResultLost => {
                     Some(Self::UnknownHere)
                 }
@@ -152,7 +152,7 @@ mod tests {
         let success = Succeeded { preimage, fee: msat(1) };
         let dearer = Succeeded { preimage, fee: msat(2) };
         let no_route = Failed(FailureReason::NoRoute);
-        // Not found, in flight, failed, succeeded, succeeded at another cost.
+        // Not found, in flight, failed, succeeded, succeeded with another fee.
         let table = [
             (State::Reserved, [UnderWay, UnderWay, UnderWay, PaidOnlyThere, PaidOnlyThere]),
             (State::Sending, [UnderWay, UnderWay, UnderWay, PaidOnlyThere, PaidOnlyThere]),

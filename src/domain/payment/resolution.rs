@@ -1,50 +1,51 @@
-//! What an operator asks for, and the rules that it must fulfil: all violations at once, by field.
+//! An operator's request to resolve a payment, and its rules. All violations are reported at once, by
+//! field.
 
 use super::Outcome;
 use crate::domain::{
     Actor, ActorDraft, CommonField, Msat, PaymentField, PaymentId, Preimage, Violation,
 };
 
-/// What an operator asks for, as it came.
+/// An operator's request as received.
 #[derive(Clone, Debug)]
 pub struct ResolutionDraft {
-    /// Of the payment.
+    /// The payment's id.
     pub id: String,
     /// Who decides, and why.
     pub actor: ActorDraft,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Option<OutcomeDraft>,
 }
 
-/// How a payment ended, as it came.
+/// The outcome of a payment, as received.
 #[derive(Clone, Debug)]
 pub enum OutcomeDraft {
-    /// It was paid.
+    /// Paid.
     Paid {
         /// In hex.
         preimage: String,
         /// In millisatoshis.
         fee_msat: Option<i64>,
     },
-    /// It was not.
+    /// Not paid.
     Failed {
-        /// The operator knows that the node that was asked is gone, and will never run again.
+        /// The operator confirms that the node that was asked is gone and will never run again.
         node_unreachable: bool,
-        /// The payee says so too.
+        /// The payee confirms that nothing was paid.
         payee_unpaid: bool,
-        /// No channel holds what the node calls in flight.
+        /// No channel holds an HTLC of what the node reports as in flight.
         stranded: bool,
     },
 }
 
-/// What a draft becomes when it fulfils all rules.
+/// A draft that fulfils all rules.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Resolution {
     /// Which payment.
     pub payment: PaymentId,
     /// Who decides, and why.
     pub by: Actor,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
 }
 

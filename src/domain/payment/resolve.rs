@@ -1,7 +1,8 @@
-//! How a person ends a doubt: what is demanded of them, by what the node says.
+//! How an operator resolves a doubt, and what they must confirm depending on the node's answer.
 //!
-//! The node is asked first, and its word binds the operator: what it calls paid or on its way is
-//! never closed as failed. A word that proves nothing needs the payee's beside it.
+//! The node is asked first, and its answer binds the operator: what it reports as paid, or as in flight
+//! and not stranded, is never closed as failed. If the answer proves nothing, the payee must also
+//! confirm that nothing was paid.
 
 use super::{
     Advance, Age, FailureReason, Next, Payment, Pending, Record, RecordState, Reopening, State,
@@ -14,98 +15,100 @@ use crate::domain::{Actor, Millis, Msat, Preimage, Timestamp, Withdraw};
 pub enum Outcome {
     /// The payee has the money.
     Paid {
-        /// The proof.
+        /// The proof of payment.
         preimage: Preimage,
-        /// What routing cost, as far as the operator knows.
+        /// The routing fee, as far as the operator knows.
         fee: Option<Msat>,
     },
-    /// The payee has none of it, and will get none.
+    /// The payee has no money of it, and will get none.
     Failed {
-        /// The operator knows that the node that was asked is gone, and will never run again.
+        /// The operator confirms that the node that was asked is gone and will never run again.
         node_unreachable: bool,
-        /// The payee says so too.
+        /// The payee confirms that nothing was paid.
         payee_unpaid: bool,
-        /// The node calls it in flight for ever, though no channel holds it (lnd issue 5152).
+        /// The node reports it as in flight for ever, though no channel holds an HTLC of it (lnd issue
+        /// 5152).
         stranded: bool,
     },
 }
 
-/// What the node says of a payment in doubt.
+/// What the node reports about a payment in doubt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NodeSays {
-    /// Nothing: it cannot be asked.
+    /// Nothing: the node cannot be asked.
     Nothing,
-    /// Nothing: another node answers, and does not know it, or calls it failed.
+    /// Nothing: a different node answers, and does not know the payment or reports it as failed.
     OtherNode,
-    /// It knows no such payment.
+    /// The node knows no such payment.
     NotFound,
-    /// It is on its way.
+    /// In flight.
     InFlight,
-    /// It is on its way, says the right node; but the invoice has expired and no channel holds an HTLC of
-    /// it, as the node was asked.
+    /// In flight, as the right node reports. But the invoice has expired, and the node reports no HTLC
+    /// of it in any channel.
     Stranded,
-    /// It is paid; with the fee, where hash, amount and preimage fit and the right node says so.
+    /// Paid. With the fee if the right node answers and hash, amount and preimage match.
     Paid {
-        /// What routing cost.
+        /// The routing fee.
         fee: Option<Msat>,
     },
-    /// It ended without paying.
+    /// Failed.
     Failed {
-        /// By the right node, with its memory, of this very attempt, and not because the payee refused.
+        /// Whether this alone proves that nothing was paid: the right node, with its memory intact,
+        /// reports about this very attempt, and the payee did not reject it.
         suffices: bool,
     },
 }
 
-/// Whether what the node calls in flight holds money anywhere.
+/// Whether any channel holds an HTLC of a payment that the node reports as in flight.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stranding {
-    /// Nobody asked.
+    /// The channels were not asked.
     NotAsked,
-    /// A channel, open or closing, holds an HTLC of it, or may hold one.
+    /// A channel, open or closing, holds an HTLC of it or may hold one.
     Held,
-    /// None does.
+    /// No channel holds one.
     NotHeld,
 }
 
-/// Why a payment cannot be resolved as the operator says.
+/// Why a payment cannot be resolved as the operator requests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unresolvable {
-    /// It is not NEEDS_OPERATOR but this.
+    /// It is in this state, not NEEDS_OPERATOR.
     NotInDoubt(State),
     /// The preimage does not hash to the payment hash.
     WrongPreimage,
-    /// A send may still arrive: until then, or it is not known until when.
+    /// A send may still arrive: until this instant, or for an unknown time.
     SendMayStillArrive(Option<Timestamp>),
-    /// A send was never answered, and the node has not shown since that it stores payments.
+    /// A send was never answered, and the node has not been seen to store a payment since.
     SendUnanswered,
-    /// It is stranded only once its invoice has expired.
+    /// It counts as stranded only after its invoice has expired, at this instant.
     InvoiceStillValid(Timestamp),
     /// A channel holds an HTLC of it.
     HtlcHeld,
-    /// The node says that it is on its way.
+    /// The node reports it as in flight.
     NodeSaysInFlight,
-    /// The node says that it is paid.
+    /// The node reports it as paid.
     NodeSaysPaid,
-    /// The operator has to know more.
+    /// The operator must confirm more.
     Unconfirmed {
-        /// What the node said.
+        /// What the node reported.
         said: NodeSays,
-        /// That the node cannot be asked is not confirmed.
+        /// Not confirmed: that the node is gone.
         node_unreachable: bool,
-        /// That the payee was not paid is not confirmed.
+        /// Not confirmed: that the payee was not paid.
         payee_unpaid: bool,
     },
 }
 
 impl NodeSays {
-    /// What a look-up's answer comes to. `word` is `record`'s, checked against the attempt.
-    pub fn of(record: Option<&Record>, word: Word, trust: Trust) -> Self {
-        // By the record, not by the word: money that is on its way may be ours, whoever answers and
-        // however little the answer fits.
+    /// Classifies a lookup's answer. `report` is `record`, checked against the attempt.
+    pub fn of(record: Option<&Record>, report: Word, trust: Trust) -> Self {
+        // Decided by the record itself: money in flight may be ours even if another node answers or the
+        // record does not match.
         match record.map(|record| record.state) {
             Some(RecordState::InFlight) => Self::InFlight,
-            Some(RecordState::Succeeded { .. }) => Self::Paid { fee: fee_of(word, trust) },
-            // Another node's ignorance is not the word of the one that was asked.
+            Some(RecordState::Succeeded { .. }) => Self::Paid { fee: fee_of(report, trust) },
+            // Another node that does not know the payment proves nothing about the node that was asked.
             None | Some(RecordState::Failed(_) | RecordState::ResultLost)
                 if trust == Trust::OtherNode =>
             {
@@ -113,12 +116,12 @@ impl NodeSays {
             }
             None => Self::NotFound,
             Some(RecordState::Failed(_) | RecordState::ResultLost) => {
-                Self::Failed { suffices: suffices(word, trust) }
+                Self::Failed { suffices: suffices(report, trust) }
             }
         }
     }
 
-    /// The same of a payment that an operator calls stranded, at the earlier clock.
+    /// The same for a payment that the operator calls stranded, by the clock that is behind.
     pub fn stranded(
         self,
         payment: &Payment,
@@ -138,7 +141,7 @@ impl NodeSays {
         }
     }
 
-    /// For people and for the record of what was decided.
+    /// Its name for operators and in the note of the decision.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Nothing => "UNREACHABLE",
@@ -152,9 +155,9 @@ impl NodeSays {
     }
 }
 
-/// Another node's fee is not ours.
-fn fee_of(word: Word, trust: Trust) -> Option<Msat> {
-    match (word, trust) {
+/// The fee, if the right node reports it: another node's fee is not ours.
+fn fee_of(report: Word, trust: Trust) -> Option<Msat> {
+    match (report, trust) {
         (Word::Succeeded { fee, .. }, Trust::Same | Trust::Forgetful) => Some(fee),
         (Word::Succeeded { .. }, Trust::OtherNode)
         | (Word::NotFound | Word::InFlight(_) | Word::Failed(..) | Word::Contradiction(..), _) => {
@@ -163,10 +166,11 @@ fn fee_of(word: Word, trust: Trust) -> Option<Msat> {
     }
 }
 
-/// A payee that was paid before refuses as one does that knows no such invoice; and a failure from
-/// before the attempt says nothing about it.
-fn suffices(word: Word, trust: Trust) -> bool {
-    match (word, trust) {
+/// Whether a failure proves that nothing was paid. A payee that was paid before rejects a payment just
+/// like one that does not know the invoice. And a failure from before the attempt says nothing about
+/// the attempt.
+fn suffices(report: Word, trust: Trust) -> bool {
+    match (report, trust) {
         (Word::Failed(reason, Age::Since), Trust::Same) => {
             reason != FailureReason::IncorrectPaymentDetails
         }
@@ -179,11 +183,11 @@ fn suffices(word: Word, trust: Trust) -> bool {
     }
 }
 
-/// What can be said of a decision before the node is asked.
+/// The checks of a decision that need no answer from the node.
 pub fn resolvable(payment: &Payment, outcome: Outcome) -> Result<(), Unresolvable> {
     match payment.state {
         State::NeedsOperator { .. } => {}
-        // The table leaves it in flight for ever; a person may know better.
+        // The table leaves it in flight for ever; the operator may know better.
         State::InFlight if matches!(outcome, Outcome::Failed { stranded: true, .. }) => {}
         State::Reserved
         | State::Sending
@@ -208,14 +212,18 @@ pub fn resolve(
 ) -> Result<Next, Unresolvable> {
     resolvable(payment, outcome)?;
     match outcome {
-        Outcome::Paid { preimage, fee } => as_paid(preimage, fee, said),
+        Outcome::Paid { preimage, fee } => resolve_as_paid(preimage, fee, said),
         Outcome::Failed { node_unreachable, payee_unpaid, stranded: _ } => {
-            as_failed(said, pending, node_unreachable, payee_unpaid)
+            resolve_as_failed(said, pending, node_unreachable, payee_unpaid)
         }
     }
 }
 
-fn as_paid(preimage: Preimage, given: Option<Msat>, said: NodeSays) -> Result<Next, Unresolvable> {
+fn resolve_as_paid(
+    preimage: Preimage,
+    given: Option<Msat>,
+    said: NodeSays,
+) -> Result<Next, Unresolvable> {
     let fee = match said {
         NodeSays::InFlight | NodeSays::Stranded => return Err(Unresolvable::NodeSaysInFlight),
         NodeSays::Paid { fee: Some(fee) } => fee,
@@ -228,7 +236,7 @@ fn as_paid(preimage: Preimage, given: Option<Msat>, said: NodeSays) -> Result<Ne
     Ok(Next::Pay { preimage, fee })
 }
 
-fn as_failed(
+fn resolve_as_failed(
     said: NodeSays,
     pending: Pending,
     node_unreachable: bool,
@@ -245,7 +253,7 @@ fn as_failed(
     };
     match pending {
         Pending::Over => {}
-        // A node that is gone brings no witness; what it held is gone with it.
+        // A node that is gone brings no witness; any send it held is gone with it.
         Pending::Unwitnessed if needs_node => {}
         Pending::Unwitnessed => return Err(Unresolvable::SendUnanswered),
         Pending::Until(at) => return Err(Unresolvable::SendMayStillArrive(Some(at))),
@@ -260,7 +268,7 @@ fn as_failed(
 }
 
 impl Payment {
-    /// The facts that follow from what [`resolve`] allowed.
+    /// The step that follows from what [`resolve`] allowed.
     pub fn resolved(
         self,
         next: Next,
@@ -275,8 +283,8 @@ impl Payment {
             change.event.detail = Some(FailureReason::ResolvedByOperator.name());
             change.event.by = Some(by);
         }
-        // Paid by the operator's word: a node that does not know it would look as if it had lost its
-        // memory, for ever.
+        // Marked paid by the operator alone. A node that does not know the payment would otherwise seem
+        // to have lost its memory, for ever.
         if !matches!(said, NodeSays::Paid { fee: Some(_) }) {
             advance.known_at = None;
             advance.no_witness = true;
@@ -286,7 +294,7 @@ impl Payment {
 }
 
 impl Outcome {
-    /// What is kept of a decision: what was known first, and the operator's own words to the end.
+    /// The note that is stored with a decision: the facts first, then the operator's reason in full.
     pub fn note(&self, said: NodeSays, reason: &str) -> String {
         let (outcome, confirmed) = match *self {
             Self::Paid { .. } => ("PAID", "preimage".to_owned()),
@@ -297,7 +305,7 @@ impl Outcome {
                     (stranded, "stranded"),
                 ];
                 let confirmed: Vec<_> =
-                    all.into_iter().filter_map(|(is, name)| is.then_some(name)).collect();
+                    all.into_iter().filter_map(|(given, name)| given.then_some(name)).collect();
                 (
                     "FAILED",
                     if confirmed.is_empty() { "nothing".to_owned() } else { confirmed.join(", ") },

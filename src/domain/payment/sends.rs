@@ -1,22 +1,22 @@
-//! The sends of an attempt: each a row that was committed before the node was asked.
+//! The sends of an attempt. Each is a row that was committed before the node was asked.
 
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::domain::{Millis, NodeId, Timestamp};
 
-/// What became of a send, as far as it was heard. A send that was given up, or whose connection or
+/// The outcome of a send, as far as it is known. A send whose caller gave up, or whose connection or
 /// process was lost, has none: it is *unanswered*.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum Answer {
-    /// Nothing of it left this process. It is over.
+    /// It had no effect and will have none: it never left this process, or the node rejected it unread.
+    /// It is over.
     Unsent,
-    /// The node ended the call with an error of its own: whatever the call was to do is done or never
-    /// will be.
+    /// The node itself ended the call with an error: the call has no further effect.
     Refused,
     /// The node knew the payment already.
     AlreadyExists,
-    /// A record of the payment that was not final: the node has stored it.
+    /// A record that is not final: the node has stored the payment.
     Stored,
     /// A final status. The send is over.
     Final,
@@ -28,7 +28,7 @@ impl Answer {
         self.into()
     }
 
-    /// Whether no effect of the send is to come, whatever the time.
+    /// Whether the send is over at once, before its time window has passed.
     const fn ends_the_send(self) -> bool {
         match self {
             Self::Unsent | Self::Final => true,
@@ -37,59 +37,62 @@ impl Answer {
     }
 }
 
-/// One request to the node.
+/// One request to the node to pay.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Send {
     /// 1 for the first.
     pub number: i64,
-    /// Of the lease under which it was committed: tells two workers' rows apart.
+    /// The fencing token of the lease under which it was committed; it distinguishes the rows of two
+    /// workers.
     pub epoch: i64,
     /// The node that was asked.
     pub node: NodeId,
     /// When it was committed, by the clock of the process that sent it.
     pub sent_at: Timestamp,
-    /// The same by the earlier of that clock and the database's: when it counts as begun.
+    /// When it counts as begun: the same by whichever of that clock and the database's is behind.
     pub begun_at: Timestamp,
     /// The instant after which the node itself refuses the request.
     pub send_deadline: Timestamp,
-    /// How it was answered; none while it is unanswered.
+    /// How it was answered; None while it is unanswered.
     pub answer: Option<Answer>,
-    /// The store's own order of sends; none until it is read back.
+    /// Its sequence number in the store; None until it is read back.
     pub sequence: Option<i64>,
 }
 
-/// How long a send may still take effect after its deadline, and how often to try.
+/// How long a send may take effect after its deadline, and how often to retry.
 #[derive(Clone, Copy, Debug)]
 pub struct SendLimits {
-    /// How far clocks may disagree.
+    /// The maximum difference between clocks.
     pub clock_skew: Millis,
-    /// How long the node may take from checking the deadline to storing the payment: an assumption.
+    /// How long the node may take from checking the deadline to queueing the payment for storage: an
+    /// assumption.
     pub node_slack: Millis,
-    /// So many sends refused by the node itself, and no further is made.
+    /// After this many sends refused by the node itself, no further send is made.
     pub max_refusals: usize,
-    /// How long after `send_until` an unanswered send may still be shown to be over. Then a person looks.
+    /// How long after `send_until` to wait for proof that an unanswered send is over. Then an operator
+    /// must resolve it.
     pub doubt_after: Millis,
 }
 
 impl SendLimits {
-    /// When the time of a send with this deadline has passed, by every clock.
+    /// When the time window of a send with this deadline has passed, by every clock.
     pub fn passes_at(&self, send_deadline: Timestamp) -> Timestamp {
         send_deadline.plus(self.clock_skew).plus(self.node_slack)
     }
 }
 
-/// Sends that were never answered. The node may hold one that it checked in time and could not store
-/// since: it is over only once a *write witness* was seen (see [`super::Pending`]).
+/// Sends that were never answered. The node may hold one that it accepted in time but could not store
+/// yet, so they are over only once a *write witness* was seen (see [`super::Pending`]).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Unanswered {
-    /// When the time of the last of them has passed.
+    /// When the time window of the last of them has passed.
     pub until: Timestamp,
-    /// The last of them in the store's order; none if that is not known.
+    /// The highest sequence number among them; None if unknown.
     pub sequence: Option<i64>,
 }
 
 impl Unanswered {
-    /// Both as one.
+    /// Both combined.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let known = self.sequence.zip(other.sequence);
@@ -105,12 +108,12 @@ impl Unanswered {
 pub struct Sends(Vec<Send>);
 
 impl Sends {
-    /// The sends that rows hold, in order of their numbers.
+    /// Sends read from rows, in order of their numbers.
     pub const fn from_rows(sends: Vec<Send>) -> Self {
         Self(sends)
     }
 
-    /// In order.
+    /// The sends in order.
     pub fn iter(&self) -> impl Iterator<Item = &Send> {
         self.0.iter()
     }
@@ -120,7 +123,7 @@ impl Sends {
         self.0.len()
     }
 
-    /// The last one.
+    /// The last send.
     pub fn last(&self) -> Option<&Send> {
         self.0.last()
     }
@@ -130,7 +133,7 @@ impl Sends {
         self.0.is_empty()
     }
 
-    /// The number that the next send gets.
+    /// The number of the next send.
     pub fn next_number(&self) -> i64 {
         self.0.last().map_or(1, |send| send.number + 1)
     }
@@ -140,17 +143,18 @@ impl Sends {
         self.0.iter().filter(|send| send.answer == Some(Answer::Refused)).count()
     }
 
-    /// How many did not reach the node.
+    /// How many had no effect at the node.
     pub fn unsent(&self) -> usize {
         self.0.iter().filter(|send| send.answer == Some(Answer::Unsent)).count()
     }
 
-    /// Whether the only send that was ever made has got its final answer.
+    /// Whether there is exactly one send and it has its final answer.
     pub fn only_one_and_answered(&self) -> bool {
         matches!(self.0.as_slice(), [only] if only.answer == Some(Answer::Final))
     }
 
-    /// When the time of the last send that may still have an effect passes; none if there is none.
+    /// When the time window passes of the last send that may still have an effect; None if there is no
+    /// such send.
     pub fn pass_at(&self, limits: &SendLimits) -> Option<Timestamp> {
         let pending = self.0.iter().filter(|send| !send.answer.is_some_and(Answer::ends_the_send));
         let last = pending.map(|send| send.send_deadline).max()?;
@@ -171,7 +175,7 @@ impl Sends {
         self.0.push(send);
     }
 
-    /// Marks an answer. The first one stays, but for the final one.
+    /// Records an answer. The first one stays, unless the new one is final.
     pub(super) fn mark(&mut self, number: i64, epoch: i64, answer: Answer) {
         let send = self.0.iter_mut().find(|send| send.number == number && send.epoch == epoch);
         if let Some(send) = send

@@ -1,7 +1,7 @@
-//! The table: what follows from a node's word. Each arm is a row of it.
+//! The table: what follows from a node's report. Each match arm is a row of it.
 //!
-//! Every wording that looks fussy is there because a model search found a history of 10 to 20 steps
-//! that pays twice without it. Change nothing here without running the model.
+//! Every condition that looks superfluous is there because a model search found a history of 10 to 20
+//! steps that pays twice without it. Run the model before you change anything here.
 //!
 #![doc = include_str!("table.md")]
 
@@ -11,139 +11,143 @@ use crate::domain::{Msat, Preimage};
 /// What follows for an attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Next {
-    /// Nothing is known that was not known before.
+    /// Nothing changes.
     Stay,
     /// Commit a send, then ask the node to pay.
     Send,
-    /// Nothing changes; what is missing is a write witness, and nothing of this attempt may bring one.
+    /// Nothing changes. A write witness is missing, and this attempt will not produce one: make one.
     Witness,
-    /// Remember a failure; a send may still arrive and start the payment anew.
+    /// Remember a failure: a send may still arrive and restart the payment.
     Note(FailureReason),
-    /// The node says that it is on its way.
+    /// The node reports it as in flight.
     InFlight,
     /// Paid.
     Pay {
-        /// The proof.
+        /// The proof of payment.
         preimage: Preimage,
-        /// What routing cost.
+        /// The routing fee.
         fee: Msat,
     },
-    /// Nothing was paid, and nothing can be any more.
+    /// Nothing was paid, and nothing can be paid any more.
     Fail(FailureReason),
-    /// A person has to look.
+    /// An operator must resolve it.
     Doubt(OperatorReason),
-    /// Paid after the attempt was closed, and the request is no longer free.
+    /// Paid after the attempt was closed, when the request was no longer free.
     LateSuccess {
-        /// The proof.
+        /// The proof of payment.
         preimage: Preimage,
-        /// What routing cost.
+        /// The routing fee.
         fee: Msat,
     },
 }
 
-/// What else the request holds when a closed attempt turns out to be paid.
+/// The rest of the request's state, which matters when a closed attempt turns out to be paid.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Beside {
     /// The request is ACTIVE.
     pub active: bool,
-    /// Another attempt of it is open or PAID.
+    /// The request is PAID, or another attempt of it is open.
     pub open_or_paid: bool,
-    /// A closed attempt of it turned out to be paid: nothing more may be sent for it.
+    /// A closed attempt of it turned out to be paid: nothing more may be sent for the request.
     pub paid_late: bool,
 }
 
-/// Whether the node that answered is the one whose word counts.
+/// How far the node that answered can be trusted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Trust {
-    /// It is the node that was (or would be) asked to pay, with its memory intact.
+    /// The node that was (or would be) asked to pay, with its memory intact.
     Same,
-    /// Its identity is another one.
+    /// A node with a different identity.
     OtherNode,
-    /// It no longer knows the newest payment that it was seen to know.
+    /// The right node, but it no longer knows the newest payment that it was seen to know.
     Forgetful,
 }
 
-/// A look-up's answer and its circumstances.
+/// A lookup's answer and its circumstances.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "circumstances, each given or not")]
+#[expect(clippy::struct_excessive_bools, reason = "independent circumstances")]
 pub struct LookedUp {
-    /// What the node said.
+    /// What the node reported.
     pub word: Word,
-    /// Whether a send could still take effect when the look-up *began*.
+    /// Whether a send could still take effect when the lookup *began*.
     pub pending: Pending,
-    /// Clocks agree, from before the look-up to after it, and the database server is one that this
-    /// process has met: without that nothing is sent or closed.
+    /// Clocks agree, from before the lookup to after it, and this process has met the database server.
+    /// Otherwise nothing is sent or closed.
     pub settled: bool,
-    /// No send is allowed any more, by the later clock.
+    /// No send is allowed any more, by the clock that is ahead.
     pub too_late: bool,
-    /// A write witness was waited for long enough, by the later clock.
+    /// The wait for a write witness is over (see [`Payment::too_late_for_a_witness`]).
     pub too_late_for_a_witness: bool,
     /// Nothing is sent now: a pause, a fence, a node that does not answer sends, full channels, or a
-    /// request that is withheld.
+    /// withheld request.
     pub halted: bool,
-    /// Whose word it is.
+    /// How far the node can be trusted.
     pub trust: Trust,
-    /// The node refuses a second payment of the same hash, so that the same send can be repeated.
+    /// The node refuses a second payment of the same hash, so a send can be repeated.
     pub node_dedupes: bool,
-    /// So many sends refused by the node itself are enough.
+    /// The number of sends refused by the node itself after which none is repeated.
     pub max_refusals: usize,
 }
 
-/// What was heard on a send's own response stream.
+/// What arrived on a send's own response stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Heard {
-    /// A status, checked against the attempt.
+    /// A payment status, checked against the attempt.
     Word(Word),
     /// The node refused because it knows this payment hash.
     AlreadyExists,
-    /// An error, the end of the stream: it tells nothing of the payment.
+    /// An error or the end of the stream: says nothing about the payment.
     Nothing,
 }
 
-/// What was heard on a send's own stream, and its circumstances.
+/// What arrived on a send's own stream, and its circumstances.
 #[derive(Clone, Copy, Debug)]
 pub struct OnStream {
-    /// What.
+    /// What arrived.
     pub heard: Heard,
     /// As in [`LookedUp::settled`].
     pub settled: bool,
-    /// The attempt came with the database server, which may have lost a send of it: that one could start
-    /// the payment anew.
+    /// The database server already held the attempt when it was met, and may have lost a send of it
+    /// that could restart the payment.
     pub carried_over: bool,
 }
 
-/// A look-up's answer.
-pub fn looked_up(payment: &Payment, look: &LookedUp, beside: Beside) -> Next {
-    match look.trust {
+/// Decides what follows from a lookup's answer.
+pub fn looked_up(payment: &Payment, lookup: &LookedUp, beside: Beside) -> Next {
+    match lookup.trust {
         Trust::Same => {}
         Trust::OtherNode => return distrusted(payment, OperatorReason::NodeChanged, false),
-        // A proof is a proof, and "on its way" costs nothing to believe. The rest is amnesia.
-        Trust::Forgetful => match look.word {
+        // A proof of payment stays valid, and "in flight" is safe to believe. Everything else may be
+        // lost memory.
+        Trust::Forgetful => match lookup.word {
             Word::Succeeded { .. } | Word::InFlight(_) | Word::Contradiction(..) => {}
             Word::NotFound | Word::Failed(..) => {
-                let gone = look.too_late && look.settled;
-                return distrusted(payment, OperatorReason::NodeForgot, gone);
+                let hopeless = lookup.too_late && lookup.settled;
+                return distrusted(payment, OperatorReason::NodeForgot, hopeless);
             }
         },
     }
     match payment.state {
-        State::Reserved => reserved(look, beside),
-        State::Sending => sending(payment, look, beside),
-        State::InFlight => in_flight(payment, look),
-        State::NeedsOperator { reason, .. } => in_doubt(reason, look.word),
-        State::Failed { .. } => after_failure(payment, look.word, beside),
+        State::Reserved => reserved(lookup, beside),
+        State::Sending => sending(payment, lookup, beside),
+        State::InFlight => in_flight(payment, lookup),
+        State::NeedsOperator { reason, .. } => in_doubt(reason, lookup.word),
+        State::Failed { .. } => after_failure(payment, lookup.word, beside),
         State::Paid { .. } => Next::Stay,
     }
 }
 
-/// A word on the own stream of a send, which is already marked in `payment.sends`.
+/// Decides what follows from what arrived on a send's own stream. The answer is already recorded in
+/// `payment.sends`.
 pub fn heard(payment: &Payment, on: &OnStream, beside: Beside) -> Next {
-    let word = match on.heard {
-        Heard::Word(word) => word,
-        Heard::AlreadyExists if is_foreign(payment) => return Next::Doubt(OperatorReason::Foreign),
+    let report = match on.heard {
+        Heard::Word(report) => report,
+        Heard::AlreadyExists if sent_by_others(payment) => {
+            return Next::Doubt(OperatorReason::Foreign);
+        }
         Heard::AlreadyExists | Heard::Nothing => return Next::Stay,
     };
-    match (payment.state, word) {
+    match (payment.state, report) {
         (State::Sending | State::InFlight, Word::Succeeded { preimage, fee, .. }) => {
             Next::Pay { preimage, fee }
         }
@@ -155,35 +159,36 @@ pub fn heard(payment: &Payment, on: &OnStream, beside: Beside) -> Next {
             } else if payment.sends.only_one_and_answered() && on.settled && !on.carried_over {
                 Next::Fail(reason)
             } else {
-                // Another send may still arrive. A look-up begun after all are over decides.
+                // Another send may still arrive. A lookup that begins after all sends are over decides.
                 Next::Note(reason)
             }
         }
-        (State::NeedsOperator { reason, .. }, word) => in_doubt(reason, word),
-        (State::Failed { .. }, word) => after_failure(payment, word, beside),
+        (State::NeedsOperator { reason, .. }, report) => in_doubt(reason, report),
+        (State::Failed { .. }, report) => after_failure(payment, report, beside),
         (State::Reserved | State::Paid { .. }, _)
         | (State::Sending | State::InFlight, Word::NotFound)
         | (State::InFlight, Word::InFlight(_)) => Next::Stay,
     }
 }
 
-/// Somebody else sent it: the node knew it when our only send arrived.
-fn is_foreign(payment: &Payment) -> bool {
+/// Whether somebody else sent it: the node knew the payment when our only send arrived.
+fn sent_by_others(payment: &Payment) -> bool {
     payment.state == State::Sending && payment.sends.count() == 1
 }
 
-/// The payee may have been paid by a send whose record is gone.
+/// A rejection after several sends: the payee may have been paid by a send whose record is gone.
 fn refused_after_repeats(payment: &Payment, reason: FailureReason) -> bool {
     reason == FailureReason::IncorrectPaymentDetails && payment.sends.count() > 1
 }
 
-/// `gone`: the answer will not get better, and it is too late to send.
-fn distrusted(payment: &Payment, why: OperatorReason, gone: bool) -> Next {
+/// Decides on an answer that cannot be trusted. `hopeless`: no better answer will come, and it is too
+/// late to send.
+fn distrusted(payment: &Payment, why: OperatorReason, hopeless: bool) -> Next {
     match payment.state {
         State::Sending | State::InFlight => Next::Doubt(why),
-        // It would wait for ever: a node does not remember again.
-        State::Reserved if gone => Next::Doubt(why),
-        // Nothing was sent, or it is closed, or a person looks already.
+        // It would wait for ever: a node does not regain its memory.
+        State::Reserved if hopeless => Next::Doubt(why),
+        // Nothing was sent, or the attempt is closed, or an operator resolves it already.
         State::Reserved
         | State::NeedsOperator { .. }
         | State::Failed { .. }
@@ -191,28 +196,31 @@ fn distrusted(payment: &Payment, why: OperatorReason, gone: bool) -> Next {
     }
 }
 
-fn reserved(look: &LookedUp, beside: Beside) -> Next {
+fn reserved(lookup: &LookedUp, beside: Beside) -> Next {
     use Age::{BeforeAttempt, BeforeWithdraw, Since};
 
-    // It may seem too late to send, and a record older than it is.
-    if !look.settled {
+    // Without trusted clocks, it may wrongly seem too late to send, or a record may seem older than it
+    // is.
+    if !lookup.settled {
         return Next::Stay;
     }
-    match look.word {
+    match lookup.word {
         Word::NotFound | Word::Failed(_, BeforeWithdraw | BeforeAttempt) => {
-            if look.too_late || beside.paid_late {
-                close(FailureReason::NotSent, look)
-            } else if look.halted {
+            if lookup.too_late || beside.paid_late {
+                close(FailureReason::NotSent, lookup)
+            } else if lookup.halted {
                 Next::Stay
             } else {
                 Next::Send
             }
         }
-        // A record about another payment has that one's age: it tells nothing about ours.
+        // A record of another payment has that payment's age, which says nothing about ours.
         Word::Contradiction(why @ OperatorReason::AnswerMismatch, _) => Next::Doubt(why),
         Word::InFlight(BeforeWithdraw)
         | Word::Succeeded { age: BeforeWithdraw, .. }
-        | Word::Contradiction(_, BeforeWithdraw) => close(FailureReason::InvoiceKnownToNode, look),
+        | Word::Contradiction(_, BeforeWithdraw) => {
+            close(FailureReason::InvoiceKnownToNode, lookup)
+        }
         // Our own SENDING may have been lost with the database.
         Word::InFlight(BeforeAttempt | Since)
         | Word::Succeeded { age: BeforeAttempt | Since, .. }
@@ -221,71 +229,71 @@ fn reserved(look: &LookedUp, beside: Beside) -> Next {
     }
 }
 
-fn sending(payment: &Payment, look: &LookedUp, beside: Beside) -> Next {
-    match look.word {
+fn sending(payment: &Payment, lookup: &LookedUp, beside: Beside) -> Next {
+    match lookup.word {
         Word::Succeeded { preimage, fee, .. } => Next::Pay { preimage, fee },
         Word::Contradiction(why, _) => Next::Doubt(why),
         Word::InFlight(_) => Next::InFlight,
-        Word::Failed(reason, _) => failed(payment, reason, look),
+        Word::Failed(reason, _) => failed(payment, reason, lookup),
         Word::NotFound => match payment.noted {
-            Some(reason) => close(reason, look),
-            None => never_seen(payment, look, beside),
+            Some(reason) => close(reason, lookup),
+            None => never_seen(payment, lookup, beside),
         },
     }
 }
 
-/// The node has no record of it, and never had one that we saw.
-fn never_seen(payment: &Payment, look: &LookedUp, beside: Beside) -> Next {
-    let may_repeat = !look.too_late
+/// The node has no record of the payment, and was never seen to have one.
+fn never_seen(payment: &Payment, lookup: &LookedUp, beside: Beside) -> Next {
+    let may_repeat = !lookup.too_late
         && !beside.paid_late
-        && look.node_dedupes
-        && payment.sends.refusals() < look.max_refusals;
-    match look.pending {
+        && lookup.node_dedupes
+        && payment.sends.refusals() < lookup.max_refusals;
+    match lookup.pending {
         // A request may still be on its way.
         Pending::Until(_) | Pending::Unsettled => Next::Stay,
-        // The node pays one hash once: beside a send that it holds, the repeat changes nothing, and its
-        // answer is a witness.
+        // The node pays a hash only once. If it still holds an earlier send, the repeat changes
+        // nothing, and its answer is a witness.
         Pending::Over | Pending::Unwitnessed if may_repeat => {
-            if look.halted || !look.settled {
+            if lookup.halted || !lookup.settled {
                 Next::Stay
             } else {
                 Next::Send
             }
         }
-        Pending::Over | Pending::Unwitnessed => close(never_started(payment), look),
+        Pending::Over | Pending::Unwitnessed => close(never_started(payment), lookup),
     }
 }
 
-fn in_flight(payment: &Payment, look: &LookedUp) -> Next {
-    match look.word {
+fn in_flight(payment: &Payment, lookup: &LookedUp) -> Next {
+    match lookup.word {
         Word::Succeeded { preimage, fee, .. } => Next::Pay { preimage, fee },
         Word::Contradiction(why, _) => Next::Doubt(why),
         Word::InFlight(_) => Next::Stay,
-        Word::Failed(reason, _) => failed(payment, reason, look),
+        Word::Failed(reason, _) => failed(payment, reason, lookup),
         Word::NotFound => match payment.noted {
-            Some(reason) => close(reason, look),
+            Some(reason) => close(reason, lookup),
             None => Next::Doubt(OperatorReason::Vanished),
         },
     }
 }
 
-/// A failure seen by a look-up: final only when no send can start the payment anew.
-fn failed(payment: &Payment, reason: FailureReason, look: &LookedUp) -> Next {
+/// A failure reported by a lookup is final only when no send can restart the payment.
+fn failed(payment: &Payment, reason: FailureReason, lookup: &LookedUp) -> Next {
     if refused_after_repeats(payment, reason) {
         return Next::Doubt(OperatorReason::RefusedAfterRepeats);
     }
-    match close(reason, look) {
+    match close(reason, lookup) {
         Next::Stay | Next::Witness if payment.noted.is_none() => Next::Note(reason),
         next => next,
     }
 }
 
-/// Closes the attempt as failed, if nothing can pay it any more; otherwise what is waited for.
-fn close(reason: FailureReason, look: &LookedUp) -> Next {
-    match look.pending {
-        Pending::Over if look.settled => Next::Fail(reason),
-        Pending::Unwitnessed if !look.settled => Next::Stay,
-        Pending::Unwitnessed if look.too_late_for_a_witness => {
+/// Closes the attempt as failed if nothing can pay it any more; otherwise returns what to wait for.
+fn close(reason: FailureReason, lookup: &LookedUp) -> Next {
+    match lookup.pending {
+        Pending::Over if lookup.settled => Next::Fail(reason),
+        Pending::Unwitnessed if !lookup.settled => Next::Stay,
+        Pending::Unwitnessed if lookup.too_late_for_a_witness => {
             Next::Doubt(OperatorReason::SendUnanswered)
         }
         Pending::Unwitnessed => Next::Witness,
@@ -293,17 +301,18 @@ fn close(reason: FailureReason, look: &LookedUp) -> Next {
     }
 }
 
-/// lnd refuses some invoices at once and stores nothing.
+/// The reason for a payment that the node never stored: lnd refuses some invoices at once and stores
+/// nothing.
 fn never_started(payment: &Payment) -> FailureReason {
     if payment.sends.refusals() > 0 { FailureReason::NodeRefused } else { FailureReason::NotSent }
 }
 
-fn in_doubt(reason: OperatorReason, word: Word) -> Next {
-    match word {
+fn in_doubt(reason: OperatorReason, report: Word) -> Next {
+    match report {
         Word::Succeeded { preimage, fee, .. } if reason != OperatorReason::Foreign => {
             Next::Pay { preimage, fee }
         }
-        // A failure never closes it: only a person does.
+        // A failure never closes it; only an operator does.
         Word::Succeeded { .. }
         | Word::NotFound
         | Word::InFlight(_)
@@ -312,15 +321,17 @@ fn in_doubt(reason: OperatorReason, word: Word) -> Next {
     }
 }
 
-/// lnd restarts a FAILED payment when a delayed send arrives.
-fn after_failure(payment: &Payment, word: Word, beside: Beside) -> Next {
-    let noted = matches!(payment.state, State::Failed { late: Some(_), .. });
-    match word {
+/// Decides on a report about a closed attempt: lnd restarts a FAILED payment when a delayed send
+/// arrives.
+fn after_failure(payment: &Payment, report: Word, beside: Beside) -> Next {
+    let marked = matches!(payment.state, State::Failed { late: Some(_), .. });
+    match report {
         Word::Succeeded { preimage, fee, .. } if !payment.sends.is_empty() => {
             if beside.active && !beside.open_or_paid {
-                // Also when it was noted before: the attempt beside it has failed meanwhile.
+                // Even if the late success is marked already: the other attempt has failed in the
+                // meantime.
                 Next::Pay { preimage, fee }
-            } else if noted {
+            } else if marked {
                 Next::Stay
             } else {
                 Next::LateSuccess { preimage, fee }

@@ -1,52 +1,52 @@
-//! What a step of an attempt means to those who hear of it: the log, the metrics, later webhooks. Described
-//! once, here; each of them only says it in its own way.
+//! What a step of an attempt means to the log, the metrics and later webhooks. It is classified here
+//! once; each of them only formats it.
 
 use super::{FailureReason, OperatorReason, Payment, State, StateKind};
 use crate::domain::{Msat, Timestamp};
 
-/// A step that somebody hears of.
+/// A step that is reported.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Transition {
-    /// It moved on, and has not ended.
+    /// It advanced, and has not ended.
     Advanced(StateKind),
     /// The payee has the money, and the request is PAID.
     Paid {
-        /// What routing cost.
+        /// The routing fee.
         fee: Msat,
         /// When.
         at: Timestamp,
-        /// What came before.
+        /// What preceded it.
         after: PaidAfter,
     },
-    /// It has failed.
+    /// Failed.
     Failed(FailureReason),
-    /// It is in doubt.
+    /// In doubt.
     NeedsOperator(OperatorReason),
-    /// It was closed as failed, and is paid after all: the request was no longer free.
+    /// It was closed as failed and paid after all, when the request was no longer free.
     LateSuccess {
-        /// What routing cost.
+        /// The routing fee.
         fee: Msat,
         /// When.
         at: Timestamp,
     },
 }
 
-/// What came before a payment was PAID.
+/// What preceded PAID.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PaidAfter {
-    /// It was open.
+    /// The attempt was open.
     Open,
-    /// It was closed as failed; the request was still free.
+    /// The attempt was closed as failed; the request was still free.
     Failure,
-    /// Its money had been heard of as a late success already.
+    /// It had been reported as a late success already.
     LateSuccess,
 }
 
 impl Transition {
-    /// What the step from `before` to `after` means; none if nobody hears of it.
+    /// The meaning of the step from `before` to `after`; None if it is not reported.
     pub fn of(before: &State, after: &Payment) -> Option<Self> {
         Some(match (before, &after.state) {
-            // Known already.
+            // Reported already.
             (State::Failed { late: Some(_), .. }, State::Failed { .. }) => return None,
             (_, State::Failed { late: Some(late), .. }) => {
                 Self::LateSuccess { fee: late.fee, at: late.at }

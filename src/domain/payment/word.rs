@@ -3,73 +3,74 @@
 use super::{FailureReason, OperatorReason, Payment};
 use crate::domain::{Millis, Msat, PaymentHash, Preimage, Timestamp};
 
-/// What a node knows of a payment.
+/// A node's record of a payment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Record {
-    /// Which payment the node speaks of.
+    /// The payment that the record is about.
     pub payment_hash: PaymentHash,
-    /// What it pays, without fees.
+    /// Its amount without fees.
     pub amount: Msat,
-    /// When the node made the record.
+    /// When the node created the record.
     pub created: Timestamp,
-    /// Where it stands at the node.
+    /// Its state at the node.
     pub state: RecordState,
 }
 
-/// Where a payment stands at its node.
+/// The state of a payment at its node.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RecordState {
-    /// Begun, not ended. HTLCs may be out.
+    /// Started and not final. HTLCs may be in flight.
     InFlight,
-    /// Paid, as the node says.
+    /// Paid, as the node reports.
     Succeeded {
-        /// What the node shows as proof: 64 zeros while lnd has none.
+        /// The node's proof; 64 zeros while lnd has none.
         preimage: Preimage,
-        /// What routing cost.
+        /// The routing fee.
         fee: Msat,
     },
-    /// Ended without paying, no HTLC out.
+    /// Failed, with no HTLC in flight.
     Failed(FailureReason),
-    /// Called failed, though the result of an HTLC was lost: the payee may have been paid. (lnd, after a
-    /// restart: `failStaleAttempt`, an HTLC with `UNKNOWN_FAILURE`.)
+    /// Reported as failed, though the result of an HTLC was lost: the payee may have been paid. (lnd,
+    /// after a restart: `failStaleAttempt`, an HTLC with `UNKNOWN_FAILURE`.)
     ResultLost,
 }
 
-/// When the node made its record, as seen from the attempt. Doubt counts as younger.
+/// When the node created its record, relative to the attempt. If clock skew leaves it unclear, the
+/// record counts as the younger.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Age {
-    /// Before the withdraw request existed: it cannot have been ours.
+    /// Before the withdraw request existed: it cannot be our payment.
     BeforeWithdraw,
     /// Before the invoice was accepted.
     BeforeAttempt,
-    /// Since then.
+    /// After the invoice was accepted.
     Since,
 }
 
-/// What a node's answer means for an attempt.
+/// What a node reports about an attempt, after the checks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Word {
     /// The node knows no payment of this hash.
     NotFound,
-    /// It is on its way.
+    /// In flight.
     InFlight(Age),
-    /// Paid; hash, amount and preimage were checked.
+    /// Paid. Hash, amount and preimage match.
     Succeeded {
-        /// The proof.
+        /// The proof of payment.
         preimage: Preimage,
-        /// What routing cost.
+        /// The routing fee.
         fee: Msat,
-        /// When the record was made.
+        /// When the record was created.
         age: Age,
     },
-    /// Ended without paying.
+    /// Failed.
     Failed(FailureReason, Age),
-    /// The answer cannot be about our payment, or proves nothing.
+    /// The record cannot be about our payment, or proves nothing.
     Contradiction(OperatorReason, Age),
 }
 
 impl Word {
-    /// Checks `record` against `payment`, whose request was made at the time in its id.
+    /// Checks `record` against `payment`. The request's creation time is the one in its id.
     pub fn of(record: Option<&Record>, payment: &Payment, clock_skew: Millis) -> Self {
         let Some(record) = record else {
             return Self::NotFound;

@@ -1,8 +1,9 @@
-//! What a caller asks for, and the rules that it must fulfil: all violations at once, by field.
+//! A caller's request to create a withdraw request, and its rules. All violations are reported at once,
+//! by field.
 //!
-//! The bounds are constants, not configuration: a replay is compared with its defaults filled in,
-//! and a default that changed between two calls would turn a replay into a conflict. The most that one
-//! request may pay out is configured: it fills nothing in.
+//! The bounds are constants, not configuration. A replay is compared after its defaults are filled in,
+//! so a default that changed between two calls would turn a replay into a conflict. The maximum payout
+//! per request is configured, since it is never filled in.
 
 use serde_json::{Map, Value};
 
@@ -12,31 +13,31 @@ use crate::domain::{Amount, Currency, PassThru, PassThruFault, Sat, Violation, W
 const MIN_TTL_S: i64 = 180;
 const MAX_TTL_S: i64 = 365 * 24 * 3600;
 const DEFAULT_TTL_S: i64 = 600;
-/// What BOLT11's description holds: wallets put the memo on the invoice.
+/// The capacity of BOLT11's description: wallets copy the memo into the invoice.
 const MAX_MEMO_BYTES: usize = 639;
 const MAX_STATEMENT_DESCRIPTOR_BYTES: usize = 255;
 const MAX_REQUEST_ID_CHARS: usize = 128;
-/// What a request id looks like.
+/// The rule for request ids, as violations state it.
 pub const REQUEST_ID_RULE: &str = "must be 1 to 128 visible ASCII characters";
 
-/// What a caller asks for, as it came. Empty texts are absent ones.
+/// A request as received. Empty texts count as absent.
 #[derive(Clone, Debug, Default)]
 pub struct Draft {
-    /// The caller's name for it.
+    /// The caller's idempotency key.
     pub request_id: String,
-    /// Absent: as `max_amount`.
+    /// Default: `max_amount`.
     pub min_amount: String,
     /// Required.
     pub max_amount: String,
-    /// Absent: SATS.
+    /// Default: SATS.
     pub currency: String,
-    /// Absent: 600 s.
+    /// Default: 600 s.
     pub ttl: Option<DraftTtl>,
-    /// LUD-03's defaultDescription.
+    /// LUD-03's `defaultDescription`.
     pub memo: String,
     /// A note about the account.
     pub statement_descriptor: String,
-    /// The creator's own data, or what of it JSON cannot carry.
+    /// The creator's own data, or why JSON cannot carry it.
     pub pass_thru: Option<Result<Map<String, Value>, PassThruFault>>,
 }
 
@@ -45,25 +46,25 @@ pub struct Draft {
 pub struct DraftTtl {
     /// Whole seconds.
     pub seconds: i64,
-    /// The rest; must be 0.
+    /// The fraction of a second; must be 0.
     pub nanos: i32,
 }
 
-/// What is asked for, every field by itself as it must be: the first step between a draft and its terms. What
-/// it comes to is for a rate to say ([`Order::quote`]).
+/// A valid request without its value in satoshis, which depends on a rate ([`Order::quote`]). The first
+/// step from a draft to terms.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Order {
-    /// The caller's name for it.
+    /// The caller's idempotency key.
     pub request_id: Option<String>,
-    /// The least that the customer can receive; the same as `max_amount` where none was given.
+    /// The least that the customer can receive; `max_amount` if none was given.
     pub min_amount: Amount,
     /// The most that the customer can receive.
     pub max_amount: Amount,
-    /// Of both.
+    /// The currency of both amounts.
     pub currency: Currency,
     /// How long it can be claimed.
     pub ttl_s: i64,
-    /// LUD-03's defaultDescription; empty for none.
+    /// LUD-03's `defaultDescription`; empty for none.
     pub memo: String,
     /// A note about the account.
     pub statement_descriptor: Option<String>,
@@ -91,7 +92,7 @@ impl Draft {
         self,
         judge: impl FnOnce(&Amounts) -> Vec<Violation>,
     ) -> (Option<Order>, Vec<Violation>) {
-        let mut found = Findings(Vec::new());
+        let mut found = Violations(Vec::new());
         let request_id = found.keep(WithdrawField::RequestId, request_id(self.request_id));
         let currency = found.keep(WithdrawField::Currency, currency(&self.currency));
         let amounts = amounts(&mut found, &self.min_amount, &self.max_amount, currency);
@@ -131,10 +132,10 @@ impl Draft {
     }
 }
 
-/// Collects violations while the other fields are read on.
-struct Findings(Vec<Violation>);
+/// Collects violations while the other fields are still checked.
+struct Violations(Vec<Violation>);
 
-impl Findings {
+impl Violations {
     fn keep<T>(&mut self, field: WithdrawField, read: Result<T, String>) -> Option<T> {
         read.map_err(|rule| self.0.push(Violation::new(field, rule))).ok()
     }
@@ -146,9 +147,10 @@ struct Amounts {
     max: Amount,
 }
 
-/// Both amounts, in order. How many decimals they may have is known only where the currency is.
+/// Checks both amounts and their order. The number of decimals is checked only if the currency is
+/// valid.
 fn amounts(
-    found: &mut Findings,
+    found: &mut Violations,
     min: &str,
     max: &str,
     currency: Option<Currency>,
@@ -193,7 +195,7 @@ fn request_id(text: String) -> Result<Option<String>, String> {
     }
 }
 
-/// Whether a text can name a request.
+/// Whether a text is a valid request id.
 pub fn is_request_id(text: &str) -> bool {
     (1..=MAX_REQUEST_ID_CHARS).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_graphic())
@@ -216,12 +218,12 @@ fn ttl(ttl: Option<DraftTtl>) -> Result<i64, String> {
     }
 }
 
-/// One line for a person: wallets show it, invoices carry it, terminals and logs print it.
+/// Checks a single-line text, which wallets show, invoices contain, and terminals and logs print.
 fn text(text: String, max_bytes: usize) -> Result<String, String> {
     if text.len() > max_bytes {
         Err(format!("must be at most {max_bytes} bytes of UTF-8"))
     } else if text.contains(char::is_control) {
-        Err("must have no control characters (tab and newline are such, too)".to_owned())
+        Err("must have no control characters (including tab and newline)".to_owned())
     } else {
         Ok(text)
     }
@@ -233,8 +235,8 @@ fn pass_thru(
     let Some(object) = object else {
         return Ok(None);
     };
-    let kept = object.and_then(|object| PassThru::new(&object));
-    kept.map(Some).map_err(|fault| fault.to_string())
+    let pass_thru = object.and_then(|object| PassThru::new(&object));
+    pass_thru.map(Some).map_err(|fault| fault.to_string())
 }
 
 #[cfg(test)]
@@ -289,9 +291,9 @@ mod tests {
         }
     }
 
-    /// 639 bytes are what a BOLT11 description holds. The proto states the same rule.
+    /// A BOLT11 description holds 639 bytes. The proto states the same rule.
     #[test]
-    fn memo_and_statement_descriptor_are_one_line_of_so_many_bytes() {
+    fn memo_and_statement_descriptor_are_one_line_of_limited_length() {
         type Set = fn(String) -> Draft;
         let fields: [(WithdrawField, usize, Set); 2] = [
             (WithdrawField::Memo, 639, |memo| Draft { memo, ..draft() }),
@@ -307,7 +309,7 @@ mod tests {
             };
             assert!(found("x".repeat(most)).is_empty());
             assert_eq!(found("x".repeat(most + 1)), [field.into()]);
-            // Bytes, not characters.
+            // The limit is in bytes, not characters.
             assert!(found(format!("{}x", "é".repeat(most / 2))).is_empty());
             assert_eq!(found("é".repeat(most / 2 + 1)), [field.into()]);
             for control in ['\0', '\t', '\n', '\r', '\u{1b}', '\u{7f}', '\u{85}', '\u{9f}'] {

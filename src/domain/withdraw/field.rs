@@ -1,4 +1,4 @@
-//! The fields that withdraw requests are made and listed by.
+//! The fields by which withdraw requests are created and listed.
 
 /// A field of a withdraw request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]

@@ -1,7 +1,7 @@
-//! The withdraw request: its terms, its standing, and every change that can happen to it.
+//! The withdraw request: its terms, its status, and every change to it.
 //!
-//! A change is a value: the next withdraw and the event that tells of it. The store writes both or
-//! neither, and only if the row still has the version that was read.
+//! A change is a value: the next state of the request and its event. The store writes both or neither,
+//! and only if the row still has the version that was read.
 
 mod draft;
 mod field;
@@ -27,55 +27,57 @@ use crate::domain::{
 /// A withdraw request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Withdraw {
-    /// Its time is `created`.
+    /// Its timestamp is when it was created.
     pub id: WithdrawId,
-    /// Raised by every change; each write names the one that it has read.
+    /// Incremented by every change; each write names the version that it read.
     pub version: i64,
-    /// The caller's name for it.
+    /// The caller's idempotency key.
     pub request_id: Option<String>,
-    /// Whose name `request_id` is: [`crate::domain::Principal::caller`].
+    /// The caller that `request_id` belongs to: [`crate::domain::Principal::caller`].
     pub caller: String,
-    /// What was asked for.
+    /// The terms that were requested.
     pub terms: Terms,
-    /// Which key derives its secret.
+    /// The key that its secret derives from.
     pub key: KeyId,
-    /// What the secret is recognised by.
+    /// The hash that the secret is found by.
     pub secret_hash: SecretHash,
-    /// Where it stands.
+    /// Its status.
     pub status: Status,
     /// `created` + ttl. Never changes.
     pub expires_at: Timestamp,
-    /// No claim from here on: `expires_at`, or later in the grace after a failed payment.
+    /// No claim from this instant on: `expires_at`, or later if a grace period follows a failed
+    /// payment.
     pub claimable_until: Timestamp,
-    /// No claim before: set while the node might still pay the last attempt's invoice.
+    /// No claim before this instant. Set while the node might still pay the last attempt's invoice.
     pub reopens_at: Option<Timestamp>,
-    /// Mirrors the answer of [`Self::unclaimable`] for the index; the expiry pass keeps it.
+    /// A copy of [`Self::unclaimable`]'s result for the index; the expiry job updates it.
     pub claimable: bool,
     /// The open or last attempt.
     pub attempt: Option<Attempt>,
-    /// An attempt that was closed as failed turned out to be paid while another one was open. As
-    /// long as that one is not paid as well, this request is not free: it was paid.
+    /// An attempt that was closed as failed was paid after all while another one was open. Unless the
+    /// other one is paid, too, that late payment is the one that pays this request, so the request
+    /// stays closed to claims.
     pub late_success: bool,
-    /// Made before the database was restored, which may have forgotten that it was paid: nothing is
+    /// Created before the database was restored, which may have lost a payment of it. Nothing is
     /// claimed or sent until an operator releases it.
     pub withheld: bool,
     /// When it last changed.
     pub modified: Timestamp,
-    /// The call that made it.
+    /// The trace context of the call that created it.
     pub trace_parent: Option<TraceContext>,
 }
 
-/// A change of a request: what it becomes and what tells of it.
+/// A change of a request: its next state and the event.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Change {
     /// The request after the change; its version is one above the row's.
     pub next: Withdraw,
-    /// Has the version of `next`.
+    /// The event, with the version of `next`.
     pub event: Event,
 }
 
 impl Change {
-    /// The same, as what this person decided.
+    /// The same, decided by this actor.
     #[must_use]
     pub fn signed(mut self, by: Actor) -> Self {
         self.event.by = Some(by);
@@ -114,7 +116,7 @@ impl Withdraw {
         }
     }
 
-    /// The event of its making.
+    /// The event of its creation.
     pub const fn created_event(&self) -> Event {
         Event {
             withdraw: self.id,
@@ -127,7 +129,7 @@ impl Withdraw {
         }
     }
 
-    /// Why it cannot be claimed at this instant; none if it can.
+    /// Why it cannot be claimed at this instant; None if it can be.
     pub fn unclaimable(&self, now: Timestamp) -> Option<Unclaimable> {
         match self.status {
             Status::Paid => return Some(Unclaimable::AlreadyPaid),
@@ -137,7 +139,7 @@ impl Withdraw {
         match self.attempt.map(|attempt| attempt.hold) {
             Some(Hold::Open) => return Some(Unclaimable::PaymentInFlight),
             Some(Hold::InDoubt) => return Some(Unclaimable::NeedsOperator),
-            // Paid, but not yet by an attempt that says so: the payer is about to settle it.
+            // Paid late, but not recorded as PAID yet: the payer is about to do that.
             Some(Hold::Released) | None if self.late_success => {
                 return Some(Unclaimable::NeedsOperator);
             }
@@ -153,7 +155,7 @@ impl Withdraw {
         }
     }
 
-    /// An invoice is accepted: from here on nobody else can claim.
+    /// Accepts an invoice: from then on nobody else can claim.
     pub fn claim(self, payment: PaymentId, now: Timestamp) -> Result<Change, Unclaimable> {
         if let Some(why) = self.unclaimable(now) {
             return Err(why);
@@ -163,8 +165,8 @@ impl Withdraw {
         Ok(next.changed(EventKind::Claimed, Some(payment), None, now))
     }
 
-    /// The payee has the money. `payment` is the open attempt, or a failed one whose success came
-    /// late while the request was free.
+    /// Records that the payee has the money. `payment` is the open attempt, or a failed one that was
+    /// paid late while the request was free.
     pub fn pay(self, payment: PaymentId, now: Timestamp) -> Change {
         let attempt = Some(Attempt { id: payment, hold: Hold::Released });
         let next =
@@ -172,7 +174,7 @@ impl Withdraw {
         next.changed(EventKind::Paid, Some(payment), None, now)
     }
 
-    /// The open attempt failed: the request opens again at `reopens_at`, for `grace` at least.
+    /// Records that the open attempt failed. The request reopens at `reopens_at`, for at least `grace`.
     pub fn reopen(
         self,
         payment: PaymentId,
@@ -181,8 +183,8 @@ impl Withdraw {
         grace: Millis,
         now: Timestamp,
     ) -> Change {
-        let waits = reopens_at > now;
-        // Once: what is claimed within the grace does not prolong it, or it would never end.
+        let must_wait = reopens_at > now;
+        // Only once: a claim made within the grace period does not extend it, or it would never end.
         let claimable_until = if payment.created() < self.expires_at {
             self.claimable_until.max(reopens_at.max(now).plus(grace))
         } else {
@@ -190,21 +192,21 @@ impl Withdraw {
         };
         let next = Self {
             attempt: Some(Attempt { id: payment, hold: Hold::Released }),
-            reopens_at: (waits && !self.late_success).then_some(reopens_at),
+            reopens_at: (must_wait && !self.late_success).then_some(reopens_at),
             claimable_until,
             ..self
         };
         next.changed(EventKind::PaymentFailed, Some(payment), Some(reason.name()), now)
     }
 
-    /// The open attempt is in doubt.
+    /// Records that the open attempt is in doubt.
     pub fn doubt(self, payment: PaymentId, reason: OperatorReason, now: Timestamp) -> Change {
         let attempt = Some(Attempt { id: payment, hold: Hold::InDoubt });
         let next = Self { attempt, ..self };
         next.changed(EventKind::NeedsOperator, Some(payment), Some(reason.name()), now)
     }
 
-    /// A closed attempt was paid after all, while the request was not free.
+    /// Records that a closed attempt was paid after all, while the request was not free.
     pub fn note_late_success(self, payment: PaymentId, now: Timestamp) -> Change {
         Self { late_success: true, ..self }.changed(
             EventKind::LateSuccess,
@@ -214,7 +216,8 @@ impl Withdraw {
         )
     }
 
-    /// The database was restored: it may have been paid in what was lost. None if nothing changes.
+    /// Withholds the request after a database restore, which may have lost a payment of it. None if
+    /// nothing changes.
     pub fn withhold(self, now: Timestamp) -> Option<Change> {
         if self.status != Status::Active || self.withheld {
             return None;
@@ -223,7 +226,7 @@ impl Withdraw {
         Some(next.changed(EventKind::Withheld, None, None, now))
     }
 
-    /// An operator has looked: it was not paid. None if nothing changes.
+    /// Releases a withheld request: an operator found that it was not paid. None if nothing changes.
     pub fn release(self, by: Actor, now: Timestamp) -> Option<Change> {
         if !self.withheld {
             return None;
@@ -232,9 +235,10 @@ impl Withdraw {
         Some(next.changed(EventKind::Released, None, None, now).signed(by))
     }
 
-    /// Ended by its creator, also when expired. None if it is deactivated already.
+    /// Deactivates the request for its creator, even if it has expired. None if it is deactivated
+    /// already.
     pub fn deactivate(mut self, now: Timestamp) -> Result<Option<Change>, NotDeactivatable> {
-        // Ending what is withheld only makes sure that it is not paid (again).
+        // Safe for a withheld request: it ensures that nothing more is paid.
         self.withheld = false;
         match self.unclaimable(now) {
             Some(Unclaimable::AlreadyPaid) => Err(NotDeactivatable::AlreadyPaid),
@@ -248,11 +252,13 @@ impl Withdraw {
         }
     }
 
-    /// What the expiry pass does to a row whose time has come; none if nothing.
+    /// What the expiry job does to a due row; None if nothing.
     pub fn tick(self, now: Timestamp) -> Option<Change> {
         match (self.claimable, self.unclaimable(now)) {
-            // Also one that reopened and ran out between two passes.
-            (marked, Some(Unclaimable::AlreadyExpired)) if marked || self.reopens_at.is_some() => {
+            // Includes a request that reopened and expired between two runs of the job.
+            (claimable, Some(Unclaimable::AlreadyExpired))
+                if claimable || self.reopens_at.is_some() =>
+            {
                 let next = Self { reopens_at: None, ..self };
                 Some(next.changed(EventKind::Expired, None, None, now))
             }
@@ -273,7 +279,7 @@ impl Withdraw {
     ) -> Change {
         self.version += 1;
         self.claimable = self.unclaimable(now).is_none();
-        // A clock that stepped back does not make a change older than what it changed.
+        // A clock that was set back must not make a change older than the one before.
         self.modified = self.modified.max(now);
         let at = self.modified;
         let (withdraw, version) = (self.id, self.version);

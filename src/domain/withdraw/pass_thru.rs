@@ -1,33 +1,33 @@
-//! The creator's own data: a JSON object, kept as canonical text and handed back equal.
+//! The creator's own data: a JSON object, stored as canonical text and returned unchanged in value.
 
 use serde_json::{Map, Value};
 
 const MAX_BYTES: usize = 4096;
 const MAX_LEVELS: usize = 16;
 
-/// A JSON object as text: keys sorted, numbers as doubles, no white space.
+/// A JSON object as text: keys sorted, numbers as doubles, no whitespace.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PassThru(String);
 
-/// Why an object cannot be kept.
+/// Why an object cannot be stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum PassThruFault {
-    /// Too much.
+    /// Too large.
     #[error("must be at most 4096 bytes as JSON")]
     TooLarge,
     /// Nested too deeply.
     #[error("must be at most 16 levels deep")]
     TooDeep,
-    /// JSON has no such numbers.
+    /// It contains NaN or infinity, which JSON cannot represent.
     #[error("must have no NaN and no infinity")]
     NotFinite,
-    /// Databases' texts have no such character.
-    #[error("must have no U+0000 in its texts and keys")]
+    /// It contains U+0000, which Postgres text cannot hold.
+    #[error("must have no U+0000 in its strings and keys")]
     Nul,
 }
 
 impl PassThru {
-    /// Checks the limits and writes the canonical text.
+    /// Checks the limits and produces the canonical text.
     pub fn new(object: &Map<String, Value>) -> Result<Self, PassThruFault> {
         for (key, value) in object {
             check(key, value, 2)?;
@@ -36,23 +36,23 @@ impl PassThru {
         if text.len() > MAX_BYTES { Err(PassThruFault::TooLarge) } else { Ok(Self(text)) }
     }
 
-    /// The text that a row holds.
+    /// The text from a row.
     pub const fn from_text(text: String) -> Self {
         Self(text)
     }
 
-    /// As rows hold it.
+    /// The value for a row.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The object again. Empty if the row was written by other hands.
+    /// Parses the object again. Empty if other software wrote invalid JSON into the row.
     pub fn to_object(&self) -> Map<String, Value> {
         serde_json::from_str(&self.0).unwrap_or_default()
     }
 }
 
-/// Walks down, no further than the limit: `level` is what `value` would add.
+/// Recurses no deeper than the limit: `level` is the depth that `value` would reach.
 fn check(key: &str, value: &Value, level: usize) -> Result<(), PassThruFault> {
     if key.contains('\0') {
         return Err(PassThruFault::Nul);

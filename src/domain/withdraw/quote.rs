@@ -1,28 +1,28 @@
-//! What an order comes to in satoshis at a rate: the second step between a draft and its terms.
+//! The value of an order in satoshis at a rate: the second step from a draft to terms.
 
 use super::{Order, Terms};
 use crate::domain::{Amount, Currency, Sat, SatRange, Violation, WithdrawField};
 
-/// What one unit of a currency is in satoshis, locked when the request is made.
+/// The value of one unit of a currency in satoshis, fixed when the request is created.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rate {
     /// The currency.
     pub currency: Currency,
-    /// Satoshis for one unit of it.
+    /// Satoshis per unit of it.
     pub sats: Amount,
 }
 
 impl Rate {
-    /// Satoshis for satoshis.
+    /// One satoshi per satoshi.
     pub const PAR: Self = Self { currency: Currency::Sats, sats: Amount::ONE };
 }
 
-/// An order with what it comes to.
+/// An order with its value in satoshis.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Quote {
-    /// What was asked for.
+    /// The order.
     pub order: Order,
-    /// At this rate.
+    /// The rate used.
     pub rate: Rate,
     /// `min_amount` in whole satoshis, rounded up.
     pub target_min: Sat,
@@ -31,7 +31,7 @@ pub struct Quote {
 }
 
 impl Order {
-    /// What it comes to at `rate`, where one request may pay out `most`.
+    /// Its value at `rate`, where one request may pay out at most `most`.
     pub fn quote(self, rate: Rate, most: Sat) -> Result<Quote, Vec<Violation>> {
         let SatRange { min, max } = targets(self.min_amount, self.max_amount, rate, most)?;
         Ok(Quote { order: self, rate, target_min: min, target_max: max })
@@ -62,7 +62,7 @@ pub(super) fn targets(
     }
 }
 
-/// Only at par so far: an amount in satoshis is whole.
+/// Satoshis are the only currency so far: the amount must be whole.
 fn in_sats(amount: Amount, rate: Rate) -> Option<Sat> {
     match rate.currency {
         Currency::Sats => amount.as_whole().and_then(Sat::new),
@@ -70,7 +70,7 @@ fn in_sats(amount: Amount, rate: Rate) -> Option<Sat> {
 }
 
 impl Quote {
-    /// The request id, and the terms that a request is made with.
+    /// The request id, and the terms for the new request.
     pub fn into_terms(self) -> (Option<String>, Terms) {
         let Self { order, rate, target_min, target_max } = self;
         let terms = Terms {

@@ -1,18 +1,18 @@
-//! Where a request stands, and why it cannot be claimed or ended.
+//! The status of a request, and why it cannot be claimed or deactivated.
 
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
 use crate::domain::{PaymentId, Timestamp};
 
-/// The seed's three statuses. Expiry is none of them.
+/// The status of a request. Expiry is not a status, since it follows from the time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum Status {
-    /// Until it is paid or deactivated.
+    /// Neither paid nor deactivated.
     Active,
     /// The payee has the money.
     Paid,
-    /// Ended by its creator.
+    /// Deactivated by its creator.
     Deactivated,
 }
 
@@ -26,7 +26,7 @@ impl Status {
 /// The open or the last attempt of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Attempt {
-    /// Which.
+    /// The attempt's id.
     pub id: PaymentId,
     /// Whether it still holds the request.
     pub hold: Hold,
@@ -36,11 +36,11 @@ pub struct Attempt {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub enum Hold {
-    /// It ended.
+    /// The attempt has ended.
     Released,
-    /// RESERVED, SENDING or IN_FLIGHT.
+    /// The attempt is RESERVED, SENDING or IN_FLIGHT.
     Open,
-    /// NEEDS_OPERATOR.
+    /// The attempt is NEEDS_OPERATOR.
     InDoubt,
 }
 
@@ -54,7 +54,7 @@ impl Hold {
 /// Why a request cannot be claimed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Unclaimable {
-    /// Its time ran out.
+    /// It has expired.
     AlreadyExpired,
     /// An accepted invoice is being paid.
     PaymentInFlight,
@@ -62,9 +62,9 @@ pub enum Unclaimable {
     AlreadyPaid,
     /// It is deactivated.
     AlreadyDeactivated,
-    /// The last attempt's invoice might still be paid until then.
+    /// The last attempt's invoice might still be paid until this instant.
     ReopensLater(Timestamp),
-    /// An attempt is in doubt.
+    /// An attempt is in doubt, or an operator must decide about the request.
     NeedsOperator,
 }
 
@@ -75,6 +75,6 @@ pub enum NotDeactivatable {
     AlreadyPaid,
     /// An accepted invoice is being paid.
     PaymentInFlight,
-    /// An attempt is in doubt.
+    /// An attempt is in doubt, or an operator must decide about the request.
     NeedsOperator,
 }

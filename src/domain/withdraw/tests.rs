@@ -1,4 +1,4 @@
-//! What can happen to a withdraw request, from its making to its end.
+//! The life of a withdraw request, from its creation to its end.
 
 use crate::domain::{
     Amount, Attempt, Change, Currency, EventKind, FailureReason, Hold, MasterKey, Millis,
@@ -6,7 +6,7 @@ use crate::domain::{
     Unclaimable, Withdraw, WithdrawId,
 };
 
-/// When the request of these tests is made.
+/// When the request of these tests was created.
 pub(crate) const MADE: Timestamp = Timestamp::from_ms(1_700_000_000_000);
 const TTL: Millis = Millis::from_secs(3600);
 const GRACE: Millis = Millis::from_secs(600);
@@ -31,12 +31,12 @@ pub(crate) fn request() -> Withdraw {
     Withdraw::new(id, None, terms, key, SecretHash::from_bytes([2; 32]))
 }
 
-/// An attempt whose invoice was accepted `s` seconds after the request was made.
+/// An attempt whose invoice was accepted `s` seconds after the request was created.
 pub(crate) fn attempt_at(s: i64) -> PaymentId {
     PaymentId::new(at(s), &[3; 10])
 }
 
-/// So many seconds after the request was made.
+/// The instant `s` seconds after the request was created.
 pub(crate) fn at(s: i64) -> Timestamp {
     MADE.plus(Millis::from_secs(s))
 }
@@ -62,7 +62,7 @@ fn deactivated() -> Withdraw {
     request().deactivate(at(20)).unwrap().unwrap().next
 }
 
-/// A failed one that waits for the old invoice to expire at second 1,000.
+/// A request whose attempt failed, and that waits for the old invoice to expire at second 1,000.
 fn waiting() -> Withdraw {
     failed_at(20, at(1000)).next
 }
@@ -82,7 +82,7 @@ fn a_fresh_request_is_claimable_until_the_instant_of_its_expiry() {
 }
 
 #[test]
-fn a_claim_shuts_everybody_else_out() {
+fn a_claim_excludes_all_others() {
     let change = request().claim(attempt_at(10), at(10)).unwrap();
     assert_eq!(change.event.kind, EventKind::Claimed);
     assert_eq!(change.event.payment, Some(attempt_at(10)));
@@ -96,7 +96,7 @@ fn a_claim_shuts_everybody_else_out() {
 }
 
 #[test]
-fn a_claim_is_refused_with_the_reason_in_each_standing() {
+fn a_claim_is_refused_with_the_reason_for_each_status() {
     let later = Unclaimable::ReopensLater(at(1000));
     for (withdraw, why) in [
         (claimed(), Unclaimable::PaymentInFlight),
@@ -106,16 +106,17 @@ fn a_claim_is_refused_with_the_reason_in_each_standing() {
         (waiting(), later),
     ] {
         assert_eq!(withdraw.clone().claim(attempt_at(30), at(30)), Err(why));
-        // Long after its expiry the reason is the same: what holds it counts first.
+        // Long after its expiry the reason is the same: a status or an attempt takes precedence.
         if why != later {
             assert_eq!(withdraw.unclaimable(at(100_000)), Some(why));
         }
     }
 }
 
-/// A payee whose payment failed has had no fair chance: there is a grace, even past the expiry.
+/// A payee whose payment failed needs time for another try: there is a grace period, even past the
+/// expiry.
 #[test]
-fn a_failure_opens_the_request_again_for_a_while_past_its_expiry() {
+fn a_failure_reopens_the_request_for_a_grace_period_past_its_expiry() {
     let change = failed_at(4000, at(4000));
     assert_eq!(change.event.kind, EventKind::PaymentFailed);
     assert_eq!(change.event.detail, Some("NO_ROUTE"));
@@ -130,19 +131,19 @@ fn a_failure_opens_the_request_again_for_a_while_past_its_expiry() {
 }
 
 #[test]
-fn the_grace_never_takes_time_away() {
+fn the_grace_period_never_shortens_the_time_to_claim() {
     let open = failed_at(20, at(20)).next;
     assert_eq!(open.claimable_until, MADE.plus(TTL));
 }
 
 #[test]
-fn a_request_may_have_to_wait_for_an_old_invoice_and_then_opens() {
+fn a_request_can_wait_for_an_old_invoice_and_then_reopens() {
     let waiting = waiting();
     assert!(!waiting.claimable);
     let later = Some(Unclaimable::ReopensLater(at(1000)));
     assert_eq!(waiting.unclaimable(at(999)), later);
     assert_eq!(waiting.clone().tick(at(999)), None);
-    // No claim rests on the mark: it may be late.
+    // Claims do not depend on the `claimable` column, which may be out of date.
     assert_eq!(waiting.unclaimable(at(1000)), None);
 
     let open = waiting.tick(at(1000)).unwrap();
@@ -151,7 +152,7 @@ fn a_request_may_have_to_wait_for_an_old_invoice_and_then_opens() {
     assert_eq!(open.next.reopens_at, None);
 }
 
-/// The node cannot be kept from paying the old invoice: no date can be told.
+/// The node cannot be prevented from paying the old invoice, so no reopening time is known.
 #[test]
 fn a_request_that_never_reopens_can_only_be_deactivated() {
     let shut = failed_at(20, Timestamp::MAX).next;
@@ -164,7 +165,7 @@ fn a_request_that_never_reopens_can_only_be_deactivated() {
 }
 
 #[test]
-fn its_creator_can_end_what_nothing_holds() {
+fn an_unheld_request_can_be_deactivated() {
     let expired = request();
     let reopened = failed_at(20, at(20)).next;
     for (free, now) in
@@ -175,24 +176,24 @@ fn its_creator_can_end_what_nothing_holds() {
         assert_eq!(change.next.status, Status::Deactivated);
         assert!(!change.next.claimable);
     }
-    assert_eq!(deactivated().deactivate(at(30)), Ok(None), "a second time is no news");
+    assert_eq!(deactivated().deactivate(at(30)), Ok(None), "repeating it changes nothing");
 }
 
 #[test]
-fn what_is_held_or_paid_cannot_be_ended() {
+fn a_held_or_paid_request_cannot_be_deactivated() {
     for (held, why) in [
         (claimed(), NotDeactivatable::PaymentInFlight),
         (in_doubt(), NotDeactivatable::NeedsOperator),
         (paid(), NotDeactivatable::AlreadyPaid),
     ] {
-        // Not even after its expiry.
+        // Not even after the expiry.
         assert_eq!(held.clone().deactivate(at(30)), Err(why));
         assert_eq!(held.deactivate(at(100_000)), Err(why));
     }
 }
 
 #[test]
-fn the_expiry_pass_marks_once_and_only_what_is_free() {
+fn the_expiry_job_marks_once_and_only_unheld_requests() {
     assert_eq!(request().tick(at(3599)), None);
     let expired = request().tick(at(3600)).unwrap();
     assert_eq!(expired.event.kind, EventKind::Expired);
@@ -203,7 +204,7 @@ fn the_expiry_pass_marks_once_and_only_what_is_free() {
     }
 }
 
-/// A claim just before the expiry keeps its payment; the request is not taken away from it.
+/// A claim just before the expiry keeps its payment: the request stays held.
 #[test]
 fn a_payment_may_end_after_the_expiry() {
     let last = request().expires_at.minus(Millis::from_ms(1));
@@ -229,24 +230,24 @@ fn a_late_success_pays_a_request_that_was_free() {
     assert!(!paid.claimable && paid.reopens_at.is_none());
 }
 
-/// A success that came too late to pay the request leaves it as it is, but for the mark.
+/// A success that comes too late to pay the request changes only the `late_success` flag.
 #[test]
-fn a_late_success_leaves_the_request_as_it_is_and_marks_it() {
+fn a_late_success_changes_only_the_flag() {
     let before = deactivated();
     let change = before.clone().note_late_success(attempt_at(10), at(50));
     assert_eq!(change.event.kind, EventKind::LateSuccess);
     let next = change.next;
-    let same_but_for_the_mark = Withdraw {
+    let without_the_flag = Withdraw {
         version: before.version,
         modified: before.modified,
         late_success: false,
         ..next.clone()
     };
     assert!(next.late_success);
-    assert_eq!(same_but_for_the_mark, before);
+    assert_eq!(without_the_flag, before);
 }
 
-/// Once an attempt is known to be paid, the failure of the one beside it opens nothing.
+/// Once an attempt is known to be paid, the failure of another attempt reopens nothing.
 #[test]
 fn a_request_that_was_paid_late_is_not_free_again() {
     let (first, second) = (attempt_at(10), attempt_at(20));
@@ -269,8 +270,8 @@ fn stepped_back() -> Timestamp {
     at(-500)
 }
 
-/// Events are keyed by the version that they made, and the store writes a change only over the
-/// version before it: neither may skip, repeat or run backwards.
+/// Events are keyed by the version that they produced, and the store writes a change only over the
+/// version before it. So versions must not skip, repeat or run backwards.
 #[test]
 fn each_change_raises_the_version_by_one_and_time_never_goes_back() {
     let changes: [(Withdraw, Transition); 9] = [

@@ -1,4 +1,4 @@
-//! The whole instance and its node.
+//! The state of the whole instance, and the node that pays.
 
 use async_trait::async_trait;
 
@@ -8,37 +8,39 @@ use crate::{
     ports::Introduction,
 };
 
-/// The whole instance, every replica at once: its switches, and the node that pays.
+/// State that all replicas share: the pause and the fence, and the node that pays.
 #[async_trait]
 pub trait Instance: Send + Sync {
-    /// The same as [`standing`](super::PublicStore::standing), for an operator: does not queue behind wallets.
+    /// Like [`standing`](super::PublicStore::standing), for operators: does not queue behind wallets'
+    /// requests.
     async fn standing_for_operator(
         &self,
         clock_skew: Millis,
         spent_since: Option<Timestamp>,
     ) -> Result<Standing, StoreError>;
 
-    /// Writes what the node said, unless it is not the one that pays.
+    /// Stores a heartbeat, unless it is from a node other than the one that pays.
     async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError>;
 
-    /// Writes what keeps the node from us, for every process to see; none once nothing does.
+    /// Stores why the node cannot be used, for every process to see. None clears it.
     async fn report_trouble(
         &self,
         trouble: Option<&NodeTrouble>,
         at: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Turns the instance's switches; when this returns, no claim and no send is committed that the
-    /// turn forbids. False if it stood like that already. Within a second under any load of claims, or
-    /// [`StoreError::Unavailable`]. [`StoreError::Halted`] for a resume or an acknowledgement over a loss that
-    /// is not fenced yet; [`StoreError::Stale`] for a fence for lost marks that are all there.
+    /// Executes a command. Once this returns, no claim or send that the command forbids can commit.
+    /// False if nothing changed. Takes at most a second under any load of claims, or fails with
+    /// [`StoreError::Unavailable`]. Fails with [`StoreError::Halted`] for a resume or an
+    /// acknowledgement while a loss is not fenced yet, and with [`StoreError::Stale`] for a fence for
+    /// lost marks when no mark is missing.
     async fn turn(&self, turn: &Turn) -> Result<bool, StoreError>;
 
-    /// The node that pays; none before the first was seen.
+    /// The node that pays; None before the first one was seen.
     async fn current_node(&self) -> Result<Option<NodeId>, StoreError>;
 
-    /// Makes `node` the one that pays if there is none yet, or if `replace`. Returns the one that
-    /// pays now.
+    /// Makes `node` the one that pays if there is none yet or if `replace` is set. Returns the node
+    /// that pays now.
     async fn remember_node(
         &self,
         node: &Introduction,

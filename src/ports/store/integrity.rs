@@ -1,4 +1,4 @@
-//! Whether the database still holds what it was told, and which server of it may be relied on.
+//! Detection and repair of lost commits, and which database server may be relied on.
 
 use std::collections::BTreeMap;
 
@@ -7,46 +7,46 @@ use async_trait::async_trait;
 use super::StoreError;
 use crate::domain::{Millis, PaymentHash, Restored, Timestamp, Withdraw, WithdrawId};
 
-/// One life of a database server: another number after its restart, a failover or a restore, a dump put
-/// into the running server included.
+/// One incarnation of a database server. The number changes with a restart, a failover or a restore,
+/// including a dump loaded into the running server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Server(pub i64);
 
-/// The attempts that a server came with. Beside the sends that it knows, another server may have known
-/// more, made by processes that died with it: the node may still receive one.
+/// The attempts that a server already held when it was met. The previous server may have held more
+/// sends, made by processes that died with it: the node may still receive one of those.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Inherited {
-    /// When the newest of them was accepted.
+    /// When the newest of these attempts was accepted.
     pub newest: Timestamp,
-    /// After this the time of such a send has passed; like any that was never answered, it is over once a
-    /// write witness was seen.
+    /// The end of the time window of such a lost send. Like any unanswered send, it is over once a
+    /// write witness was seen as well.
     pub over_at: Timestamp,
-    /// The last send that the server knew when it was met.
+    /// The last send that the server held when it was met.
     pub sequence: i64,
 }
 
 /// The server that answers, and whether it may be relied on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SeenServer {
-    /// Which it is.
+    /// Which server.
     pub server: Server,
-    /// The database itself says that this server was verified, by whichever process.
+    /// Whether the database records this server as verified, by any process.
     pub verified: bool,
     /// When the instance was fenced, if it is.
     pub fenced_at: Option<Timestamp>,
 }
 
-/// Commits that callers of this process were told of, and that the database does not have: of the last
-/// thousand, which are the first to be lost.
+/// Commits that this process acknowledged to callers and that the database no longer has. Only the last
+/// thousand commits are checked, since the newest are lost first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LostCommits {
-    /// How many, by what they did.
+    /// Their number, by kind of change.
     pub kinds: BTreeMap<&'static str, usize>,
-    /// What the newest of them were about, the last one first.
+    /// What the newest of them changed, newest first.
     pub newest: Vec<String>,
 }
 
-/// Since when the instance knows the node's payments.
+/// From when on the database should know the node's payments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KnownFrom {
     /// When the instance first started.
@@ -57,73 +57,73 @@ pub struct KnownFrom {
     pub newest_accepted_at: Option<Timestamp>,
 }
 
-/// Whether the database still holds what callers of this process were told it holds, and putting back
-/// what it lost.
+/// Detects the loss of commits that were acknowledged to callers, and restores what was lost.
 ///
-/// Every commit that a caller is told of moves a mark of this process in the same transaction. A
-/// transaction that would move a mark that is older than it was told to be, or meets a server on which
-/// the marks were not read yet, reads all of them first; one that is missing or older refuses it, and
-/// all that follow, until the loss is fenced.
+/// Every acknowledged commit also advances a mark (a counter) of this process in the same transaction.
+/// A transaction reads all marks first if it finds a mark older than this process left it, or runs on a
+/// server on which the marks were not read yet. If a mark is missing or older, this transaction and all
+/// later ones are refused until the loss is fenced.
 #[async_trait]
 pub trait Integrity: Send + Sync {
-    /// The server that answers now. While the database does not call it verified, no claim and no send
-    /// is committed; while it was not met, no attempt is closed.
+    /// The server that answers now. No claim or send is committed until the database records the server
+    /// as verified. No attempt is closed until this process has met it (see [`Self::meet`]).
     async fn server(&self) -> Result<SeenServer, StoreError>;
 
-    /// Whether the marks of this process must be read back before it serves: another server answers, or
-    /// one of them was seen to be older.
+    /// Whether this process must read back its marks before it serves: a different server answers, or a
+    /// mark was found to be older than expected.
     fn must_read_marks(&self, server: Server) -> bool;
 
-    /// Reads the marks of this process back. None if all are there, which is then written for other
-    /// processes to see; else what was told since. A [`crate::domain::Turn::Fence`] with `MARK_LOST` makes what is there
-    /// the new beginning.
+    /// Reads back the marks of this process. If none is lost, records that for other processes and
+    /// returns None; otherwise returns the lost commits. A [`crate::domain::Turn::Fence`] with
+    /// `MARK_LOST` makes the database's present content the new baseline.
     async fn lost_commits(&self) -> Result<Option<LostCommits>, StoreError>;
 
-    /// A caller is about to be told that this request stands as in this version, whoever made it so: from here
-    /// on this process knows, too, should it be lost. Errors: [`StoreError::Halted`] over a loss;
-    /// [`StoreError::Stale`] if it does not stand so.
+    /// Call this before answering that a request has this version, whichever process wrote it: from
+    /// then on this process would notice its loss, too. Fails with [`StoreError::Halted`] if commits
+    /// were lost, and with [`StoreError::Stale`] if the request does not have this version.
     async fn vouch(&self, id: WithdrawId, version: i64) -> Result<(), StoreError>;
 
-    /// How many other processes have been here within `lately` and have not read their marks on this
-    /// server.
-    async fn yet_to_read_marks(&self, server: Server, lately: Millis) -> Result<i64, StoreError>;
+    /// How many other processes were active within the last `window` and have not read back their marks
+    /// on this server.
+    async fn yet_to_read_marks(&self, server: Server, window: Millis) -> Result<i64, StoreError>;
 
-    /// Writes that this server is verified, if it is the one that answers: whether it is. From here on
-    /// every process relies on it that finds its own marks there.
+    /// Records this server as verified, if it is still the one that answers; returns whether it is.
+    /// From then on every process that finds its own marks there relies on it.
     async fn verify(&self, server: Server, at: Timestamp) -> Result<bool, StoreError>;
 
-    /// Whether this is the server that was met last.
+    /// Whether this is the server that this process met last.
     fn has_met(&self, server: Server) -> bool;
 
-    /// From here on attempts are closed on this server: those that it came with only when no lost send
-    /// can start them anew. It takes no word of a node: an operator must be able to end what a node that
-    /// is gone has left.
+    /// Registers the server as met: from now on attempts can be closed on it. The attempts that it
+    /// already held are closed only when no lost send can restart them. This needs no answer from a
+    /// node, so that an operator can end the payments of a node that is gone.
     fn meet(&self, server: Server, inherited: Option<Inherited>);
 
-    /// The server that was met last, and what it came with.
+    /// The server that was met last, and what it already held.
     fn met(&self) -> Option<(Server, Option<Inherited>)>;
 
-    /// The last send in the store's order; 0 for none.
+    /// The sequence number of the last send; 0 if there is none.
     async fn last_send(&self) -> Result<i64, StoreError>;
 
-    /// Since when the instance knows the node's payments; it first starts `now`, if it never did.
+    /// From when on the database should know the node's payments. Records `now` as the first start if
+    /// none is recorded.
     async fn known_from(&self, now: Timestamp) -> Result<KnownFrom, StoreError>;
 
-    /// When the newest attempt was committed, or earlier: an id's time is that of a process whose clock may
-    /// have been ahead, and what was lost after the commit must not look older than it.
+    /// When the newest attempt was committed, or earlier. The time in its id comes from a process whose
+    /// clock may have been ahead, and a payment lost after that commit must not look older than it.
     async fn newest_committed(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Whether an attempt of this payment hash is there.
+    /// Whether an attempt with this payment hash exists.
     async fn knows(&self, hash: PaymentHash) -> Result<bool, StoreError>;
 
-    /// Writes a payment that was lost, and its request as PAID; fails with [`StoreError::Stale`] if
-    /// the request has moved or the hash is known.
+    /// Writes a lost payment, and its request as PAID. Fails with [`StoreError::Stale`] if the request
+    /// has changed or the hash is known.
     async fn restore(&self, restored: &Restored) -> Result<(), StoreError>;
 
-    /// ACTIVE requests made before `before` that are not withheld yet, newest first.
+    /// ACTIVE requests created before `before` that are not withheld yet, newest first.
     async fn to_withhold(&self, before: Timestamp, limit: i64)
     -> Result<Vec<Withdraw>, StoreError>;
 
-    /// Requests that are withheld, oldest first.
+    /// Withheld requests, oldest first.
     async fn withheld(&self, limit: i64) -> Result<Vec<Withdraw>, StoreError>;
 }

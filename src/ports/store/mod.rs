@@ -1,9 +1,9 @@
-//! The store: what the service remembers. One trait for what the public side needs, and a few for the rest,
-//! joined as [`Store`].
+//! The store: all durable state. One trait covers what the public side needs, others the rest;
+//! [`Store`] joins them.
 //!
-//! A method takes one fact made by the domain that holds every row of its transaction, and writes
-//! all of it or nothing. Each write names the version that was read. What a method returns is
-//! durable: a COMMIT whose answer was lost is [`StoreError::Unknown`], never success nor failure.
+//! A write takes one value made by the domain, which holds every row of its transaction, and writes all
+//! of it or nothing. It names the version that was read. What a method returns is durable: a COMMIT
+//! whose answer was lost is [`StoreError::Unknown`], neither success nor failure.
 
 mod instance;
 mod integrity;
@@ -21,43 +21,43 @@ pub use public::{ClaimOutcome, PublicStore};
 pub use upkeep::{Connections, Schema, Upkeep, WriteProof};
 pub use withdraws::{CreateOutcome, Withdraws};
 
-/// All of it.
+/// The whole store.
 pub trait Store: PublicStore + Withdraws + Payments + Instance + Integrity + Upkeep {}
 
 impl<S: PublicStore + Withdraws + Payments + Instance + Integrity + Upkeep> Store for S {}
 
-/// What a driver said. It reaches the log and never the wire.
+/// A driver's error. It is logged and never leaves the process otherwise.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
-/// Why the store could not do what it was asked.
+/// Why a call to the store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The row has moved since it was read. Nothing was written.
+    /// The row has changed since it was read. Nothing was written.
     #[error("the row has changed since it was read")]
     Stale,
-    /// The instance is paused, fenced, or over a database that is not verified or has lost a commit. Nothing
-    /// was written. Of `advance`, `create`, `change`, `restore` and `turn`.
-    #[error("the instance is halted: {}", .0.name())]
+    /// The instance is paused or fenced, or its database is not verified or has lost a commit. Nothing
+    /// was written. Returned by `advance`, `create`, `change`, `vouch`, `restore` and `turn`.
+    #[error("the instance refuses this now: {}", .0.name())]
     Halted(Halt),
-    /// The answer to COMMIT was lost: it may or may not have been written. Read it back.
+    /// The answer to COMMIT was lost: the change may or may not have been written. Read it back.
     #[error("it is not known whether the change was committed")]
     Unknown(#[source] BoxError),
-    /// The database cannot be reached, has no connection to spare, or could not serve this now (statement or
-    /// lock time-out, cancelled, shutting down, out of resources, read-only). Nothing was written.
+    /// The database cannot be reached, has no free connection, or could not serve this now (statement
+    /// or lock timeout, cancelled, shutting down, out of resources, read-only). Nothing was written.
     #[error("the database is unavailable: could not {doing}")]
     Unavailable {
-        /// What was tried.
+        /// What was attempted.
         doing: &'static str,
-        /// Why it did not work.
+        /// The cause.
         #[source]
         source: BoxError,
     },
-    /// The database answered with an error, or a row makes no sense. Nothing was written.
+    /// The database answered with an error, or a row is invalid. Nothing was written.
     #[error("the database failed: could not {doing}")]
     Failed {
-        /// What was tried.
+        /// What was attempted.
         doing: &'static str,
-        /// Why it did not work.
+        /// The cause.
         #[source]
         source: BoxError,
     },

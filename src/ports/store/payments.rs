@@ -1,4 +1,4 @@
-//! Attempts, from their lease to their end.
+//! Payment attempts: leases, steps and write witnesses.
 
 use async_trait::async_trait;
 
@@ -13,7 +13,7 @@ use crate::domain::{
 pub enum Lane {
     /// RESERVED: waiting for their first send.
     Fresh,
-    /// All others that are due: sent, in flight, in doubt, or failed and worth a late look.
+    /// All others that are due: sent, in flight, in doubt, or failed and due for a late lookup.
     Follow,
 }
 
@@ -24,9 +24,9 @@ pub struct Leased {
     pub payment: Payment,
     /// Its request.
     pub withdraw: Withdraw,
-    /// Unique to this lease; sends made under it carry it.
+    /// The fencing token: unique to this lease, and carried by every send made under it.
     pub epoch: i64,
-    /// Looks so far in this state.
+    /// Lookups so far in this state.
     pub looks: i64,
 }
 
@@ -41,14 +41,14 @@ pub struct OpenPayments {
     pub oldest: Option<Timestamp>,
 }
 
-/// A write witness that is to be made for its own sake.
+/// A write witness to request, independent of any payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewWitness {
-    /// The node that is asked.
+    /// The node to ask.
     pub node: NodeId,
-    /// When it is begun: by the earlier of the process's and the database's clock.
+    /// When it begins, by whichever of the process's and the database's clock is behind.
     pub begun_at: Timestamp,
-    /// Nobody makes another one before.
+    /// No process requests another one before this.
     pub next_at: Timestamp,
 }
 
@@ -57,9 +57,9 @@ pub struct NewWitness {
 pub struct OverdueSends {
     /// They began before this.
     pub begun_before: Timestamp,
-    /// What lies ahead of it is of a clock that was set back since.
+    /// The present. A later time was written by a clock that was set back since.
     pub now: Timestamp,
-    /// More than these are not counted.
+    /// Counting stops at this number.
     pub most: i64,
 }
 
@@ -67,7 +67,8 @@ pub struct OverdueSends {
 /// [`crate::domain::payment::Pending`]). A lease saves work; correctness rests on the versions.
 #[async_trait]
 pub trait Payments: Send + Sync {
-    /// Leases attempts that are due, the longest due first: no other lease of them until `until`.
+    /// Leases attempts that are due, the longest overdue first. Nobody else can lease them before
+    /// `until`.
     async fn lease(
         &self,
         lane: Lane,
@@ -76,7 +77,7 @@ pub trait Payments: Send + Sync {
         limit: i64,
     ) -> Result<Vec<Leased>, StoreError>;
 
-    /// One by its id, with its request.
+    /// An attempt by its id, with its request.
     async fn payment(&self, id: PaymentId) -> Result<Option<Leased>, StoreError>;
 
     /// A page, newest first.
@@ -85,17 +86,17 @@ pub trait Payments: Send + Sync {
     /// How many attempts are open, state by state.
     async fn open_payments(&self) -> Result<Vec<OpenPayments>, StoreError>;
 
-    /// Writes one step; fails with [`StoreError::Stale`] if a row has moved, and with
-    /// [`StoreError::Halted`] if it sends and nothing may be sent, or closes and was decided on another
-    /// server.
+    /// Writes one step. Fails with [`StoreError::Stale`] if a row has changed, and with
+    /// [`StoreError::Halted`] if the step sends while nothing may be sent, or closes an attempt and was
+    /// decided on another server.
     async fn advance(&self, advance: &Advance) -> Result<(), StoreError>;
 
-    /// Whether this very send is committed.
+    /// Whether exactly this send is committed.
     async fn send_exists(&self, id: PaymentId, number: i64, epoch: i64)
     -> Result<bool, StoreError>;
 
-    /// Nothing was learned: look again at `due_at`, or never. Does nothing if the lease is
-    /// another's by now, or the row has moved.
+    /// Schedules the next lookup at `due_at`, or never, when nothing was learned. Does nothing if
+    /// another worker holds the lease by now or the row has changed.
     async fn postpone(
         &self,
         leased: &Leased,
@@ -103,20 +104,20 @@ pub trait Payments: Send + Sync {
         looks: i64,
     ) -> Result<(), StoreError>;
 
-    /// Open attempts that are due after `beyond`, which no plan reaches, are due `now`: a clock that
-    /// went far ahead had planned them. Tells how many there were.
+    /// Makes open attempts that are due after `beyond` due `now`, and returns their number. No schedule
+    /// reaches that far: a clock that was far ahead must have written it.
     async fn pull_far(&self, beyond: Timestamp, now: Timestamp) -> Result<u64, StoreError>;
 
-    /// The newest payment but one that this store saw `node` know, in flight or paid: while the node
-    /// knows it, its word that it does not know that one counts.
+    /// The newest payment, other than `but`, that `node` was seen to know, in flight or paid. As long
+    /// as the node knows it, its answer that it does not know `but` counts.
     async fn newest_known(
         &self,
         node: &NodeId,
         but: PaymentId,
     ) -> Result<Option<PaymentHash>, StoreError>;
 
-    /// Whether `node` was seen to store a payment whose request came after all of `sends` and was begun
-    /// after their time had passed, and not after `now`.
+    /// Whether `node` was seen to store a payment that was requested after all of `sends`, and begun
+    /// after their time window had passed but not after `now`.
     async fn is_witnessed(
         &self,
         node: &NodeId,
@@ -124,33 +125,33 @@ pub trait Payments: Send + Sync {
         now: Timestamp,
     ) -> Result<bool, StoreError>;
 
-    /// How many of the `overdue` sends to `node` were never answered since the last one that it was seen to
-    /// store.
+    /// How many of the `overdue` sends to `node` were never answered, counted after the last send that
+    /// it was seen to store.
     async fn unanswered_in_a_row(
         &self,
         node: &NodeId,
         overdue: OverdueSends,
     ) -> Result<i64, StoreError>;
 
-    /// Takes the turn to make a witness at the node that pays, if it is due. Tells the last send that
-    /// came before it. None: it is not due, or the database is not verified.
+    /// Reserves the next witness at the node that pays, if one is due. Returns the last send before it.
+    /// None if no witness is due, or the database is not verified.
     async fn begin_witness(&self, witness: &NewWitness) -> Result<Option<i64>, StoreError>;
 
-    /// Keeps the turn that ends at `ends_at` until `witness.next_at`. False if it was lost.
+    /// Extends the reservation that ends at `ends_at` to `witness.next_at`. False if it was lost.
     async fn renew_witness(
         &self,
         witness: &NewWitness,
         ends_at: Timestamp,
     ) -> Result<bool, StoreError>;
 
-    /// Since when `node` has been asked for witnesses in vain; none if it stored something since.
+    /// Since when `node` has been asked for witnesses in vain; None if it has stored something since.
     async fn in_vain_since(
         &self,
         node: &NodeId,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError>;
 
-    /// The node has stored the payment that was begun then, after the send `after`.
+    /// Records that the node stored a payment that was begun at `begun_at`, after the send `after`.
     async fn witnessed(
         &self,
         node: &NodeId,

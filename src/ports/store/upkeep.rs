@@ -1,16 +1,16 @@
-//! The store itself: whether it can be worked with, its connections, and the keys that it knows of.
+//! The database itself: its schema, its clock, its connections, and the keys that its rows name.
 
 use async_trait::async_trait;
 
 use super::StoreError;
 use crate::domain::{KeyId, Timestamp};
 
-/// A database's schema, as seen from this program.
+/// A database's schema, compared with this program's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Schema {
-    /// It is this program's.
+    /// The same.
     Fits,
-    /// It waits for this program's migrations.
+    /// It lacks migrations of this program.
     Older,
     /// It has migrations that this program does not know.
     Newer,
@@ -19,22 +19,22 @@ pub enum Schema {
 /// A process's connections to its database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Connections {
-    /// Open, and free.
+    /// Open and idle.
     pub idle: u32,
     /// In use.
     pub used: u32,
-    /// The most that there can be.
+    /// The maximum.
     pub max: u32,
 }
 
 impl Connections {
-    /// Of a pool that has opened `open`.
+    /// The connections of a pool that has opened `open`.
     pub fn of(open: u32, idle: usize, max: u32) -> Self {
         let idle = u32::try_from(idle).unwrap_or(open).min(open);
         Self { idle, used: open - idle, max }
     }
 
-    /// Both pools'.
+    /// The sum of two pools.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self {
@@ -45,36 +45,36 @@ impl Connections {
     }
 }
 
-/// What became of a write that was made to see whether it is taken.
+/// The outcome of a test write.
 #[derive(Debug)]
 pub enum WriteProof {
     /// It is durable.
     Written,
-    /// The database answers and takes no writes: a standby, a full or read-only disk, an operator's
+    /// The database answers but takes no writes: a standby, a full or read-only disk, or an operator's
     /// setting.
     Refused(StoreError),
 }
 
-/// The store itself.
+/// The database itself.
 #[async_trait]
 pub trait Upkeep: Send + Sync {
     /// The database's own clock.
     async fn database_now(&self) -> Result<Timestamp, StoreError>;
 
-    /// Whether the database answers, and whose schema it has by now: another program may migrate it.
+    /// Whether the database answers, and which schema it has now: another program may have migrated it.
     async fn ping(&self) -> Result<Schema, StoreError>;
 
-    /// The keys that show the secrets of ACTIVE requests.
+    /// The keys that the secrets of ACTIVE requests derive from.
     async fn keys_in_use(&self) -> Result<Vec<KeyId>, StoreError>;
 
-    /// Whether no request was ever made.
+    /// Whether no request was ever created.
     async fn is_empty(&self) -> Result<bool, StoreError>;
 
-    /// The key that new requests derive from, as the last process that started has recorded it.
+    /// The key that new secrets derive from, as recorded by the process that started last.
     async fn deriving_key(&self) -> Result<Option<KeyId>, StoreError>;
 
-    /// Records that new requests derive from `key`. False, and nothing is written, if they do not derive
-    /// from `before` any more: another process was faster.
+    /// Records that new secrets derive from `key`. Returns false and writes nothing if the recorded key
+    /// is not `before` any more: another process was faster.
     async fn derive_from(
         &self,
         key: &KeyId,
@@ -82,14 +82,14 @@ pub trait Upkeep: Send + Sync {
         now: Timestamp,
     ) -> Result<bool, StoreError>;
 
-    /// Writes a few bytes, durably. What becomes of them stands in every [`Standing`](crate::domain::Standing) from here on: the
-    /// caller asks every few seconds, and no request pays for it. An error says that the database did
-    /// not answer, and changes nothing.
+    /// Makes a small durable test write. Its outcome is part of every
+    /// [`Standing`](crate::domain::Standing) from then on. The caller repeats it every few seconds, so
+    /// that no request has to. An error means that the database did not answer; the last outcome stays.
     async fn prove_write(&self, now: Timestamp) -> Result<WriteProof, StoreError>;
 
-    /// How its connections stand. Asks nobody.
+    /// The current connections. Makes no query.
     fn connections(&self) -> Connections;
 
-    /// Ends all connections.
+    /// Closes all connections.
     async fn close(&self);
 }
