@@ -32,7 +32,7 @@
 //! ```
 //!
 //! * [`domain`] — pure values and decisions: ids, amounts, LNURL, invoice rules, the withdraw request, what
-//!   the instance can pay now ([`domain::Standing`]), and in [`domain::payment`] the table of what follows
+//!   the instance can pay now ([`domain::InstanceStatus`]), and in [`domain::payment`] the table of what follows
 //!   from the node's report, and of what an operator may decide where the outcome is in doubt.
 //! * [`ports`] — the traits of store and node, and the contract of their answers.
 //! * [`service`] — the use cases: what internal services, wallets and operators may do.

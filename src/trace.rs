@@ -52,13 +52,13 @@ pub fn about(withdraw: WithdrawId) {
 }
 
 /// Links the current span to the call that created the request, and records which request it is about.
-pub fn link_made(withdraw: &Withdraw) {
+pub fn link_create(withdraw: &Withdraw) {
     about(withdraw.id);
     link(withdraw.trace_parent, "create");
 }
 
 /// Links the current span to the call that claimed with this attempt.
-pub fn link_claimed(payment: &Payment) {
+pub fn link_claim(payment: &Payment) {
     link(payment.trace_parent, "claim");
 }
 

@@ -139,7 +139,7 @@ fn banner(start: &Start, listening: &Listening, simulated: Option<bool>) {
         Some(false) => say!("  money   REAL on {network}: paid by lnd"),
         None => say!("  money   paid by another process, which has the role payer"),
     }
-    if start.roles.are_some() {
+    if start.roles.is_partial() {
         say!("  roles   {}", start.roles);
     }
     say!("  store   {}", start.store);

@@ -23,7 +23,7 @@ impl Roles {
     pub const ALL: Self = Self { grpc: true, lnurl: true, payer: true };
 
     /// Whether other processes have the remaining roles.
-    pub fn are_some(self) -> bool {
+    pub fn is_partial(self) -> bool {
         self != Self::ALL
     }
 }

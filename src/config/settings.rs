@@ -98,7 +98,7 @@ impl Config {
         let lnurl = self.lnurl.check(shutdown.drain, &mut check);
         let claims = self.check_claim_rules(network, &mut check);
         let payer = self.check_payer(&mut check);
-        if roles.are_some() && !self.store.has_url() {
+        if roles.is_partial() && !self.store.has_url() {
             let rule =
                 "other than all need a database that all processes share: set store.database_url";
             check.refuse("roles (--roles)", rule);

@@ -27,8 +27,8 @@ pub use bolt11::{Bolt11Invoice, Malformed};
 pub use event::{Event, EventKind};
 pub use ids::{Id, InvalidId, Kind, PaymentId, WithdrawId};
 pub use instance::{
-    Act, FenceReason, Halt, Heartbeat, InstanceField, NodeTrouble, NotRestorable, PayingLimits,
-    Restored, Room, Standing, TroubleKind, Turn, can_be_ours,
+    Act, Capacity, FenceReason, HaltReason, Heartbeat, InstanceCommand, InstanceField,
+    InstanceStatus, NodeTrouble, NotRestorable, PayingLimits, Restored, TroubleKind, can_be_ours,
 };
 pub use invoice::{Invoice, InvoiceFault, InvoiceRules, PaymentHash, Preimage};
 pub use lnurl::{InvalidLnurl, InvalidPublicUrl, PublicUrl};

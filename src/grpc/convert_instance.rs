@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     domain::{
-        ActorDraft, FenceReason, Halt, Heartbeat, InstanceField, Principal, Standing, Timestamp,
-        Verdict, Violation, payment::RecordState,
+        ActorDraft, FenceReason, HaltReason, Heartbeat, InstanceField, InstanceStatus, Principal,
+        Timestamp, Verdict, Violation, payment::RecordState,
     },
     pb::{self, instance},
     service::{InstanceView, Line, ListedPayment, Pair, Which},
@@ -108,8 +108,8 @@ pub fn node_payment(listed: ListedPayment) -> pb::NodePayment {
 /// The instance as operators see it.
 pub fn instance(view: InstanceView) -> pb::Instance {
     let (halt, most) = (view.halt(), view.most());
-    let Standing { paused, fenced, heartbeat, trouble, unseen, in_flight, spent_24h, .. } =
-        view.standing;
+    let InstanceStatus { paused, fenced, heartbeat, trouble, unseen, in_flight, spent_24h, .. } =
+        view.status;
     pb::Instance {
         halt: halt.map_or(pb::Halt::Unspecified, wire_halt).into(),
         max_withdrawable_sat: most,
@@ -143,20 +143,20 @@ fn node(beat: Heartbeat) -> instance::Node {
     }
 }
 
-const fn wire_halt(halt: Halt) -> pb::Halt {
+const fn wire_halt(halt: HaltReason) -> pb::Halt {
     match halt {
-        Halt::Paused => pb::Halt::Paused,
-        Halt::Fenced => pb::Halt::Fenced,
-        Halt::Unverified => pb::Halt::Unverified,
-        Halt::NodeSilent => pb::Halt::NodeSilent,
-        Halt::NodeForgot => pb::Halt::NodeForgot,
-        Halt::NodeNotPermitted => pb::Halt::NodeNotPermitted,
-        Halt::NodeNotPaying => pb::Halt::NodeNotPaying,
-        Halt::StoreReadOnly => pb::Halt::StoreReadOnly,
-        Halt::NodeUnsynced => pb::Halt::NodeUnsynced,
-        Halt::ChannelsFull => pb::Halt::ChannelsFull,
-        Halt::NoLiquidity => pb::Halt::NoLiquidity,
-        Halt::LimitSpent => pb::Halt::LimitSpent,
+        HaltReason::Paused => pb::Halt::Paused,
+        HaltReason::Fenced => pb::Halt::Fenced,
+        HaltReason::Unverified => pb::Halt::Unverified,
+        HaltReason::NodeSilent => pb::Halt::NodeSilent,
+        HaltReason::NodeForgot => pb::Halt::NodeForgot,
+        HaltReason::NodeNotPermitted => pb::Halt::NodeNotPermitted,
+        HaltReason::NodeNotPaying => pb::Halt::NodeNotPaying,
+        HaltReason::StoreReadOnly => pb::Halt::StoreReadOnly,
+        HaltReason::NodeUnsynced => pb::Halt::NodeUnsynced,
+        HaltReason::ChannelsFull => pb::Halt::ChannelsFull,
+        HaltReason::NoLiquidity => pb::Halt::NoLiquidity,
+        HaltReason::LimitSpent => pb::Halt::LimitSpent,
     }
 }
 

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::{
-    domain::{Act, Actor, FenceReason, Millis, Timestamp, Turn},
+    domain::{Act, Actor, FenceReason, InstanceCommand, Millis, Timestamp},
     lookup::{LookupError, NodeAccess},
     ports::{Inherited, LostCommits, NodeError, SeenServer, Server, Store, StoreError},
     runtime::Runtime,
@@ -263,7 +263,7 @@ impl DatabaseVerifier {
     /// all.
     async fn fence(&self, reason: FenceReason) -> Result<(), StoreError> {
         let act = Act { by: Actor::service(reason.name()), at: self.runtime.clock.now() };
-        self.store.turn(&Turn::Fence(reason, act)).await?;
+        self.store.turn(&InstanceCommand::Fence(reason, act)).await?;
         tracing::error!(
             reason = reason.name(),
             "FENCED: the database has lost commits; nothing is claimed or sent until an operator \

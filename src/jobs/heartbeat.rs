@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 use super::{Job, JobError};
 use crate::{
     domain::{
-        FeePolicy, Halt, Heartbeat, Millis, NodeId, NodeTrouble, PayingLimits, Standing, Timestamp,
-        TroubleKind,
+        FeePolicy, HaltReason, Heartbeat, InstanceStatus, Millis, NodeId, NodeTrouble,
+        PayingLimits, Timestamp, TroubleKind,
     },
     lookup::{LookupError, NodeAccess},
     ports::{OverdueSends, Store, StoreError},
@@ -41,7 +41,7 @@ pub struct Heartbeats {
     options: HeartbeatOptions,
     runtime: Runtime,
     /// The reason that was logged last, if claims were refused.
-    logged: Mutex<Option<Halt>>,
+    logged: Mutex<Option<HaltReason>>,
     /// One run at a time: of two, the one that asked first could write last.
     running: tokio::sync::Mutex<()>,
 }
@@ -68,18 +68,18 @@ impl Heartbeats {
     pub async fn beat(&self) -> Result<(), LookupError> {
         let _only = self.running.lock().await;
         let beaten = self.ask().await;
-        let mut standing = self.store.standing(self.options.limits.clock_skew, None).await?;
+        let mut status = self.store.instance_status(self.options.limits.clock_skew, None).await?;
         let trouble = match &beaten {
             Ok(trouble) => trouble.clone(),
             Err(LookupError::Node(error)) => Some(error.trouble()),
             // Nothing new is known about the node.
-            Err(LookupError::Store(_)) => standing.trouble.clone(),
+            Err(LookupError::Store(_)) => status.trouble.clone(),
         };
-        if trouble != standing.trouble {
+        if trouble != status.trouble {
             self.store.report_trouble(trouble.as_ref(), self.runtime.clock.now()).await?;
-            standing.trouble = trouble;
+            status.trouble = trouble;
         }
-        self.log_change(&standing);
+        self.log_change(&status);
         beaten.map(drop)
     }
 
@@ -122,37 +122,37 @@ impl Heartbeats {
         let answers = self.store.unanswered_in_a_row(node, overdue).await? < most;
         if !answers {
             // Not awaited, or the node's answers would grow stale meanwhile.
-            self.node.witness.make_beside();
+            self.node.witness.make_in_background();
         }
         Ok(answers)
     }
 
-    fn log_change(&self, standing: &Standing) {
-        let halt = self.halt_reason(standing);
+    fn log_change(&self, status: &InstanceStatus) {
+        let halt = self.halt_reason(status);
         let mut logged = self.logged.lock();
         if *logged == halt {
             return;
         }
-        let trouble = standing.trouble.as_ref();
+        let trouble = status.trouble.as_ref();
         match halt {
-            Some(halt @ Halt::ChannelsFull) => {
-                let in_flight = standing.in_flight;
+            Some(halt @ HaltReason::ChannelsFull) => {
+                let in_flight = status.in_flight;
                 tracing::error!(in_flight, halt = halt.name(), "too many payments are in flight");
             }
-            Some(halt @ Halt::NodeForgot) => {
+            Some(halt @ HaltReason::NodeForgot) => {
                 tracing::error!(
                     halt = halt.name(),
                     "the node was restored or wiped, or its records were deleted"
                 );
             }
-            Some(halt @ Halt::NodeNotPaying) => {
+            Some(halt @ HaltReason::NodeNotPaying) => {
                 tracing::error!(
                     halt = halt.name(),
                     "the node does not answer sends, though it answers lookups: its database may refuse \
                      writes"
                 );
             }
-            Some(halt @ Halt::NodeNotPermitted) => {
+            Some(halt @ HaltReason::NodeNotPermitted) => {
                 let why = trouble.map(tracing::field::display);
                 tracing::error!(halt = halt.name(), why, "nothing can be paid until this is fixed");
             }
@@ -165,8 +165,8 @@ impl Heartbeats {
         *logged = halt;
     }
 
-    fn halt_reason(&self, standing: &Standing) -> Option<Halt> {
-        Halt::of_all(standing.room(
+    fn halt_reason(&self, status: &InstanceStatus) -> Option<HaltReason> {
+        HaltReason::of_all(status.capacity(
             &self.options.limits,
             &self.options.fees,
             self.runtime.clock.now(),

@@ -29,7 +29,7 @@ use crate::{
 
 pub use clock_monitor::{ClockMonitor, ClockReading};
 pub use node_verifier::{LookupError, NodeVerifier};
-pub use payment::{Began, Look, PaymentLookup};
+pub use payment::{LookupResult, LookupStart, PaymentLookup};
 pub use witness::WriteWitness;
 
 /// When a send is over, and how often a payment is looked up.

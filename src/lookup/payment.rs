@@ -11,8 +11,8 @@ use crate::{
     domain::{
         ClockBounds, Millis, NodeId, Timestamp,
         payment::{
-            Advance, LookedUp, Payment, Pending, PendingFacts, Record, Reopening, SendLimits,
-            State, Stranding, Unanswered, Word, next_look,
+            Advance, LookedUp, NodeReport, Payment, Pending, PendingFacts, Record, Reopening,
+            SendLimits, State, Stranding, Unanswered, next_lookup,
         },
     },
     ports::{Connection, Inherited, Leased, LightningNode, NodeError, Server, Store, StoreError},
@@ -31,7 +31,7 @@ pub struct PaymentLookup {
 }
 
 /// What a lookup found, and when.
-pub struct Look {
+pub struct LookupResult {
     /// The node's report, and whether it counts.
     pub looked: LookedUp,
     /// The node's record, unchanged.
@@ -47,7 +47,7 @@ pub struct Look {
 }
 
 /// What was read before the node is asked.
-pub struct Began {
+pub struct LookupStart {
     /// The clocks.
     pub clocks: ClockReading,
     /// The database server that this process last registered.
@@ -83,7 +83,7 @@ impl PaymentLookup {
     }
 
     /// Reads what must be known of a payment before the node is asked about it.
-    pub async fn begin(&self, payment: &Payment) -> Result<Began, StoreError> {
+    pub async fn begin(&self, payment: &Payment) -> Result<LookupStart, StoreError> {
         let clocks = self.clocks().await?;
         let met = self.store.met();
         let settled = clocks.settled && met.is_some();
@@ -97,7 +97,7 @@ impl PaymentLookup {
             facts.witnessed = self.is_witnessed(payment, &sends, clocks.earlier).await?;
             pending = payment.pending(&facts, limits);
         }
-        Ok(Began { clocks, server: met.map(|(server, _)| server), pending })
+        Ok(LookupStart { clocks, server: met.map(|(server, _)| server), pending })
     }
 
     /// Whether the node has shown since then that it stores payments.
@@ -120,13 +120,17 @@ impl PaymentLookup {
     }
 
     /// Looks a payment up.
-    pub async fn look(&self, leased: &Leased, began: &Began) -> Result<Look, LookupError> {
+    pub async fn look(
+        &self,
+        leased: &Leased,
+        began: &LookupStart,
+    ) -> Result<LookupResult, LookupError> {
         let payment = &leased.payment;
         let limits = &self.options.limits;
         let paying = self.paying_node().await?;
         let found = self.node.look_up(payment.payment_hash).await?;
-        let word = Word::of(found.record.as_ref(), payment, limits.clock_skew);
-        let absent_or_failed = matches!(word, Word::NotFound | Word::Failed(..));
+        let word = NodeReport::of(found.record.as_ref(), payment, limits.clock_skew);
+        let absent_or_failed = matches!(word, NodeReport::NotFound | NodeReport::Failed(..));
         let trust = self.trust.judge(payment, &paying, &found, absent_or_failed).await?;
         let may_send = matches!(payment.state, State::Reserved | State::Sending);
         let halted = absent_or_failed && may_send && self.sends_are_stopped(leased).await;
@@ -154,7 +158,7 @@ impl PaymentLookup {
         };
         let (record, connection) = (found.record, found.connection);
         let (server, clocks) = (began.server, ClockReading { settled, ..late });
-        Ok(Look { looked, record, paying, connection, server, clocks })
+        Ok(LookupResult { looked, record, paying, connection, server, clocks })
     }
 
     /// Whether nothing is sent now: because of a pause, a fence, a node that does not answer sends,
@@ -167,8 +171,8 @@ impl PaymentLookup {
         if leased.withdraw.withheld {
             return true;
         }
-        match self.store.standing(paying.clock_skew, None).await {
-            Ok(standing) => standing.sends_nothing(paying),
+        match self.store.instance_status(paying.clock_skew, None).await {
+            Ok(status) => status.sends_nothing(paying),
             Err(error) => {
                 let payment = leased.payment.id;
                 tracing::warn!(%payment, error = %chain(&error),
@@ -180,7 +184,7 @@ impl PaymentLookup {
 
     /// Whether the payment is older than this database server: a send of it that was lost with another
     /// server may start it anew.
-    pub fn is_carried_over(&self, payment: &Payment) -> bool {
+    pub fn is_older_than_server(&self, payment: &Payment) -> bool {
         let met = self.store.met();
         met.is_some_and(|(_, inherited)| carried_over(payment, inherited).is_some())
     }
@@ -213,14 +217,19 @@ impl PaymentLookup {
     }
 
     /// When to look a payment up next.
-    pub fn next_look(&self, payment: &Payment, looks: i64, now: Timestamp) -> Option<Timestamp> {
+    pub fn next_lookup(
+        &self,
+        payment: &Payment,
+        lookups: i64,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
         let jitter = self.runtime.jitter();
-        next_look(payment, looks, now, jitter, &self.options.pace, &self.options.limits)
+        next_lookup(payment, lookups, now, jitter, &self.options.pace, &self.options.limits)
     }
 
     /// Schedules the next lookup.
     pub fn scheduled(&self, advance: Advance, now: Timestamp) -> Advance {
-        let due_at = self.next_look(&advance.payment, 0, now);
+        let due_at = self.next_lookup(&advance.payment, 0, now);
         Advance { due_at, ..advance }
     }
 }

@@ -15,7 +15,7 @@ use futures_util::StreamExt;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Began, LookupError, LookupOptions, PaymentLookup};
+use super::{LookupError, LookupOptions, LookupStart, PaymentLookup};
 use crate::{
     domain::{Millis, NodeId, Payment, PaymentHash, Timestamp, payment::Pending},
     ports::{
@@ -139,7 +139,7 @@ impl WriteWitness {
     }
 
     /// Makes one in the background, because the node has answered no recent send.
-    pub fn make_beside(self: &Arc<Self>) {
+    pub fn make_in_background(self: &Arc<Self>) {
         let witness = Arc::clone(self);
         let work = async move { witness.make(None).await };
         self.runtime.spawner.spawn(Box::pin(self.listening.track_future(work)));
@@ -147,7 +147,10 @@ impl WriteWitness {
 
     /// Reads what must be known of a payment before the node is asked about it. If only a witness is
     /// missing, makes one first.
-    pub async fn begin_look(self: &Arc<Self>, payment: &Payment) -> Result<Began, StoreError> {
+    pub async fn begin_lookup(
+        self: &Arc<Self>,
+        payment: &Payment,
+    ) -> Result<LookupStart, StoreError> {
         let began = self.lookup.begin(payment).await?;
         if began.pending != Pending::Unwitnessed {
             return Ok(began);

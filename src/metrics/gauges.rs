@@ -15,7 +15,7 @@ use super::{
     labels::{Build, HaltedBy, InState},
 };
 use crate::{
-    domain::{Halt, Heartbeat, Standing, Timestamp},
+    domain::{HaltReason, Heartbeat, InstanceStatus, Timestamp},
     ports::{Connections, OpenPayments},
     service::InstanceView,
 };
@@ -80,15 +80,15 @@ pub fn store_up(registry: &mut Registry, up: bool) {
 
 /// The whole instance: the same in every replica.
 pub fn instance(registry: &mut Registry, view: &View, setup: &Setup) {
-    let standing = &view.instance.standing;
+    let status = &view.instance.status;
     open_payments(registry, view);
     switches(registry, &view.instance);
-    if let Some(beat) = &standing.heartbeat {
+    if let Some(beat) = &status.heartbeat {
         node(registry, beat, view.now);
     }
     if let Some(limit) = setup.rolling_24h {
         let help = "Accepted within 24 hours, failed payments not counted";
-        let spent = standing.spent_24h.get();
+        let spent = status.spent_24h.get();
         add_msat(registry, "withdrawd_rolling_24h_accepted", help, spent);
         let help = "The limit on what is accepted within 24 hours";
         add_msat(registry, "withdrawd_rolling_24h_limit", help, limit.to_msat().get());
@@ -110,14 +110,14 @@ fn open_payments(registry: &mut Registry, view: &View) {
 }
 
 fn switches(registry: &mut Registry, instance: &InstanceView) {
-    let Standing { paused, fenced, verified, .. } = &instance.standing;
+    let InstanceStatus { paused, fenced, verified, .. } = &instance.status;
     let help = "Whether an operator paused the instance";
     add(registry, "withdrawd_paused", help, paused.is_some().into());
     add(registry, "withdrawd_fenced", "Whether the instance is fenced", fenced.is_some().into());
     let help = "Whether this process has verified that its database lost no commits";
     add(registry, "withdrawd_verified", help, (*verified).into());
     let halted = Family::<HaltedBy, Gauge>::default();
-    for halt in Halt::VARIANTS.iter().copied() {
+    for halt in HaltReason::VARIANTS.iter().copied() {
         let is_it = instance.halt() == Some(halt);
         halted.get_or_create(&HaltedBy { halt: halt.name() }).set(is_it.into());
     }

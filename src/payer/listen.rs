@@ -10,7 +10,7 @@ use tracing::{Instrument, Span};
 
 use super::{Payer, Permits};
 use crate::{
-    domain::payment::{Answer, Heard, Next, OnStream, RecordState, Word, heard},
+    domain::payment::{Answer, Heard, Next, NodeReport, OnStream, RecordState, heard},
     ports::{Leased, SendStream, SendUpdate, StoreError},
     report::chain,
 };
@@ -22,7 +22,7 @@ const FOLD_TRIES: usize = 5;
 #[derive(Clone, Copy)]
 pub(super) struct Sent {
     pub(super) number: i64,
-    pub(super) epoch: i64,
+    pub(super) fencing_token: i64,
 }
 
 /// What an update says about the send, and about the payment.
@@ -104,7 +104,7 @@ impl Payer {
         match update {
             SendUpdate::Record(record) => {
                 let skew = self.options.lookup.limits.clock_skew;
-                let heard = Heard::Word(Word::of(Some(record), &leased.payment, skew));
+                let heard = Heard::NodeReport(NodeReport::of(Some(record), &leased.payment, skew));
                 let last = record.state != RecordState::InFlight;
                 let answer = if last { Answer::Final } else { Answer::Stored };
                 Update { answer: Some(answer), heard, last }
@@ -138,7 +138,9 @@ impl Payer {
                 Ok(None) => return (leased, false),
                 Err(StoreError::Stale | StoreError::Unknown(_)) => {
                     match self.store.payment(leased.payment.id).await {
-                        Ok(Some(again)) => leased = Leased { epoch: leased.epoch, ..again },
+                        Ok(Some(again)) => {
+                            leased = Leased { fencing_token: leased.fencing_token, ..again }
+                        }
                         Ok(None) | Err(_) => return (leased, false),
                     }
                 }
@@ -162,7 +164,7 @@ impl Payer {
     ) -> Result<Option<Leased>, StoreError> {
         let before = leased.payment.clone();
         let payment = match update.answer {
-            Some(answer) => before.clone().answered(sent.number, sent.epoch, answer),
+            Some(answer) => before.clone().answered(sent.number, sent.fencing_token, answer),
             None => before.clone(),
         };
         let clocks = self.lookup.clocks().await?;
@@ -170,7 +172,7 @@ impl Payer {
         let on = OnStream {
             heard: update.heard,
             settled: clocks.settled && server.is_some(),
-            carried_over: self.lookup.is_carried_over(&payment),
+            carried_over: self.lookup.is_older_than_server(&payment),
         };
         let next = heard(&payment, &on, payment.beside(&leased.withdraw));
         if next == Next::Stay && payment == before {
@@ -178,7 +180,7 @@ impl Payer {
         }
         let withdraw = leased.withdraw.clone();
         let mut advance = payment.follow(next, withdraw, &self.lookup.reopening(), clocks.now);
-        advance.answered = update.answer.map(|answer| (sent.number, sent.epoch, answer));
+        advance.answered = update.answer.map(|answer| (sent.number, sent.fencing_token, answer));
         advance.decided_on = server.map(|server| server.0);
         let mut advance = self.lookup.scheduled(advance, clocks.now);
         if !update.last {

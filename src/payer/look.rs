@@ -8,7 +8,7 @@ use crate::{
         State,
         payment::{Advance, Again, Next, again, looked_up},
     },
-    lookup::{Look, LookupError},
+    lookup::{LookupError, LookupResult},
     ports::{Leased, StoreError},
     report::{self, chain},
 };
@@ -49,14 +49,14 @@ impl Payer {
         }
     }
 
-    async fn look(&self, leased: &Leased) -> Result<Look, LookupError> {
+    async fn look(&self, leased: &Leased) -> Result<LookupResult, LookupError> {
         let began = self.lookup.begin(&leased.payment).await?;
         self.lookup.look(leased, &began).await
     }
 
     /// Writes what follows from a lookup. If the row has changed meanwhile, the result is stale, and the
     /// payment is looked up again.
-    async fn conclude(&self, leased: Leased, next: Next, look: &Look) {
+    async fn conclude(&self, leased: Leased, next: Next, look: &LookupResult) {
         let clocks = &look.clocks;
         let before = leased.payment.state;
         let advance = leased.payment.clone().follow(

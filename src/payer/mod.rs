@@ -136,8 +136,8 @@ impl Payer {
                 let permits = Permits::of(semaphore.acquire_owned().await.ok());
                 let span = span(&leased, lane);
                 let attend = async {
-                    trace::link_made(&leased.withdraw);
-                    trace::link_claimed(&leased.payment);
+                    trace::link_create(&leased.withdraw);
+                    trace::link_claim(&leased.payment);
                     payer.attend(leased, permits).await;
                 };
                 attend.instrument(span).await;
@@ -150,7 +150,7 @@ impl Payer {
     /// Nothing was learned: schedules the next lookup.
     async fn postpone(&self, leased: &Leased) {
         let now = self.runtime.clock.now();
-        let due_at = self.lookup.next_look(&leased.payment, leased.looks, now);
+        let due_at = self.lookup.next_lookup(&leased.payment, leased.lookups, now);
         self.set_due(leased, due_at).await;
     }
 
@@ -158,7 +158,7 @@ impl Payer {
     async fn ask_again(&self, leased: &Leased) {
         let now = self.runtime.clock.now();
         let due_at = if leased.payment.state.is_open() {
-            self.lookup.next_look(&leased.payment, leased.looks, now)
+            self.lookup.next_lookup(&leased.payment, leased.lookups, now)
         } else {
             Some(now.plus(self.options.lookup.pace.slow))
         };
@@ -167,8 +167,8 @@ impl Payer {
 
     async fn set_due(&self, leased: &Leased, due_at: Option<Timestamp>) {
         let payment = leased.payment.id;
-        let looks = leased.looks.saturating_add(1);
-        if let Err(error) = self.store.postpone(leased, due_at, looks).await {
+        let lookups = leased.lookups.saturating_add(1);
+        if let Err(error) = self.store.postpone(leased, due_at, lookups).await {
             // The lease will expire, and the attempt is due again.
             tracing::warn!(%payment, error = %chain(&error), "could not postpone");
         }

@@ -7,7 +7,7 @@ use tracing::Span;
 use super::{Payer, Permits, listen::Sent};
 use crate::{
     domain::{PaymentId, payment::Sender},
-    lookup::Look,
+    lookup::LookupResult,
     ports::{Leased, SendOrder, StoreError},
     report::chain,
     trace,
@@ -15,7 +15,12 @@ use crate::{
 
 impl Payer {
     /// Sends an attempt, for the first time or again.
-    pub(super) async fn send(self: &Arc<Self>, leased: Leased, look: Look, permits: Permits) {
+    pub(super) async fn send(
+        self: &Arc<Self>,
+        leased: Leased,
+        look: LookupResult,
+        permits: Permits,
+    ) {
         // A repeat comes from the follow lane, so it needs a permit to send too.
         let repeat = !leased.payment.sends.is_empty();
         let permits = match repeat.then(|| Arc::clone(&self.sending).try_acquire_owned()) {
@@ -31,18 +36,22 @@ impl Payer {
     }
 
     /// Commits the send's row. None if the send is not ours to make, or not known to be committed.
-    async fn commit_send(&self, leased: Leased, look: Look) -> Option<(Leased, SendOrder, Sent)> {
-        let Leased { payment, withdraw, epoch, .. } = leased.clone();
-        let Look { paying, connection, clocks, .. } = look;
+    async fn commit_send(
+        &self,
+        leased: Leased,
+        look: LookupResult,
+    ) -> Option<(Leased, SendOrder, Sent)> {
+        let Leased { payment, withdraw, fencing_token, .. } = leased.clone();
+        let LookupResult { paying, connection, clocks, .. } = look;
         let now = clocks.now;
         let deadline =
             self.lookup.reopening().send_deadline(&payment, now, self.options.lookup.send_life);
-        let by = Sender { epoch, node: paying, at: now, begun_at: clocks.earlier };
+        let by = Sender { fencing_token, node: paying, at: now, begun_at: clocks.earlier };
         let mut advance = payment.send(&withdraw, by, deadline);
         // Until then the attempt is this worker's; afterwards any worker looks it up.
         advance.due_at = Some(now.plus(self.options.lease));
         let send = advance.new_send.clone()?;
-        let listened = Sent { number: send.number, epoch };
+        let listened = Sent { number: send.number, fencing_token };
 
         tracing::info!(
             withdraw = %withdraw.id,
@@ -75,12 +84,12 @@ impl Payer {
             fee_limit: payment.fee_limit,
             send_deadline: send.send_deadline,
         };
-        Some((Leased { payment, withdraw, epoch, looks: 0 }, order, listened))
+        Some((Leased { payment, withdraw, fencing_token, lookups: 0 }, order, listened))
     }
 
     /// Reads back a send whose COMMIT was not answered, by number **and fencing token**: by number alone,
     /// two workers could take the same row for theirs.
     async fn is_committed(&self, payment: &PaymentId, sent: Sent) -> bool {
-        self.store.send_exists(*payment, sent.number, sent.epoch).await.unwrap_or(false)
+        self.store.send_exists(*payment, sent.number, sent.fencing_token).await.unwrap_or(false)
     }
 }

@@ -13,16 +13,16 @@ use std::{
 use withdrawd::domain::{
     Change, FailureReason, OperatorReason, PaymentHash, Preimage, WithdrawView,
     payment::{
-        Advance, Answer, Heard, LookedUp, Next, OnStream, Pace, Payment, PaymentView, Pending,
-        PendingFacts, Record as Told, RecordState, Sender, Trust, Word, heard, looked_up,
-        next_look,
+        Advance, Answer, Heard, LookedUp, Next, NodeReport, OnStream, Pace, Payment, PaymentView,
+        Pending, PendingFacts, Record as Told, RecordState, Sender, Trust, heard, looked_up,
+        next_lookup,
     },
 };
 
 use super::{
     hashing::Mixer,
     inputs::{AttemptRows, LookUpAnswer, LookUpFacts, Tampering, Written},
-    rows::{LIMITS, MADE, NOW, REOPENING, Rows, SEND_LIFE, decided_at, epoch},
+    rows::{LIMITS, MADE, NOW, REOPENING, Rows, SEND_LIFE, decided_at, fencing_token},
     state::{
         Attempt, Decision, Node, NodeState, Request, SendAnswer, SendRow, Stage, StreamAnswer,
     },
@@ -84,7 +84,7 @@ impl Real {
         let found =
             if not_asked { LookUpAnswer::Record(NodeState::NotFound, 0) } else { asked.found };
         let told = self.told(&payment, pair.attempt.invoice, found);
-        let word = Word::of(told.as_ref(), &payment, LIMITS.clock_skew);
+        let word = NodeReport::of(told.as_ref(), &payment, LIMITS.clock_skew);
         let pending = match self.pending(&pair, asked.tampering) {
             _ if not_asked => Pending::Over,
             _ if asked.early => Pending::Until(NOW),
@@ -101,7 +101,9 @@ impl Real {
                 Node::Other if asked.tampering == Tampering::OtherNodeIsBelieved => Trust::Same,
                 Node::Other => Trust::OtherNode,
                 // Only these two answers need a node with its memory.
-                Node::Forgetful if matches!(word, Word::NotFound | Word::Failed(..)) => {
+                Node::Forgetful
+                    if matches!(word, NodeReport::NotFound | NodeReport::Failed(..)) =>
+                {
                     Trust::Forgetful
                 }
                 Node::Same | Node::Forgetful => Trust::Same,
@@ -153,7 +155,7 @@ impl Real {
         let withdraw = self.rows.withdraw(pair.request);
         let record = |found| {
             let told = self.told(&before, pair.attempt.invoice, found);
-            Heard::Word(Word::of(told.as_ref(), &before, LIMITS.clock_skew))
+            Heard::NodeReport(NodeReport::of(told.as_ref(), &before, LIMITS.clock_skew))
         };
         let last = |node_state| (Some(Answer::Final), record(LookUpAnswer::Record(node_state, 2)));
         let (answer, says) = match item {
@@ -170,7 +172,7 @@ impl Real {
         };
         let number = i64::from(n) + 1;
         let payment = match answer {
-            Some(answer) => before.clone().answered(number, epoch(number), answer),
+            Some(answer) => before.clone().answered(number, fencing_token(number), answer),
             None => before.clone(),
         };
         let followed = pair.attempt.stage.is_followed();
@@ -203,11 +205,11 @@ impl Real {
             let deadline = REOPENING.send_deadline(&payment, now, SEND_LIFE);
             let number = payment.sends.next_number();
             let node = self.rows.node.clone();
-            let by = Sender { epoch: epoch(number), node, at: now, begun_at: now };
+            let by = Sender { fencing_token: fencing_token(number), node, at: now, begun_at: now };
             let advance = payment.send(&withdraw, by, deadline);
             let row = advance.new_send.as_ref().expect("a send to commit");
             assert_eq!(number, i64::from(pair.attempt.count) + 1, "sends are numbered in order");
-            assert_eq!((row.number, row.epoch), (number, epoch(number)));
+            assert_eq!((row.number, row.fencing_token), (number, fencing_token(number)));
             assert_eq!(advance.send_on_version, Some(withdraw.version));
             self.written(&pair, &advance).attempt
         })
@@ -229,7 +231,7 @@ impl Real {
             let claim = presented.claim(
                 view,
                 &self.rows.rules,
-                &self.rows.standing(),
+                &self.rows.instance_status(),
                 self.rows.id(a),
                 NOW,
             );
@@ -263,7 +265,7 @@ impl Real {
     /// Whether any payer will ever look at this attempt (again).
     pub fn is_due(&self, pair: AttemptRows) -> bool {
         once(&self.memos.due, pair, || {
-            next_look(&self.payment(&pair), 0, NOW, 0, &Pace::default(), &LIMITS).is_some()
+            next_lookup(&self.payment(&pair), 0, NOW, 0, &Pace::default(), &LIMITS).is_some()
         })
     }
 

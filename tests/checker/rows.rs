@@ -14,7 +14,7 @@ use withdrawd::domain::{
     Amount, Attempt as Holder, ClaimRules, Currency as OrderCurrency, FailureReason, FeePolicy,
     Heartbeat, Hold, InvoiceRules, MasterKey, Millis, Msat, Network, NodeId, OperatorReason,
     PayingLimits, Payment, PaymentId, Preimage, Presented, Sat, SecretHash, Sends,
-    State as Standing, Terms, Timestamp, Withdraw, WithdrawId,
+    State as PaymentState, Terms, Timestamp, Withdraw, WithdrawId,
     payment::{Answer, LateSuccess, Reopening, Send, SendLimits},
 };
 
@@ -99,9 +99,9 @@ impl Rows {
     }
 
     /// An instance that can pay anything: what it cannot is no matter of one request.
-    pub fn standing(&self) -> withdrawd::domain::Standing {
+    pub fn instance_status(&self) -> withdrawd::domain::InstanceStatus {
         let nothing = msat(0);
-        withdrawd::domain::Standing {
+        withdrawd::domain::InstanceStatus {
             paused: None,
             fenced: None,
             verified: true,
@@ -193,14 +193,14 @@ impl Rows {
     pub fn payment(&self, a: u8, attempt: &Attempt) -> Payment {
         let preimage = self.preimage(attempt.invoice);
         let late = LateSuccess { preimage, fee: self.fee, at: NOW };
-        let failed = |late| Standing::Failed { reason: FailureReason::NoRoute, at: NOW, late };
-        let doubt = |reason| Standing::NeedsOperator { reason, at: NOW };
+        let failed = |late| PaymentState::Failed { reason: FailureReason::NoRoute, at: NOW, late };
+        let doubt = |reason| PaymentState::NeedsOperator { reason, at: NOW };
         let state = match attempt.stage {
             Stage::Unclaimed => unreachable!("it has no row"),
-            Stage::Reserved => Standing::Reserved,
-            Stage::Sending => Standing::Sending,
-            Stage::InFlight => Standing::InFlight,
-            Stage::Paid => Standing::Paid { preimage, fee: self.fee, at: NOW },
+            Stage::Reserved => PaymentState::Reserved,
+            Stage::Sending => PaymentState::Sending,
+            Stage::InFlight => PaymentState::InFlight,
+            Stage::Paid => PaymentState::Paid { preimage, fee: self.fee, at: NOW },
             Stage::Failed => failed(None),
             Stage::LateSuccess => failed(Some(late)),
             Stage::NeedsOperator => doubt(OperatorReason::Vanished),
@@ -235,7 +235,7 @@ impl Rows {
         };
         Send {
             number,
-            epoch: epoch(number),
+            fencing_token: fencing_token(number),
             node: self.node.clone(),
             sent_at: send_deadline.minus(SEND_LIFE),
             begun_at: send_deadline.minus(SEND_LIFE),
@@ -254,14 +254,14 @@ impl Rows {
     /// What is not in the rows (the requests on their way) stays as it was.
     pub fn read_payment(payment: &Payment, before: &Attempt) -> Attempt {
         let stage = match payment.state {
-            Standing::Reserved => Stage::Reserved,
-            Standing::Sending => Stage::Sending,
-            Standing::InFlight => Stage::InFlight,
-            Standing::Paid { .. } => Stage::Paid,
-            Standing::Failed { late: None, .. } => Stage::Failed,
-            Standing::Failed { late: Some(_), .. } => Stage::LateSuccess,
-            Standing::NeedsOperator { reason: OperatorReason::Foreign, .. } => Stage::Foreign,
-            Standing::NeedsOperator { .. } => Stage::NeedsOperator,
+            PaymentState::Reserved => Stage::Reserved,
+            PaymentState::Sending => Stage::Sending,
+            PaymentState::InFlight => Stage::InFlight,
+            PaymentState::Paid { .. } => Stage::Paid,
+            PaymentState::Failed { late: None, .. } => Stage::Failed,
+            PaymentState::Failed { late: Some(_), .. } => Stage::LateSuccess,
+            PaymentState::NeedsOperator { reason: OperatorReason::Foreign, .. } => Stage::Foreign,
+            PaymentState::NeedsOperator { .. } => Stage::NeedsOperator,
         };
         let mut sends = before.sends;
         assert!(payment.sends.count() <= SENDS, "more sends than the bound");
@@ -288,7 +288,7 @@ impl Rows {
 }
 
 /// Each lease has one of its own.
-pub fn epoch(number: i64) -> i64 {
+pub fn fencing_token(number: i64) -> i64 {
     10 * number
 }
 

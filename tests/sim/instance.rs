@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use withdrawd::{
     domain::{
-        Heartbeat, Millis, NodeId, NodeTrouble, PaymentHash, Restored, Standing, Timestamp, Turn,
-        Withdraw, WithdrawId,
+        Heartbeat, InstanceCommand, InstanceStatus, Millis, NodeId, NodeTrouble, PaymentHash,
+        Restored, Timestamp, Withdraw, WithdrawId,
     },
     ports::{
         Inherited, Instance, Integrity, Introduction, KnownFrom, LostCommits, SeenServer, Server,
@@ -16,13 +16,13 @@ use super::store::GatedStore;
 
 #[async_trait]
 impl Instance for GatedStore {
-    async fn standing_for_operator(
+    async fn instance_status_for_operator(
         &self,
         clock_skew: Millis,
         spent_since: Option<Timestamp>,
-    ) -> Result<Standing, StoreError> {
-        let standing = self.inner().standing_for_operator(clock_skew, spent_since);
-        self.read("standing_for_operator", standing).await
+    ) -> Result<InstanceStatus, StoreError> {
+        let standing = self.inner().instance_status_for_operator(clock_skew, spent_since);
+        self.read("instance_status_for_operator", standing).await
     }
 
     /// No step of a history: nothing that is paid follows from it.
@@ -38,12 +38,12 @@ impl Instance for GatedStore {
         self.write("beat", self.inner().beat(beat), |()| {}).await
     }
 
-    async fn turn(&self, turn: &Turn) -> Result<bool, StoreError> {
+    async fn turn(&self, turn: &InstanceCommand) -> Result<bool, StoreError> {
         // A fence that stands is none that ends.
         let answer = |done: &bool| {
             // Also when it stood like that already.
             self.note_commit(turn.name());
-            if *done || !matches!(turn, Turn::Acknowledge(..)) {
+            if *done || !matches!(turn, InstanceCommand::Acknowledge(..)) {
                 self.world.lock().turned(turn);
             }
         };

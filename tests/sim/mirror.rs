@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use withdrawd::domain::{
-    Claim, Payment, PaymentHash, PaymentId, Status, Turn, Withdraw, WithdrawId, payment::Advance,
+    Claim, InstanceCommand, Payment, PaymentHash, PaymentId, Status, Withdraw, WithdrawId,
+    payment::Advance,
 };
 
 use super::{
@@ -64,18 +65,18 @@ impl Inner {
     }
 
     /// The instance's switches were turned.
-    pub fn turned(&mut self, turn: &Turn) {
+    pub fn turned(&mut self, turn: &InstanceCommand) {
         let halted = &mut self.mirror.halted;
         match turn {
-            Turn::Pause(_) => halted.0 = true,
-            Turn::Resume(_) => halted.0 = false,
-            Turn::Fence(..) => halted.1 = true,
-            Turn::Acknowledge(..) => halted.1 = false,
+            InstanceCommand::Pause(_) => halted.0 = true,
+            InstanceCommand::Resume(_) => halted.0 = false,
+            InstanceCommand::Fence(..) => halted.1 = true,
+            InstanceCommand::Acknowledge(..) => halted.1 = false,
         }
-        if let (Turn::Fence(..), Some(loss)) = (turn, &mut self.mirror.loss) {
+        if let (InstanceCommand::Fence(..), Some(loss)) = (turn, &mut self.mirror.loss) {
             loss.fenced = true;
         }
-        if let Turn::Fence(reason, _) = turn
+        if let InstanceCommand::Fence(reason, _) = turn
             && !self.faults.contains(&Fault::Foreign)
         {
             self.broke("the instance fences itself only for a cause", reason.name());

@@ -9,8 +9,8 @@ use std::{
 use async_trait::async_trait;
 use withdrawd::{
     domain::{
-        Change, Claim, Event, KeyId, ListQuery, Millis, NodeId, PaymentHash, PaymentId, SecretHash,
-        Standing, Timestamp, Withdraw, WithdrawId, WithdrawView,
+        Change, Claim, Event, InstanceStatus, KeyId, ListQuery, Millis, NodeId, PaymentHash,
+        PaymentId, SecretHash, Timestamp, Withdraw, WithdrawId, WithdrawView,
         payment::{Advance, PaymentEntry, PaymentQuery, Unanswered},
     },
     ports::{
@@ -146,12 +146,12 @@ impl PublicStore for GatedStore {
         self.read("by_secret", self.inner().by_secret(hash)).await
     }
 
-    async fn standing(
+    async fn instance_status(
         &self,
         clock_skew: Millis,
         spent_since: Option<Timestamp>,
-    ) -> Result<Standing, StoreError> {
-        self.read("standing", self.inner().standing(clock_skew, spent_since)).await
+    ) -> Result<InstanceStatus, StoreError> {
+        self.read("standing", self.inner().instance_status(clock_skew, spent_since)).await
     }
 
     async fn claim(&self, claim: &Claim) -> Result<ClaimOutcome, StoreError> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use withdrawd::{
-    domain::{Act, Actor, Draft, DraftTtl, Millis, Principal, Turn},
+    domain::{Act, Actor, Draft, DraftTtl, InstanceCommand, Millis, Principal},
     service::ClaimError,
 };
 
@@ -109,12 +109,12 @@ impl History {
         let act = Act { by: Actor::unnamed("ann", "a look"), at };
         let task = async move {
             if on {
-                drop(store.turn(&Turn::Pause(act)).await);
+                drop(store.turn(&InstanceCommand::Pause(act)).await);
             } else {
-                drop(store.turn(&Turn::Resume(act.clone())).await);
-                let standing = store.standing(Millis::ZERO, None).await;
+                drop(store.turn(&InstanceCommand::Resume(act.clone())).await);
+                let standing = store.instance_status(Millis::ZERO, None).await;
                 if let Some((fence, _)) = standing.ok().and_then(|standing| standing.fenced) {
-                    drop(store.turn(&Turn::Acknowledge(fence, act)).await);
+                    drop(store.turn(&InstanceCommand::Acknowledge(fence, act)).await);
                 }
             }
         };

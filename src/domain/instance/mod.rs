@@ -33,7 +33,7 @@ pub struct Heartbeat {
     pub synced: bool,
     /// It still knows the newest payment that it was seen to know.
     pub remembers: bool,
-    /// The last sends to it were answered, or are not overdue (see [`Halt::NodeNotPaying`]).
+    /// The last sends to it were answered, or are not overdue (see [`HaltReason::NodeNotPaying`]).
     pub answers_sends: bool,
     /// What its active channels can send now, less their reserves.
     pub can_send: Msat,
@@ -73,7 +73,7 @@ impl FenceReason {
 
 /// A command to the whole instance, from an operator or the service itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Turn {
+pub enum InstanceCommand {
     /// Stops new claims and sends. What is in flight is followed.
     Pause(Act),
     /// Ends a pause.
@@ -86,7 +86,7 @@ pub enum Turn {
     Acknowledge(Timestamp, Act),
 }
 
-impl Turn {
+impl InstanceCommand {
     /// Who, when and why.
     pub const fn act(&self) -> &Act {
         match self {
@@ -110,7 +110,7 @@ impl Turn {
 
 /// The status of the whole instance, as read from the database.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Standing {
+pub struct InstanceStatus {
     /// Set while an operator has paused the instance: nothing new is claimed or sent.
     pub paused: Option<Act>,
     /// Set while the instance is fenced, since the database may have lost commits: nothing new is
@@ -156,7 +156,7 @@ pub struct PayingLimits {
 /// Why claims are refused. Wallets are not given the reason.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, EnumString, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
-pub enum Halt {
+pub enum HaltReason {
     /// An operator has paused the instance.
     Paused,
     /// The instance is fenced: the database may have lost commits.
@@ -183,7 +183,7 @@ pub enum Halt {
     LimitSpent,
 }
 
-impl Halt {
+impl HaltReason {
     /// The name that proto, logs and docs use.
     pub fn name(self) -> &'static str {
         self.into()
@@ -200,7 +200,7 @@ impl Halt {
     }
 
     /// The reason why even the smallest claim is refused, if it is.
-    pub fn of_all(capacity: Result<Room, Self>) -> Option<Self> {
+    pub fn of_all(capacity: Result<Capacity, Self>) -> Option<Self> {
         match capacity {
             Ok(capacity) => (capacity.most.get() == 0).then_some(capacity.bound),
             Err(reason) => Some(reason),
@@ -208,59 +208,60 @@ impl Halt {
     }
 }
 
-impl Standing {
+impl InstanceStatus {
     /// The most that one claim can get now, and what limits it. Liquidity beyond our own channels is
     /// unknown: a claim within this capacity can still fail, and its request then reopens.
-    pub fn room(
+    pub fn capacity(
         &self,
         limits: &PayingLimits,
         fees: &FeePolicy,
         now: Timestamp,
-    ) -> Result<Room, Halt> {
-        if let Some(reason) = Halt::by_switches(self.paused.is_some(), self.fenced.is_some()) {
+    ) -> Result<Capacity, HaltReason> {
+        if let Some(reason) = HaltReason::by_switches(self.paused.is_some(), self.fenced.is_some())
+        {
             return Err(reason);
         }
         // Checked before its consequence: without an answer from the node nothing gets verified.
         if self.trouble.as_ref().is_some_and(|trouble| trouble.kind.is_about_us()) {
-            return Err(Halt::NodeNotPermitted);
+            return Err(HaltReason::NodeNotPermitted);
         }
         if !self.verified {
-            return Err(Halt::Unverified);
+            return Err(HaltReason::Unverified);
         }
         // Checked before the node: without writes its heartbeat grows old, too.
         if !self.writable {
-            return Err(Halt::StoreReadOnly);
+            return Err(HaltReason::StoreReadOnly);
         }
         let Some(beat) = &self.heartbeat else {
-            return Err(Halt::NodeSilent);
+            return Err(HaltReason::NodeSilent);
         };
         // In either direction: a heartbeat from the future was written by a clock that was set back
         // since.
         if now.since(beat.at).abs() > limits.heartbeat_stale {
-            return Err(Halt::NodeSilent);
+            return Err(HaltReason::NodeSilent);
         }
         if !beat.remembers {
-            return Err(Halt::NodeForgot);
+            return Err(HaltReason::NodeForgot);
         }
         if !beat.answers_sends {
-            return Err(Halt::NodeNotPaying);
+            return Err(HaltReason::NodeNotPaying);
         }
         if !beat.synced {
-            return Err(Halt::NodeUnsynced);
+            return Err(HaltReason::NodeUnsynced);
         }
         if self.channels_full(limits) {
-            return Err(Halt::ChannelsFull);
+            return Err(HaltReason::ChannelsFull);
         }
         let free = beat.can_send.get().saturating_sub(self.unseen.get()).max(0);
         let sendable = Msat::new(free).map_or(Sat::MAX, |free| fees.largest_within(free));
-        let mut capacity = Room { most: sendable, bound: Halt::NoLiquidity };
+        let mut capacity = Capacity { most: sendable, bound: HaltReason::NoLiquidity };
         if let Some(limit) = limits.rolling_24h {
             // Includes the fee limit, as for open attempts.
             let left = limit.to_msat().get().saturating_sub(self.spent_24h.get()).max(0);
             let most = Msat::new(left).map_or(Sat::MAX, |left| fees.largest_within(left));
-            capacity = capacity.and(most, Halt::LimitSpent);
+            capacity = capacity.and(most, HaltReason::LimitSpent);
         }
-        Ok(limits.max_amount.map_or(capacity, |most| capacity.and(most, Halt::LimitSpent)))
+        Ok(limits.max_amount.map_or(capacity, |most| capacity.and(most, HaltReason::LimitSpent)))
     }
 
     /// Whether nothing may be sent, not even a repeat. Accepted attempts wait. A node that was silent
@@ -286,15 +287,15 @@ impl Standing {
 
 /// What one claim can get now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Room {
+pub struct Capacity {
     /// The maximum.
     pub most: Sat,
     /// The reason for this limit.
-    pub bound: Halt,
+    pub bound: HaltReason,
 }
 
-impl Room {
-    const fn and(self, most: Sat, bound: Halt) -> Self {
+impl Capacity {
+    const fn and(self, most: Sat, bound: HaltReason) -> Self {
         if most.get() < self.most.get() { Self { most, bound } } else { self }
     }
 }

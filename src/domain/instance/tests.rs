@@ -17,9 +17,9 @@ fn sat(n: i64) -> Sat {
     Sat::new(n).unwrap()
 }
 
-fn healthy() -> Standing {
+fn healthy() -> InstanceStatus {
     let node = NodeId::parse(&format!("02{}", "ab".repeat(32))).unwrap();
-    Standing {
+    InstanceStatus {
         trouble: None,
         paused: None,
         fenced: None,
@@ -44,29 +44,32 @@ fn healthy() -> Standing {
     }
 }
 
-fn capacity(status: &Standing, limits: &PayingLimits) -> Result<(i64, Halt), Halt> {
-    status.room(limits, &FEES, NOW).map(|capacity| (capacity.most.get(), capacity.bound))
+fn capacity(
+    status: &InstanceStatus,
+    limits: &PayingLimits,
+) -> Result<(i64, HaltReason), HaltReason> {
+    status.capacity(limits, &FEES, NOW).map(|capacity| (capacity.most.get(), capacity.bound))
 }
 
 #[test]
 fn capacity_is_what_the_node_can_send_less_the_fee_limit() {
-    assert_eq!(capacity(&healthy(), &LIMITS), Ok((1000, Halt::NoLiquidity)));
-    let some_unseen = Standing { unseen: sat(505).to_msat(), ..healthy() };
-    assert_eq!(capacity(&some_unseen, &LIMITS), Ok((500, Halt::NoLiquidity)));
-    let all_unseen = Standing { unseen: sat(5000).to_msat(), ..healthy() };
-    assert_eq!(capacity(&all_unseen, &LIMITS), Ok((0, Halt::NoLiquidity)));
+    assert_eq!(capacity(&healthy(), &LIMITS), Ok((1000, HaltReason::NoLiquidity)));
+    let some_unseen = InstanceStatus { unseen: sat(505).to_msat(), ..healthy() };
+    assert_eq!(capacity(&some_unseen, &LIMITS), Ok((500, HaltReason::NoLiquidity)));
+    let all_unseen = InstanceStatus { unseen: sat(5000).to_msat(), ..healthy() };
+    assert_eq!(capacity(&all_unseen, &LIMITS), Ok((0, HaltReason::NoLiquidity)));
 }
 
 #[test]
 fn limits_reduce_the_capacity() {
     let limits = PayingLimits { rolling_24h: Some(sat(900)), ..LIMITS };
-    assert_eq!(capacity(&healthy(), &limits), Ok((891, Halt::LimitSpent)));
-    let spent = Standing { spent_24h: Msat::new(600_500).unwrap(), ..healthy() };
-    assert_eq!(capacity(&spent, &limits), Ok((296, Halt::LimitSpent)));
-    let overspent = Standing { spent_24h: sat(1000).to_msat(), ..healthy() };
-    assert_eq!(capacity(&overspent, &limits), Ok((0, Halt::LimitSpent)));
+    assert_eq!(capacity(&healthy(), &limits), Ok((891, HaltReason::LimitSpent)));
+    let spent = InstanceStatus { spent_24h: Msat::new(600_500).unwrap(), ..healthy() };
+    assert_eq!(capacity(&spent, &limits), Ok((296, HaltReason::LimitSpent)));
+    let overspent = InstanceStatus { spent_24h: sat(1000).to_msat(), ..healthy() };
+    assert_eq!(capacity(&overspent, &limits), Ok((0, HaltReason::LimitSpent)));
     let limits = PayingLimits { max_amount: Some(sat(7)), ..limits };
-    assert_eq!(capacity(&spent, &limits), Ok((7, Halt::LimitSpent)));
+    assert_eq!(capacity(&spent, &limits), Ok((7, HaltReason::LimitSpent)));
 }
 
 #[test]
@@ -77,36 +80,46 @@ fn claims_are_refused_for_the_right_reason() {
         status.heartbeat.as_mut().map(change);
         status
     };
-    let trouble = |kind: TroubleKind| Standing { trouble: Some(kind.into()), ..healthy() };
+    let trouble = |kind: TroubleKind| InstanceStatus { trouble: Some(kind.into()), ..healthy() };
     let cases = [
-        (Standing { paused: Some(act.clone()), ..healthy() }, Halt::Paused),
-        (Standing { fenced: Some((NOW, FenceReason::ByHand)), ..healthy() }, Halt::Fenced),
+        (InstanceStatus { paused: Some(act.clone()), ..healthy() }, HaltReason::Paused),
+        (
+            InstanceStatus { fenced: Some((NOW, FenceReason::ByHand)), ..healthy() },
+            HaltReason::Fenced,
+        ),
         // Ending the pause would change nothing.
         (
-            Standing { paused: Some(act), fenced: Some((NOW, FenceReason::ByHand)), ..healthy() },
-            Halt::Fenced,
+            InstanceStatus {
+                paused: Some(act),
+                fenced: Some((NOW, FenceReason::ByHand)),
+                ..healthy()
+            },
+            HaltReason::Fenced,
         ),
-        (Standing { verified: false, ..healthy() }, Halt::Unverified),
-        (trouble(TroubleKind::NotPermitted), Halt::NodeNotPermitted),
+        (InstanceStatus { verified: false, ..healthy() }, HaltReason::Unverified),
+        (trouble(TroubleKind::NotPermitted), HaltReason::NodeNotPermitted),
         (
-            Standing { verified: false, ..trouble(TroubleKind::WalletLocked) },
-            Halt::NodeNotPermitted,
+            InstanceStatus { verified: false, ..trouble(TroubleKind::WalletLocked) },
+            HaltReason::NodeNotPermitted,
         ),
-        (Standing { writable: false, ..healthy() }, Halt::StoreReadOnly),
+        (InstanceStatus { writable: false, ..healthy() }, HaltReason::StoreReadOnly),
         // The heartbeat grows old while nothing can be written, which is not the node's fault.
-        (Standing { writable: false, heartbeat: None, ..healthy() }, Halt::StoreReadOnly),
-        (Standing { heartbeat: None, ..healthy() }, Halt::NodeSilent),
-        (beat(|beat| beat.at = NOW.minus(Millis::from_ms(15_001))), Halt::NodeSilent),
-        (beat(|beat| beat.at = NOW.plus(Millis::from_ms(15_001))), Halt::NodeSilent),
-        (beat(|beat| beat.remembers = false), Halt::NodeForgot),
-        (beat(|beat| beat.answers_sends = false), Halt::NodeNotPaying),
-        (beat(|beat| beat.synced = false), Halt::NodeUnsynced),
-        (Standing { in_flight: 800, ..healthy() }, Halt::ChannelsFull),
+        (
+            InstanceStatus { writable: false, heartbeat: None, ..healthy() },
+            HaltReason::StoreReadOnly,
+        ),
+        (InstanceStatus { heartbeat: None, ..healthy() }, HaltReason::NodeSilent),
+        (beat(|beat| beat.at = NOW.minus(Millis::from_ms(15_001))), HaltReason::NodeSilent),
+        (beat(|beat| beat.at = NOW.plus(Millis::from_ms(15_001))), HaltReason::NodeSilent),
+        (beat(|beat| beat.remembers = false), HaltReason::NodeForgot),
+        (beat(|beat| beat.answers_sends = false), HaltReason::NodeNotPaying),
+        (beat(|beat| beat.synced = false), HaltReason::NodeUnsynced),
+        (InstanceStatus { in_flight: 800, ..healthy() }, HaltReason::ChannelsFull),
     ];
     for (status, reason) in cases {
         assert_eq!(capacity(&status, &LIMITS), Err(reason));
     }
-    capacity(&Standing { in_flight: 799, ..healthy() }, &LIMITS).unwrap();
+    capacity(&InstanceStatus { in_flight: 799, ..healthy() }, &LIMITS).unwrap();
     // Trouble of this kind stops claims only once the heartbeat is too old.
     capacity(&trouble(TroubleKind::NobodyListens), &LIMITS).unwrap();
     capacity(&beat(|beat| beat.at = NOW.minus(Millis::from_secs(15))), &LIMITS).unwrap();

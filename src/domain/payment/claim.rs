@@ -3,9 +3,9 @@
 //! Whoever holds the secret may claim, so every refusal is a sentence for the person with the wallet.
 
 use crate::domain::{
-    Bolt11Invoice, Change, FeePolicy, Halt, Invoice, InvoiceFault, InvoiceRules, Millis, Msat,
-    PayingLimits, Payment, PaymentHash, PaymentId, Sat, SatRange, Sends, Standing, State,
-    Timestamp, TraceContext, Unclaimable, WithdrawView, invoice,
+    Bolt11Invoice, Change, FeePolicy, HaltReason, InstanceStatus, Invoice, InvoiceFault,
+    InvoiceRules, Millis, Msat, PayingLimits, Payment, PaymentHash, PaymentId, Sat, SatRange,
+    Sends, State, Timestamp, TraceContext, Unclaimable, WithdrawView, invoice,
 };
 
 /// The rules for every claim.
@@ -73,7 +73,7 @@ pub enum Refusal {
     /// The instance accepts no claims, or cannot pay even this request's minimum. The public is not
     /// given the reason.
     #[error("cannot pay at the moment, please try again later")]
-    CannotPay(Halt),
+    CannotPay(HaltReason),
     /// The request allows more than can be paid now.
     #[error("at most {0} sat can be paid at the moment")]
     OnlyLess(Sat),
@@ -152,7 +152,7 @@ impl Presented {
         &self,
         view: WithdrawView,
         rules: &ClaimRules,
-        standing: &Standing,
+        status: &InstanceStatus,
         payment: PaymentId,
         now: Timestamp,
     ) -> Result<Claim, Refusal> {
@@ -160,14 +160,14 @@ impl Presented {
         let bounds = withdraw.terms.bounds();
         let id = withdraw.id;
         let change = withdraw.claim(payment, now).map_err(|why| Refusal::Unclaimable(why, now))?;
-        let most = rules.most_now(standing, bounds, now)?;
+        let most = rules.most_now(status, bounds, now)?;
         // Checked before the other rules, since only a new invoice helps. The store checks for invoices
         // of older attempts and of other requests.
         if last.is_some_and(|last| last.payment_hash == self.hash) {
             return Err(Refusal::InvoiceUsed);
         }
         let text = self.text.clone();
-        let own_node = standing.node.as_ref();
+        let own_node = status.node.as_ref();
         let invoice = rules.invoice.check_parsed(text, &self.parsed, bounds, own_node, now);
         let invoice = invoice.map_err(Refusal::Invoice)?;
         if invoice.amount > most.to_msat() {
@@ -184,11 +184,12 @@ impl ClaimRules {
     /// The most that can be claimed of a request with these bounds now.
     pub fn most_now(
         &self,
-        standing: &Standing,
+        status: &InstanceStatus,
         SatRange { min, max }: SatRange,
         now: Timestamp,
     ) -> Result<Sat, Refusal> {
-        let capacity = standing.room(&self.paying, &self.fees, now).map_err(Refusal::CannotPay)?;
+        let capacity =
+            status.capacity(&self.paying, &self.fees, now).map_err(Refusal::CannotPay)?;
         if capacity.most < min {
             Err(Refusal::CannotPay(capacity.bound))
         } else {

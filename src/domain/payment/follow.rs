@@ -19,7 +19,7 @@ pub struct Advance {
     /// When to look up again; None for never.
     pub due_at: Option<Timestamp>,
     /// Lookups so far in this state.
-    pub looks: i64,
+    pub lookups: i64,
     /// When the node was seen to know the payment, in flight or paid.
     pub known_at: Option<Timestamp>,
     /// The payment is no longer evidence of the node's memory: an operator ended it without the node
@@ -52,7 +52,7 @@ impl Advance {
 #[derive(Clone, Debug)]
 pub struct Sender {
     /// The fencing token of the lease under which the send is made.
-    pub epoch: i64,
+    pub fencing_token: i64,
     /// The node that is asked to pay.
     pub node: NodeId,
     /// By the process's own clock.
@@ -112,8 +112,8 @@ impl Payment {
 
     /// Records how a send was answered. Do this before the table decides on the answer.
     #[must_use]
-    pub fn answered(mut self, number: i64, epoch: i64, answer: Answer) -> Self {
-        self.sends.mark(number, epoch, answer);
+    pub fn answered(mut self, number: i64, fencing_token: i64, answer: Answer) -> Self {
+        self.sends.mark(number, fencing_token, answer);
         self
     }
 
@@ -121,10 +121,10 @@ impl Payment {
     /// deadlines.
     pub fn send(mut self, withdraw: &Withdraw, by: Sender, send_deadline: Timestamp) -> Advance {
         let number = self.sends.next_number();
-        let Sender { epoch, node, at, begun_at } = by;
+        let Sender { fencing_token, node, at, begun_at } = by;
         let send = Send {
             number,
-            epoch,
+            fencing_token,
             node,
             sent_at: at,
             begun_at,
@@ -205,7 +205,7 @@ impl Payment {
             answered: None,
             change: None,
             due_at: None,
-            looks: 0,
+            lookups: 0,
             known_at: None,
             no_witness: false,
             send_on_version: None,

@@ -4,7 +4,7 @@
 //! is pure: a [`Payment`] and a report go in, [`Next`] comes out, and [`Payment::follow`] turns that
 //! into the next payment and the change of its withdraw request.
 //!
-//! * [`word`]: checks a node's record against the attempt, which makes it a [`Word`].
+//! * [`word`]: checks a node's record against the attempt, which makes it a [`NodeReport`].
 //! * [`table`]: state × report → [`Next`]. The only place where this is decided.
 //! * [`list`]: which payments a list shows.
 //! * [`resolution`]: what an operator requests, checked field by field.
@@ -41,11 +41,11 @@ pub use reason::{FailureReason, OperatorReason};
 pub use reconcile::Verdict;
 pub use resolution::{OutcomeDraft, Resolution, ResolutionDraft};
 pub use resolve::{NodeSays, Outcome, Stranding, Unresolvable, resolvable, resolve};
-pub use schedule::{AfterFailure, Again, Pace, again, next_look};
+pub use schedule::{AfterFailure, Again, Pace, again, next_lookup};
 pub use sends::{Answer, Send, SendLimits, Sends, Unanswered};
 pub use table::{Beside, Heard, LookedUp, Next, OnStream, Trust, heard, looked_up};
 pub use transition::{PaidAfter, Transition};
-pub use word::{Age, Record, RecordState, Word};
+pub use word::{Age, NodeReport, Record, RecordState};
 
 use super::{Msat, NodeId, PaymentHash, PaymentId, Preimage, Timestamp, TraceContext, WithdrawId};
 

@@ -5,8 +5,8 @@
 //! confirm that nothing was paid.
 
 use super::{
-    Advance, Age, FailureReason, Next, Payment, Pending, Record, RecordState, Reopening, State,
-    Trust, Word,
+    Advance, Age, FailureReason, Next, NodeReport, Payment, Pending, Record, RecordState,
+    Reopening, State, Trust,
 };
 use crate::domain::{Actor, Millis, Msat, Preimage, Timestamp, Withdraw};
 
@@ -102,7 +102,7 @@ pub enum Unresolvable {
 
 impl NodeSays {
     /// Classifies a lookup's answer. `report` is `record`, checked against the attempt.
-    pub fn of(record: Option<&Record>, report: Word, trust: Trust) -> Self {
+    pub fn of(record: Option<&Record>, report: NodeReport, trust: Trust) -> Self {
         // Decided by the record itself: money in flight may be ours even if another node answers or the
         // record does not match.
         match record.map(|record| record.state) {
@@ -156,28 +156,35 @@ impl NodeSays {
 }
 
 /// The fee, if the right node reports it: another node's fee is not ours.
-fn fee_of(report: Word, trust: Trust) -> Option<Msat> {
+fn fee_of(report: NodeReport, trust: Trust) -> Option<Msat> {
     match (report, trust) {
-        (Word::Succeeded { fee, .. }, Trust::Same | Trust::Forgetful) => Some(fee),
-        (Word::Succeeded { .. }, Trust::OtherNode)
-        | (Word::NotFound | Word::InFlight(_) | Word::Failed(..) | Word::Contradiction(..), _) => {
-            None
-        }
+        (NodeReport::Succeeded { fee, .. }, Trust::Same | Trust::Forgetful) => Some(fee),
+        (NodeReport::Succeeded { .. }, Trust::OtherNode)
+        | (
+            NodeReport::NotFound
+            | NodeReport::InFlight(_)
+            | NodeReport::Failed(..)
+            | NodeReport::Contradiction(..),
+            _,
+        ) => None,
     }
 }
 
 /// Whether a failure proves that nothing was paid. A payee that was paid before rejects a payment just
 /// like one that does not know the invoice. And a failure from before the attempt says nothing about
 /// the attempt.
-fn suffices(report: Word, trust: Trust) -> bool {
+fn suffices(report: NodeReport, trust: Trust) -> bool {
     match (report, trust) {
-        (Word::Failed(reason, Age::Since), Trust::Same) => {
+        (NodeReport::Failed(reason, Age::Since), Trust::Same) => {
             reason != FailureReason::IncorrectPaymentDetails
         }
-        (Word::Failed(_, Age::BeforeWithdraw | Age::BeforeAttempt), Trust::Same)
-        | (Word::Failed(..), Trust::OtherNode | Trust::Forgetful)
+        (NodeReport::Failed(_, Age::BeforeWithdraw | Age::BeforeAttempt), Trust::Same)
+        | (NodeReport::Failed(..), Trust::OtherNode | Trust::Forgetful)
         | (
-            Word::NotFound | Word::InFlight(_) | Word::Succeeded { .. } | Word::Contradiction(..),
+            NodeReport::NotFound
+            | NodeReport::InFlight(_)
+            | NodeReport::Succeeded { .. }
+            | NodeReport::Contradiction(..),
             _,
         ) => false,
     }

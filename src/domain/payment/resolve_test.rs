@@ -9,9 +9,9 @@ mod node_says;
 mod written;
 
 use super::{
-    Age, FailureReason, LateSuccess, NodeSays, OperatorReason, Outcome, OutcomeDraft, Payment,
-    Pending, PendingFacts, Record, RecordState, Reopening, ResolutionDraft, Send, SendLimits,
-    Sends, State, Stranding, Trust, Unresolvable, Word, resolve,
+    Age, FailureReason, LateSuccess, NodeReport, NodeSays, OperatorReason, Outcome, OutcomeDraft,
+    Payment, Pending, PendingFacts, Record, RecordState, Reopening, ResolutionDraft, Send,
+    SendLimits, Sends, State, Stranding, Trust, Unresolvable, resolve,
 };
 use crate::domain::{
     Actor, EventKind, Millis, Msat, NodeId, PaymentId, Preimage, Unclaimable, Withdraw,
@@ -42,7 +42,7 @@ fn msat(msat: i64) -> Msat {
 fn in_doubt(reason: OperatorReason) -> Payment {
     let send = Send {
         number: 1,
-        epoch: 1,
+        fencing_token: 1,
         node: NodeId::parse(&format!("02{}", hex::encode([1; 32]))).unwrap(),
         sent_at: at(100),
         begun_at: at(100),

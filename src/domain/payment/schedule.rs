@@ -1,6 +1,6 @@
 //! When to look up an attempt again. Nothing here decides about money.
 
-use super::{Beside, Payment, SendLimits, State, Trust, Word};
+use super::{Beside, NodeReport, Payment, SendLimits, State, Trust};
 use crate::domain::{Millis, Timestamp};
 
 /// How often to look up. Tests and operators can change the steps.
@@ -45,9 +45,9 @@ impl Default for Pace {
 
 /// When to look up `payment` next; None for never. `looks` counts the lookups so far in this state.
 /// `jitter`, a random number below 1,000, spreads lookups that are due together.
-pub fn next_look(
+pub fn next_lookup(
     payment: &Payment,
-    looks: i64,
+    lookups: i64,
     now: Timestamp,
     jitter: u16,
     pace: &Pace,
@@ -77,7 +77,7 @@ pub fn next_look(
             // A send that did not reach the node is repeated right after the next lookup, so unsent
             // sends also slow down the lookups.
             let unsent = i64::try_from(payment.sends.unsent()).unwrap_or(i64::MAX);
-            let doubled = pace.first.as_ms() << looks.saturating_add(unsent).clamp(0, 16);
+            let doubled = pace.first.as_ms() << lookups.saturating_add(unsent).clamp(0, 16);
             let backed_off = spread(Millis::from_ms(doubled.min(pace.slowest.as_ms())));
             // Looks up as soon as the time window of the last send has passed.
             let over_at = payment.sends.pass_at(limits).map(|at| at.plus(Millis::from_ms(1)));
@@ -101,14 +101,14 @@ pub enum Again {
 }
 
 /// The next lookup after one that changed nothing.
-pub fn again(payment: &Payment, report: Word, trust: Trust, beside: Beside) -> Again {
+pub fn again(payment: &Payment, report: NodeReport, trust: Trust, beside: Beside) -> Again {
     match payment.state {
         State::Failed { late: Some(_), .. } if !beside.active => Again::Never,
         _ if trust != Trust::Same => Again::NotUsedUp,
         State::Failed { late: Some(_), .. } => Again::Followed,
         // A delayed send restarts the payment, and a hold invoice can keep it in flight for days.
         State::Failed { .. }
-            if matches!(report, Word::InFlight(_)) && !payment.sends.is_empty() =>
+            if matches!(report, NodeReport::InFlight(_)) && !payment.sends.is_empty() =>
         {
             Again::Followed
         }

@@ -44,7 +44,7 @@ pub struct Send {
     pub number: i64,
     /// The fencing token of the lease under which it was committed; it distinguishes the rows of two
     /// workers.
-    pub epoch: i64,
+    pub fencing_token: i64,
     /// The node that was asked.
     pub node: NodeId,
     /// When it was committed, by the clock of the process that sent it.
@@ -176,8 +176,11 @@ impl Sends {
     }
 
     /// Records an answer. The first one stays, unless the new one is final.
-    pub(super) fn mark(&mut self, number: i64, epoch: i64, answer: Answer) {
-        let send = self.0.iter_mut().find(|send| send.number == number && send.epoch == epoch);
+    pub(super) fn mark(&mut self, number: i64, fencing_token: i64, answer: Answer) {
+        let send = self
+            .0
+            .iter_mut()
+            .find(|send| send.number == number && send.fencing_token == fencing_token);
         if let Some(send) = send
             && (send.answer.is_none() || answer == Answer::Final)
         {

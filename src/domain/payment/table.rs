@@ -5,7 +5,7 @@
 //!
 #![doc = include_str!("table.md")]
 
-use super::{Age, FailureReason, OperatorReason, Payment, Pending, State, Word};
+use super::{Age, FailureReason, NodeReport, OperatorReason, Payment, Pending, State};
 use crate::domain::{Msat, Preimage};
 
 /// What follows for an attempt.
@@ -68,7 +68,7 @@ pub enum Trust {
 #[expect(clippy::struct_excessive_bools, reason = "independent circumstances")]
 pub struct LookedUp {
     /// What the node reported.
-    pub word: Word,
+    pub word: NodeReport,
     /// Whether a send could still take effect when the lookup *began*.
     pub pending: Pending,
     /// Clocks agree, from before the lookup to after it, and this process has met the database server.
@@ -93,7 +93,7 @@ pub struct LookedUp {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Heard {
     /// A payment status, checked against the attempt.
-    Word(Word),
+    NodeReport(NodeReport),
     /// The node refused because it knows this payment hash.
     AlreadyExists,
     /// An error or the end of the stream: says nothing about the payment.
@@ -120,8 +120,10 @@ pub fn looked_up(payment: &Payment, lookup: &LookedUp, beside: Beside) -> Next {
         // A proof of payment stays valid, and "in flight" is safe to believe. Everything else may be
         // lost memory.
         Trust::Forgetful => match lookup.word {
-            Word::Succeeded { .. } | Word::InFlight(_) | Word::Contradiction(..) => {}
-            Word::NotFound | Word::Failed(..) => {
+            NodeReport::Succeeded { .. }
+            | NodeReport::InFlight(_)
+            | NodeReport::Contradiction(..) => {}
+            NodeReport::NotFound | NodeReport::Failed(..) => {
                 let hopeless = lookup.too_late && lookup.settled;
                 return distrusted(payment, OperatorReason::NodeForgot, hopeless);
             }
@@ -141,19 +143,19 @@ pub fn looked_up(payment: &Payment, lookup: &LookedUp, beside: Beside) -> Next {
 /// `payment.sends`.
 pub fn heard(payment: &Payment, on: &OnStream, beside: Beside) -> Next {
     let report = match on.heard {
-        Heard::Word(report) => report,
+        Heard::NodeReport(report) => report,
         Heard::AlreadyExists if sent_by_others(payment) => {
             return Next::Doubt(OperatorReason::Foreign);
         }
         Heard::AlreadyExists | Heard::Nothing => return Next::Stay,
     };
     match (payment.state, report) {
-        (State::Sending | State::InFlight, Word::Succeeded { preimage, fee, .. }) => {
+        (State::Sending | State::InFlight, NodeReport::Succeeded { preimage, fee, .. }) => {
             Next::Pay { preimage, fee }
         }
-        (State::Sending | State::InFlight, Word::Contradiction(why, _)) => Next::Doubt(why),
-        (State::Sending, Word::InFlight(_)) => Next::InFlight,
-        (State::Sending | State::InFlight, Word::Failed(reason, _)) => {
+        (State::Sending | State::InFlight, NodeReport::Contradiction(why, _)) => Next::Doubt(why),
+        (State::Sending, NodeReport::InFlight(_)) => Next::InFlight,
+        (State::Sending | State::InFlight, NodeReport::Failed(reason, _)) => {
             if refused_after_repeats(payment, reason) {
                 Next::Doubt(OperatorReason::RefusedAfterRepeats)
             } else if payment.sends.only_one_and_answered() && on.settled && !on.carried_over {
@@ -166,8 +168,8 @@ pub fn heard(payment: &Payment, on: &OnStream, beside: Beside) -> Next {
         (State::NeedsOperator { reason, .. }, report) => in_doubt(reason, report),
         (State::Failed { .. }, report) => after_failure(payment, report, beside),
         (State::Reserved | State::Paid { .. }, _)
-        | (State::Sending | State::InFlight, Word::NotFound)
-        | (State::InFlight, Word::InFlight(_)) => Next::Stay,
+        | (State::Sending | State::InFlight, NodeReport::NotFound)
+        | (State::InFlight, NodeReport::InFlight(_)) => Next::Stay,
     }
 }
 
@@ -205,7 +207,7 @@ fn reserved(lookup: &LookedUp, beside: Beside) -> Next {
         return Next::Stay;
     }
     match lookup.word {
-        Word::NotFound | Word::Failed(_, BeforeWithdraw | BeforeAttempt) => {
+        NodeReport::NotFound | NodeReport::Failed(_, BeforeWithdraw | BeforeAttempt) => {
             if lookup.too_late || beside.paid_late {
                 close(FailureReason::NotSent, lookup)
             } else if lookup.halted {
@@ -215,27 +217,27 @@ fn reserved(lookup: &LookedUp, beside: Beside) -> Next {
             }
         }
         // A record of another payment has that payment's age, which says nothing about ours.
-        Word::Contradiction(why @ OperatorReason::AnswerMismatch, _) => Next::Doubt(why),
-        Word::InFlight(BeforeWithdraw)
-        | Word::Succeeded { age: BeforeWithdraw, .. }
-        | Word::Contradiction(_, BeforeWithdraw) => {
+        NodeReport::Contradiction(why @ OperatorReason::AnswerMismatch, _) => Next::Doubt(why),
+        NodeReport::InFlight(BeforeWithdraw)
+        | NodeReport::Succeeded { age: BeforeWithdraw, .. }
+        | NodeReport::Contradiction(_, BeforeWithdraw) => {
             close(FailureReason::InvoiceKnownToNode, lookup)
         }
         // Our own SENDING may have been lost with the database.
-        Word::InFlight(BeforeAttempt | Since)
-        | Word::Succeeded { age: BeforeAttempt | Since, .. }
-        | Word::Contradiction(_, BeforeAttempt | Since)
-        | Word::Failed(_, Since) => Next::Doubt(OperatorReason::KnownBeforeSend),
+        NodeReport::InFlight(BeforeAttempt | Since)
+        | NodeReport::Succeeded { age: BeforeAttempt | Since, .. }
+        | NodeReport::Contradiction(_, BeforeAttempt | Since)
+        | NodeReport::Failed(_, Since) => Next::Doubt(OperatorReason::KnownBeforeSend),
     }
 }
 
 fn sending(payment: &Payment, lookup: &LookedUp, beside: Beside) -> Next {
     match lookup.word {
-        Word::Succeeded { preimage, fee, .. } => Next::Pay { preimage, fee },
-        Word::Contradiction(why, _) => Next::Doubt(why),
-        Word::InFlight(_) => Next::InFlight,
-        Word::Failed(reason, _) => failed(payment, reason, lookup),
-        Word::NotFound => match payment.noted {
+        NodeReport::Succeeded { preimage, fee, .. } => Next::Pay { preimage, fee },
+        NodeReport::Contradiction(why, _) => Next::Doubt(why),
+        NodeReport::InFlight(_) => Next::InFlight,
+        NodeReport::Failed(reason, _) => failed(payment, reason, lookup),
+        NodeReport::NotFound => match payment.noted {
             Some(reason) => close(reason, lookup),
             None => never_seen(payment, lookup, beside),
         },
@@ -266,11 +268,11 @@ fn never_seen(payment: &Payment, lookup: &LookedUp, beside: Beside) -> Next {
 
 fn in_flight(payment: &Payment, lookup: &LookedUp) -> Next {
     match lookup.word {
-        Word::Succeeded { preimage, fee, .. } => Next::Pay { preimage, fee },
-        Word::Contradiction(why, _) => Next::Doubt(why),
-        Word::InFlight(_) => Next::Stay,
-        Word::Failed(reason, _) => failed(payment, reason, lookup),
-        Word::NotFound => match payment.noted {
+        NodeReport::Succeeded { preimage, fee, .. } => Next::Pay { preimage, fee },
+        NodeReport::Contradiction(why, _) => Next::Doubt(why),
+        NodeReport::InFlight(_) => Next::Stay,
+        NodeReport::Failed(reason, _) => failed(payment, reason, lookup),
+        NodeReport::NotFound => match payment.noted {
             Some(reason) => close(reason, lookup),
             None => Next::Doubt(OperatorReason::Vanished),
         },
@@ -307,26 +309,26 @@ fn never_started(payment: &Payment) -> FailureReason {
     if payment.sends.refusals() > 0 { FailureReason::NodeRefused } else { FailureReason::NotSent }
 }
 
-fn in_doubt(reason: OperatorReason, report: Word) -> Next {
+fn in_doubt(reason: OperatorReason, report: NodeReport) -> Next {
     match report {
-        Word::Succeeded { preimage, fee, .. } if reason != OperatorReason::Foreign => {
+        NodeReport::Succeeded { preimage, fee, .. } if reason != OperatorReason::Foreign => {
             Next::Pay { preimage, fee }
         }
         // A failure never closes it; only an operator does.
-        Word::Succeeded { .. }
-        | Word::NotFound
-        | Word::InFlight(_)
-        | Word::Failed(..)
-        | Word::Contradiction(..) => Next::Stay,
+        NodeReport::Succeeded { .. }
+        | NodeReport::NotFound
+        | NodeReport::InFlight(_)
+        | NodeReport::Failed(..)
+        | NodeReport::Contradiction(..) => Next::Stay,
     }
 }
 
 /// Decides on a report about a closed attempt: lnd restarts a FAILED payment when a delayed send
 /// arrives.
-fn after_failure(payment: &Payment, report: Word, beside: Beside) -> Next {
+fn after_failure(payment: &Payment, report: NodeReport, beside: Beside) -> Next {
     let marked = matches!(payment.state, State::Failed { late: Some(_), .. });
     match report {
-        Word::Succeeded { preimage, fee, .. } if !payment.sends.is_empty() => {
+        NodeReport::Succeeded { preimage, fee, .. } if !payment.sends.is_empty() => {
             if beside.active && !beside.open_or_paid {
                 // Even if the late success is marked already: the other attempt has failed in the
                 // meantime.
@@ -337,10 +339,10 @@ fn after_failure(payment: &Payment, report: Word, beside: Beside) -> Next {
                 Next::LateSuccess { preimage, fee }
             }
         }
-        Word::Succeeded { .. }
-        | Word::NotFound
-        | Word::InFlight(_)
-        | Word::Failed(..)
-        | Word::Contradiction(..) => Next::Stay,
+        NodeReport::Succeeded { .. }
+        | NodeReport::NotFound
+        | NodeReport::InFlight(_)
+        | NodeReport::Failed(..)
+        | NodeReport::Contradiction(..) => Next::Stay,
     }
 }

@@ -20,8 +20,8 @@ mod streams;
 mod timing;
 
 use super::{
-    Age, Answer, Beside, FailureReason, LateSuccess, LookedUp, Next, OperatorReason, Payment,
-    Pending, Send, SendLimits, Sender, Sends, State, Trust, Word, looked_up,
+    Age, Answer, Beside, FailureReason, LateSuccess, LookedUp, Next, NodeReport, OperatorReason,
+    Payment, Pending, Send, SendLimits, Sender, Sends, State, Trust, looked_up,
 };
 use crate::domain::{
     Millis, Msat, NodeId, Preimage, Timestamp,
@@ -72,7 +72,7 @@ fn attempt() -> Payment {
 fn sent(state: State, answers: &[Option<Answer>]) -> Payment {
     let send = |(number, answer): (i64, &Option<Answer>)| Send {
         number,
-        epoch: 10 * number,
+        fencing_token: 10 * number,
         node: node(1),
         sent_at: at(100 * number),
         begun_at: at(100 * number),
@@ -112,7 +112,7 @@ fn late() -> LateSuccess {
 }
 
 /// A look-up by the right node, with no send left that could arrive, and time left for another.
-fn look(word: Word) -> LookedUp {
+fn look(word: NodeReport) -> LookedUp {
     LookedUp {
         word,
         pending: Pending::Over,
@@ -127,17 +127,17 @@ fn look(word: Word) -> LookedUp {
 }
 
 /// The same while a send may still arrive.
-fn early(word: Word) -> LookedUp {
+fn early(word: NodeReport) -> LookedUp {
     LookedUp { pending: Pending::Until(at(10_000)), ..look(word) }
 }
 
 /// The same while a send that was never answered may still be held by the node.
-fn unwitnessed(word: Word) -> LookedUp {
+fn unwitnessed(word: NodeReport) -> LookedUp {
     LookedUp { pending: Pending::Unwitnessed, ..look(word) }
 }
 
 /// The same when no send is allowed any more.
-fn too_late(word: Word) -> LookedUp {
+fn too_late(word: NodeReport) -> LookedUp {
     LookedUp { too_late: true, ..look(word) }
 }
 
@@ -146,8 +146,8 @@ fn follows(payment: &Payment, look: &LookedUp) -> Next {
     looked_up(payment, look, FREE)
 }
 
-fn succeeded(age: Age) -> Word {
-    Word::Succeeded { preimage: PREIMAGE, fee: msat(3), age }
+fn succeeded(age: Age) -> NodeReport {
+    NodeReport::Succeeded { preimage: PREIMAGE, fee: msat(3), age }
 }
 
 const PAY: Next = Next::Pay {
@@ -166,34 +166,34 @@ const LATE: Next = Next::LateSuccess {
     },
 };
 
-fn failed_word() -> Word {
-    Word::Failed(FailureReason::NoRoute, Age::Since)
+fn failed_word() -> NodeReport {
+    NodeReport::Failed(FailureReason::NoRoute, Age::Since)
 }
 
-fn refused_word() -> Word {
-    Word::Failed(FailureReason::IncorrectPaymentDetails, Age::Since)
+fn refused_word() -> NodeReport {
+    NodeReport::Failed(FailureReason::IncorrectPaymentDetails, Age::Since)
 }
 
-fn contradiction(age: Age) -> Word {
-    Word::Contradiction(OperatorReason::WrongPreimage, age)
+fn contradiction(age: Age) -> NodeReport {
+    NodeReport::Contradiction(OperatorReason::WrongPreimage, age)
 }
 
 const AGES: [Age; 3] = [Age::BeforeWithdraw, Age::BeforeAttempt, Age::Since];
 
 /// One of each kind of word, of each age.
-fn all_words() -> Vec<Word> {
+fn all_words() -> Vec<NodeReport> {
     let of_age = |age| {
         [
-            Word::InFlight(age),
+            NodeReport::InFlight(age),
             succeeded(age),
-            Word::Failed(FailureReason::NoRoute, age),
-            Word::Failed(FailureReason::IncorrectPaymentDetails, age),
+            NodeReport::Failed(FailureReason::NoRoute, age),
+            NodeReport::Failed(FailureReason::IncorrectPaymentDetails, age),
             contradiction(age),
-            Word::Contradiction(OperatorReason::ResultLost, age),
-            Word::Contradiction(OperatorReason::AnswerMismatch, age),
+            NodeReport::Contradiction(OperatorReason::ResultLost, age),
+            NodeReport::Contradiction(OperatorReason::AnswerMismatch, age),
         ]
     };
-    std::iter::once(Word::NotFound).chain(AGES.into_iter().flat_map(of_age)).collect()
+    std::iter::once(NodeReport::NotFound).chain(AGES.into_iter().flat_map(of_age)).collect()
 }
 
 /// Every list of so many answers at most.

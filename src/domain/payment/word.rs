@@ -49,7 +49,7 @@ pub enum Age {
 
 /// What a node reports about an attempt, after the checks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Word {
+pub enum NodeReport {
     /// The node knows no payment of this hash.
     NotFound,
     /// In flight.
@@ -69,7 +69,7 @@ pub enum Word {
     Contradiction(OperatorReason, Age),
 }
 
-impl Word {
+impl NodeReport {
     /// Checks `record` against `payment`. The request's creation time is the one in its id.
     pub fn of(record: Option<&Record>, payment: &Payment, clock_skew: Millis) -> Self {
         let Some(record) = record else {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use super::StoreError;
 use crate::{
-    domain::{Heartbeat, Millis, NodeId, NodeTrouble, Standing, Timestamp, Turn},
+    domain::{Heartbeat, InstanceCommand, InstanceStatus, Millis, NodeId, NodeTrouble, Timestamp},
     ports::Introduction,
 };
 
@@ -13,11 +13,11 @@ use crate::{
 pub trait Instance: Send + Sync {
     /// Like [`standing`](super::PublicStore::standing), for operators: does not queue behind wallets'
     /// requests.
-    async fn standing_for_operator(
+    async fn instance_status_for_operator(
         &self,
         clock_skew: Millis,
         spent_since: Option<Timestamp>,
-    ) -> Result<Standing, StoreError>;
+    ) -> Result<InstanceStatus, StoreError>;
 
     /// Stores a heartbeat, unless it is from a node other than the one that pays.
     async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError>;
@@ -34,7 +34,7 @@ pub trait Instance: Send + Sync {
     /// [`StoreError::Unavailable`]. Fails with [`StoreError::Halted`] for a resume or an
     /// acknowledgement while a loss is not fenced yet, and with [`StoreError::Stale`] for a fence for
     /// lost marks when no mark is missing.
-    async fn turn(&self, turn: &Turn) -> Result<bool, StoreError>;
+    async fn turn(&self, turn: &InstanceCommand) -> Result<bool, StoreError>;
 
     /// The node that pays; None before the first one was seen.
     async fn current_node(&self) -> Result<Option<NodeId>, StoreError>;

@@ -74,7 +74,7 @@ pub trait Integrity: Send + Sync {
     fn must_read_marks(&self, server: Server) -> bool;
 
     /// Reads back the marks of this process. If none is lost, records that for other processes and
-    /// returns None; otherwise returns the lost commits. A [`crate::domain::Turn::Fence`] with
+    /// returns None; otherwise returns the lost commits. A [`crate::domain::InstanceCommand::Fence`] with
     /// `MARK_LOST` makes the database's present content the new baseline.
     async fn lost_commits(&self) -> Result<Option<LostCommits>, StoreError>;
 

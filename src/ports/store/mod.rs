@@ -12,7 +12,7 @@ mod public;
 mod upkeep;
 mod withdraws;
 
-use crate::domain::Halt;
+use crate::domain::HaltReason;
 
 pub use instance::Instance;
 pub use integrity::{Inherited, Integrity, KnownFrom, LostCommits, SeenServer, Server};
@@ -38,7 +38,7 @@ pub enum StoreError {
     /// The instance is paused or fenced, or its database is not verified or has lost a commit. Nothing
     /// was written. Returned by `advance`, `create`, `change`, `vouch`, `restore` and `turn`.
     #[error("the instance refuses this now: {}", .0.name())]
-    Halted(Halt),
+    Halted(HaltReason),
     /// The answer to COMMIT was lost: the change may or may not have been written. Read it back.
     #[error("it is not known whether the change was committed")]
     Unknown(#[source] BoxError),

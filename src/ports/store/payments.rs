@@ -25,9 +25,9 @@ pub struct Leased {
     /// Its request.
     pub withdraw: Withdraw,
     /// The fencing token: unique to this lease, and carried by every send made under it.
-    pub epoch: i64,
+    pub fencing_token: i64,
     /// Lookups so far in this state.
-    pub looks: i64,
+    pub lookups: i64,
 }
 
 /// The open attempts of one state.
@@ -92,8 +92,12 @@ pub trait Payments: Send + Sync {
     async fn advance(&self, advance: &Advance) -> Result<(), StoreError>;
 
     /// Whether exactly this send is committed.
-    async fn send_exists(&self, id: PaymentId, number: i64, epoch: i64)
-    -> Result<bool, StoreError>;
+    async fn send_exists(
+        &self,
+        id: PaymentId,
+        number: i64,
+        fencing_token: i64,
+    ) -> Result<bool, StoreError>;
 
     /// Schedules the next lookup at `due_at`, or never, when nothing was learned. Does nothing if
     /// another worker holds the lease by now or the row has changed.
@@ -101,7 +105,7 @@ pub trait Payments: Send + Sync {
         &self,
         leased: &Leased,
         due_at: Option<Timestamp>,
-        looks: i64,
+        lookups: i64,
     ) -> Result<(), StoreError>;
 
     /// Makes open attempts that are due after `beyond` due `now`, and returns their number. No schedule

@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::domain::{Claim, Halt, Millis, SecretHash, Standing, Timestamp, WithdrawView};
+use crate::domain::{
+    Claim, HaltReason, InstanceStatus, Millis, SecretHash, Timestamp, WithdrawView,
+};
 
 /// The outcome of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +17,7 @@ pub enum ClaimOutcome {
     /// The payment hash was used in an earlier claim.
     HashUsed,
     /// The instance accepts no claims.
-    Halted(Halt),
+    Halted(HaltReason),
 }
 
 /// The public side: whoever holds a secret may see the request and claim it.
@@ -26,11 +28,11 @@ pub trait PublicStore: Send + Sync {
 
     /// What the whole instance may do now. Replicas' clocks may be `clock_skew` apart. With
     /// `spent_since`, the amounts accepted since then are summed up.
-    async fn standing(
+    async fn instance_status(
         &self,
         clock_skew: Millis,
         spent_since: Option<Timestamp>,
-    ) -> Result<Standing, StoreError>;
+    ) -> Result<InstanceStatus, StoreError>;
 
     /// Writes the attempt, the request's change and the event. The database decides the outcome.
     async fn claim(&self, claim: &Claim) -> Result<ClaimOutcome, StoreError>;

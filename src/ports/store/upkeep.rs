@@ -83,7 +83,7 @@ pub trait Upkeep: Send + Sync {
     ) -> Result<bool, StoreError>;
 
     /// Makes a small durable test write. Its outcome is part of every
-    /// [`Standing`](crate::domain::Standing) from then on. The caller repeats it every few seconds, so
+    /// [`InstanceStatus`](crate::domain::InstanceStatus) from then on. The caller repeats it every few seconds, so
     /// that no request has to. An error means that the database did not answer; the last outcome stays.
     async fn prove_write(&self, now: Timestamp) -> Result<WriteProof, StoreError>;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{Notifier, failure::finished};
 use crate::{
     domain::{
-        Claim, ClaimRules, PaymentId, Presented, PublicUrl, Refusal, Sat, Secret, Standing,
+        Claim, ClaimRules, InstanceStatus, PaymentId, Presented, PublicUrl, Refusal, Sat, Secret,
         Timestamp, WithdrawView,
     },
     ports::{ClaimOutcome, PublicStore, Recorder, StoreError},
@@ -67,15 +67,15 @@ impl ClaimService {
         let Some(view) = self.store.by_secret(&k1.hash()).await? else {
             return Err(Refusal::Unknown.into());
         };
-        trace::link_made(&view.withdraw);
+        trace::link_create(&view.withdraw);
         let now = self.runtime.clock.now();
         if let Some(why) = view.withdraw.unclaimable(now) {
             return Err(Refusal::Unclaimable(why, now).into());
         }
         let terms = view.withdraw.terms;
-        let standing = self.standing(now).await?;
+        let status = self.instance_status(now).await?;
         let bounds = terms.bounds();
-        let most = self.rules.most_now(&standing, bounds, now)?;
+        let most = self.rules.most_now(&status, bounds, now)?;
         Ok(Offer {
             callback: self.public_url.callback(),
             k1,
@@ -108,7 +108,7 @@ impl ClaimService {
             Ok(None) => return Refusal::Unknown.into(),
             Err(error) => return error.into(),
         };
-        trace::link_made(&view.withdraw);
+        trace::link_create(&view.withdraw);
         let now = self.runtime.clock.now();
         let why = view.withdraw.unclaimable(now);
         why.map_or(fault, |why| Refusal::Unclaimable(why, now)).into()
@@ -121,7 +121,7 @@ impl ClaimService {
                 return Err(Refusal::Unknown.into());
             };
             if tries == 0 {
-                trace::link_made(&view.withdraw);
+                trace::link_create(&view.withdraw);
             }
             if presented.is_retap(&view) {
                 // Our own claim, if the COMMIT whose answer was lost succeeded after all.
@@ -152,14 +152,16 @@ impl ClaimService {
 
     async fn judge(&self, view: WithdrawView, presented: &Presented) -> Result<Claim, ClaimError> {
         let now = self.runtime.clock.now();
-        let standing = self.standing(now).await?;
+        let status = self.instance_status(now).await?;
         let payment = PaymentId::new(now, &self.runtime.id_bits());
-        let claim = presented.claim(view, &self.rules, &standing, payment, now)?;
+        let claim = presented.claim(view, &self.rules, &status, payment, now)?;
         Ok(claim.traced(trace::current()))
     }
 
-    async fn standing(&self, now: Timestamp) -> Result<Standing, StoreError> {
-        self.store.standing(self.rules.paying.clock_skew, self.rules.allowance_since(now)).await
+    async fn instance_status(&self, now: Timestamp) -> Result<InstanceStatus, StoreError> {
+        self.store
+            .instance_status(self.rules.paying.clock_skew, self.rules.allowance_since(now))
+            .await
     }
 
     fn accepted(&self, claim: &Claim) {

@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use super::failure::finished;
 use crate::{
-    domain::{Act, ActorDraft, ClaimRules, Halt, Principal, Room, Sat, Standing, Turn},
+    domain::{
+        Act, ActorDraft, Capacity, ClaimRules, HaltReason, InstanceCommand, InstanceStatus,
+        Principal, Sat,
+    },
     ports::Store,
     runtime::Runtime,
 };
@@ -19,20 +22,20 @@ pub use restore::{Acknowledged, CommitDelays, Pair, RestoreService, Which};
 #[derive(Clone, Debug)]
 pub struct InstanceView {
     /// As the database has it.
-    pub standing: Standing,
+    pub status: InstanceStatus,
     /// What one claim can get now, or why nothing.
-    pub room: Result<Room, Halt>,
+    pub capacity: Result<Capacity, HaltReason>,
 }
 
 impl InstanceView {
     /// Why claims are refused, if they are.
-    pub fn halt(&self) -> Option<Halt> {
-        Halt::of_all(self.room)
+    pub fn halt(&self) -> Option<HaltReason> {
+        HaltReason::of_all(self.capacity)
     }
 
     /// The most that one claim can get now.
     pub fn most(&self) -> i64 {
-        self.room.map_or(0, |room| Sat::get(room.most))
+        self.capacity.map_or(0, |capacity| Sat::get(capacity.most))
     }
 }
 
@@ -54,21 +57,21 @@ impl InstanceService {
     pub async fn instance(&self, _: Principal) -> Result<InstanceView, InstanceError> {
         let now = self.runtime.clock.now();
         let (paying, since) = (&self.rules.paying, self.rules.allowance_since(now));
-        let standing = self.store.standing_for_operator(paying.clock_skew, since).await?;
-        let room = standing.room(paying, &self.rules.fees, now);
-        Ok(InstanceView { standing, room })
+        let status = self.store.instance_status_for_operator(paying.clock_skew, since).await?;
+        let capacity = status.capacity(paying, &self.rules.fees, now);
+        Ok(InstanceView { status, capacity })
     }
 
     /// Stops claims and sends in all replicas.
     pub async fn pause(&self, actor: ActorDraft) -> Result<InstanceView, InstanceError> {
         let act = self.act(actor)?;
-        self.execute(Turn::Pause(act)).await
+        self.execute(InstanceCommand::Pause(act)).await
     }
 
     /// Ends a pause.
     pub async fn resume(&self, actor: ActorDraft) -> Result<InstanceView, InstanceError> {
         let act = self.act(actor)?;
-        self.execute(Turn::Resume(act)).await
+        self.execute(InstanceCommand::Resume(act)).await
     }
 
     fn act(&self, actor: ActorDraft) -> Result<Act, InstanceError> {
@@ -76,7 +79,7 @@ impl InstanceService {
         Ok(Act { by, at: self.runtime.clock.now() })
     }
 
-    async fn execute(&self, command: Turn) -> Result<InstanceView, InstanceError> {
+    async fn execute(&self, command: InstanceCommand) -> Result<InstanceView, InstanceError> {
         let service = self.clone();
         let work = async move {
             if service.store.turn(&command).await? {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::InstanceError;
 use crate::{
     domain::{
-        Act, ActorDraft, Change, CommonField, FailureReason, FenceReason, Hold, InstanceField,
-        Millis, Payment, PaymentHash, PaymentId, Principal, Restored, State, Timestamp, Turn,
-        Violation, Withdraw, WithdrawId, WithdrawView,
+        Act, ActorDraft, Change, CommonField, FailureReason, FenceReason, Hold, InstanceCommand,
+        InstanceField, Millis, Payment, PaymentHash, PaymentId, Principal, Restored, State,
+        Timestamp, Violation, Withdraw, WithdrawId, WithdrawView,
         payment::{Next, PaymentView, Pending},
     },
     lookup::NodeAccess,
@@ -91,7 +91,7 @@ impl RestoreService {
     pub async fn fence(&self, actor: ActorDraft) -> Result<(), InstanceError> {
         let act = self.act(actor)?;
         let (service, operator) = (self.clone(), act.by.name.clone());
-        let turn = Turn::Fence(FenceReason::ByHand, act);
+        let turn = InstanceCommand::Fence(FenceReason::ByHand, act);
         let fenced = async move {
             service.store.turn(&turn).await?;
             tracing::error!(operator, "FENCED by an operator");
@@ -128,8 +128,8 @@ impl RestoreService {
         act: Act,
         pairs: &[(WithdrawId, PaymentHash)],
     ) -> Result<Acknowledged, InstanceError> {
-        let standing = self.store.standing(Millis::ZERO, None).await?;
-        let Some((fence, _)) = standing.fenced else {
+        let status = self.store.instance_status(Millis::ZERO, None).await?;
+        let Some((fence, _)) = status.fenced else {
             return Err(InstanceError::NotFenced);
         };
         let mut unknown = self.unknown(act.by.principal).await?;
@@ -144,7 +144,7 @@ impl RestoreService {
         }
         let withheld = self.withhold(fence).await?;
         // Fenced again meanwhile: the operator has not seen what was lost since.
-        if !self.store.turn(&Turn::Acknowledge(fence, act.clone())).await? {
+        if !self.store.turn(&InstanceCommand::Acknowledge(fence, act.clone())).await? {
             return Err(StoreError::Stale.into());
         }
         let left = unknown.len();
@@ -198,7 +198,7 @@ impl RestoreService {
         }
         let node = self.node()?;
         // A send of it that was lost with another database server may still pay it.
-        let began = node.witness.begin_look(&leased.payment).await?;
+        let began = node.witness.begin_lookup(&leased.payment).await?;
         if began.pending != Pending::Over {
             return Err(Failure::Halted.into());
         }

@@ -10,7 +10,7 @@ use crate::{
             resolve,
         },
     },
-    lookup::{Began, LookupError, NodeAccess},
+    lookup::{LookupError, LookupStart, NodeAccess},
     ports::{Leased, StoreError},
     report::{self, chain},
     service::{Failure, failure::finished},
@@ -39,8 +39,8 @@ impl PaymentService {
             let found = self.store.payment(resolution.payment).await?;
             let leased = found.ok_or(PaymentError::NotFound)?;
             if tries == 0 {
-                trace::link_made(&leased.withdraw);
-                trace::link_claimed(&leased.payment);
+                trace::link_create(&leased.withdraw);
+                trace::link_claim(&leased.payment);
             }
             if let Some(by) = &doubtful
                 && self.is_written(&leased.payment, by).await?
@@ -73,7 +73,7 @@ impl PaymentService {
         let outcome = resolution.outcome;
         resolvable(&leased.payment, outcome).map_err(PaymentError::Unresolvable)?;
         // Read before the node is asked: an answer from before the last send was over proves nothing.
-        let began = node.witness.begin_look(&leased.payment).await?;
+        let began = node.witness.begin_lookup(&leased.payment).await?;
         let said = match node.lookup.look(&leased, &began).await {
             Ok(look) => {
                 let said = NodeSays::of(look.record.as_ref(), look.looked.word, look.looked.trust);
@@ -118,7 +118,7 @@ async fn stranded(
     payment: &Payment,
     trust: Trust,
     outcome: Outcome,
-    began: &Began,
+    began: &LookupStart,
 ) -> Result<NodeSays, PaymentError> {
     let Outcome::Failed { stranded: true, .. } = outcome else {
         return Ok(said);

@@ -21,7 +21,7 @@ impl WithdrawService {
             for tries in 0..TRIES {
                 let view = service.store.withdraw(id).await?.ok_or(WithdrawError::NotFound)?;
                 if tries == 0 {
-                    trace::link_made(&view.withdraw);
+                    trace::link_create(&view.withdraw);
                 }
                 if let Some(shown) = service.try_deactivate(view).await? {
                     return Ok(shown);

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Claim, EventKind, Halt, Millis, Msat, PaymentHash, PaymentId, SecretHash, Standing,
-        Timestamp, TraceContext, WithdrawId, WithdrawView,
+        Claim, EventKind, HaltReason, InstanceStatus, Millis, Msat, PaymentHash, PaymentId,
+        SecretHash, Timestamp, TraceContext, WithdrawId, WithdrawView,
     },
     ports::{ClaimOutcome, PublicStore, StoreError},
     store::{
@@ -80,11 +80,11 @@ impl<D: Driver> PublicStore for SqlStore<D> {
         self.view_by_secret(hash).await
     }
 
-    async fn standing(
+    async fn instance_status(
         &self,
         clock_skew: Millis,
         spent_since: Option<Timestamp>,
-    ) -> Result<Standing, StoreError> {
+    ) -> Result<InstanceStatus, StoreError> {
         let fetch = |statement| self.driver().fetch(statement);
         self.read_standing(clock_skew, spent_since, fetch).await
     }
@@ -119,7 +119,7 @@ impl<D: Driver> SqlStore<D> {
             return Ok(ClaimOutcome::HashUsed);
         }
         if !tallies::claimed(&mut tx, claim).await? {
-            return Ok(ClaimOutcome::Halted(Halt::LimitSpent));
+            return Ok(ClaimOutcome::Halted(HaltReason::LimitSpent));
         }
         self.commit(tx, CommitLabel::of_payment(EventKind::Claimed.name(), claim.payment.id))
             .await?;

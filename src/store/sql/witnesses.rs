@@ -9,7 +9,7 @@ use super::{
     retry::retrying,
 };
 use crate::{
-    domain::{Halt, Millis, NodeId, Timestamp, payment::Unanswered},
+    domain::{HaltReason, Millis, NodeId, Timestamp, payment::Unanswered},
     ports::{NewWitness, OverdueSends, StoreError},
     store::{
         driver::{Driver, Fault, Tx},
@@ -262,7 +262,7 @@ impl<D: Driver> SqlStore<D> {
     async fn begin_witness_once(&self, witness: &NewWitness) -> Result<Option<i64>, Fault> {
         let mut tx = self.driver().begin().await?;
         // A pause or a fence does not stop witnesses: they pay nobody, and open attempts need them to end.
-        if self.halted(&mut tx).await? == Some(Halt::Unverified) {
+        if self.halted(&mut tx).await? == Some(HaltReason::Unverified) {
             return Ok(None);
         }
         let NewWitness { node, begun_at, next_at } = witness;

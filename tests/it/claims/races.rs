@@ -212,7 +212,7 @@ async fn leases_are_given_once() {
         let store = bench.store();
         let again = async move { store.lease(Lane::Fresh, later, until, 50).await.unwrap() };
         let again = bench.inside(again).await;
-        assert!(again.iter().all(|leased| leased.epoch >= later.as_ms()), "{again:?}");
+        assert!(again.iter().all(|leased| leased.fencing_token >= later.as_ms()), "{again:?}");
         assert_eq!(again.len(), 30);
         let withdraw = bench.create(1, 1).await;
         assert_eq!(bench.get(&withdraw.id).await.payment.map(|p| p.state()), None::<State>);

@@ -279,7 +279,7 @@ async fn claims_at_once_over_two_replicas_fill_the_limit_and_do_not_exceed_it() 
     let answers: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 50);
     let limit_spent = |answer: &Result<(), ClaimError>| {
-        let spent = Refusal::CannotPay(withdrawd::domain::Halt::LimitSpent);
+        let spent = Refusal::CannotPay(withdrawd::domain::HaltReason::LimitSpent);
         matches!(answer, Ok(())) || matches!(answer, Err(ClaimError::Refused(why)) if *why == spent)
     };
     assert!(answers.iter().all(limit_spent), "{answers:?}");

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::SeqCst;
 
 use withdrawd::{
-    domain::{Act, Actor, FailureReason, Millis, Turn, payment::RecordState},
+    domain::{Act, Actor, FailureReason, InstanceCommand, Millis, payment::RecordState},
     pb::{
         AcknowledgeRestoreRequest, AcknowledgeRestoreResponse, FenceRequest, GetInstanceRequest,
         Halt, ReleaseWithdrawsRequest, ResolvePaymentRequest, Withdraw,
@@ -336,7 +336,8 @@ async fn an_acknowledgement_does_not_end_a_later_fence() {
         let at = bench.clock.now();
         let act = Act { by: Actor::unnamed("ann", "restored"), at };
         let store = bench.store();
-        let ended = bench.inside(async move { store.turn(&Turn::Acknowledge(seen, act)).await });
+        let ended =
+            bench.inside(async move { store.turn(&InstanceCommand::Acknowledge(seen, act)).await });
         assert!(!ended.await.unwrap());
         assert_eq!(halt(&bench).await, Halt::Fenced);
         acknowledge(&bench, Vec::new()).await.unwrap();

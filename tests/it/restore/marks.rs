@@ -9,7 +9,7 @@ use sqlx::{
 };
 use tonic::Code;
 use withdrawd::{
-    domain::{Act, Actor, Millis, Turn},
+    domain::{Act, Actor, InstanceCommand, Millis},
     pb::{
         AcknowledgeRestoreRequest, CreateWithdrawRequest, GetInstanceRequest, Halt, Instance,
         PauseRequest,
@@ -233,7 +233,7 @@ async fn a_lost_fence_fences_again() {
         let at = bench.clock.now();
         let act = Act { by: Actor::unnamed("ann", "promoted"), at };
         let store = bench.store();
-        let fence = Turn::Fence(withdrawd::domain::FenceReason::ByHand, act);
+        let fence = InstanceCommand::Fence(withdrawd::domain::FenceReason::ByHand, act);
         assert!(bench.inside(async move { store.turn(&fence).await.unwrap() }).await);
         bench.sql("update instance set fenced_at_ms = null, fence_reason = null").await;
         bench.put_marks_back().await;

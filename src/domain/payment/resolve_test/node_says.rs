@@ -6,7 +6,7 @@ fn said(state: RecordState, age: i64, trust: Trust) -> NodeSays {
     let payment = in_doubt(OperatorReason::Vanished);
     let (payment_hash, amount) = (payment.payment_hash, payment.amount);
     let record = Record { payment_hash, amount, created: at(age), state };
-    NodeSays::of(Some(&record), Word::of(Some(&record), &payment, LIMITS.clock_skew), trust)
+    NodeSays::of(Some(&record), NodeReport::of(Some(&record), &payment, LIMITS.clock_skew), trust)
 }
 
 /// What the node calls paid or on its way binds, whoever it is and however little fits; a failure
@@ -21,7 +21,7 @@ fn a_word_counts_as_far_as_it_proves() {
     let paid = |fee| NodeSays::Paid { fee };
     let failed = |suffices| NodeSays::Failed { suffices };
 
-    assert_eq!(NodeSays::of(None, Word::NotFound, Same), NodeSays::NotFound);
+    assert_eq!(NodeSays::of(None, NodeReport::NotFound, Same), NodeSays::NotFound);
     for trust in [Same, OtherNode, Forgetful] {
         assert_eq!(said(RecordState::InFlight, 100, trust), NodeSays::InFlight);
         assert_eq!(said(succeeded(Preimage::from_bytes([0; 32])), 100, trust), paid(None));
@@ -44,7 +44,7 @@ fn a_word_counts_as_far_as_it_proves() {
         created: at(100),
         state,
     };
-    let mismatch = Word::Contradiction(OperatorReason::AnswerMismatch, Age::Since);
+    let mismatch = NodeReport::Contradiction(OperatorReason::AnswerMismatch, Age::Since);
     for (state, says) in [
         (RecordState::InFlight, NodeSays::InFlight),
         (succeeded(PREIMAGE), paid(None)),
@@ -61,7 +61,7 @@ fn every_word_by_every_kind_of_node_demands_what_it_leaves_open() {
     use Trust::{Forgetful, OtherNode, Same};
 
     let (both, payee, none) = (Some((true, true)), Some((false, true)), Some((false, false)));
-    let failed_word = |reason| Word::Failed(reason, Age::Since);
+    let failed_word = |reason| NodeReport::Failed(reason, Age::Since);
     let record = |state| {
         let payment = in_doubt(OperatorReason::Vanished);
         let (payment_hash, amount) = (payment.payment_hash, payment.amount);
@@ -69,16 +69,16 @@ fn every_word_by_every_kind_of_node_demands_what_it_leaves_open() {
     };
     let no_route = FailureReason::NoRoute;
     let refused = FailureReason::IncorrectPaymentDetails;
-    let lost = Word::Contradiction(OperatorReason::ResultLost, Age::Since);
+    let lost = NodeReport::Contradiction(OperatorReason::ResultLost, Age::Since);
     let success = RecordState::Succeeded { preimage: PREIMAGE, fee: msat(3) };
-    let proof = Word::Succeeded { preimage: PREIMAGE, fee: msat(3), age: Age::Since };
+    let proof = NodeReport::Succeeded { preimage: PREIMAGE, fee: msat(3), age: Age::Since };
     // Demanded: that the node is gone, and that the payee was not paid. None: never closed so.
     let rows = [
-        (None, Word::NotFound, [payee, both, payee]),
+        (None, NodeReport::NotFound, [payee, both, payee]),
         (Some(RecordState::Failed(no_route)), failed_word(no_route), [none, both, payee]),
         (Some(RecordState::Failed(refused)), failed_word(refused), [payee, both, payee]),
         (Some(RecordState::ResultLost), lost, [payee, both, payee]),
-        (Some(RecordState::InFlight), Word::InFlight(Age::Since), [None; 3]),
+        (Some(RecordState::InFlight), NodeReport::InFlight(Age::Since), [None; 3]),
         (Some(success), proof, [None; 3]),
     ];
     let payment = in_doubt(OperatorReason::Vanished);

@@ -169,11 +169,11 @@ impl Circumstance {
         }
     }
 
-    pub fn word(&self) -> Option<Word> {
+    pub fn word(&self) -> Option<NodeReport> {
         match &self.source {
             Source::LookUp(look) => Some(look.word),
             Source::Stream(on) => match on.heard {
-                Heard::Word(word) => Some(word),
+                Heard::NodeReport(word) => Some(word),
                 Heard::AlreadyExists | Heard::Nothing => None,
             },
         }
@@ -181,14 +181,14 @@ impl Circumstance {
 
     pub fn says(&self) -> Report {
         match self.word() {
-            Some(Word::NotFound) => Report::NotFound,
-            Some(Word::InFlight(_)) => Report::InFlight,
-            Some(Word::Succeeded { .. }) => Report::Succeeded,
-            Some(Word::Failed(FailureReason::IncorrectPaymentDetails, _)) => Report::Refused,
-            Some(Word::Failed(..)) => Report::Failed,
-            Some(Word::Contradiction(OperatorReason::WrongPreimage, _)) => Report::WrongProof,
-            Some(Word::Contradiction(OperatorReason::ResultLost, _)) => Report::ResultLost,
-            Some(Word::Contradiction(..)) => Report::AnotherPayment,
+            Some(NodeReport::NotFound) => Report::NotFound,
+            Some(NodeReport::InFlight(_)) => Report::InFlight,
+            Some(NodeReport::Succeeded { .. }) => Report::Succeeded,
+            Some(NodeReport::Failed(FailureReason::IncorrectPaymentDetails, _)) => Report::Refused,
+            Some(NodeReport::Failed(..)) => Report::Failed,
+            Some(NodeReport::Contradiction(OperatorReason::WrongPreimage, _)) => Report::WrongProof,
+            Some(NodeReport::Contradiction(OperatorReason::ResultLost, _)) => Report::ResultLost,
+            Some(NodeReport::Contradiction(..)) => Report::AnotherPayment,
             None => match &self.source {
                 Source::Stream(OnStream { heard: Heard::Nothing, .. }) => Report::Error,
                 Source::Stream(_) | Source::LookUp(_) => Report::AlreadyExists,
@@ -198,11 +198,11 @@ impl Circumstance {
 
     fn age(&self) -> Option<Age> {
         match self.word()? {
-            Word::NotFound => None,
-            Word::InFlight(age)
-            | Word::Succeeded { age, .. }
-            | Word::Failed(_, age)
-            | Word::Contradiction(_, age) => Some(age),
+            NodeReport::NotFound => None,
+            NodeReport::InFlight(age)
+            | NodeReport::Succeeded { age, .. }
+            | NodeReport::Failed(_, age)
+            | NodeReport::Contradiction(_, age) => Some(age),
         }
     }
 }

@@ -203,14 +203,14 @@ fn step(next: Next) -> Step {
     }
 }
 
-fn word(said: ModelAnswer, age: u8) -> Word {
+fn word(said: ModelAnswer, age: u8) -> NodeReport {
     let age = AGES[usize::from(age)];
     match said {
-        ModelAnswer::NotFound => Word::NotFound,
-        ModelAnswer::Pending => Word::InFlight(age),
+        ModelAnswer::NotFound => NodeReport::NotFound,
+        ModelAnswer::Pending => NodeReport::InFlight(age),
         ModelAnswer::Settled => succeeded(age),
-        ModelAnswer::Failed => Word::Failed(FailureReason::NoRoute, age),
-        ModelAnswer::Incorrect => Word::Failed(FailureReason::IncorrectPaymentDetails, age),
+        ModelAnswer::Failed => NodeReport::Failed(FailureReason::NoRoute, age),
+        ModelAnswer::Incorrect => NodeReport::Failed(FailureReason::IncorrectPaymentDetails, age),
         ModelAnswer::WrongPreimage => contradiction(age),
     }
 }
@@ -307,9 +307,9 @@ fn every_answer_on_a_stream_leads_to_what_the_model_says() {
     let replies = [
         (Reply::Error, Heard::Nothing),
         (Reply::Exists, Heard::AlreadyExists),
-        (Reply::Settled, Heard::Word(succeeded(Age::Since))),
-        (Reply::Failed, Heard::Word(failed_word())),
-        (Reply::Incorrect, Heard::Word(refused_word())),
+        (Reply::Settled, Heard::NodeReport(succeeded(Age::Since))),
+        (Reply::Failed, Heard::NodeReport(failed_word())),
+        (Reply::Incorrect, Heard::NodeReport(refused_word())),
     ];
     for case in all_cases() {
         // A stream belongs to a send.

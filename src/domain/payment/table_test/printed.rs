@@ -51,7 +51,7 @@ impl Line {
 /// What follows, with the reason by where it comes from.
 fn follows(of: &Circumstance) -> String {
     let said = match of.word() {
-        Some(Word::Failed(why, _)) => Some(why),
+        Some(NodeReport::Failed(why, _)) => Some(why),
         _ => None,
     };
     let reason = |why: FailureReason| {

@@ -17,15 +17,15 @@ fn success(preimage: Preimage) -> RecordState {
     RecordState::Succeeded { preimage, fee }
 }
 
-fn word(record: &Record) -> Word {
-    Word::of(Some(record), &attempt(), SKEW)
+fn word(record: &Record) -> NodeReport {
+    NodeReport::of(Some(record), &attempt(), SKEW)
 }
 
 #[test]
 fn a_record_that_fits_is_taken_at_its_word() {
-    assert_eq!(Word::of(None, &attempt(), SKEW), Word::NotFound);
+    assert_eq!(NodeReport::of(None, &attempt(), SKEW), NodeReport::NotFound);
     let said = word(&record(RecordState::InFlight));
-    assert_eq!(said, Word::InFlight(Age::Since));
+    assert_eq!(said, NodeReport::InFlight(Age::Since));
     let said = word(&record(RecordState::Failed(FailureReason::NoRoute)));
     assert_eq!(said, failed_word());
     let said = word(&record(success(PREIMAGE)));
@@ -36,7 +36,7 @@ fn a_record_that_fits_is_taken_at_its_word() {
 #[test]
 fn a_lost_result_is_a_contradiction() {
     let said = word(&record(RecordState::ResultLost));
-    assert_eq!(said, Word::Contradiction(OperatorReason::ResultLost, Age::Since));
+    assert_eq!(said, NodeReport::Contradiction(OperatorReason::ResultLost, Age::Since));
 }
 
 /// lnd shows 64 zeros while it has no preimage.
@@ -44,7 +44,7 @@ fn a_lost_result_is_a_contradiction() {
 fn success_without_its_proof_is_a_contradiction() {
     for preimage in [[0; 32], [8; 32]] {
         let said = word(&record(success(Preimage::from_bytes(preimage))));
-        let wrong = Word::Contradiction(OperatorReason::WrongPreimage, Age::Since);
+        let wrong = NodeReport::Contradiction(OperatorReason::WrongPreimage, Age::Since);
         assert_eq!(said, wrong);
     }
 }
@@ -59,7 +59,7 @@ fn an_answer_about_another_payment_is_a_contradiction() {
             Record { payment_hash: PaymentHash::from_bytes([1; 32]), ..record(state) };
         let of_another_amount = Record { amount: msat(9_500), ..record(state) };
         for wrong in [about_another, of_another_amount] {
-            let mismatch = Word::Contradiction(OperatorReason::AnswerMismatch, Age::Since);
+            let mismatch = NodeReport::Contradiction(OperatorReason::AnswerMismatch, Age::Since);
             assert_eq!(word(&wrong), mismatch);
         }
     }
@@ -71,7 +71,7 @@ fn doubt_about_a_records_age_counts_as_younger() {
     let age_of = |created: Timestamp| {
         let record = Record { created, ..record(RecordState::InFlight) };
         match word(&record) {
-            Word::InFlight(age) => age,
+            NodeReport::InFlight(age) => age,
             other => panic!("{other:?}"),
         }
     };

@@ -12,8 +12,9 @@ const FINAL: Option<Answer> = Some(Answer::Final);
 /// no reason not to pay it.
 #[test]
 fn a_reserved_attempt_that_the_node_does_not_know_is_sent() {
-    let no_route = |age| Word::Failed(FailureReason::NoRoute, age);
-    for word in [Word::NotFound, no_route(Age::BeforeWithdraw), no_route(Age::BeforeAttempt)] {
+    let no_route = |age| NodeReport::Failed(FailureReason::NoRoute, age);
+    for word in [NodeReport::NotFound, no_route(Age::BeforeWithdraw), no_route(Age::BeforeAttempt)]
+    {
         assert_eq!(follows(&attempt(), &look(word)), Next::Send, "{word:?}");
         let closed = Next::Fail(FailureReason::NotSent);
         assert_eq!(follows(&attempt(), &too_late(word)), closed, "{word:?}");
@@ -24,7 +25,7 @@ fn a_reserved_attempt_that_the_node_does_not_know_is_sent() {
 #[test]
 fn an_invoice_known_from_before_the_request_is_nobodys_payment_of_ours() {
     let old = Age::BeforeWithdraw;
-    for word in [succeeded(old), Word::InFlight(old), contradiction(old)] {
+    for word in [succeeded(old), NodeReport::InFlight(old), contradiction(old)] {
         let refused = Next::Fail(FailureReason::InvoiceKnownToNode);
         assert_eq!(follows(&attempt(), &look(word)), refused, "{word:?}");
         assert_eq!(follows(&attempt(), &too_late(word)), refused, "{word:?}");
@@ -36,7 +37,7 @@ fn an_invoice_known_from_before_the_request_is_nobodys_payment_of_ours() {
 fn a_payment_that_we_may_have_made_and_forgotten_needs_a_person() {
     let doubt = Next::Doubt(OperatorReason::KnownBeforeSend);
     for age in [Age::BeforeAttempt, Age::Since] {
-        for word in [succeeded(age), Word::InFlight(age), contradiction(age)] {
+        for word in [succeeded(age), NodeReport::InFlight(age), contradiction(age)] {
             assert_eq!(follows(&attempt(), &look(word)), doubt, "{word:?}");
         }
     }
@@ -49,7 +50,7 @@ fn a_payment_that_we_may_have_made_and_forgotten_needs_a_person() {
 fn an_answer_about_another_payment_tells_nothing_about_ours() {
     let mismatch = OperatorReason::AnswerMismatch;
     for age in AGES {
-        let word = Word::Contradiction(mismatch, age);
+        let word = NodeReport::Contradiction(mismatch, age);
         for look in [early(word), look(word), too_late(word)] {
             assert_eq!(follows(&attempt(), &look), Next::Doubt(mismatch), "{age:?}");
         }
@@ -78,7 +79,7 @@ fn a_proof_of_payment_settles_an_attempt_that_was_sent() {
 #[test]
 fn an_answer_that_proves_nothing_raises_the_alarm() {
     for why in [OperatorReason::WrongPreimage, OperatorReason::AnswerMismatch] {
-        let word = Word::Contradiction(why, Age::Since);
+        let word = NodeReport::Contradiction(why, Age::Since);
         for payment in [sending(UNANSWERED), in_flight(UNANSWERED)] {
             assert_eq!(follows(&payment, &look(word)), Next::Doubt(why));
             assert_eq!(follows(&payment, &early(word)), Next::Doubt(why));
@@ -89,7 +90,7 @@ fn an_answer_that_proves_nothing_raises_the_alarm() {
 /// SENDING × in flight: from now on it is followed, and never ages out.
 #[test]
 fn what_is_on_its_way_is_followed_for_as_long_as_it_takes() {
-    let word = Word::InFlight(Age::Since);
+    let word = NodeReport::InFlight(Age::Since);
     for look in [early(word), look(word), too_late(word)] {
         assert_eq!(follows(&sending(UNANSWERED), &look), Next::InFlight);
         assert_eq!(follows(&in_flight(UNANSWERED), &look), Next::Stay);
@@ -140,8 +141,8 @@ fn silence_after_a_send_means_nothing_until_the_send_is_over() {
         noted(in_flight(UNANSWERED)),
     ] {
         let early_and_too_late =
-            LookedUp { pending: Pending::Until(at(10_000)), ..too_late(Word::NotFound) };
-        assert_eq!(follows(&payment, &early(Word::NotFound)), Next::Stay);
+            LookedUp { pending: Pending::Until(at(10_000)), ..too_late(NodeReport::NotFound) };
+        assert_eq!(follows(&payment, &early(NodeReport::NotFound)), Next::Stay);
         assert_eq!(follows(&payment, &early_and_too_late), Next::Stay);
     }
 }
@@ -157,7 +158,7 @@ fn what_never_arrived_is_sent_again() {
         &[REFUSED, None, REFUSED, None],
         &[Some(Answer::AlreadyExists), REFUSED, REFUSED],
     ] {
-        let next = follows(&sending(answers), &look(Word::NotFound));
+        let next = follows(&sending(answers), &look(NodeReport::NotFound));
         assert_eq!(next, Next::Send, "{answers:?}");
     }
 }
@@ -169,11 +170,11 @@ fn what_never_arrived_and_may_not_be_sent_again_has_failed() {
     let refused = Next::Fail(FailureReason::NodeRefused);
     let not_sent = Next::Fail(FailureReason::NotSent);
     let three_refusals = sending(&[REFUSED, REFUSED, REFUSED]);
-    assert_eq!(follows(&three_refusals, &look(Word::NotFound)), refused);
+    assert_eq!(follows(&three_refusals, &look(NodeReport::NotFound)), refused);
     let one_refusal = sending(&[REFUSED, None]);
-    assert_eq!(follows(&one_refusal, &too_late(Word::NotFound)), refused);
-    assert_eq!(follows(&sending(UNANSWERED), &too_late(Word::NotFound)), not_sent);
-    let no_dedup = LookedUp { node_dedupes: false, ..look(Word::NotFound) };
+    assert_eq!(follows(&one_refusal, &too_late(NodeReport::NotFound)), refused);
+    assert_eq!(follows(&sending(UNANSWERED), &too_late(NodeReport::NotFound)), not_sent);
+    let no_dedup = LookedUp { node_dedupes: false, ..look(NodeReport::NotFound) };
     assert_eq!(follows(&sending(UNANSWERED), &no_dedup), not_sent);
     assert_eq!(follows(&attempt(), &no_dedup), Next::Send, "the first send is none");
 }
@@ -183,15 +184,15 @@ fn what_never_arrived_and_may_not_be_sent_again_has_failed() {
 fn a_noted_failure_that_the_node_has_deleted_is_a_failure() {
     for payment in [noted(sending(&[FINAL, None])), noted(in_flight(&[FINAL, None]))] {
         let closed = Next::Fail(FailureReason::NoRoute);
-        assert_eq!(follows(&payment, &look(Word::NotFound)), closed);
-        assert_eq!(follows(&payment, &too_late(Word::NotFound)), closed);
+        assert_eq!(follows(&payment, &look(NodeReport::NotFound)), closed);
+        assert_eq!(follows(&payment, &too_late(NodeReport::NotFound)), closed);
     }
 }
 
 /// `IN_FLIGHT`, no failure noted × not found.
 #[test]
 fn a_payment_that_vanishes_while_under_way_needs_a_person() {
-    for look in [early(Word::NotFound), look(Word::NotFound)] {
+    for look in [early(NodeReport::NotFound), look(NodeReport::NotFound)] {
         let doubt = Next::Doubt(OperatorReason::Vanished);
         assert_eq!(follows(&in_flight(UNANSWERED), &look), doubt);
     }
@@ -214,7 +215,7 @@ fn a_late_success_pays_a_request_that_is_free() {
     let closed = sent(failed(None), UNANSWERED);
     assert_eq!(follows(&closed, &look(succeeded(Age::Since))), PAY);
     for word in all_words() {
-        if !matches!(word, Word::Succeeded { .. }) {
+        if !matches!(word, NodeReport::Succeeded { .. }) {
             assert_eq!(follows(&closed, &look(word)), Next::Stay, "{word:?}");
         }
     }
@@ -242,7 +243,7 @@ fn only_a_proof_settles_what_a_person_looks_at() {
     for reason in OperatorReason::VARIANTS.iter().copied() {
         let payment = sent(in_doubt(reason), UNANSWERED);
         for word in all_words() {
-            let settles = matches!(word, Word::Succeeded { .. });
+            let settles = matches!(word, NodeReport::Succeeded { .. });
             let settled = settles && reason != OperatorReason::Foreign;
             let expected = if settled { PAY } else { Next::Stay };
             for look in [early(word), look(word), too_late(word)] {
@@ -277,13 +278,13 @@ fn another_nodes_word_counts_for_nothing() {
 fn a_node_that_lost_its_memory_can_still_prove_a_payment() {
     let forgetful = |word| LookedUp { trust: Trust::Forgetful, ..look(word) };
     for payment in [sending(UNANSWERED), noted(in_flight(UNANSWERED))] {
-        for word in [Word::NotFound, failed_word(), refused_word()] {
+        for word in [NodeReport::NotFound, failed_word(), refused_word()] {
             let doubt = Next::Doubt(OperatorReason::NodeForgot);
             assert_eq!(follows(&payment, &forgetful(word)), doubt, "{word:?}");
         }
         assert_eq!(follows(&payment, &forgetful(succeeded(Age::Since))), PAY);
     }
-    assert_eq!(follows(&attempt(), &forgetful(Word::NotFound)), Next::Stay, "sends stop");
+    assert_eq!(follows(&attempt(), &forgetful(NodeReport::NotFound)), Next::Stay, "sends stop");
 }
 
 /// SENDING × not found, a send unanswered: look-ups are answered while the node's database takes no
@@ -296,11 +297,11 @@ fn what_was_never_answered_is_not_over_by_the_clock() {
         noted(sending(&[None])),
         noted(in_flight(UNANSWERED)),
     ] {
-        let no_send_left = LookedUp { too_late: true, ..unwitnessed(Word::NotFound) };
+        let no_send_left = LookedUp { too_late: true, ..unwitnessed(NodeReport::NotFound) };
         assert_eq!(follows(&payment, &no_send_left), Next::Witness);
         let waited_long = LookedUp { too_late_for_a_witness: true, ..no_send_left };
         let doubt = Next::Doubt(OperatorReason::SendUnanswered);
-        assert_eq!(follows(&payment, &waited_long), doubt, "a person looks; nothing reopens");
+        assert_eq!(follows(&payment, &waited_long), doubt, "a person lookups; nothing reopens");
         // Not even a failure that the node tells of: the send that it holds would start it anew.
         let failure = LookedUp { too_late: true, ..unwitnessed(failed_word()) };
         let failing = noted(payment.clone());
@@ -313,23 +314,26 @@ fn what_was_never_answered_is_not_over_by_the_clock() {
 /// The repeat of the same invoice is a witness by itself: the node pays one hash once.
 #[test]
 fn an_unanswered_send_is_repeated_as_long_as_a_send_is_allowed() {
-    assert_eq!(follows(&sending(UNANSWERED), &unwitnessed(Word::NotFound)), Next::Send);
+    assert_eq!(follows(&sending(UNANSWERED), &unwitnessed(NodeReport::NotFound)), Next::Send);
     // However many were never answered.
     let silent = sending(&[None, None, None, None]);
-    assert_eq!(follows(&silent, &unwitnessed(Word::NotFound)), Next::Send);
+    assert_eq!(follows(&silent, &unwitnessed(NodeReport::NotFound)), Next::Send);
     let refused = sending(&[REFUSED, REFUSED, REFUSED, None]);
-    assert_eq!(follows(&refused, &unwitnessed(Word::NotFound)), Next::Witness);
+    assert_eq!(follows(&refused, &unwitnessed(NodeReport::NotFound)), Next::Witness);
 }
 
 /// While nothing is sent, nothing that was to be sent fails for it before its time.
 #[test]
 fn a_halt_keeps_what_waits() {
     let halted = |look| LookedUp { halted: true, ..look };
-    assert_eq!(follows(&attempt(), &halted(look(Word::NotFound))), Next::Stay);
-    assert_eq!(follows(&sending(UNANSWERED), &halted(look(Word::NotFound))), Next::Stay);
-    assert_eq!(follows(&sending(UNANSWERED), &halted(unwitnessed(Word::NotFound))), Next::Stay);
+    assert_eq!(follows(&attempt(), &halted(look(NodeReport::NotFound))), Next::Stay);
+    assert_eq!(follows(&sending(UNANSWERED), &halted(look(NodeReport::NotFound))), Next::Stay);
+    assert_eq!(
+        follows(&sending(UNANSWERED), &halted(unwitnessed(NodeReport::NotFound))),
+        Next::Stay
+    );
     let closed = Next::Fail(FailureReason::NotSent);
-    assert_eq!(follows(&attempt(), &halted(too_late(Word::NotFound))), closed);
+    assert_eq!(follows(&attempt(), &halted(too_late(NodeReport::NotFound))), closed);
 }
 
 /// Clocks that jumped, or a database server that was not met: nothing is sent, closed or doubted.
@@ -340,7 +344,11 @@ fn nothing_is_decided_while_clocks_disagree() {
         assert_eq!(follows(&attempt(), &unsettled(look(word))), Next::Stay, "{word:?}");
         assert_eq!(follows(&attempt(), &unsettled(too_late(word))), Next::Stay, "{word:?}");
     }
-    for look in [look(Word::NotFound), too_late(Word::NotFound), unwitnessed(Word::NotFound)] {
+    for look in [
+        look(NodeReport::NotFound),
+        too_late(NodeReport::NotFound),
+        unwitnessed(NodeReport::NotFound),
+    ] {
         assert_eq!(follows(&sending(UNANSWERED), &unsettled(look)), Next::Stay);
         assert_eq!(follows(&noted(in_flight(UNANSWERED)), &unsettled(look)), Next::Stay);
     }
@@ -351,16 +359,16 @@ fn nothing_is_decided_while_clocks_disagree() {
 fn nothing_is_sent_for_a_request_that_was_paid_late() {
     let paid_late = Beside { paid_late: true, ..FREE };
     let closed = Next::Fail(FailureReason::NotSent);
-    assert_eq!(looked_up(&attempt(), &look(Word::NotFound), paid_late), closed);
-    assert_eq!(looked_up(&sending(UNANSWERED), &look(Word::NotFound), paid_late), closed);
-    let held = looked_up(&sending(UNANSWERED), &unwitnessed(Word::NotFound), paid_late);
+    assert_eq!(looked_up(&attempt(), &look(NodeReport::NotFound), paid_late), closed);
+    assert_eq!(looked_up(&sending(UNANSWERED), &look(NodeReport::NotFound), paid_late), closed);
+    let held = looked_up(&sending(UNANSWERED), &unwitnessed(NodeReport::NotFound), paid_late);
     assert_eq!(held, Next::Witness);
 }
 
 /// lnd's FAILED after a restart that lost an HTLC's result: the payee may have been paid.
 #[test]
 fn a_failure_with_a_lost_result_needs_a_person() {
-    let word = Word::Contradiction(OperatorReason::ResultLost, Age::Since);
+    let word = NodeReport::Contradiction(OperatorReason::ResultLost, Age::Since);
     let doubt = Next::Doubt(OperatorReason::ResultLost);
     for payment in [sending(UNANSWERED), in_flight(UNANSWERED), noted(in_flight(&[FINAL]))] {
         for look in [early(word), look(word), too_late(word)] {

@@ -26,8 +26,8 @@ fn held() -> Withdraw {
 }
 
 /// This lease's worker, at the node, at this second.
-pub(super) fn by(epoch: i64, second: i64) -> Sender {
-    Sender { epoch, node: node(1), at: at(second), begun_at: at(second - 1) }
+pub(super) fn by(fencing_token: i64, second: i64) -> Sender {
+    Sender { fencing_token, node: node(1), at: at(second), begun_at: at(second - 1) }
 }
 
 fn released(payment: &Payment) -> Withdraw {
@@ -41,7 +41,7 @@ fn a_send_is_numbered_and_carries_the_lease_the_node_and_the_deadline() {
     assert_eq!(first.payment.version, attempt().version + 1);
     assert!(first.change.is_none() && first.answered.is_none());
     let row = first.new_send.unwrap();
-    assert_eq!((row.number, row.epoch, row.answer), (1, 31, None));
+    assert_eq!((row.number, row.fencing_token, row.answer), (1, 31, None));
     assert_eq!((row.sent_at, row.begun_at, row.send_deadline), (at(20), at(19), at(35)));
     assert_eq!(first.payment.sends.last(), Some(&row));
     assert_eq!(first.payment.node(), Some(&node(1)));
@@ -51,7 +51,7 @@ fn a_send_is_numbered_and_carries_the_lease_the_node_and_the_deadline() {
     assert_eq!(again.payment.sends.count(), 2);
 }
 
-/// Two workers' rows are told apart by the epoch; an error never hides what was heard before.
+/// Two workers' rows are told apart by the fencing_token; an error never hides what was heard before.
 #[test]
 fn an_answer_marks_its_own_send_and_a_final_one_stays() {
     let answers = |payment: &Payment| {

@@ -12,8 +12,8 @@ pub(super) const fn on_stream(heard: Heard) -> OnStream {
     OnStream { heard, settled: true, carried_over: false }
 }
 
-fn hears(payment: &Payment, word: Word) -> Next {
-    heard(payment, &on_stream(Heard::Word(word)), FREE)
+fn hears(payment: &Payment, word: NodeReport) -> Next {
+    heard(payment, &on_stream(Heard::NodeReport(word)), FREE)
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn an_answer_on_the_stream_that_proves_nothing_raises_the_alarm() {
 
 #[test]
 fn the_stream_tells_that_it_is_on_its_way_once() {
-    let word = Word::InFlight(Age::Since);
+    let word = NodeReport::InFlight(Age::Since);
     assert_eq!(hears(&sending(&[None]), word), Next::InFlight);
     assert_eq!(hears(&in_flight(&[None]), word), Next::Stay);
 }
@@ -117,7 +117,7 @@ fn a_late_report_changes_nothing_that_was_decided() {
     for state in [paid(), failed(None), failed(Some(late())), in_doubt(OperatorReason::NodeForgot)]
     {
         for word in all_words() {
-            if !matches!(word, Word::Succeeded { .. }) {
+            if !matches!(word, NodeReport::Succeeded { .. }) {
                 assert_eq!(hears(&sent(state, &[FINAL]), word), Next::Stay);
             }
         }
@@ -128,7 +128,7 @@ fn a_late_report_changes_nothing_that_was_decided() {
 #[test]
 fn a_late_proof_on_the_stream_beside_another_payment_is_marked() {
     let beside = Beside { open_or_paid: true, ..FREE };
-    let word = &on_stream(Heard::Word(succeeded(Age::Since)));
+    let word = &on_stream(Heard::NodeReport(succeeded(Age::Since)));
     let closed = sent(failed(None), &[FINAL]);
     assert_eq!(heard(&closed, word, beside), LATE);
     let marked = sent(failed(Some(late())), &[FINAL]);
@@ -139,7 +139,7 @@ fn a_late_proof_on_the_stream_beside_another_payment_is_marked() {
 #[test]
 fn the_only_sends_own_failure_is_noted_where_another_send_cannot_be_excluded() {
     let note = Next::Note(FailureReason::NoRoute);
-    let says = on_stream(Heard::Word(failed_word()));
+    let says = on_stream(Heard::NodeReport(failed_word()));
     for on in [OnStream { settled: false, ..says }, OnStream { carried_over: true, ..says }] {
         assert_eq!(heard(&in_flight(&[FINAL]), &on, FREE), note, "{on:?}");
     }

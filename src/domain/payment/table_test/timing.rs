@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::{
     ClockBounds,
-    payment::{Pace, PendingFacts, Reopening, Unanswered, next_look},
+    payment::{Pace, PendingFacts, Reopening, Unanswered, next_lookup},
 };
 
 const TICK: Millis = Millis::from_ms(1);
@@ -127,8 +127,8 @@ fn no_send_from_send_until_on() {
     assert!(payment.too_late(payment.send_until));
 }
 
-fn looks_at(payment: &Payment, looks: i64, now: Timestamp, jitter: u16) -> Option<Timestamp> {
-    next_look(payment, looks, now, jitter, &Pace::default(), &LIMITS)
+fn looks_at(payment: &Payment, lookups: i64, now: Timestamp, jitter: u16) -> Option<Timestamp> {
+    next_lookup(payment, lookups, now, jitter, &Pace::default(), &LIMITS)
 }
 
 #[test]
@@ -153,16 +153,16 @@ fn a_failure_after_a_send_is_looked_at_again_an_hour_and_a_day_later() {
 fn looks_back_off_and_never_stop_while_an_attempt_is_open() {
     // Long after its only send was over, so that only the back-off is seen.
     let now = at(10_000);
-    let wait = |payment: &Payment, looks, jitter| {
-        let next = looks_at(payment, looks, now, jitter).unwrap();
+    let wait = |payment: &Payment, lookups, jitter| {
+        let next = looks_at(payment, lookups, now, jitter).unwrap();
         next.since(now).as_ms()
     };
     let payment = sending(&[None]);
     assert_eq!(wait(&payment, 0, 0), 375);
     assert_eq!(wait(&payment, 0, 999), 624);
     assert_eq!(wait(&payment, 3, 500), 4_000);
-    for looks in [6, 100, i64::MAX] {
-        assert_eq!(wait(&payment, looks, 500), 30_000, "at most half a minute");
+    for lookups in [6, 100, i64::MAX] {
+        assert_eq!(wait(&payment, lookups, 500), 30_000, "at most half a minute");
     }
     assert_eq!(wait(&payment, -1, 500), 500);
     // Slowly: what a person looks at, and what is held in flight for days.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::{SqlStore, retry::retrying};
 use crate::{
-    domain::{Heartbeat, Millis, NodeId, NodeTrouble, Standing, Timestamp, Turn},
+    domain::{Heartbeat, InstanceCommand, InstanceStatus, Millis, NodeId, NodeTrouble, Timestamp},
     ports::{Instance, Introduction, StoreError},
     store::driver::Driver,
 };
@@ -17,11 +17,11 @@ pub use switches::switches;
 
 #[async_trait]
 impl<D: Driver> Instance for SqlStore<D> {
-    async fn standing_for_operator(
+    async fn instance_status_for_operator(
         &self,
         clock_skew: Millis,
         spent_since: Option<Timestamp>,
-    ) -> Result<Standing, StoreError> {
+    ) -> Result<InstanceStatus, StoreError> {
         let fetch = |statement| self.driver().fetch_for_operator(statement);
         self.read_standing(clock_skew, spent_since, fetch).await
     }
@@ -39,7 +39,7 @@ impl<D: Driver> Instance for SqlStore<D> {
         self.write_trouble(trouble, at).await
     }
 
-    async fn turn(&self, turn: &Turn) -> Result<bool, StoreError> {
+    async fn turn(&self, turn: &InstanceCommand) -> Result<bool, StoreError> {
         retrying(|| self.turn_once(turn)).await
     }
 

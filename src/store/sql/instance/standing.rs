@@ -2,8 +2,8 @@
 
 use crate::{
     domain::{
-        Act, Actor, FenceReason, Heartbeat, Millis, Msat, NodeId, NodeTrouble, Standing, Timestamp,
-        TroubleKind,
+        Act, Actor, FenceReason, Heartbeat, InstanceStatus, Millis, Msat, NodeId, NodeTrouble,
+        Timestamp, TroubleKind,
     },
     ports::StoreError,
     store::{
@@ -62,7 +62,7 @@ impl<D: Driver> SqlStore<D> {
         clock_skew: Millis,
         spent_since: Option<Timestamp>,
         fetch: impl Fn(BoundStatement<'static>) -> F + Send,
-    ) -> Result<Standing, StoreError>
+    ) -> Result<InstanceStatus, StoreError>
     where
         F: Future<Output = Result<Vec<D::Row>, StoreError>> + Send,
     {
@@ -80,7 +80,7 @@ impl<D: Driver> SqlStore<D> {
 
 /// The instance's status, from the rows of `instance.standing` and `tally.spent_since` (if that was read),
 /// and from what this process knows about its database.
-fn read<R: Cells>(rows: &[R], spent: Option<&R>, seen: DatabaseView) -> Parsed<Standing> {
+fn read<R: Cells>(rows: &[R], spent: Option<&R>, seen: DatabaseView) -> Parsed<InstanceStatus> {
     let row = only(rows)?;
     let paused = match row.opt_time("paused_at_ms")? {
         None => None,
@@ -105,7 +105,7 @@ fn read<R: Cells>(rows: &[R], spent: Option<&R>, seen: DatabaseView) -> Parsed<S
     let (not_out, just_out) = (row.int("not_out_msat")?, row.int("just_out_msat")?);
     // Negative if a tally was deleted too early, since a clock was ahead, and its payment failed afterwards.
     let unseen = not_out.saturating_add(just_out).max(0);
-    Ok(Standing {
+    Ok(InstanceStatus {
         paused,
         fenced,
         verified: seen.verified,

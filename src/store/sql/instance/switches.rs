@@ -1,7 +1,7 @@
 //! The switches that pause and fence the instance, for all replicas at once.
 
 use crate::{
-    domain::{FenceReason, Halt, Timestamp, Turn},
+    domain::{FenceReason, HaltReason, InstanceCommand, Timestamp},
     ports::StoreError,
     store::{
         driver::{Cells, Driver, Fault, Tx},
@@ -83,11 +83,11 @@ const ACTION: Statement<NewAction> = statement!(
 );
 
 impl<D: Driver> SqlStore<D> {
-    pub(super) async fn turn_once(&self, turn: &Turn) -> Result<bool, Fault> {
+    pub(super) async fn turn_once(&self, turn: &InstanceCommand) -> Result<bool, Fault> {
         // From here on, no claim or send that has read the old switches is still running.
         let mut tx = self.driver().begin_for_operator().await?;
         let loss = match turn {
-            Turn::Fence(FenceReason::MarkLost, _) => {
+            InstanceCommand::Fence(FenceReason::MarkLost, _) => {
                 let acknowledged = self.marks.acknowledged();
                 let (server, found) = self.marks_in(&mut tx).await?;
                 if self.marks.check(server, &acknowledged, &found) {
@@ -96,7 +96,10 @@ impl<D: Driver> SqlStore<D> {
                 }
                 Some((acknowledged, found))
             }
-            Turn::Fence(..) | Turn::Pause(_) | Turn::Resume(_) | Turn::Acknowledge(..) => None,
+            InstanceCommand::Fence(..)
+            | InstanceCommand::Pause(_)
+            | InstanceCommand::Resume(_)
+            | InstanceCommand::Acknowledge(..) => None,
         };
         let done = tx.execute(statement_for(turn)).await? != 0;
         if done {
@@ -112,8 +115,8 @@ impl<D: Driver> SqlStore<D> {
         // Commits even if nothing changed (or a later fence is in force), since the caller is told the
         // outcome and relies on it.
         let on_loss = match turn {
-            Turn::Pause(_) | Turn::Fence(..) => OnLoss::Write,
-            Turn::Resume(_) | Turn::Acknowledge(..) => OnLoss::Refuse,
+            InstanceCommand::Pause(_) | InstanceCommand::Fence(..) => OnLoss::Write,
+            InstanceCommand::Resume(_) | InstanceCommand::Acknowledge(..) => OnLoss::Refuse,
         };
         self.commit_or(tx, CommitLabel::of_instance(turn.name()), on_loss).await?;
         if let Some((acknowledged, found)) = loss {
@@ -126,11 +129,11 @@ impl<D: Driver> SqlStore<D> {
     pub(in crate::store::sql) async fn halted(
         &self,
         tx: &mut D::Tx,
-    ) -> Result<Option<Halt>, Fault> {
+    ) -> Result<Option<HaltReason>, Fault> {
         let Switches { halt, server, verified, .. } = self.hold_switches(tx).await?;
         self.memory.set_verified(verified);
         let may = verified && self.has_all_marks(tx, server).await?;
-        Ok(halt.or((!may).then_some(Halt::Unverified)))
+        Ok(halt.or((!may).then_some(HaltReason::Unverified)))
     }
 
     /// Locks the switches, and returns the server that this transaction writes to.
@@ -147,7 +150,7 @@ impl<D: Driver> SqlStore<D> {
 /// The row that `instance.hold` and `instance.see` read.
 pub struct Switches {
     /// Why claims and sends are refused, as far as the switches decide.
-    pub halt: Option<Halt>,
+    pub halt: Option<HaltReason>,
     /// When the instance was fenced, if it is.
     pub fenced_at: Option<Timestamp>,
     /// The current database server.
@@ -164,25 +167,25 @@ pub fn switches<R: Cells>(rows: &[R]) -> Parsed<Switches> {
     let server = row.int("server")?;
     let verified = row.opt_int("verified_server")? == Some(server);
     Ok(Switches {
-        halt: Halt::by_switches(paused, fenced_at.is_some()),
+        halt: HaltReason::by_switches(paused, fenced_at.is_some()),
         fenced_at,
         server,
         verified,
     })
 }
 
-fn statement_for(turn: &Turn) -> BoundStatement<'_> {
+fn statement_for(turn: &InstanceCommand) -> BoundStatement<'_> {
     match turn {
-        Turn::Pause(act) => PAUSE.bind(SetPause {
+        InstanceCommand::Pause(act) => PAUSE.bind(SetPause {
             paused_at_ms: act.at,
             paused_by: &act.by.name,
             pause_reason: &act.by.reason,
         }),
-        Turn::Resume(_) => RESUME.bind(()),
-        Turn::Fence(reason, act) => {
+        InstanceCommand::Resume(_) => RESUME.bind(()),
+        InstanceCommand::Fence(reason, act) => {
             FENCE.bind(SetFence { fenced_at_ms: act.at, fence_reason: reason.name() })
         }
-        Turn::Acknowledge(fence, act) => {
+        InstanceCommand::Acknowledge(fence, act) => {
             ACKNOWLEDGE.bind(EndFence { acknowledged_at_ms: act.at, fenced_at_ms: *fence })
         }
     }

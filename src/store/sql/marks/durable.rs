@@ -6,7 +6,7 @@ use super::{
     statements::{self, Advance, Begin, OfWriter, read_marks},
 };
 use crate::{
-    domain::Halt,
+    domain::HaltReason,
     ports::StoreError,
     store::{
         driver::{Driver, Fault, Tx},
@@ -43,7 +43,7 @@ impl<D: Driver> SqlStore<D> {
         if !self.move_if_complete(&mut tx, &mark).await? {
             if on_loss == OnLoss::Refuse {
                 // Here only the loss is known; the verifier finds out what is missing.
-                return Err(StoreError::Halted(Halt::Unverified).into());
+                return Err(StoreError::Halted(HaltReason::Unverified).into());
             }
             mark = self.marks.next_on_a_new_lane(label);
             self.move_mark(&mut tx, &mark).await?;
@@ -58,7 +58,7 @@ impl<D: Driver> SqlStore<D> {
         mark: Move,
     ) -> Result<(), Fault> {
         if !self.move_if_complete(&mut tx, &mark).await? {
-            return Err(StoreError::Halted(Halt::Unverified).into());
+            return Err(StoreError::Halted(HaltReason::Unverified).into());
         }
         Self::commit_with_mark(tx, mark).await
     }

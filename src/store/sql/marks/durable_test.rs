@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     domain::{
-        Act, Actor, FenceReason, Filter, ListQuery, Millis, Timestamp, Turn, Withdraw,
+        Act, Actor, FenceReason, Filter, InstanceCommand, ListQuery, Millis, Timestamp, Withdraw,
         payment::{PaymentFilter, PaymentQuery},
         withdraw_test::request,
     },
@@ -153,7 +153,7 @@ impl Bench {
     async fn set_paused(&self, pause: bool) -> Result<bool, StoreError> {
         let act =
             Act { by: Actor::unnamed("ann", "odd"), at: Timestamp::from_ms(1_800_000_000_000) };
-        let turn = if pause { Turn::Pause(act) } else { Turn::Resume(act) };
+        let turn = if pause { InstanceCommand::Pause(act) } else { InstanceCommand::Resume(act) };
         self.store.turn(&turn).await
     }
 
@@ -204,7 +204,7 @@ async fn an_unanswered_commit_that_was_read_back_counts_as_acknowledged() {
         bench.lose(Answer::LostAfter);
         assert!(matches!(bench.set_paused(false).await, Err(StoreError::Unknown(_))));
         match read {
-            "standing" => drop(bench.store.standing(Millis::ZERO, None).await.unwrap()),
+            "standing" => drop(bench.store.instance_status(Millis::ZERO, None).await.unwrap()),
             "list" => {
                 let all = ListQuery {
                     filter: Filter::default(),
@@ -236,13 +236,16 @@ async fn a_commit_after_a_loss_is_refused_until_the_loss_is_fenced() {
     bench.set_paused(false).await.unwrap();
     bench.tamper("update marks set value = 1").await;
     bench.set_paused(true).await.unwrap();
-    assert!(matches!(bench.set_paused(false).await, Err(StoreError::Halted(Halt::Unverified))));
+    assert!(matches!(
+        bench.set_paused(false).await,
+        Err(StoreError::Halted(HaltReason::Unverified))
+    ));
     assert_eq!(bench.lost().await, Some(vec!["RESUME"]));
     let act = Act {
         by: Actor::unnamed("withdrawd", "MARK_LOST"),
         at: Timestamp::from_ms(1_800_000_000_001),
     };
-    assert!(bench.store.turn(&Turn::Fence(FenceReason::MarkLost, act)).await.unwrap());
+    assert!(bench.store.turn(&InstanceCommand::Fence(FenceReason::MarkLost, act)).await.unwrap());
     assert_eq!(bench.lost().await, None);
     bench.set_paused(false).await.unwrap();
 }
@@ -259,7 +262,7 @@ async fn an_unknown_commit_is_not_settled_after_a_loss() {
     bench.tamper("delete from marks").await;
     let tx = bench.store.driver().begin().await.unwrap();
     let refused = bench.store.commit_move(tx, mark).await.unwrap_err().into_error();
-    assert!(matches!(refused, StoreError::Halted(Halt::Unverified)), "{refused:?}");
+    assert!(matches!(refused, StoreError::Halted(HaltReason::Unverified)), "{refused:?}");
     assert_eq!(bench.lost().await, Some(vec!["PAUSE"]));
 }
 
@@ -269,9 +272,9 @@ async fn a_fence_for_marks_that_are_present_is_refused() {
     let bench = Bench::new().await;
     bench.set_paused(true).await.unwrap();
     let act = Act { by: Actor::unnamed("withdrawd", "MARK_LOST"), at: NOW };
-    let fence = Turn::Fence(FenceReason::MarkLost, act);
+    let fence = InstanceCommand::Fence(FenceReason::MarkLost, act);
     assert!(matches!(bench.store.turn(&fence).await, Err(StoreError::Stale)));
-    assert!(bench.store.standing(Millis::ZERO, None).await.unwrap().fenced.is_none());
+    assert!(bench.store.instance_status(Millis::ZERO, None).await.unwrap().fenced.is_none());
     assert_eq!(bench.lost().await, None);
 }
 
@@ -282,7 +285,7 @@ async fn a_repeated_outcome_is_marked_as_well() {
         let bench = Bench::new().await;
         let other = bench.store.of_another_process();
         other.create(&[Bench::request()]).await.unwrap();
-        let pause = Turn::Pause(Act { by: Actor::unnamed("ann", "odd"), at: NOW });
+        let pause = InstanceCommand::Pause(Act { by: Actor::unnamed("ann", "odd"), at: NOW });
         assert!(other.turn(&pause).await.unwrap());
         match what {
             "replayed" => {

@@ -4,7 +4,7 @@
 use super::sends;
 use crate::{
     domain::{
-        FailureReason, Halt, Msat, NodeId, Payment, PaymentId, Preimage, State, Timestamp,
+        FailureReason, HaltReason, Msat, NodeId, Payment, PaymentId, Preimage, State, Timestamp,
         payment::{Advance, LateSuccess},
     },
     ports::StoreError,
@@ -62,7 +62,7 @@ impl<D: Driver> SqlStore<D> {
         let mut tx = self.driver().begin().await?;
         let payment = &advance.payment;
         if advance.closes() && advance.decided_on != Some(self.server_of(&mut tx).await?) {
-            return Err(StoreError::Halted(Halt::Unverified).into());
+            return Err(StoreError::Halted(HaltReason::Unverified).into());
         }
         // Reads the switches before it takes any other lock: an operator's command waits for this
         // transaction.
@@ -118,7 +118,7 @@ impl<'a> Update<'a> {
             no_witness: advance.no_witness,
             known_at_ms: advance.known_at,
             due_at_ms: advance.due_at,
-            looks: advance.looks,
+            looks: advance.lookups,
             id: payment.id,
             read_version: payment.version - 1,
         }

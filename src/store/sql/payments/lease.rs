@@ -204,7 +204,7 @@ impl<D: Driver> SqlStore<D> {
         due_at: Option<Timestamp>,
         looks: i64,
     ) -> Result<(), StoreError> {
-        let Leased { payment, epoch, .. } = leased;
+        let Leased { payment, fencing_token: epoch, .. } = leased;
         let postpone = || Postpone {
             due_at_ms: due_at,
             looks,
@@ -248,7 +248,7 @@ pub fn leased<R: Cells>(row: &R, sends: &[R]) -> Parsed<Leased> {
     Ok(Leased {
         payment: row::payment(row, Sends::from_rows(sends?))?,
         withdraw: withdraws::row::withdraw(row)?,
-        epoch: Reader(row).int("p_epoch")?,
-        looks: Reader(row).int("p_looks")?,
+        fencing_token: Reader(row).int("p_epoch")?,
+        lookups: Reader(row).int("p_looks")?,
     })
 }

@@ -89,7 +89,7 @@ pub async fn create<T: Tx>(tx: &mut T, payment: PaymentId, send: &Send) -> Resul
     let create = Create {
         payment_id: payment,
         number: send.number,
-        epoch: send.epoch,
+        epoch: send.fencing_token,
         node_id: &send.node,
         sent_at_ms: send.sent_at,
         begun_at_ms: send.begun_at,
@@ -112,7 +112,7 @@ pub fn send(row: &impl Cells) -> Parsed<Send> {
     let row = Reader(row);
     Ok(Send {
         number: row.int("number")?,
-        epoch: row.int("epoch")?,
+        fencing_token: row.int("epoch")?,
         node: known("node_id", NodeId::parse(&row.text("node_id")?).ok())?,
         sent_at: row.time("sent_at_ms")?,
         begun_at: row.time("begun_at_ms")?,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use withdrawd::{
     domain::{
-        Change, Claim, Event, Heartbeat, KeyId, ListQuery, Millis, NodeId, NodeTrouble,
-        PaymentHash, PaymentId, Restored, SecretHash, Standing, Timestamp, Turn, Withdraw,
+        Change, Claim, Event, Heartbeat, InstanceCommand, InstanceStatus, KeyId, ListQuery, Millis,
+        NodeId, NodeTrouble, PaymentHash, PaymentId, Restored, SecretHash, Timestamp, Withdraw,
         WithdrawId, WithdrawView,
         payment::{Advance, PaymentEntry, PaymentQuery, Unanswered},
     },
@@ -33,12 +33,12 @@ impl PublicStore for FaultyStore {
         self.faults.gate(self.inner.by_secret(hash)).await
     }
 
-    async fn standing(
+    async fn instance_status(
         &self,
         clock_skew: Millis,
         spent_since: Option<Timestamp>,
-    ) -> Result<Standing, StoreError> {
-        self.inner.standing(clock_skew, spent_since).await
+    ) -> Result<InstanceStatus, StoreError> {
+        self.inner.instance_status(clock_skew, spent_since).await
     }
 
     async fn claim(&self, claim: &Claim) -> Result<ClaimOutcome, StoreError> {
@@ -189,19 +189,19 @@ impl Instance for FaultyStore {
         self.faults.gate(self.inner.report_trouble(trouble, at)).await
     }
 
-    async fn standing_for_operator(
+    async fn instance_status_for_operator(
         &self,
         clock_skew: Millis,
         spent_since: Option<Timestamp>,
-    ) -> Result<Standing, StoreError> {
-        self.inner.standing_for_operator(clock_skew, spent_since).await
+    ) -> Result<InstanceStatus, StoreError> {
+        self.inner.instance_status_for_operator(clock_skew, spent_since).await
     }
 
     async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError> {
         self.inner.beat(beat).await
     }
 
-    async fn turn(&self, turn: &Turn) -> Result<bool, StoreError> {
+    async fn turn(&self, turn: &InstanceCommand) -> Result<bool, StoreError> {
         self.inner.turn(turn).await
     }
 

@@ -65,12 +65,12 @@ fn other_facts(from: AttemptState) -> Vec<Beside> {
 fn sources(from: AttemptState, was_sent: bool) -> Vec<Source> {
     let mut all = Vec::new();
     for word in words() {
-        all.extend(looks(from, word).into_iter().map(Source::LookUp));
+        all.extend(lookups(from, word).into_iter().map(Source::LookUp));
     }
     // A stream belongs to a send, and a status on it is about some payment.
     if was_sent {
-        let on_stream = words().into_iter().filter(|word| *word != Word::NotFound);
-        let heard = on_stream.map(Heard::Word).chain([Heard::AlreadyExists, Heard::Nothing]);
+        let on_stream = words().into_iter().filter(|word| *word != NodeReport::NotFound);
+        let heard = on_stream.map(Heard::NodeReport).chain([Heard::AlreadyExists, Heard::Nothing]);
         for heard in heard {
             for (settled, carried_over) in [(true, false), (false, false), (true, true)] {
                 all.push(Source::Stream(OnStream { heard, settled, carried_over }));
@@ -81,7 +81,7 @@ fn sources(from: AttemptState, was_sent: bool) -> Vec<Source> {
 }
 
 /// A look-up with this word, in all circumstances that the state may ask for.
-fn looks(from: AttemptState, word: Word) -> Vec<LookedUp> {
+fn lookups(from: AttemptState, word: NodeReport) -> Vec<LookedUp> {
     let mut all = Vec::new();
     for trust in [Trust::OtherNode, Trust::Forgetful] {
         for (settled, too_late) in BOTH.into_iter().flat_map(|a| BOTH.map(|b| (a, b))) {
@@ -98,7 +98,7 @@ fn looks(from: AttemptState, word: Word) -> Vec<LookedUp> {
         (Pending::Unwitnessed, true),
         (Pending::Unwitnessed, false),
     ];
-    let tells_nothing = matches!(word, Word::NotFound | Word::Failed(..));
+    let tells_nothing = matches!(word, NodeReport::NotFound | NodeReport::Failed(..));
     let sends = tells_nothing && matches!(from, AttemptState::Reserved | AttemptState::Sending);
     for (pending, settled) in pendings {
         for (too_late, too_late_for_a_witness) in
@@ -123,8 +123,9 @@ fn looks(from: AttemptState, word: Word) -> Vec<LookedUp> {
     all
 }
 
-fn words() -> Vec<Word> {
+fn words() -> Vec<NodeReport> {
     use FailureReason::{InsufficientBalance, NodeError, Timeout};
-    let more = [Timeout, InsufficientBalance, NodeError].map(|why| Word::Failed(why, Age::Since));
+    let more =
+        [Timeout, InsufficientBalance, NodeError].map(|why| NodeReport::Failed(why, Age::Since));
     all_words().into_iter().chain(more).collect()
 }
