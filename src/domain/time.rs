@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// An instant: milliseconds since the Unix fencing_token.
+/// An instant: milliseconds since the Unix epoch.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
@@ -14,15 +14,15 @@ impl Timestamp {
     /// The latest instant that is stored: the end of the year 9999, the latest that
     /// `google.protobuf.Timestamp` can carry.
     pub const MAX: Self = Self(253_402_300_799_999);
-    /// The first instant: the Unix fencing_token.
+    /// The first instant: the Unix epoch.
     pub const MIN: Self = Self(0);
 
-    /// The instant `ms` milliseconds after the Unix fencing_token.
+    /// The instant `ms` milliseconds after the Unix epoch.
     pub const fn from_ms(ms: i64) -> Self {
         Self(ms)
     }
 
-    /// Milliseconds since the Unix fencing_token.
+    /// Milliseconds since the Unix epoch.
     pub const fn as_ms(self) -> i64 {
         self.0
     }

@@ -4,8 +4,6 @@ mod call;
 mod caller;
 mod code;
 mod convert;
-mod convert_instance;
-mod convert_payment;
 mod deadline;
 mod fields;
 mod fit;

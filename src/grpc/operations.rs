@@ -4,7 +4,10 @@ use tonic::{Request, Response, Status};
 
 use super::{
     caller,
-    convert_instance::{actor, count, instance, node_payment, pairs, range, reconcile_line, which},
+    convert::{
+        actor,
+        operations::{count, instance, node_payment, pairs, range, reconcile_line, which},
+    },
     status,
 };
 use crate::{

@@ -2,7 +2,7 @@
 
 use tonic::{Request, Response, Status};
 
-use super::{caller, convert_payment as convert, fit::fit};
+use super::{caller, convert::payments as convert, fit::fit};
 use crate::{
     pb::{self, payment_service_server::PaymentService},
     service,

@@ -3,7 +3,7 @@
 use prost::Message;
 use tonic::{Request, Response, Status};
 
-use super::{caller, convert, fit::fit, status};
+use super::{caller, convert::withdraws as convert, fit::fit, status};
 use crate::{
     domain::{Violation, WithdrawField},
     pb::{self, withdraw_service_server::WithdrawService},

@@ -11,9 +11,10 @@ use tokio::sync::Mutex;
 use super::{
     counted::Metrics,
     gauges::{self, View},
+    setup::Setup,
 };
 use crate::{
-    domain::{Millis, Principal, Sat, Timestamp},
+    domain::{Millis, Principal},
     ports::Store,
     report::chain,
     runtime::Runtime,
@@ -24,21 +25,6 @@ use crate::{
 const PATIENCE: Millis = Millis::from_secs(1);
 /// Scrapes within this time share one view: however many come, the database is asked once.
 const FRESH_FOR: Millis = Millis::from_secs(1);
-
-/// What does not change while the process lives.
-#[derive(Clone, Copy, Debug)]
-pub struct Setup {
-    /// Which database.
-    pub store: &'static str,
-    /// Which backend pays.
-    pub node: &'static str,
-    /// Which network.
-    pub network: &'static str,
-    /// When the process started.
-    pub started: Timestamp,
-    /// The limit of 24 hours, if there is one.
-    pub rolling_24h: Option<Sat>,
-}
 
 /// The metrics endpoint.
 pub struct MetricsEndpoint {

@@ -11,8 +11,8 @@ use strum::VariantArray;
 
 use super::{
     counted::seconds,
-    exposition::Setup,
     labels::{Build, HaltedBy, InState},
+    setup::Setup,
 };
 use crate::{
     domain::{HaltReason, Heartbeat, InstanceStatus, Timestamp},

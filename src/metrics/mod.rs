@@ -13,6 +13,8 @@ mod counted;
 mod exposition;
 mod gauges;
 mod labels;
+mod setup;
 
 pub use counted::Metrics;
-pub use exposition::{MetricsEndpoint, Setup};
+pub use exposition::MetricsEndpoint;
+pub use setup::Setup;

@@ -152,7 +152,7 @@ impl Steps<'_> {
         self.add(what, (a, 0), to);
     }
 
-    /// By number and fencing_token: another payer's row with this number is none of its own.
+    /// By number and fencing token: another payer's row with this number is none of its own.
     fn reads_back(&mut self, w: usize, (a, n): (u8, u8), applied: bool) {
         let stage = self.from.attempts[usize::from(a)].stage;
         if self.setting.does(Mutation::LostCommitIsFailure) && stage.is_followed() {

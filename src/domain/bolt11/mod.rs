@@ -51,7 +51,7 @@ pub struct Bolt11Invoice {
     pub currency: Currency,
     /// In millisatoshis. None if no amount is given, or if it overflows.
     pub msat: Option<u64>,
-    /// Seconds since the Unix fencing_token.
+    /// Seconds since the Unix epoch.
     pub made_at_s: u64,
     /// SHA-256 of the preimage.
     pub payment_hash: [u8; 32],

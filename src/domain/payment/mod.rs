@@ -20,6 +20,7 @@ mod list;
 mod pending;
 mod reason;
 mod reconcile;
+mod reopening;
 mod resolution;
 mod resolve;
 #[cfg(test)]
@@ -34,11 +35,12 @@ mod word;
 
 pub use claim::{Allowance, Claim, ClaimRules, Presented, Refusal};
 pub use field::PaymentField;
-pub use follow::{Advance, Reopening, Sender};
+pub use follow::{Advance, Sender};
 pub use list::{PaymentFilter, PaymentQuery, Span, StateKind};
 pub use pending::{Pending, PendingFacts};
 pub use reason::{FailureReason, OperatorReason};
 pub use reconcile::Verdict;
+pub use reopening::Reopening;
 pub use resolution::{OutcomeDraft, Resolution, ResolutionDraft};
 pub use resolve::{NodeSays, Outcome, Stranding, Unresolvable, resolvable, resolve};
 pub use schedule::{AfterFailure, Again, Pace, again, next_lookup};

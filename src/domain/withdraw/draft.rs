@@ -7,7 +7,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Quote, Rate, quote::targets};
+use super::{Order, Quote, Rate, quote::targets};
 use crate::domain::{Amount, Currency, PassThru, PassThruFault, Sat, Violation, WithdrawField};
 
 const MIN_TTL_S: i64 = 180;
@@ -48,28 +48,6 @@ pub struct DraftTtl {
     pub seconds: i64,
     /// The fraction of a second; must be 0.
     pub nanos: i32,
-}
-
-/// A valid request without its value in satoshis, which depends on a rate ([`Order::quote`]). The first
-/// step from a draft to terms.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Order {
-    /// The caller's idempotency key.
-    pub request_id: Option<String>,
-    /// The least that the customer can receive; `max_amount` if none was given.
-    pub min_amount: Amount,
-    /// The most that the customer can receive.
-    pub max_amount: Amount,
-    /// The currency of both amounts.
-    pub currency: Currency,
-    /// How long it can be claimed.
-    pub ttl_s: i64,
-    /// LUD-03's `defaultDescription`; empty for none.
-    pub memo: String,
-    /// A note about the account.
-    pub statement_descriptor: Option<String>,
-    /// The creator's own data.
-    pub pass_thru: Option<PassThru>,
 }
 
 impl Draft {

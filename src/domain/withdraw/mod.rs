@@ -5,6 +5,7 @@
 
 mod draft;
 mod field;
+mod order;
 mod pass_thru;
 mod quote;
 mod status;
@@ -12,8 +13,9 @@ mod terms;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use draft::{Draft, DraftTtl, Order, REQUEST_ID_RULE, is_request_id};
+pub use draft::{Draft, DraftTtl, REQUEST_ID_RULE, is_request_id};
 pub use field::WithdrawField;
+pub use order::Order;
 pub use pass_thru::{PassThru, PassThruFault};
 pub use quote::{Quote, Rate};
 pub use status::{Attempt, Hold, NotDeactivatable, Status, Unclaimable};

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use super::{Shown, WithdrawError, WithdrawService};
 use crate::{
     domain::{
-        Draft, Principal, Quote, Rate, Violation, Withdraw, WithdrawField, WithdrawId, WithdrawView,
+        Draft, Principal, Quote, Rate, Violation, Withdraw, WithdrawField, WithdrawId,
+        WithdrawView, is_request_id,
     },
     ports::{BoxError, CreateOutcome, StoreError},
     service::{Failure, failure::finished},
@@ -55,7 +56,7 @@ impl WithdrawService {
         let mut quotes = Vec::with_capacity(drafts.len());
         for (index, draft) in drafts.enumerate() {
             let request_id = draft.request_id.clone();
-            if !request_id.is_empty() && !seen.insert(request_id) {
+            if is_request_id(&request_id) && !seen.insert(request_id) {
                 let rule = "must not be used by an earlier entry of the same batch";
                 let violation = Violation::new(WithdrawField::RequestId, rule);
                 violations.push(violation.of_entry(index));

@@ -51,7 +51,7 @@ fn a_send_is_numbered_and_carries_the_lease_the_node_and_the_deadline() {
     assert_eq!(again.payment.sends.count(), 2);
 }
 
-/// Two workers' rows are told apart by the fencing_token; an error never hides what was heard before.
+/// Two workers' rows are told apart by the fencing token; an error never hides what was heard before.
 #[test]
 fn an_answer_marks_its_own_send_and_a_final_one_stays() {
     let answers = |payment: &Payment| {

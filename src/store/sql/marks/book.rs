@@ -13,10 +13,10 @@ use std::{
     sync::Arc,
 };
 
+use parking_lot::Mutex;
 use uuid::Uuid;
 
-use parking_lot::Mutex;
-
+use super::stage::Stage;
 use crate::{
     domain::{PaymentId, WithdrawId},
     ports::LostCommits,
@@ -342,16 +342,6 @@ pub struct Move {
     commit: Commit,
     required: i64,
     stage: Stage,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// COMMIT was not sent: if dropped, the move did not happen.
-    Open,
-    /// COMMIT was sent: if dropped, the move may have happened.
-    CommitSent,
-    /// The outcome is known.
-    Settled,
 }
 
 impl Move {

@@ -2,6 +2,7 @@
 
 mod book;
 mod durable;
+mod stage;
 mod statements;
 
 pub use book::{CommitLabel, Marks};

@@ -20,10 +20,7 @@ type Uses = BTreeMap<Module, BTreeMap<Module, String>>;
 /// Uses that close a cycle and are not removed yet: a module, and the one that it should not use. The
 /// list only shrinks.
 const KNOWN: &[(&str, &str)] = &[
-    ("domain::payment::pending", "domain::payment::follow"),
-    ("grpc::convert_payment", "grpc::convert"),
-    ("grpc::convert_payment", "grpc::convert_instance"),
-    ("metrics::gauges", "metrics::exposition"),
+    // A database spells some statements its own way, with the parameters of the shared ones.
     ("store::driver", "store::sql::dialect"),
 ];
 

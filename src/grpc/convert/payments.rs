@@ -3,8 +3,8 @@
 use std::fmt::Display;
 
 use super::{
-    convert::{read_bound, wire_time},
-    convert_instance::actor,
+    actor::actor,
+    times::{read_bound, wire_time},
 };
 use crate::{
     domain::{

@@ -1,22 +1,17 @@
 //! Converts messages about the instance, and operators' requests, to domain values and back.
 
 use super::{
-    convert::{read_time, wire_time},
-    convert_payment,
+    payments,
+    times::{read_time, wire_time},
 };
 use crate::{
     domain::{
-        ActorDraft, FenceReason, HaltReason, Heartbeat, InstanceField, InstanceStatus, Principal,
-        Timestamp, Verdict, Violation, payment::RecordState,
+        FenceReason, HaltReason, Heartbeat, InstanceField, InstanceStatus, Timestamp, Verdict,
+        Violation, payment::RecordState,
     },
     pb::{self, instance},
     service::{InstanceView, Line, ListedPayment, Pair, Which},
 };
-
-/// Who decides, and why.
-pub const fn actor(principal: Principal, name: String, reason: String) -> ActorDraft {
-    ActorDraft { principal, name, reason }
-}
 
 /// The payments that an operator assigns to requests.
 pub fn pairs(given: Vec<pb::acknowledge_restore_request::Pair>) -> Vec<Pair> {
@@ -64,7 +59,7 @@ pub fn reconcile_line(line: Line) -> pb::ReconcileLine {
         payment_hash: line.payment_hash.to_string(),
         verdict: wire_verdict(line.verdict).into(),
         explanation: line.verdict.explanation().to_owned(),
-        here: line.here.map(convert_payment::view),
+        here: line.here.map(payments::view),
         there,
     }
 }

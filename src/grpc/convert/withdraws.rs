@@ -1,13 +1,12 @@
 //! Converts wire messages of withdraw requests to domain values and back.
 
-use prost_types::Timestamp as WireTime;
-
-use super::{convert_payment, json};
+use super::{
+    payments,
+    times::{read_bound, wire_time},
+};
 use crate::{
-    domain::{
-        CommonField, Draft, DraftTtl, Filter, Status, Timestamp, Unclaimable, Violation,
-        WithdrawField,
-    },
+    domain::{CommonField, Draft, DraftTtl, Filter, Status, Unclaimable, Violation, WithdrawField},
+    grpc::json,
     pb,
     service::{PageRequest, Shown},
 };
@@ -57,41 +56,6 @@ pub fn page(request: pb::ListWithdrawsRequest) -> (PageRequest, Vec<Violation>) 
     (page, violations)
 }
 
-/// A bound of a list. An invalid one is a violation.
-pub(super) fn read_bound(
-    field: CommonField,
-    given: Option<WireTime>,
-    violations: &mut Vec<Violation>,
-) -> Option<Timestamp> {
-    let read = given.map(|time| read_time(&time)).transpose();
-    read.unwrap_or_else(|rule| {
-        violations.push(Violation::new(field, rule));
-        None
-    })
-}
-
-/// Rounds up to whole milliseconds, the resolution of all times in the database: right for an inclusive
-/// lower and an exclusive upper bound.
-pub(super) fn read_time(time: &WireTime) -> Result<Timestamp, &'static str> {
-    const RULE: &str = "must be a valid timestamp of the years 1 to 9999";
-    let in_range = (-62_135_596_800..=253_402_300_799).contains(&time.seconds)
-        && (0..1_000_000_000).contains(&time.nanos);
-    if !in_range {
-        return Err(RULE);
-    }
-    let ms = time.seconds * 1000
-        + i64::from(time.nanos).div_euclid(1_000_000)
-        + i64::from(time.nanos % 1_000_000 != 0);
-    Ok(Timestamp::from_ms(ms.max(0)))
-}
-
-pub(super) fn wire_time(time: Timestamp) -> WireTime {
-    let ms = time.as_ms();
-    // Less than 1,000 times 1,000,000.
-    let nanos = i32::try_from(ms.rem_euclid(1000) * 1_000_000).unwrap_or_default();
-    WireTime { seconds: ms.div_euclid(1000), nanos }
-}
-
 /// A withdraw request as its creator sees it.
 pub fn withdraw(shown: Shown) -> pb::Withdraw {
     let withdraw = shown.view.withdraw;
@@ -126,7 +90,7 @@ pub fn withdraw(shown: Shown) -> pb::Withdraw {
         lnurlw,
         claimable: shown.unclaimable.is_none(),
         unclaimable_reason: unclaimable_reason(shown.unclaimable).into(),
-        payment: shown.view.payment.map(convert_payment::view),
+        payment: shown.view.payment.map(payments::view),
     }
 }
 
