@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use bitcoin::secp256k1::PublicKey;
+use secp256k1::PublicKey;
 use sha2::{Digest, Sha256};
 
 use super::{Bolt11Invoice, Millis, Msat, Network, NodeId, Sat, Timestamp};

@@ -23,7 +23,7 @@ mod violation;
 pub mod withdraw;
 
 pub use actor::{Operator, operator_violations};
-pub use bolt11::{Bolt11Invoice, Malformed};
+pub use bolt11::{Bolt11Invoice, Currency, Malformed, NewInvoice, Unwritable};
 pub use event::{Event, EventKind};
 pub use ids::{InvalidId, PaymentId, WithdrawId};
 pub use instance::{

@@ -1,5 +1,7 @@
 //! Feature bits: the even one of a pair is needed, the odd one is offered.
 
+use super::letters;
+
 /// Variable onions.
 const ONION: u32 = 8;
 /// The payment secret.
@@ -20,6 +22,11 @@ const PAYABLE: [u32; 6] = [ONION, SECRET, PARTS, BLINDING, METADATA, PATHS];
 /// What the first of a pair does not work without (lnd's `feature/deps.go`).
 const NEEDS: [(u32, u32); 4] =
     [(SECRET, ONION), (PARTS, SECRET), (BLINDING, ONION), (PATHS, BLINDING)];
+
+/// What every invoice needs, in letters: variable onions and the payment secret.
+pub(super) fn needed_by_all() -> Vec<u8> {
+    letters::of_number(1 << ONION | 1 << SECRET)
+}
 
 /// The bits that are set, in ascending order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
