@@ -21,11 +21,14 @@ fn compile(name: &str, root: &str, files: &[&str]) -> Result<(), Box<dyn Error>>
     let files = protox::compile(files, [root])?;
     let descriptor = Path::new(&env::var("OUT_DIR")?).join(format!("{name}_descriptor.bin"));
     fs::write(descriptor, files.encode_to_vec())?;
+    let mut config = tonic_prost_build::Config::new();
+    // By its name a message finds its descriptor, and with it its JSON.
+    config.enable_type_names();
     tonic_prost_build::configure()
         .skip_debug([BEARER])
         // What is nested in it carries none.
         .type_attribute(format!("{BEARER}.Status"), "#[derive(Debug)]")
         .type_attribute(format!("{BEARER}.UnclaimableReason"), "#[derive(Debug)]")
-        .compile_fds(files)?;
+        .compile_fds_with_config(files, config)?;
     Ok(())
 }

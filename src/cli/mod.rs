@@ -19,6 +19,8 @@ mod serve;
 mod start;
 mod wallet;
 
+use std::pin::Pin;
+
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::variables;
@@ -83,7 +85,14 @@ impl Cli {
     }
 
     /// Does what it says.
-    pub async fn run(self) -> anyhow::Result<()> {
+    ///
+    /// Boxed, so that all of it is compiled once and here: the body of an `async fn` is compiled in the crate
+    /// that polls it, in the binary three times over, once for each way in which tokio's `block_on` may poll.
+    pub fn run(self) -> Pin<Box<dyn Future<Output = anyhow::Result<()>>>> {
+        Box::pin(self.obey())
+    }
+
+    async fn obey(self) -> anyhow::Result<()> {
         check_variables()?;
         match self.command {
             None => serve::serve(self.serve).await,

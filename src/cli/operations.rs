@@ -4,10 +4,7 @@
 use clap::Args;
 
 use super::{printable, requests::Server};
-use crate::client::{
-    InstanceShown, NodePaymentShown, Operations, Pair, Signed, acknowledged_to_json,
-    instance_to_json, node_payment_time, node_payment_to_json,
-};
+use crate::client::{Instance, NodePayment, Operations, Pair, Signed, time_text, to_json};
 
 #[derive(Debug, Args)]
 pub(super) struct InstanceArgs {
@@ -71,29 +68,25 @@ pub(super) struct ReleaseArgs {
 
 pub(super) async fn instance(args: InstanceArgs) -> anyhow::Result<()> {
     let instance = Operations::connect(args.server.address()).await?.instance().await?;
-    show(&instance, &args.server);
-    Ok(())
+    show(&instance, &args.server)
 }
 
 pub(super) async fn pause(args: TurnArgs) -> anyhow::Result<()> {
     let mut client = Operations::connect(args.server.address()).await?;
     let instance = client.pause(args.by.into()).await?;
-    show(&instance, &args.server);
-    Ok(())
+    show(&instance, &args.server)
 }
 
 pub(super) async fn resume(args: TurnArgs) -> anyhow::Result<()> {
     let mut client = Operations::connect(args.server.address()).await?;
     let instance = client.resume(args.by.into()).await?;
-    show(&instance, &args.server);
-    Ok(())
+    show(&instance, &args.server)
 }
 
 pub(super) async fn fence(args: TurnArgs) -> anyhow::Result<()> {
     let mut client = Operations::connect(args.server.address()).await?;
     let instance = client.fence(args.by.into()).await?;
-    show(&instance, &args.server);
-    Ok(())
+    show(&instance, &args.server)
 }
 
 pub(super) async fn acknowledge(args: AcknowledgeArgs) -> anyhow::Result<()> {
@@ -102,29 +95,29 @@ pub(super) async fn acknowledge(args: AcknowledgeArgs) -> anyhow::Result<()> {
         if !args.paid.is_empty() {
             anyhow::bail!("--paid needs --operator and --reason");
         }
-        list(&client.unknown().await?, args.server.json());
+        let unknown = client.unknown().await?;
+        if args.server.json() {
+            say!("{}", to_json(&unknown)?);
+        } else {
+            list(&unknown.payments);
+        }
         return Ok(());
     };
     let done = client.acknowledge(Signed { operator, reason }, args.paid).await?;
     if args.server.json() {
-        say!("{}", acknowledged_to_json(&done));
+        say!("{}", to_json(&done)?);
         return Ok(());
     }
-    list(&done.unknown, false);
+    list(&done.unknown);
     say!("{} requests are withheld until they are released", done.withheld);
     if let Some(instance) = &done.instance {
-        show(instance, &args.server);
+        show(instance, &args.server)?;
     }
     Ok(())
 }
 
 /// One line each, to lay beside the logs of the lost time.
-fn list(payments: &[NodePaymentShown], json: bool) {
-    if json {
-        let payments: Vec<_> = payments.iter().map(node_payment_to_json).collect();
-        say!("{}", serde_json::json!({ "payments": payments }));
-        return;
-    }
+fn list(payments: &[NodePayment]) {
     say!("{} payments of the node are unknown to the database", payments.len());
     for payment in payments {
         say!(
@@ -132,7 +125,7 @@ fn list(payments: &[NodePaymentShown], json: bool) {
             payment.payment_hash,
             payment.state().as_str_name(),
             payment.amount_msat,
-            node_payment_time(payment)
+            time_text(payment.created)
         );
     }
 }
@@ -141,17 +134,17 @@ pub(super) async fn release(args: ReleaseArgs) -> anyhow::Result<()> {
     let mut client = Operations::connect(args.server.address()).await?;
     let released = client.release(args.by.into(), args.ids, args.release_all).await?;
     if args.server.json() {
-        say!("{}", serde_json::json!({ "released": released }));
+        say!("{}", to_json(&released)?);
     } else {
-        say!("{released} requests were released");
+        say!("{} requests were released", released.released);
     }
     Ok(())
 }
 
-fn show(instance: &InstanceShown, server: &Server) {
+fn show(instance: &Instance, server: &Server) -> anyhow::Result<()> {
     if server.json() {
-        say!("{}", instance_to_json(instance));
-        return;
+        say!("{}", to_json(instance)?);
+        return Ok(());
     }
     match instance.halt_name() {
         None => say!("accepts claims of up to {} sat", instance.max_withdrawable_sat),
@@ -177,4 +170,5 @@ fn show(instance: &InstanceShown, server: &Server) {
         );
     }
     say!("  {} payments in flight", instance.in_flight);
+    Ok(())
 }

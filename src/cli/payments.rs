@@ -6,9 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::requests::Server;
 use crate::{
-    client::{
-        Ending, PaymentClient, PaymentPage, Resolving, ShownPayment, payment_to_json, time_text,
-    },
+    client::{Ending, Payment, PaymentClient, PaymentPage, Resolving, time_text, to_json},
     runtime::{Clock, SystemClock},
 };
 
@@ -120,19 +118,18 @@ pub(super) async fn list(args: PaymentsArgs) -> anyhow::Result<()> {
         late_success: args.late_success,
     };
     let mut client = PaymentClient::connect(args.server.address()).await?;
-    let (payments, next) = client.list(page).await?;
+    let page = client.list(page).await?;
     if args.server.json() {
-        let payments: Vec<_> = payments.iter().map(payment_to_json).collect();
-        say!("{}", serde_json::json!({ "payments": payments, "next_page_token": next }));
+        say!("{}", to_json(&page)?);
         return Ok(());
     }
-    if payments.is_empty() {
+    if page.payments.is_empty() {
         say!("no such payments");
         return Ok(());
     }
     say!("{:<30}  {:<14}  {:>14}  {:>5}  WHY", "PAYMENT", "STATE", "MSAT", "AGE");
     let now_s = SystemClock::new().now().as_ms() / 1000;
-    for payment in &payments {
+    for payment in &page.payments {
         say!(
             "{:<30}  {:<14}  {:>14}  {:>5}  {}",
             payment.id,
@@ -142,8 +139,8 @@ pub(super) async fn list(args: PaymentsArgs) -> anyhow::Result<()> {
             why(payment)
         );
     }
-    if !next.is_empty() {
-        say!("more: --page-token {next}");
+    if !page.next_page_token.is_empty() {
+        say!("more: --page-token {}", page.next_page_token);
     }
     Ok(())
 }
@@ -159,7 +156,7 @@ fn age(seconds: i64) -> String {
 }
 
 /// Why it failed or is in doubt; empty if neither.
-fn why(payment: &ShownPayment) -> &'static str {
+fn why(payment: &Payment) -> &'static str {
     if payment.late_success.is_some() {
         "LATE_SUCCESS"
     } else if payment.operator_reason != 0 {
@@ -173,8 +170,7 @@ fn why(payment: &ShownPayment) -> &'static str {
 
 pub(super) async fn get(args: PaymentArgs) -> anyhow::Result<()> {
     let payment = PaymentClient::connect(args.server.address()).await?.get(&args.id).await?;
-    show(&payment, args.server.json());
-    Ok(())
+    show(&payment, args.server.json())
 }
 
 pub(super) async fn resolve(args: ResolveArgs) -> anyhow::Result<()> {
@@ -195,8 +191,7 @@ pub(super) async fn resolve(args: ResolveArgs) -> anyhow::Result<()> {
     let resolving = Resolving { payment: args.payment, ending, operator, reason };
     let mut client = PaymentClient::connect(args.server.address()).await?;
     let payment = client.resolve(resolving).await.map_err(|error| as_flags_name_it(&error))?;
-    show(&payment, args.server.json());
-    Ok(())
+    show(&payment, args.server.json())
 }
 
 /// The service names its own fields.
@@ -206,17 +201,16 @@ fn as_flags_name_it(error: &dyn std::error::Error) -> anyhow::Error {
     anyhow::Error::msg(text.replace("confirm_node_unreachable", "--node-is-unreachable"))
 }
 
-fn show(payment: &ShownPayment, json: bool) {
+fn show(payment: &Payment, json: bool) -> anyhow::Result<()> {
     if json {
-        say!("{}", payment_to_json(payment));
-        return;
+        say!("{}", to_json(payment)?);
+        return Ok(());
     }
     let field = |name: &str, value: &str| {
         if !value.is_empty() {
             say!("{name:<18}  {value}");
         }
     };
-    let time = |time: Option<_>| time.as_ref().map(time_text).unwrap_or_default();
     let noted = payment.noted_failure();
     field("id", &payment.id);
     field("withdraw", &payment.withdraw_id);
@@ -228,20 +222,21 @@ fn show(payment: &ShownPayment, json: bool) {
     field("fee", &payment.fee_msat.map(|fee| format!("{fee} msat")).unwrap_or_default());
     field("payment hash", &payment.payment_hash);
     field("preimage", &payment.preimage);
-    field("accepted", &time(payment.created));
-    field("finished", &time(payment.finished));
-    field("no send after", &time(payment.send_until));
-    field("invoice expires", &time(payment.invoice_expires_at));
+    field("accepted", &time_text(payment.created));
+    field("finished", &time_text(payment.finished));
+    field("no send after", &time_text(payment.send_until));
+    field("invoice expires", &time_text(payment.invoice_expires_at));
     if let Some(late) = &payment.late_success {
-        field("paid late", &time(late.at));
+        field("paid late", &time_text(late.at));
         field("late fee", &format!("{} msat", late.fee_msat));
         field("late preimage", &late.preimage);
     }
     for send in &payment.sends {
         let answer = if send.answer == 0 { "no answer" } else { send.answer().as_str_name() };
-        let (sent, deadline) = (time(send.sent_at), time(send.send_deadline));
+        let (sent, deadline) = (time_text(send.sent_at), time_text(send.send_deadline));
         field(&format!("send {}", send.number), &format!("{sent}, until {deadline}: {answer}"));
         field("  to", &send.node_id);
     }
     field("invoice", &payment.invoice);
+    Ok(())
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 
 use super::requests::Server;
-use crate::client::{HEADER, Instant, LineShown, Operations, line_to_json};
+use crate::client::{HEADER, Instant, Operations, ReconcileLine, to_json};
 
 #[derive(Debug, Args)]
 pub(super) struct ReconcileArgs {
@@ -27,23 +27,22 @@ pub(super) struct ReconcileArgs {
 
 pub(super) async fn reconcile(args: ReconcileArgs) -> anyhow::Result<()> {
     let mut client = Operations::connect(args.server.address()).await?;
-    let lines = client.reconcile(args.from, args.to, args.only_differences).await?;
+    let found = client.reconcile(args.from, args.to, args.only_differences).await?;
     if args.server.json() {
-        let lines: Vec<_> = lines.iter().map(line_to_json).collect();
-        say!("{}", serde_json::json!({ "lines": lines }));
+        say!("{}", to_json(&found)?);
     } else if args.csv {
         // Ids, names and numbers: nothing that CSV would have to quote.
         say!("{}", HEADER.join(","));
-        for line in &lines {
+        for line in &found.lines {
             say!("{}", line.cells().join(","));
         }
     } else {
-        table(&lines, args.only_differences);
+        table(&found.lines, args.only_differences);
     }
     Ok(())
 }
 
-fn table(lines: &[LineShown], only_differences: bool) {
+fn table(lines: &[ReconcileLine], only_differences: bool) {
     if lines.is_empty() {
         return say!("{}", if only_differences { "no differences" } else { "no payments" });
     }

@@ -4,7 +4,7 @@ use clap::Args;
 use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
 
 use super::printable;
-use crate::client::{Client, Instant, NewWithdraw, Page, Shown, expiry_text, time_text, to_json};
+use crate::client::{Client, Instant, NewWithdraw, Page, Withdraw, time_text, to_json};
 
 #[derive(Debug, Args)]
 pub(super) struct Server {
@@ -102,7 +102,7 @@ pub(super) async fn create(args: CreateArgs) -> anyhow::Result<()> {
     };
     let withdraw = client.create(new).await?;
     if args.server.json {
-        say!("{}", to_json(&withdraw));
+        say!("{}", to_json(&withdraw)?);
         return Ok(());
     }
     say!("{}", qr(&withdraw.withdraw_request)?);
@@ -120,14 +120,12 @@ fn qr(lnurl: &str) -> anyhow::Result<String> {
 
 pub(super) async fn get(args: OneArgs) -> anyhow::Result<()> {
     let withdraw = Client::connect(&args.server.server).await?.get(&args.id).await?;
-    show(&withdraw, args.server.json);
-    Ok(())
+    show(&withdraw, args.server.json)
 }
 
 pub(super) async fn deactivate(args: OneArgs) -> anyhow::Result<()> {
     let withdraw = Client::connect(&args.server.server).await?.deactivate(&args.id).await?;
-    show(&withdraw, args.server.json);
-    Ok(())
+    show(&withdraw, args.server.json)
 }
 
 pub(super) async fn list(args: ListArgs) -> anyhow::Result<()> {
@@ -141,26 +139,25 @@ pub(super) async fn list(args: ListArgs) -> anyhow::Result<()> {
         created_before: args.created_before,
     };
     let filtered = page.is_filtered();
-    let (withdraws, next) = Client::connect(&args.server.server).await?.list(page).await?;
+    let page = Client::connect(&args.server.server).await?.list(page).await?;
     if args.server.json {
-        let withdraws: Vec<_> = withdraws.iter().map(to_json).collect();
-        say!("{}", serde_json::json!({ "withdraws": withdraws, "next_page_token": next }));
+        say!("{}", to_json(&page)?);
         return Ok(());
     }
-    if withdraws.is_empty() {
+    if page.withdraws.is_empty() {
         say!("{}", if filtered { "no such withdraw requests" } else { "no withdraw requests" });
     }
-    for withdraw in &withdraws {
+    for withdraw in &page.withdraws {
         say!("{}", line(withdraw));
     }
-    if !next.is_empty() {
-        say!("more: --page-token {next}");
+    if !page.next_page_token.is_empty() {
+        say!("more: --page-token {}", page.next_page_token);
     }
     Ok(())
 }
 
 /// `wr_…  ACTIVE  10–20 SATS  claimable  until 2026-11-21T20:34:02Z  coffee`
-fn line(withdraw: &Shown) -> String {
+fn line(withdraw: &Withdraw) -> String {
     let state =
         if withdraw.claimable { "claimable" } else { withdraw.unclaimable_reason().as_str_name() };
     format!(
@@ -169,12 +166,20 @@ fn line(withdraw: &Shown) -> String {
         withdraw.status().as_str_name(),
         amount(withdraw),
         state,
-        expiry_text(withdraw),
+        expiry(withdraw),
         printable(&withdraw.memo)
     )
 }
 
-fn amount(withdraw: &Shown) -> String {
+/// To the second: nobody waits for its thousandths.
+fn expiry(withdraw: &Withdraw) -> String {
+    time_text(withdraw.expires_at.map(|mut at| {
+        at.nanos = 0;
+        at
+    }))
+}
+
+fn amount(withdraw: &Withdraw) -> String {
     let (min, max) = (&withdraw.min_amount, &withdraw.max_amount);
     if min == max {
         format!("{max} {}", withdraw.currency)
@@ -183,14 +188,14 @@ fn amount(withdraw: &Shown) -> String {
     }
 }
 
-fn show(withdraw: &Shown, json: bool) {
+fn show(withdraw: &Withdraw, json: bool) -> anyhow::Result<()> {
     if json {
-        say!("{}", to_json(withdraw));
-        return;
+        say!("{}", to_json(withdraw)?);
+        return Ok(());
     }
     say!("{}", line(withdraw));
     say!("  {}", withdraw.withdraw_request);
-    say!("  expires {}", withdraw.expires_at.as_ref().map(time_text).unwrap_or_default());
+    say!("  expires {}", time_text(withdraw.expires_at));
     if let Some(payment) = &withdraw.payment {
         say!("  {}  {}  {} msat", payment.id, payment.state().as_str_name(), payment.amount_msat);
         if !payment.preimage.is_empty() {
@@ -203,4 +208,5 @@ fn show(withdraw: &Shown, json: bool) {
             say!("  needs an operator: {}", payment.operator_reason().as_str_name());
         }
     }
+    Ok(())
 }

@@ -3,19 +3,15 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use bitcoin::{
-    hashes::{Hash, sha256},
-    secp256k1::{Secp256k1, SecretKey},
-};
 use clap::Args;
-use lightning_invoice::{Currency, InvoiceBuilder, PaymentSecret};
+use secp256k1::SecretKey;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
 
 use super::printable;
 use crate::{
-    domain::{Msat, Sat, lnurl},
+    domain::{InvoiceCurrency, Msat, NewInvoice, Sat, lnurl},
     http::client::{self, ClientOptions, Hosts},
     node::simulated,
     runtime::{Clock, Entropy, SystemClock, SystemEntropy},
@@ -112,15 +108,16 @@ pub fn make_invoice(amount: Msat, description: &str) -> anyhow::Result<String> {
     let mut key = [0; 32];
     SystemEntropy.fill(&mut key);
     let key = SecretKey::from_slice(&key).context("no key this time, please try again")?;
-    let now_ms = u64::try_from(SystemClock::new().now().as_ms())?;
     let hash = simulated::preimage_of(&secret).hash();
-    let invoice = InvoiceBuilder::new(Currency::Regtest)
-        .description(description[..description.floor_char_boundary(MAX_DESCRIPTION)].to_owned())
-        .payment_hash(sha256::Hash::from_byte_array(*hash.as_bytes()))
-        .payment_secret(PaymentSecret(secret))
-        .duration_since_epoch(Duration::from_millis(now_ms))
-        .min_final_cltv_expiry_delta(80)
-        .amount_milli_satoshis(u64::try_from(amount.get())?)
-        .build_signed(|message| Secp256k1::new().sign_ecdsa_recoverable(message, &key))?;
-    Ok(invoice.to_string())
+    let now_s = u64::try_from(SystemClock::new().now().as_ms())? / 1_000;
+    let invoice = NewInvoice {
+        currency: InvoiceCurrency::Regtest,
+        msat: u64::try_from(amount.get())?,
+        made_at_s: now_s,
+        payment_hash: hash.as_bytes(),
+        payment_secret: &secret,
+        description: &description[..description.floor_char_boundary(MAX_DESCRIPTION)],
+        final_cltv: 80,
+    };
+    Ok(invoice.sign(&key)?)
 }

@@ -1,176 +1,135 @@
-//! A withdraw request as JSON, with the field names of the proto (and `ttl_s` for `ttl`, in seconds).
+//! The JSON of protobuf, by the descriptors of the contract: what `--json` prints and what `--pass-thru` takes.
+//!
+//! Names are those of the proto, 64-bit integers are texts, times RFC 3339, enums names. A field is left out
+//! where the contract lets it be absent and it is; all others are always there, so that a program need not
+//! know their defaults.
 
-use prost_types::{Timestamp, value::Kind};
-use serde_json::{Map, Value, json};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use prost::{Message, Name};
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions};
+use prost_types::Struct;
+use serde_json::{Deserializer, Value};
 
-use crate::pb::{
-    Payment, Withdraw,
-    payment::{FailureReason, LateSuccess, OperatorReason, Send, State, send::Answer},
-    withdraw::UnclaimableReason,
-};
+use super::ClientError;
+use crate::pb;
 
-/// All that is set. Amounts stay decimal texts, times are RFC 3339.
-pub fn to_json(withdraw: &Withdraw) -> Value {
-    let reason = withdraw.unclaimable_reason();
-    without_nulls(json!({
-        "id": withdraw.id,
-        "object": withdraw.object,
-        "status": withdraw.status().as_str_name(),
-        "min_amount": withdraw.min_amount,
-        "max_amount": withdraw.max_amount,
-        "currency": withdraw.currency,
-        "target_currency": withdraw.target_currency,
-        "exchange_rate": withdraw.exchange_rate,
-        "ttl_s": withdraw.ttl.map(|ttl| ttl.seconds),
-        "expires_at": withdraw.expires_at.as_ref().map(time_text),
-        "target_min_amount": withdraw.target_min_amount,
-        "target_max_amount": withdraw.target_max_amount,
-        "type": withdraw.r#type,
-        "withdraw_request": withdraw.withdraw_request,
-        "statement_descriptor": withdraw.statement_descriptor,
-        "created": withdraw.created.as_ref().map(time_text),
-        "modified": withdraw.modified.as_ref().map(time_text),
-        "memo": withdraw.memo,
-        "pass_thru": withdraw.pass_thru.clone().map(object),
-        "ott": withdraw.ott,
-        "lnurlw": withdraw.lnurlw,
-        "claimable": withdraw.claimable,
-        "unclaimable_reason": unless_default(reason == UnclaimableReason::Unspecified, reason.as_str_name()),
-        "payment": withdraw.payment.as_ref().map(payment),
-    }))
-}
+const STRUCT: &str = "google.protobuf.Struct";
 
-/// A payment: all that is set. Amounts are numbers of millisatoshis.
-pub fn payment_to_json(shown: &Payment) -> Value {
-    without_nulls(payment(shown))
-}
-
-fn payment(payment: &Payment) -> Value {
-    let (failure, doubt) = (payment.failure_reason(), payment.operator_reason());
-    let noted = payment.noted_failure();
-    json!({
-        "id": payment.id,
-        "withdraw_id": payment.withdraw_id,
-        "state": payment.state().as_str_name(),
-        "invoice": payment.invoice,
-        "payment_hash": payment.payment_hash,
-        "preimage": unless_default(payment.state() != State::Paid, &payment.preimage),
-        "amount_msat": payment.amount_msat,
-        "fee_limit_msat": payment.fee_limit_msat,
-        "fee_msat": payment.fee_msat,
-        "failure_reason": unless_default(failure == FailureReason::Unspecified, failure.as_str_name()),
-        "operator_reason": unless_default(doubt == OperatorReason::Unspecified, doubt.as_str_name()),
-        "created": payment.created.as_ref().map(time_text),
-        "finished": payment.finished.as_ref().map(time_text),
-        "noted_failure": unless_default(noted == FailureReason::Unspecified, noted.as_str_name()),
-        "late_success": payment.late_success.as_ref().map(late_success),
-        "send_until": payment.send_until.as_ref().map(time_text),
-        "invoice_expires_at": payment.invoice_expires_at.as_ref().map(time_text),
-        "sends": (!payment.sends.is_empty())
-            .then(|| payment.sends.iter().map(send).collect::<Vec<_>>()),
-    })
-}
-
-fn unless_default(default: bool, text: &str) -> Value {
-    if default { Value::Null } else { Value::String(text.to_owned()) }
-}
-
-fn late_success(late: &LateSuccess) -> Value {
-    json!({
-        "preimage": late.preimage,
-        "fee_msat": late.fee_msat,
-        "at": late.at.as_ref().map(time_text),
-    })
-}
-
-fn send(send: &Send) -> Value {
-    let answer = send.answer();
-    without_nulls(json!({
-        "number": send.number,
-        "node_id": send.node_id,
-        "sent_at": send.sent_at.as_ref().map(time_text),
-        "send_deadline": send.send_deadline.as_ref().map(time_text),
-        "answer": unless_default(answer == Answer::Unspecified, answer.as_str_name()),
-    }))
-}
-
-/// RFC 3339.
-pub fn time_text(time: &Timestamp) -> String {
-    let nanos = i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
-    let time = OffsetDateTime::from_unix_timestamp_nanos(nanos).ok();
-    time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
-}
-
-/// When a request expires, to the second: nobody waits for its thousandths.
-pub fn expiry_text(withdraw: &Withdraw) -> String {
-    let whole = withdraw.expires_at.as_ref().map(|at| Timestamp { nanos: 0, ..*at });
-    whole.as_ref().map(time_text).unwrap_or_default()
-}
-
-fn object(fields: prost_types::Struct) -> Value {
-    let fields = fields.fields.into_iter();
-    Value::Object(fields.map(|(key, field)| (key, value(field))).collect::<Map<_, _>>())
+/// All of a message.
+pub fn to_json<M: Message + Name>(message: &M) -> Result<Value, ClientError> {
+    let mut dynamic = DynamicMessage::new(descriptor(&M::full_name())?);
+    dynamic.transcode_from(message).map_err(json_fault)?;
+    let options = SerializeOptions::new().use_proto_field_name(true).skip_default_fields(false);
+    let value = dynamic.serialize_with_options(serde_json::value::Serializer, &options);
+    Ok(shortest(value.map_err(json_fault)?))
 }
 
 /// What `--pass-thru` says.
-pub(super) fn read_object(text: &str) -> Result<prost_types::Struct, String> {
-    let object: Map<String, Value> =
-        serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let fields = object.into_iter().map(|(key, value)| (key, to_wire(value)));
-    Ok(prost_types::Struct { fields: fields.collect() })
+pub(super) fn read_object(text: &str) -> Result<Struct, ClientError> {
+    let fault = |error: serde_json::Error| ClientError::PassThru(error.to_string());
+    let mut json = Deserializer::from_str(text);
+    let object = DynamicMessage::deserialize(descriptor(STRUCT)?, &mut json).map_err(fault)?;
+    json.end().map_err(fault)?;
+    object.transcode_to().map_err(json_fault)
 }
 
-fn to_wire(value: Value) -> prost_types::Value {
-    let kind = match value {
-        Value::Null => Kind::NullValue(0),
-        Value::Bool(flag) => Kind::BoolValue(flag),
-        Value::String(text) => Kind::StringValue(text),
-        // A Struct has doubles alone.
-        Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or(f64::NAN)),
-        Value::Array(values) => Kind::ListValue(prost_types::ListValue {
-            values: values.into_iter().map(to_wire).collect(),
-        }),
-        Value::Object(fields) => {
-            let fields = fields.into_iter().map(|(key, value)| (key, to_wire(value)));
-            Kind::StructValue(prost_types::Struct { fields: fields.collect() })
-        }
-    };
-    prost_types::Value { kind: Some(kind) }
+fn descriptor(message: &str) -> Result<MessageDescriptor, ClientError> {
+    let pool = DescriptorPool::decode(pb::DESCRIPTORS).map_err(json_fault)?;
+    let descriptor = pool.get_message_by_name(message);
+    descriptor.ok_or_else(|| ClientError::Json(format!("{message} is unknown")))
 }
 
-/// As JSON writes numbers elsewhere: 19 and not 19.0.
-fn shortest(number: f64) -> Value {
-    // Without an exponent, and within what a double tells apart.
-    let text = number.to_string();
-    match text.parse::<i64>() {
-        Ok(whole) if number.abs() < 9e15 => json!(whole),
-        Ok(_) | Err(_) => json!(number),
-    }
+fn json_fault(error: impl std::error::Error) -> ClientError {
+    ClientError::Json(error.to_string())
 }
 
-fn value(field: prost_types::Value) -> Value {
-    match field.kind {
-        None | Some(Kind::NullValue(_)) => Value::Null,
-        Some(Kind::BoolValue(flag)) => Value::Bool(flag),
-        Some(Kind::StringValue(text)) => Value::String(text),
-        Some(Kind::NumberValue(number)) => shortest(number),
-        Some(Kind::ListValue(list)) => list.values.into_iter().map(value).collect(),
-        Some(Kind::StructValue(fields)) => object(fields),
-    }
-}
-
-/// Absent is left out, as everywhere in JSON that people read.
-pub(super) fn without_nulls(value: Value) -> Value {
+/// With the doubles of a Struct as JSON writes numbers elsewhere: 19 and not 19.0.
+fn shortest(value: Value) -> Value {
     match value {
+        Value::Number(number) => match number.as_f64().map(|double| (double, double.to_string())) {
+            // Without an exponent or a point, and within what a double tells apart.
+            Some((double, text)) if double.abs() < 9e15 => {
+                text.parse::<i64>().map_or(Value::Number(number), Value::from)
+            }
+            Some(_) | None => Value::Number(number),
+        },
+        Value::Array(values) => values.into_iter().map(shortest).collect(),
         Value::Object(fields) => {
-            let kept = fields.into_iter().filter(|(_, field)| !field.is_null());
-            let kept = kept.map(|(key, field)| match key.as_str() {
-                "payment" => (key, without_nulls(field)),
-                _ => (key, field),
-            });
-            Value::Object(kept.collect())
+            fields.into_iter().map(|(name, value)| (name, shortest(value))).collect()
         }
-        other => other,
+        Value::Null | Value::Bool(_) | Value::String(_) => value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost_types::{Duration, Timestamp};
+    use serde_json::json;
+
+    use super::*;
+    use crate::pb::{Payment, Withdraw, instance, payment, withdraw};
+
+    #[test]
+    fn it_is_the_json_of_protobuf_with_the_names_of_the_contract() {
+        let pass_thru =
+            r#"{"whole": 19, "part": 1.5, "large": 1e300, "list": [null, true, {"a": "b"}]}"#;
+        let withdraw = Withdraw {
+            status: withdraw::Status::Paid.into(),
+            ttl: Some(Duration { seconds: 600, nanos: 0 }),
+            created: Some(Timestamp { seconds: 1_795_851_074, nanos: 120_000_000 }),
+            pass_thru: Some(read_object(pass_thru).unwrap()),
+            payment: Some(Payment {
+                amount_msat: 9_007_199_254_740_993,
+                fee_msat: Some(0),
+                sends: vec![payment::Send { number: 1, ..Default::default() }],
+                ..Payment::default()
+            }),
+            ..Withdraw::default()
+        };
+        let json = to_json(&withdraw).unwrap();
+        for (path, value) in [
+            ("/status", json!("PAID")),
+            ("/ttl", json!("600s")),
+            ("/created", json!("2026-11-28T07:31:14.120Z")),
+            ("/pass_thru", serde_json::from_str(pass_thru).unwrap()),
+            ("/payment/amount_msat", json!("9007199254740993")),
+            ("/payment/fee_msat", json!("0")),
+            ("/payment/sends/0/number", json!("1")),
+            // Never absent.
+            ("/claimable", json!(false)),
+            ("/memo", json!("")),
+            ("/unclaimable_reason", json!("UNCLAIMABLE_REASON_UNSPECIFIED")),
+            ("/payment/preimage", json!("")),
+        ] {
+            assert_eq!(json.pointer(path), Some(&value), "{path}");
+        }
+        for absent in ["/modified", "/statement_descriptor", "/payment/finished"] {
+            assert_eq!(json.pointer(absent), None, "{absent}");
+        }
+        let node = to_json(&instance::Node::default()).unwrap();
+        assert_eq!(node["can_send_msat"], "0", "a message within another");
+    }
+
+    #[test]
+    fn whole_doubles_are_written_without_a_point() {
+        for (given, written) in [
+            ("19.0", "19"),
+            ("-0.0", "0"),
+            ("8999999999999999", "8999999999999999"),
+            ("1e3", "1000"),
+            ("0.5", "0.5"),
+        ] {
+            let pass_thru = Some(read_object(&format!(r#"{{"n": {given}}}"#)).unwrap());
+            let withdraw = Withdraw { pass_thru, ..Withdraw::default() };
+            let json = to_json(&withdraw).unwrap();
+            assert_eq!(json["pass_thru"]["n"].to_string(), written, "{given}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused() {
+        for text in ["17", "[1]", "{order: 17}", "null", "{} {}", r#"{"a": 1e999}"#] {
+            let read = read_object(text);
+            assert!(matches!(read, Err(ClientError::PassThru(_))), "{text}: {read:?}");
+        }
     }
 }

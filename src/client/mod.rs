@@ -6,6 +6,7 @@ mod operations;
 mod payments;
 mod reconcile;
 
+use prost_types::Timestamp;
 use tonic::{Code, Status, transport::Channel};
 use tonic_types::StatusExt;
 
@@ -13,19 +14,15 @@ use connect::channel;
 
 use crate::pb::{
     CreateWithdrawRequest, DeactivateWithdrawRequest, GetWithdrawRequest, ListWithdrawsRequest,
-    Withdraw, withdraw::Status as WireStatus, withdraw_service_client::WithdrawServiceClient,
+    ListWithdrawsResponse, withdraw::Status as WireStatus,
+    withdraw_service_client::WithdrawServiceClient,
 };
 
-pub use json::{expiry_text, payment_to_json, time_text, to_json};
-pub use operations::{
-    InstanceShown, NodePaymentShown, Operations, Pair, Signed, acknowledged_to_json,
-    instance_to_json, node_payment_time, node_payment_to_json,
-};
-pub use payments::{Ending, PaymentClient, PaymentPage, Resolving, ShownPayment};
-pub use reconcile::{HEADER, Instant, LineShown, line_to_json};
-
-/// A withdraw request as the command line shows it.
-pub type Shown = Withdraw;
+pub use crate::pb::{Instance, NodePayment, Payment, ReconcileLine, Withdraw};
+pub use json::to_json;
+pub use operations::{Operations, Pair, Signed};
+pub use payments::{Ending, PaymentClient, PaymentPage, Resolving};
+pub use reconcile::{HEADER, Instant};
 
 /// Why a call failed, for a person.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +39,9 @@ pub enum ClientError {
     /// `--pass-thru` is none.
     #[error("--pass-thru must be a JSON object, such as '{{\"order\": 17}}' ({0})")]
     PassThru(String),
+    /// A message has no JSON: a time beyond the year 9999, say.
+    #[error("the answer cannot be written as JSON: {0}")]
+    Json(String),
     /// Nobody answers, or not as a gRPC server does.
     #[error("cannot reach {server}: {why}; {advice}")]
     Unreachable {
@@ -124,9 +124,9 @@ impl Client {
     }
 
     /// Makes one.
-    pub async fn create(&mut self, new: NewWithdraw) -> Result<Shown, ClientError> {
+    pub async fn create(&mut self, new: NewWithdraw) -> Result<Withdraw, ClientError> {
         let pass_thru = Some(new.pass_thru).filter(|text| !text.is_empty());
-        let pass_thru = pass_thru.map(|text| json::read_object(&text)).transpose();
+        let pass_thru = pass_thru.map(|text| json::read_object(&text)).transpose()?;
         let request = CreateWithdrawRequest {
             request_id: new.request_id,
             min_amount: new.min_amount,
@@ -135,24 +135,24 @@ impl Client {
             ttl: new.ttl_s.map(|seconds| prost_types::Duration { seconds, nanos: 0 }),
             memo: new.memo,
             statement_descriptor: new.statement_descriptor,
-            pass_thru: pass_thru.map_err(ClientError::PassThru)?,
+            pass_thru,
         };
         answer(self.0.create_withdraw(request).await)
     }
 
     /// Shows one.
-    pub async fn get(&mut self, id: &str) -> Result<Shown, ClientError> {
+    pub async fn get(&mut self, id: &str) -> Result<Withdraw, ClientError> {
         answer(self.0.get_withdraw(GetWithdrawRequest { id: id.to_owned() }).await)
     }
 
     /// Ends one.
-    pub async fn deactivate(&mut self, id: &str) -> Result<Shown, ClientError> {
+    pub async fn deactivate(&mut self, id: &str) -> Result<Withdraw, ClientError> {
         let request = DeactivateWithdrawRequest { id: id.to_owned() };
         answer(self.0.deactivate_withdraw(request).await)
     }
 
     /// A page and the token of the next one.
-    pub async fn list(&mut self, page: Page) -> Result<(Vec<Shown>, String), ClientError> {
+    pub async fn list(&mut self, page: Page) -> Result<ListWithdrawsResponse, ClientError> {
         let status = match page.status.as_str() {
             "" => WireStatus::Unspecified,
             name => {
@@ -169,9 +169,13 @@ impl Client {
             created_after: page.created_after.map(Instant::to_wire),
             created_before: page.created_before.map(Instant::to_wire),
         };
-        let page = answer(self.0.list_withdraws(request).await)?;
-        Ok((page.withdraws, page.next_page_token))
+        answer(self.0.list_withdraws(request).await)
     }
+}
+
+/// RFC 3339; empty if there is none.
+pub fn time_text(time: Option<Timestamp>) -> String {
+    time.map(|time| time.to_string()).unwrap_or_default()
 }
 
 fn answer<T>(answer: Result<tonic::Response<T>, Status>) -> Result<T, ClientError> {

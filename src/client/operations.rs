@@ -1,24 +1,14 @@
 //! What the command line asks of `OperationsService`.
 
-use serde_json::{Value, json};
 use tonic::transport::Channel;
 
-use super::{
-    ClientError, answer, channel,
-    json::{time_text, without_nulls},
-};
+use super::{ClientError, answer, channel};
 use crate::pb::{
     AcknowledgeRestoreRequest, AcknowledgeRestoreResponse, FenceRequest, GetInstanceRequest, Halt,
-    Instance, ListUnknownPaymentsRequest, NodePayment, PauseRequest, ReleaseWithdrawsRequest,
-    ResumeRequest, acknowledge_restore_request, instance::FenceReason,
+    Instance, ListUnknownPaymentsRequest, ListUnknownPaymentsResponse, PauseRequest,
+    ReleaseWithdrawsRequest, ReleaseWithdrawsResponse, ResumeRequest, acknowledge_restore_request,
     operations_service_client::OperationsServiceClient,
 };
-
-/// A payment of the node as the command line shows it.
-pub type NodePaymentShown = NodePayment;
-
-/// The instance as the command line shows it.
-pub type InstanceShown = Instance;
 
 impl Instance {
     /// Why nothing new is accepted, by its name.
@@ -70,9 +60,8 @@ impl Operations {
     }
 
     /// What the node paid and the database does not know.
-    pub async fn unknown(&mut self) -> Result<Vec<NodePayment>, ClientError> {
-        let request = ListUnknownPaymentsRequest {};
-        Ok(answer(self.0.list_unknown_payments(request).await)?.payments)
+    pub async fn unknown(&mut self) -> Result<ListUnknownPaymentsResponse, ClientError> {
+        answer(self.0.list_unknown_payments(ListUnknownPaymentsRequest {}).await)
     }
 
     /// Ends a fence.
@@ -95,10 +84,10 @@ impl Operations {
         by: Signed,
         ids: Vec<String>,
         all: bool,
-    ) -> Result<i64, ClientError> {
+    ) -> Result<ReleaseWithdrawsResponse, ClientError> {
         let (operator, reason) = (by.operator, by.reason);
         let request = ReleaseWithdrawsRequest { operator, reason, ids, all };
-        Ok(answer(self.0.release_withdraws(request).await)?.released)
+        answer(self.0.release_withdraws(request).await)
     }
 }
 
@@ -115,62 +104,4 @@ impl std::str::FromStr for Pair {
         let (withdraw, hash) = parts.ok_or("must be a withdraw id, =, and a payment hash")?;
         Ok(Self(withdraw.to_owned(), hash.to_owned()))
     }
-}
-
-/// What came of an acknowledgement, with the names of the proto.
-pub fn acknowledged_to_json(done: &AcknowledgeRestoreResponse) -> Value {
-    without_nulls(json!({
-        "unknown": done.unknown.iter().map(node_payment_to_json).collect::<Vec<_>>(),
-        "withheld": done.withheld,
-        "instance": done.instance.as_ref().map(instance_to_json),
-    }))
-}
-
-/// A payment of the node, with the names of the proto.
-pub fn node_payment_to_json(payment: &NodePayment) -> Value {
-    without_nulls(json!({
-        "payment_hash": payment.payment_hash,
-        "invoice": payment.invoice,
-        "amount_msat": payment.amount_msat,
-        "fee_msat": payment.fee_msat,
-        "state": payment.state().as_str_name(),
-        "created": payment.created.as_ref().map(time_text),
-    }))
-}
-
-/// When the node began it, for people.
-pub fn node_payment_time(payment: &NodePayment) -> String {
-    payment.created.as_ref().map(time_text).unwrap_or_default()
-}
-
-/// All that is set, with the names of the proto.
-pub fn instance_to_json(instance: &Instance) -> Value {
-    let fence = instance.fence_reason();
-    let paused = instance.paused.as_ref().map(|act| {
-        json!({ "operator": act.operator, "reason": act.reason, "at": act.at.as_ref().map(time_text) })
-    });
-    let node = instance.node.as_ref().map(|node| {
-        json!({
-            "identity": node.identity,
-            "alias": node.alias,
-            "network": node.network,
-            "heartbeat_at": node.heartbeat_at.as_ref().map(time_text),
-            "synced": node.synced,
-            "can_send_msat": node.can_send_msat,
-            "active_channels": node.active_channels,
-            "busiest_channel_htlcs": node.busiest_channel_htlcs,
-        })
-    });
-    without_nulls(json!({
-        "halt": instance.halt_name(),
-        "max_withdrawable_sat": instance.max_withdrawable_sat,
-        "paused": paused,
-        "fence_reason": (fence != FenceReason::Unspecified).then(|| fence.as_str_name()),
-        "fenced_at": instance.fenced_at.as_ref().map(time_text),
-        "node": node,
-        "in_flight": instance.in_flight,
-        "unseen_msat": instance.unseen_msat,
-        "spent_24h_msat": instance.spent_24h_msat,
-        "node_error": Some(&instance.node_error).filter(|error| !error.is_empty()),
-    }))
 }

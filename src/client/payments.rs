@@ -4,14 +4,11 @@ use tonic::transport::Channel;
 
 use super::{ClientError, answer, channel};
 use crate::pb::{
-    GetPaymentRequest, ListPaymentsRequest, Payment, ResolvePaymentRequest,
+    GetPaymentRequest, ListPaymentsRequest, ListPaymentsResponse, Payment, ResolvePaymentRequest,
     payment::State as WireState,
     payment_service_client::PaymentServiceClient,
     resolve_payment_request::{Failed, Outcome as WireOutcome, Paid},
 };
-
-/// A payment as the command line shows it.
-pub type ShownPayment = Payment;
 
 /// What `withdrawd payments` asks for. Empty is any.
 #[derive(Clone, Debug, Default)]
@@ -89,15 +86,12 @@ impl PaymentClient {
     }
 
     /// Shows one, with its sends.
-    pub async fn get(&mut self, id: &str) -> Result<ShownPayment, ClientError> {
+    pub async fn get(&mut self, id: &str) -> Result<Payment, ClientError> {
         answer(self.0.get_payment(GetPaymentRequest { id: id.to_owned() }).await)
     }
 
     /// A page and the token of the next one.
-    pub async fn list(
-        &mut self,
-        page: PaymentPage,
-    ) -> Result<(Vec<ShownPayment>, String), ClientError> {
+    pub async fn list(&mut self, page: PaymentPage) -> Result<ListPaymentsResponse, ClientError> {
         let state = match page.state.as_str() {
             "" => WireState::Unspecified,
             name => WireState::from_str_name(&name.to_ascii_uppercase())
@@ -116,12 +110,11 @@ impl PaymentClient {
             late_success: page.late_success,
             ..ListPaymentsRequest::default()
         };
-        let page = answer(self.0.list_payments(request).await)?;
-        Ok((page.payments, page.next_page_token))
+        answer(self.0.list_payments(request).await)
     }
 
     /// Ends one that is in doubt.
-    pub async fn resolve(&mut self, resolving: Resolving) -> Result<ShownPayment, ClientError> {
+    pub async fn resolve(&mut self, resolving: Resolving) -> Result<Payment, ClientError> {
         let (outcome, confirmed) = match resolving.ending {
             Ending::Paid { preimage, fee_msat } => {
                 (WireOutcome::Paid(Paid { preimage, fee_msat }), [false; 3])

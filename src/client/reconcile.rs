@@ -1,18 +1,10 @@
 //! What the command line asks of `Reconcile`, and how it writes the answer.
 
 use prost_types::Timestamp;
-use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{
-    ClientError, Operations, answer,
-    json::{payment_to_json, without_nulls},
-    node_payment_time, node_payment_to_json,
-};
-use crate::pb::{ReconcileLine, ReconcileRequest, reconcile_line::Verdict};
-
-/// A line as the command line shows it.
-pub type LineShown = ReconcileLine;
+use super::{ClientError, Operations, answer, time_text};
+use crate::pb::{ReconcileLine, ReconcileRequest, ReconcileResponse, reconcile_line::Verdict};
 
 /// An instant in RFC 3339: `2026-11-21T20:34:02Z`.
 #[derive(Clone, Copy, Debug)]
@@ -42,10 +34,10 @@ impl Operations {
         from: Instant,
         to: Option<Instant>,
         only_differences: bool,
-    ) -> Result<Vec<ReconcileLine>, ClientError> {
+    ) -> Result<ReconcileResponse, ClientError> {
         let (from, to) = (Some(from.0), to.map(|to| to.0));
         let request = ReconcileRequest { from, to, only_differences };
-        Ok(answer(self.0.reconcile(request).await)?.lines)
+        answer(self.0.reconcile(request).await)
     }
 }
 
@@ -64,7 +56,7 @@ impl ReconcileLine {
             number(here.map(|payment| payment.amount_msat)),
             number(there.map(|record| record.amount_msat)),
             number(there.and_then(|record| record.fee_msat)),
-            there.map(node_payment_time).unwrap_or_default(),
+            time_text(there.and_then(|record| record.created)),
         ]
     }
 
@@ -87,14 +79,3 @@ pub const HEADER: [&str; 10] = [
     "fee_there_msat",
     "created_there",
 ];
-
-/// With the names of the proto.
-pub fn line_to_json(line: &ReconcileLine) -> Value {
-    without_nulls(json!({
-        "payment_hash": line.payment_hash,
-        "verdict": line.verdict().as_str_name(),
-        "explanation": line.explanation,
-        "here": line.here.as_ref().map(payment_to_json),
-        "there": line.there.as_ref().map(node_payment_to_json),
-    }))
-}

@@ -3,10 +3,9 @@
 use std::io::IsTerminal;
 
 use serde::Deserialize;
-use tracing_subscriber::EnvFilter;
 
 use super::check::Check;
-use crate::telemetry::{LogOptions, Style};
+use crate::telemetry::{LogOptions, Style, level};
 
 /// `[log]`
 #[derive(Clone, Debug, Deserialize)]
@@ -19,7 +18,7 @@ pub struct Log {
 
 impl Log {
     pub(super) fn check(&self, check: &mut Check) -> LogOptions {
-        if EnvFilter::try_new(&self.level).is_err() {
+        if level(&self.level).is_none() {
             check.refuse("log.level", "must be a level or a filter of levels");
         }
         let is_terminal = std::io::stderr().is_terminal();

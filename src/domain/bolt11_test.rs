@@ -92,7 +92,7 @@ fn ordinary_invoices_are_read_as_the_library_reads_them() {
         let text = pieces.text();
         let theirs: OfLibrary = text.parse().unwrap();
         let read = Bolt11Invoice::read(&text).unwrap();
-        assert_eq!(read.currency, theirs.currency());
+        assert_eq!(read.currency.prefix(), theirs.currency().to_string());
         assert_eq!(read.msat, theirs.amount_milli_satoshis());
         assert_eq!(read.made_at_s, theirs.duration_since_epoch().as_secs());
         assert_eq!(read.payee, theirs.recover_payee_pub_key());
@@ -104,6 +104,66 @@ fn ordinary_invoices_are_read_as_the_library_reads_them() {
         assert_eq!(read.final_cltv, if theirs_cltv == 18 { 24 } else { theirs_cltv });
         assert_eq!(read.hints, theirs.private_routes().len());
     }
+}
+
+/// The library reads what the test wallet makes, and so do we.
+#[test]
+fn what_is_made_is_read_by_the_library_and_by_us() {
+    let key = secp256k1::SecretKey::from_slice(&[7; 32]).unwrap();
+    let made = |msat, description| NewInvoice {
+        currency: Currency::Regtest,
+        msat,
+        made_at_s: MADE_AT_S,
+        payment_hash: &[3; 32],
+        payment_secret: &[4; 32],
+        description,
+        final_cltv: 80,
+    };
+    let long = "x".repeat(639);
+    for (msat, head, description) in [
+        (1, "lnbcrt10p1", ""),
+        (15, "lnbcrt150p1", "für Käse ☕"),
+        (100, "lnbcrt1n1", "a\tb"),
+        (10_000, "lnbcrt100n1", "test"),
+        (100_000, "lnbcrt1u1", "test"),
+        (123_400_000, "lnbcrt1234u1", "test"),
+        (100_000_000, "lnbcrt1m1", "test"),
+        (300_000_000_000, "lnbcrt31", "test"),
+        (1_000_000_000_000_000, "lnbcrt100001", &long),
+    ] {
+        let text = made(msat, description).sign(&key).unwrap();
+        assert!(text.starts_with(head), "{text}");
+        let theirs: OfLibrary = text.parse().unwrap();
+        assert_eq!(theirs.to_string(), text, "the library would write the same");
+        theirs.check_signature().unwrap();
+        assert_eq!(theirs.currency(), lightning_invoice::Currency::Regtest);
+        assert_eq!(theirs.amount_milli_satoshis(), Some(msat));
+        assert_eq!(theirs.duration_since_epoch().as_secs(), MADE_AT_S);
+        assert_eq!(AsRef::<[u8; 32]>::as_ref(theirs.payment_hash()), &[3; 32]);
+        assert_eq!(theirs.payment_secret().0, [4; 32]);
+        assert_eq!(theirs.min_final_cltv_expiry_delta(), 80);
+        assert_eq!(
+            theirs.description().to_string(),
+            description.replace('\t', "\u{fffd}"),
+            "what the library shows for control characters"
+        );
+        let features = theirs.features().unwrap();
+        assert!(features.requires_variable_length_onion() && features.requires_payment_secret());
+        let payee = key.public_key(&secp256k1::Secp256k1::new());
+        assert_eq!(theirs.recover_payee_pub_key(), payee);
+
+        let read = Bolt11Invoice::read(&text).unwrap();
+        assert_eq!((read.currency, read.msat, read.payee), (Currency::Regtest, Some(msat), payee));
+        assert_eq!((read.payment_hash, read.payment_secret), ([3; 32], Some([4; 32])));
+        assert_eq!((read.description.as_str(), read.final_cltv), (description, 80));
+        assert_eq!((read.made_at_s, read.expiry_s), (MADE_AT_S, 3_600));
+    }
+    assert_eq!(check(&made(10_000, "test").sign(&key).unwrap(), None), Ok(()));
+    // 1,023 letters are 639 bytes.
+    let longer = "x".repeat(640);
+    assert_eq!(made(1, &longer).sign(&key), Err(Unwritable("description")));
+    let late = NewInvoice { made_at_s: 1 << 35, ..made(1, "") };
+    assert_eq!(late.sign(&key), Err(Unwritable("time")));
 }
 
 /// Each is refused by lnd, though its signature is right.

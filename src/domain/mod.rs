@@ -23,7 +23,7 @@ mod violation;
 pub mod withdraw;
 
 pub use actor::{Actor, ActorDraft, Principal};
-pub use bolt11::{Bolt11Invoice, Malformed};
+pub use bolt11::{Bolt11Invoice, Currency as InvoiceCurrency, Malformed, NewInvoice, Unwritable};
 pub use event::{Event, EventKind};
 pub use ids::{Id, InvalidId, Kind, PaymentId, WithdrawId};
 pub use instance::{

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use lightning_invoice::Currency;
+use super::bolt11::Currency;
 
 /// A Bitcoin network.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -38,7 +38,7 @@ impl Network {
     pub const fn currency(self) -> Currency {
         match self {
             Self::Bitcoin => Currency::Bitcoin,
-            Self::Testnet => Currency::BitcoinTestnet,
+            Self::Testnet => Currency::Testnet,
             Self::Signet => Currency::Signet,
             Self::Regtest => Currency::Regtest,
         }

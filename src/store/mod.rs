@@ -9,6 +9,7 @@
 mod statement;
 
 mod driver;
+mod migrations;
 mod observed;
 mod postgres;
 mod sql;

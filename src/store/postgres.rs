@@ -138,7 +138,7 @@ impl Driver for PostgresDriver {
     }
 
     fn schema(&self) -> i64 {
-        connect::MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+        super::migrations::POSTGRES.iter().map(|migration| migration.version).max().unwrap_or(0)
     }
 
     async fn now(&self) -> Result<Timestamp, StoreError> {

@@ -9,7 +9,6 @@ use std::{fs::File, path::PathBuf, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use sqlx::{
     Connection, Sqlite, SqlitePool,
-    migrate::Migrator,
     query::Query,
     sqlite::{
         SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
@@ -20,6 +19,7 @@ use tokio::sync::Mutex;
 
 use super::{
     driver::{Driver, Fault, Tx, said},
+    migrations,
     observed::Observed,
     sql::{Dialect, Marks, SqlStore},
     statement::{BoundStatement, Value},
@@ -38,8 +38,6 @@ mod file;
 use dialect::DIALECT;
 use fault::{fault, is_busy, primary_code};
 use file::{Identity, begin_life, identity, lock, void_leases};
-
-static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
 
 /// How long to wait for a pooled connection; waiters for the one writer are served in order.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -167,13 +165,13 @@ async fn check_durable(writer: &SqlitePool) -> Result<(), StoreError> {
 async fn schema(writer: &SqlitePool, migrate: bool) -> Result<(), StoreError> {
     let failed = |source| StoreError::Failed { doing: "migrate the database", source };
     if migrate {
-        return MIGRATIONS.run(writer).await.map_err(|error| failed(error.into()));
+        return migrations::SQLITE.run(writer).await.map_err(|error| failed(error.into()));
     }
     let found: Result<Option<i64>, _> =
         sqlx::query_scalar("-- schema\nselect max(version) from _sqlx_migrations where success")
             .fetch_one(writer)
             .await;
-    let expected = MIGRATIONS.iter().map(|migration| migration.version).max();
+    let expected = migrations::SQLITE.iter().map(|migration| migration.version).max();
     if found.is_ok_and(|found| found == expected) {
         return Ok(());
     }
@@ -241,7 +239,7 @@ impl Driver for SqliteDriver {
     }
 
     fn schema(&self) -> i64 {
-        MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+        migrations::SQLITE.iter().map(|migration| migration.version).max().unwrap_or(0)
     }
 
     async fn now(&self) -> Result<Timestamp, StoreError> {

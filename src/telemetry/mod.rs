@@ -14,8 +14,8 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::Metadata;
 use tracing_subscriber::{
-    EnvFilter, Layer,
-    filter::{FilterExt, LevelFilter, filter_fn},
+    Layer,
+    filter::{FilterExt, LevelFilter, Targets, filter_fn},
     fmt as lines,
     layer::SubscriberExt,
     util::SubscriberInitExt,
@@ -79,7 +79,7 @@ pub enum TelemetryError {
 /// Starts logging to standard error and, if a collector is named, tracing, for the whole process. Call it
 /// on the tokio runtime.
 pub fn init(log: &LogOptions) -> Result<Telemetry, TelemetryError> {
-    let level = EnvFilter::try_new(&log.level).map_err(|_| TelemetryError::Level)?;
+    let level = level(&log.level).ok_or(TelemetryError::Level)?;
     let (style, terminal) = (log.style, log.is_terminal);
     let provider = traces::provider()?;
 
@@ -112,6 +112,13 @@ pub fn init(log: &LogOptions) -> Result<Telemetry, TelemetryError> {
         .try_init();
     started.map_err(|_| TelemetryError::Started)?;
     Ok(Telemetry { provider })
+}
+
+/// A level, and other levels for parts: `info,sqlx=warn`. (`EnvFilter` knows more, of spans and the values of their
+/// fields, and brings a regex engine for it.)
+pub fn level(text: &str) -> Option<Targets> {
+    // Nothing would be a filter that nothing passes.
+    text.parse().ok().filter(|_| !text.trim().is_empty())
 }
 
 fn is_line(metadata: &Metadata<'_>) -> bool {

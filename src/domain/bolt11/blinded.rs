@@ -1,6 +1,6 @@
 //! Blinded paths, as lnd writes them into invoices (bLIP 39, field `b`).
 
-use bitcoin::secp256k1::PublicKey;
+use secp256k1::PublicKey;
 
 use super::{Features, Malformed};
 

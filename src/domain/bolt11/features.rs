@@ -1,5 +1,7 @@
 //! Feature bits (BOLT 9). The even bit of a pair means required, the odd one optional.
 
+use super::letters;
+
 /// Variable-length onions.
 const ONION: u32 = 8;
 /// The payment secret.
@@ -20,6 +22,11 @@ const PAYABLE: [u32; 6] = [ONION, SECRET, PARTS, BLINDING, METADATA, PATHS];
 /// Dependencies: the first feature requires the second (lnd's `feature/deps.go`).
 const DEPENDENCIES: [(u32, u32); 4] =
     [(SECRET, ONION), (PARTS, SECRET), (BLINDING, ONION), (PATHS, BLINDING)];
+
+/// What every invoice needs, in letters: variable onions and the payment secret.
+pub(super) fn needed_by_all() -> Vec<u8> {
+    letters::of_number(1 << ONION | 1 << SECRET)
+}
 
 /// The bits that are set, in ascending order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,20 +1,20 @@
 //! The tagged fields.
 
-use bitcoin::secp256k1::PublicKey;
+use secp256k1::PublicKey;
 
 use super::{BlindedPath, Features, Malformed, letters};
 
-const HASH: u8 = 1;
+pub(super) const HASH: u8 = 1;
 const ROUTE: u8 = 3;
-const FEATURES: u8 = 5;
+pub(super) const FEATURES: u8 = 5;
 const EXPIRY: u8 = 6;
 const FALLBACK: u8 = 9;
-const DESCRIPTION: u8 = 13;
-const SECRET: u8 = 16;
+pub(super) const DESCRIPTION: u8 = 13;
+pub(super) const SECRET: u8 = 16;
 const PAYEE: u8 = 19;
 const BLINDED_PATH: u8 = 20;
 const DESCRIPTION_HASH: u8 = 23;
-const FINAL_CLTV: u8 = 24;
+pub(super) const FINAL_CLTV: u8 = 24;
 const METADATA: u8 = 27;
 
 /// The number of letters for 32 bytes, and for a public key.

@@ -48,3 +48,38 @@ pub(super) fn bytes_padded(letters: &[u8]) -> Vec<u8> {
 const fn low_byte(number: u32) -> u8 {
     number.to_le_bytes()[0]
 }
+
+/// A number without leading zeros.
+pub(super) fn of_number(number: u64) -> Vec<u8> {
+    let count = (u64::BITS - number.leading_zeros()).div_ceil(5).max(1);
+    (0..count).rev().map(|place| five(number >> (5 * place))).collect()
+}
+
+/// A number in so many letters; None where it takes more.
+pub(super) fn padded(number: u64, count: usize) -> Option<Vec<u8>> {
+    let number = of_number(number);
+    let zeros = count.checked_sub(number.len())?;
+    Some([vec![0; zeros], number].concat())
+}
+
+/// Bytes, and zeros behind them up to the next letter.
+pub(super) fn of_bytes(bytes: &[u8]) -> Vec<u8> {
+    let mut letters = Vec::with_capacity(bytes.len() * 8 / 5 + 1);
+    let (mut held, mut bits) = (0_u64, 0);
+    for byte in bytes {
+        held = (held << 8 | u64::from(*byte)) & 0xfff;
+        bits += 8;
+        while bits >= 5 {
+            bits -= 5;
+            letters.push(five(held >> bits));
+        }
+    }
+    if bits > 0 {
+        letters.push(five(held << (5 - bits)));
+    }
+    letters
+}
+
+const fn five(number: u64) -> u8 {
+    number.to_le_bytes()[0] & 31
+}

@@ -1,11 +1,8 @@
 //! Builds invoices field by field, invalid ones included, signed by a test key.
 
-use bitcoin::{
-    hashes::{Hash, sha256},
-    secp256k1::{Message, PublicKey, Secp256k1, SecretKey},
-};
+use secp256k1::{PublicKey, Secp256k1, SecretKey};
 
-use super::{Checksum, letters};
+use super::write;
 
 const CHARSET: &[u8] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
 
@@ -110,17 +107,6 @@ impl Pieces {
             signed.extend(number(content.len() as u128, 2));
             signed.extend(content);
         }
-        let hashed = [self.head.as_bytes(), &letters::bytes_padded(&signed)].concat();
-        let message = Message::from_digest(sha256::Hash::hash(&hashed).to_byte_array());
-        let signature = Secp256k1::new().sign_ecdsa_recoverable(&message, &key());
-        let (id, compact) = signature.serialize_compact();
-        let mut bytes = compact.to_vec();
-        bytes.push(u8::try_from(id.to_i32()).unwrap());
-        signed.extend(packed(&bytes));
-        let hrp = bech32::Hrp::parse(&self.head).unwrap();
-        let letters = signed.into_iter().map(|letter| bech32::Fe32::try_from(letter).unwrap());
-        bech32::primitives::iter::Fe32IterExt::with_checksum::<Checksum>(letters, &hrp)
-            .chars()
-            .collect()
+        write::sign(&self.head, signed, &key()).unwrap()
     }
 }

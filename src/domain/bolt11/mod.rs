@@ -1,8 +1,8 @@
 //! A BOLT11 parser as strict as lnd's (`zpay32` of v0.21): an invoice that lnd cannot decode must be
 //! refused at the claim, or it would be accepted and then fail at once.
 //!
-//! The crate lightning-invoice knows no blinded paths, hashes its own re-encoding instead of the signed
-//! text, and pads where lnd does not. It is used only to create invoices, and for its `Currency` type.
+//! The crate lightning-invoice knows no blinded paths, hashes what it would have written itself instead of
+//! what was signed, and pads where lnd does not. Tests alone use it, to make invoices and to read ours.
 //!
 //! - The padding of a field is shorter than one letter, and zero.
 //! - Fields of unknown type are skipped, as are fields whose length differs from the one that BOLT11
@@ -14,24 +14,28 @@
 
 mod amount;
 mod blinded;
+mod currency;
 mod features;
 mod fields;
 mod letters;
 #[cfg(test)]
 pub(crate) mod maker;
+mod write;
 
 use bech32::primitives::decode::CheckedHrpstring;
-use bitcoin::{
-    hashes::{Hash, HashEngine, sha256},
-    secp256k1::{
-        Message, PublicKey, Secp256k1,
-        ecdsa::{RecoverableSignature, RecoveryId},
-    },
+use secp256k1::{
+    Message, PublicKey, Secp256k1,
+    ecdsa::{RecoverableSignature, RecoveryId},
 };
-use lightning_invoice::Currency;
+use sha2::{Digest, Sha256};
 
 use self::fields::Fields;
-pub use self::{blinded::BlindedPath, features::Features};
+pub use self::{
+    blinded::BlindedPath,
+    currency::Currency,
+    features::Features,
+    write::{NewInvoice, Unwritable},
+};
 
 const TIMESTAMP_LETTERS: usize = 7;
 const SIGNATURE_LETTERS: usize = 104;
@@ -129,10 +133,7 @@ fn payee(
 ) -> Result<PublicKey, Malformed> {
     const FAULT: Malformed = Malformed("invalid signature");
 
-    let mut engine = sha256::Hash::engine();
-    engine.input(head.as_bytes());
-    engine.input(&letters::bytes_padded(signed));
-    let message = Message::from_digest(sha256::Hash::from_engine(engine).to_byte_array());
+    let message = Message::from_digest(digest(head, signed));
     let signature = letters::bytes(signature)?;
     let (&id, compact) = signature.split_last().ok_or(FAULT)?;
     let id = RecoveryId::from_i32(id.into()).map_err(|_| FAULT)?;
@@ -145,6 +146,14 @@ fn payee(
             .map(|()| named)
             .map_err(|_| FAULT),
     }
+}
+
+/// What is signed.
+fn digest(head: &str, letters: &[u8]) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    digest.update(head);
+    digest.update(letters::bytes_padded(letters));
+    digest.finalize().into()
 }
 
 #[cfg(test)]

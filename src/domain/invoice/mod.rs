@@ -7,7 +7,7 @@
 mod fault;
 mod hash;
 
-use bitcoin::secp256k1::PublicKey;
+use secp256k1::PublicKey;
 
 use crate::domain::{Bolt11Invoice, Millis, Msat, Network, NodeId, SatRange, Timestamp};
 

@@ -16,14 +16,15 @@ use super::{
 };
 use crate::{
     ports::StoreError,
-    store::sql::{self, Marks, OfWriter},
+    store::{
+        migrations,
+        sql::{self, Marks, OfWriter},
+    },
 };
 
 /// Connections of each process that are reserved for operators' commands: one runs the command, the other
 /// ends sessions that block it. The configuration requires at least four connections in all.
 const OPERATOR_CONNECTIONS: u32 = 2;
-
-pub static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/postgres");
 
 /// The key of the advisory lock that a migration holds to its end: "withdrawd", cut to eight bytes.
 const MIGRATION_LOCK: i64 = i64::from_be_bytes(*b"withdraw");
@@ -243,7 +244,7 @@ async fn migrate_in(tx: &mut PgConnection) -> Result<(), MigrateError> {
     );
     sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut *tx).await?;
     lock_tables(tx).await?;
-    let mut migrator = Migrator::with_migrations(MIGRATIONS.migrations.to_vec());
+    let mut migrator = Migrator::with_migrations(migrations::POSTGRES.migrations.to_vec());
     migrator.set_locking(false);
     migrator.run_direct(None, &mut *tx, false).await?;
     sqlx::raw_sql("deallocate all").execute(&mut *tx).await?;
@@ -260,7 +261,7 @@ async fn lock_tables(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     }
     let done = "-- schema.done\nselect count(*) as done from _sqlx_migrations where success";
     let done: i64 = sqlx::raw_sql(done).fetch_one(&mut *connection).await?.try_get("done")?;
-    if usize::try_from(done).is_ok_and(|done| done >= MIGRATIONS.iter().count()) {
+    if usize::try_from(done).is_ok_and(|done| done >= migrations::POSTGRES.iter().count()) {
         return Ok(());
     }
     // All readers and writers queue behind this lock, and a dump could hold it up for long: so it gives up
@@ -287,7 +288,7 @@ async fn check_schema(connection: &mut PgConnection) -> Result<(), StoreError> {
     .fetch_one(connection)
     .await
     .and_then(|row| row.try_get::<Option<i64>, _>("version"));
-    let expected = MIGRATIONS.iter().map(|migration| migration.version).max();
+    let expected = migrations::POSTGRES.iter().map(|migration| migration.version).max();
     match newest {
         Ok(found) if found == expected => Ok(()),
         Ok(_) | Err(sqlx::Error::Database(_)) => Err(StoreError::Failed {

@@ -106,6 +106,7 @@ const CRATES: [(&[&str], &[&str]); 5] = [
             "tonic_reflection",
             "tonic_types",
             "prost",
+            "prost_reflect",
             "prost_types",
         ],
         &["src/admin/", "src/client/", "src/grpc/", "src/health.rs", "src/node/lnd/", "src/pb.rs"],

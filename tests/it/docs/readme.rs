@@ -42,7 +42,7 @@ fn the_walk_leads_from_nothing_to_a_claimed_withdrawal() {
     walk.until("withdrawd get", "preimage");
     let ranged: Value =
         serde_json::from_str(walk.output_of("withdrawd create --min-amount")).unwrap();
-    assert_eq!(ranged["ttl_s"], 3600);
+    assert_eq!(ranged["ttl"], "3600s");
     assert!(walk.output_of("withdrawd list").contains(ranged["id"].as_str().unwrap()));
     assert!(walk.output_of("withdrawd deactivate").contains("DEACTIVATED"));
     walk.stop();

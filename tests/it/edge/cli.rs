@@ -63,10 +63,11 @@ fn every_command_speaks_json() {
         ("status", json!("ACTIVE")),
         ("min_amount", json!("10")),
         ("max_amount", json!("20")),
-        ("ttl_s", json!(180)),
+        ("ttl", json!("180s")),
         ("memo", json!("m")),
         ("statement_descriptor", json!("s")),
         ("claimable", json!(true)),
+        ("unclaimable_reason", json!("UNCLAIMABLE_REASON_UNSPECIFIED")),
         ("type", json!("lnurl")),
     ] {
         assert_eq!(made[key], value, "{key}");

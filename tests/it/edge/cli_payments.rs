@@ -105,7 +105,7 @@ fn an_operator_finds_a_doubt_looks_at_it_and_ends_it() {
     let paid = service.get(&payment["withdraw_id"]);
     assert_eq!(
         (&paid["status"], &paid["payment"]["fee_msat"], &paid["payment"]["preimage"]),
-        (&json!("PAID"), &json!(7), &json!(preimage))
+        (&json!("PAID"), &json!("7"), &json!(preimage))
     );
     let again = resolve(&["--paid", "--preimage", &preimage]);
     assert!(again.error_line().contains("(NOT_IN_DOUBT): the payment is PAID"), "{again:?}");

@@ -57,7 +57,7 @@ fn python_lnurl_withdraws_from_either_form_of_the_link() {
         });
         assert_eq!(done, expected, "{form}");
         let paid = service.paid(&made["id"]);
-        assert_eq!(paid["payment"]["amount_msat"], 15_000);
+        assert_eq!(paid["payment"]["amount_msat"], "15000");
 
         // Another wallet is told why it cannot claim.
         let late = python_wallet(&python, &made[form], &invoice(15));

@@ -5,7 +5,7 @@ use std::{
     os::unix::fs::{MetadataExt, PermissionsExt},
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     bench::binary::{Home, Service},
@@ -15,10 +15,11 @@ use crate::{
 };
 
 /// What the fee limit of a new payment shows of `payments.fee_floor_msat`.
-fn fee_floor(service: &Service) -> Value {
+fn fee_floor(service: &Service) -> i64 {
     let made = service.create("1");
     service.json(&["claim", made["withdraw_request"].as_str().unwrap()]);
-    service.paid(&made["id"])["payment"]["fee_limit_msat"].clone()
+    let paid = service.paid(&made["id"]);
+    paid["payment"]["fee_limit_msat"].as_str().unwrap().parse().unwrap()
 }
 
 #[test]

@@ -164,7 +164,7 @@ pub async fn exercise(
     let answer = claim_at(lnurl, secret, &invoice).await;
     assert_eq!(answer, json!({ "status": "OK" }), "{}", claimed_at.service.log());
     let paid: Value = made_at.service.paid(&made["id"]);
-    assert_eq!(paid["payment"]["amount_msat"], 1_000_000);
+    assert_eq!(paid["payment"]["amount_msat"], "1000000");
 }
 
 /// A fresh database of the tests' Postgres, over TCP: its socket is another user's. Answers with what

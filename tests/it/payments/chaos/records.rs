@@ -14,7 +14,7 @@ use super::round::Round;
 pub type ByHash<T> = BTreeMap<String, T>;
 
 /// An attempt, as the service's database has it.
-#[derive(Clone, Debug, sqlx::FromRow)]
+#[derive(Clone, Debug)]
 pub struct Attempt {
     pub hash: String,
     pub state: String,
@@ -22,6 +22,15 @@ pub struct Attempt {
     /// Why it failed, or is in doubt.
     pub reason: Option<String>,
     pub sends: i64,
+}
+
+/// Its columns, in their order.
+type Columns = (String, String, Option<String>, Option<String>, i64);
+
+impl Attempt {
+    fn of((hash, state, preimage, reason, sends): Columns) -> Self {
+        Self { hash, state, preimage, reason, sends }
+    }
 }
 
 pub struct Records {
@@ -89,11 +98,11 @@ pub async fn database(round: &Round) -> sqlx::Result<(i64, Vec<Attempt>)> {
         let requests = sqlx::query_scalar(REQUESTS).fetch_one(&mut connection).await?;
         let attempts = sqlx::query_as(ATTEMPTS_SQLITE).fetch_all(&mut connection).await?;
         connection.close().await?;
-        return Ok((requests, attempts));
+        return Ok((requests, attempts.into_iter().map(Attempt::of).collect()));
     }
     let mut connection = PgConnection::connect(&round.database_url).await?;
     let requests = sqlx::query_scalar(REQUESTS).fetch_one(&mut connection).await?;
     let attempts = sqlx::query_as(ATTEMPTS_POSTGRES).fetch_all(&mut connection).await?;
     connection.close().await?;
-    Ok((requests, attempts))
+    Ok((requests, attempts.into_iter().map(Attempt::of).collect()))
 }

@@ -1,0 +1,83 @@
+//! The migrations of both databases, in the binary.
+//!
+//! A list, and not `sqlx::migrate!`: for that macro the compiler builds sqlx, SQLite in C and TLS a second
+//! time, to run them itself. That the list is all that is in the folders, and that sqlx reads the same there,
+//! is tested.
+
+use std::sync::LazyLock;
+
+use sqlx::{
+    SqlSafeStr,
+    migrate::{Migration, MigrationType, Migrator},
+};
+
+/// The text of a file beside this one; `include_str!` takes nothing but literals.
+macro_rules! files {
+    ($folder:literal: $($name:literal)+) => {
+        &[$(($name, include_str!(concat!($folder, "/", $name, ".sql")))),+]
+    };
+}
+
+pub static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
+    migrator(files!("postgres":
+        "0001_withdraws_payments_events"
+        "0002_trace_parents"
+        "0003_node_memory"
+        "0004_write_witnesses"
+        "0005_tallies"
+        "0006_writers_marks"
+        "0007_master_keys_and_writes"
+        "0008_node_trouble"
+    ))
+});
+
+pub static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
+    migrator(files!("sqlite":
+        "0001_withdraws_payments_events"
+        "0002_trace_parents"
+        "0003_node_memory"
+        "0004_write_witnesses"
+        "0005_tallies"
+        "0006_writers_marks"
+        "0007_master_keys_and_writes"
+        "0008_node_trouble"
+    ))
+});
+
+/// Numbered as they are listed, from 1, which the files' names repeat.
+fn migrator(files: &[(&'static str, &'static str)]) -> Migrator {
+    let migrations = (1..).zip(files).map(|(version, (name, sql))| {
+        let description = name.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        let description = description.trim_start_matches('_').replace('_', " ");
+        let sql = sql.into_sql_str();
+        Migration::new(version, description.into(), MigrationType::Simple, sql, false)
+    });
+    Migrator::with_migrations(migrations.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// All of each, in its order.
+    fn told(migrator: &Migrator) -> Vec<String> {
+        let tell = |migration: &Migration| {
+            let Migration { version, description, migration_type, sql, checksum, no_tx } =
+                migration;
+            let sql = sql.as_str();
+            format!("{version} {description} {migration_type:?} {no_tx} {checksum:?} {sql}")
+        };
+        migrator.iter().map(tell).collect()
+    }
+
+    #[tokio::test]
+    async fn they_are_what_sqlx_reads_from_the_folders() {
+        let folders = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/migrations");
+        for (folder, ours) in [("postgres", &POSTGRES), ("sqlite", &SQLITE)] {
+            let theirs = Migrator::new(folders.join(folder)).await.unwrap();
+            assert_eq!(told(ours), told(&theirs), "{folder}");
+        }
+    }
+}
