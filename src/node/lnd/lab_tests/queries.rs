@@ -16,21 +16,23 @@ async fn lnd_finds_a_route_for_exactly_what_it_can_send() {
         let found = lab.try_lncli("payer", &["queryroutes", payee, &sat.to_string()]);
         found.status.success()
     };
+    let mut last = String::new();
     for _ in 0..50 {
         let health = node.health().await.unwrap();
         assert_eq!(health.introduction.id.as_str(), lab.text("payer", "pubkey"));
         assert!(health.synced && health.active_channels > 0);
         let all = health.can_send.get() / 1_000;
         let (reaches, exceeds) = (finds(all), finds(all + 1));
-        // Other tests pay from the same channel.
-        if node.health().await.unwrap() == health {
-            // An HTLC below the dust limit has no output and no weight, and yet is counted.
-            let exact = health.busiest_channel_htlcs == 0;
-            assert!(reaches && !(exact && exceeds), "{health:?}: {reaches} {exceeds}");
+        // An HTLC below the dust limit has no output and no weight, and yet is counted.
+        let exact = health.busiest_channel_htlcs == 0;
+        // Other tests pay from the same channel: a payment that failed meanwhile leaves no trace.
+        let is_idle = node.health().await.unwrap() == health;
+        if is_idle && reaches && !(exact && exceeds) {
             return;
         }
+        last = format!("idle: {is_idle}, {health:?}: {reaches} {exceeds}");
     }
-    panic!("the channel was never idle");
+    panic!("never so, at last {last}");
 }
 
 #[tokio::test]
