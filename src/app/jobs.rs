@@ -7,7 +7,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{Parts, readiness::Readiness, wiring::Workers};
 use crate::{
     config::Settings,
-    domain::Millis,
     health::Health,
     jobs::{self, Expiry, Job, Pay, Verification},
     runtime::Runtime,
@@ -92,6 +91,3 @@ impl Running {
         self.tasks.wait().await;
     }
 }
-
-/// How long the start waits for the first answer of the node, so that the first wallet is not refused.
-pub const FIRST_ANSWER: Millis = Millis::from_secs(3);

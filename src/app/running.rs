@@ -5,8 +5,7 @@ use std::sync::Arc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Parts, StartError,
-    jobs::{self, FIRST_ANSWER},
+    Parts, StartError, jobs,
     listeners::{Listeners, Listening},
     wiring::{self, Workers},
 };
@@ -26,6 +25,8 @@ use crate::{
     sidecar,
 };
 
+/// How long the start waits for the first answer of the node, so that the first wallet is not refused.
+const FIRST_ANSWER: Millis = Millis::from_secs(3);
 /// How long a stop waits for the store's connections. One that a statement holds is returned when the
 /// statement ends, and the database writes it whole or not at all without us.
 const CLOSE: Millis = Millis::from_secs(2);

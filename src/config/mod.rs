@@ -163,7 +163,8 @@ fn read(file: &Path) -> Result<Map<String, Value>, Unreadable> {
     })
 }
 
-/// The environment holds bytes, and what cannot be a text would be passed over, or shown, by others.
+/// Refuses variables of ours that are not UTF-8, by their name: the library that reads the environment would
+/// repeat the value, which may be a secret.
 fn check_texts(
     environment: impl Iterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
 ) -> Result<(), Unreadable> {
@@ -248,6 +249,33 @@ mod tests {
         ] {
             assert_eq!(reported(text), [format!("{words} {here}")]);
         }
+    }
+
+    #[test]
+    fn a_secret_in_the_place_of_its_files_path_is_not_repeated() {
+        let hex = "0201036c6e64".repeat(20);
+        for (key, words) in [
+            ("lnd.macaroon", "lnd.macaroon: must be the path of a file, not what is in it"),
+            ("keys.file", "keys.file: must be the path of a file, not a key"),
+        ] {
+            let config = Config::defaults(&[("node.backend", "lnd".into()), (key, hex.clone())]);
+            let reported = mistakes_of(&config.unwrap());
+            assert!(reported.iter().any(|line| line == words), "{reported:?}");
+            assert!(!reported.iter().any(|line| line.contains(&hex)), "{reported:?}");
+        }
+    }
+
+    #[test]
+    fn a_variable_that_is_no_text_is_a_mistake_and_is_not_repeated() {
+        use std::{ffi::OsString, os::unix::ffi::OsStringExt};
+
+        let checked = |name: &str| {
+            let value = OsString::from_vec(b"hunter2\xff".to_vec());
+            check_texts([(name.into(), value)].into_iter()).map_err(|error| error.to_string())
+        };
+        let refused = checked("WITHDRAWD__KEYS__MASTER").unwrap_err();
+        assert!(refused.ends_with("WITHDRAWD__KEYS__MASTER is not UTF-8"), "{refused}");
+        assert_eq!(checked("ELSEWHERE"), Ok(()));
     }
 
     /// Whoever fixes a configuration sees all mistakes at once.

@@ -149,34 +149,18 @@ async fn serve_connection<F, A, B>(
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let (asked, has_asked) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
-    let (first, noted) = (Arc::clone(&asked), Arc::clone(&has_asked));
+    let first_request = Arc::new(FirstRequest::default());
+    let noted = Arc::clone(&first_request);
     let service = service_fn(move |request| {
-        noted.store(true, Ordering::Relaxed);
-        first.notify_one();
-        // Polled at once: when the client hangs up right after its request, hyper drops what was never
-        // polled.
-        let mut answer = Box::pin(answer(request));
-        let begun = (&mut answer).now_or_never();
-        async move {
-            Ok::<_, Infallible>(match begun {
-                Some(answer) => answer,
-                None => answer.await,
-            })
-        }
+        noted.note();
+        begin(answer(request))
     });
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
     let (max_age, is_cut_off) = match options.max_age {
         MaxAge::CutOff(age) => (age, true),
         MaxAge::AskToGo(age) => (age, false),
     };
-    // Until the first byte shows which HTTP version it is, hyper has no limit of its own.
-    let mut too_slow = pin!(async {
-        match options.head_timeout {
-            Some(limit) if runtime.within(limit, asked.notified()).await.is_none() => {}
-            Some(_) | None => std::future::pending().await,
-        }
-    });
+    let mut too_slow = pin!(first_request.is_late(options.head_timeout, runtime));
     let mut too_old = pin!(runtime.clock.sleep(max_age));
     let mut is_going = false;
     loop {
@@ -199,7 +183,7 @@ async fn serve_connection<F, A, B>(
             }
         }
         // hyper asks a client to go once its HTTP/2 handshake is over, which may never be.
-        if options.protocol != Protocol::Http1 && !has_asked.load(Ordering::Relaxed) {
+        if options.protocol != Protocol::Http1 && !first_request.has_come() {
             return tracing::debug!(
                 server = options.name,
                 "a client that sent no request was cut off"
@@ -207,6 +191,50 @@ async fn serve_connection<F, A, B>(
         }
         is_going = true;
         connection.as_mut().graceful_shutdown();
+    }
+}
+
+/// Whether a connection's client has sent a request yet.
+#[derive(Default)]
+struct FirstRequest {
+    has_come: AtomicBool,
+    came: Notify,
+}
+
+impl FirstRequest {
+    fn note(&self) {
+        self.has_come.store(true, Ordering::Relaxed);
+        self.came.notify_one();
+    }
+
+    fn has_come(&self) -> bool {
+        self.has_come.load(Ordering::Relaxed)
+    }
+
+    /// Ends once `limit` has passed without a request. Until the first byte shows which HTTP version it is,
+    /// hyper has no limit of its own.
+    async fn is_late(&self, limit: Option<Millis>, runtime: &Runtime) {
+        match limit {
+            Some(limit) if runtime.within(limit, self.came.notified()).await.is_none() => {}
+            Some(_) | None => std::future::pending().await,
+        }
+    }
+}
+
+/// Polls `answer` at once: when the client hangs up right after its request, hyper drops what was never
+/// polled.
+fn begin<A, B>(answer: A) -> impl Future<Output = Result<Response<B>, Infallible>> + Send
+where
+    A: Future<Output = Response<B>> + Send + 'static,
+    B: Send + 'static,
+{
+    let mut answer = Box::pin(answer);
+    let begun = (&mut answer).now_or_never();
+    async move {
+        Ok(match begun {
+            Some(answer) => answer,
+            None => answer.await,
+        })
     }
 }
 

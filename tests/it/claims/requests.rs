@@ -146,6 +146,8 @@ async fn a_batch_is_made_whole_or_not_at_all() {
 
         let twice = batch(&bench, vec![asked("x", "1"), asked("x", "1")]).await.unwrap_err();
         assert_eq!(fields_of(&twice), ["requests[1].request_id"]);
+        let both = batch(&bench, vec![asked("x", "0"), asked("x", "1")]).await.unwrap_err();
+        assert_eq!(fields_of(&both), ["requests[0].max_amount", "requests[1].request_id"]);
         assert_eq!(fields_of(&batch(&bench, vec![]).await.unwrap_err()), ["requests"]);
         let many = vec![asked("", "1"); 1001];
         assert_eq!(fields_of(&batch(&bench, many).await.unwrap_err()), ["requests"]);

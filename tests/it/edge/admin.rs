@@ -20,6 +20,7 @@ use crate::{
     bench::binary::{Home, until},
     bench::http::{self, raw, request},
     bench::{Bench, StoreKind, on_every_store, postgres_url},
+    edge::hostile_load::hung_up_after,
 };
 
 /// What a path of the admin port says.
@@ -191,16 +192,8 @@ async fn silent_clients_are_cut_off() {
         silent.push(TcpStream::connect(bench.admin()).await.unwrap());
     }
     let probe = tokio::spawn(http::get(bench.admin(), "/healthz"));
-    for mut stream in silent {
-        let mut byte = [0];
-        let mut ended = std::pin::pin!(stream.read(&mut byte));
-        // It may not have been accepted yet when the clock moves.
-        let patience = std::time::Instant::now() + Duration::from_secs(20);
-        while futures_util::poll!(&mut ended).is_pending() {
-            assert!(std::time::Instant::now() < patience, "it is still there");
-            bench.clock.advance(Millis::from_secs(21));
-            tokio::task::yield_now().await;
-        }
+    for stream in silent {
+        hung_up_after(&bench, Millis::from_secs(21), stream).await;
     }
     assert_eq!(probe.await.unwrap().status, 200);
 }

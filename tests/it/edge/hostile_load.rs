@@ -9,6 +9,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+use withdrawd::domain::Millis;
 
 use crate::{
     bench::http,
@@ -19,8 +20,11 @@ use crate::{
 const SIEGE: [(&str, &str); 2] =
     [("lnurl.header_timeout_ms", "300"), ("lnurl.max_connections", "8")];
 
-async fn connect_and_say(lnurl: SocketAddr, bytes: &[u8]) -> TcpStream {
-    let mut stream = TcpStream::connect(lnurl).await.unwrap();
+/// What a client of HTTP/2 says first: the preface, and empty SETTINGS.
+pub const HTTP2_HANDSHAKE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+pub async fn connect_and_say(server: SocketAddr, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(server).await.unwrap();
     stream.write_all(bytes).await.unwrap();
     stream
 }
@@ -33,6 +37,18 @@ async fn hung_up(mut stream: TcpStream) {
     let _ = end.expect("the server never hung up");
 }
 
+/// Moves the clock in steps of `limit`, at most 400, until the server has hung up: it may not have accepted
+/// the client yet when the clock moves first.
+pub async fn hung_up_after(bench: &Bench, limit: Millis, stream: TcpStream) {
+    let mut ended = std::pin::pin!(hung_up(stream));
+    loop {
+        bench.clock.advance(limit);
+        if tokio::time::timeout(Duration::from_millis(50), &mut ended).await.is_ok() {
+            return;
+        }
+    }
+}
+
 #[tokio::test]
 async fn slow_clients_lose_their_place() {
     let bench = Bench::with(StoreKind::Sqlite, &SIEGE).await;
@@ -41,6 +57,19 @@ async fn slow_clients_lose_their_place() {
     for beginning in ["", "G", "GET /cb?k1=", "GET / HTTP/1.1\r\nHost: a\r\nX: ", &offer] {
         hung_up(connect_and_say(bench.lnurl(), beginning.as_bytes()).await).await;
     }
+}
+
+/// A minute is for connecting ahead of the first call. A handshake is none.
+#[tokio::test]
+async fn grpc_clients_that_never_call_lose_their_place() {
+    // Their age would end them, too.
+    let a_year = [("grpc.max_connection_age_s", "31536000")];
+    let bench = Bench::with(StoreKind::Sqlite, &a_year).await;
+    for beginning in [&b""[..], b"PRI * HTTP/2.0\r\n", HTTP2_HANDSHAKE] {
+        let stream = connect_and_say(bench.grpc(), beginning).await;
+        hung_up_after(&bench, Millis::from_secs(61), stream).await;
+    }
+    bench.create(10, 20).await;
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
-use tokio::{sync::Mutex, task::JoinSet};
+use tokio::{io::AsyncReadExt as _, sync::Mutex, task::JoinSet};
 use tonic::{Code, transport::Endpoint};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -26,7 +26,10 @@ use crate::{
     bench::http,
     bench::invoices::InvoiceDraft,
     bench::{StoreKind, new_postgres_database, postgres_url, store_kinds},
-    edge::clients::script,
+    edge::{
+        clients::script,
+        hostile_load::{HTTP2_HANDSHAKE, connect_and_say},
+    },
 };
 
 /// A claim, and what its wallet was told.
@@ -196,6 +199,22 @@ async fn a_database_that_keeps_a_statement_does_not_keep_the_process() {
     assert_eq!(service.wait().code(), Some(0), "{}", service.log());
     assert!(service.stderr().contains("stopping with statements under way"), "{}", service.log());
     scan.abort();
+}
+
+/// Whoever connected ahead of a call, with or without a handshake, has nothing under way.
+#[tokio::test]
+async fn clients_that_have_not_called_do_not_delay_a_stop() {
+    let home = Home::new();
+    let mut service = serve(&home, "", "0");
+    let silent = connect_and_say(service.grpc, b"").await;
+    let mut greeted = connect_and_say(service.grpc, HTTP2_HANDSHAKE).await;
+    // Both are accepted once the later one is answered.
+    greeted.read_u8().await.unwrap();
+    service.send_signal("TERM");
+    assert_eq!(service.wait().code(), Some(0), "{}", service.log());
+    assert!(!service.stderr().contains("stopping with"), "{}", service.log());
+    assert!(!service.stderr().contains("cut off at shutdown"), "{}", service.log());
+    drop((silent, greeted));
 }
 
 /// While a load balancer notices, everything is served as before; a second signal does not wait for it.
