@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use super::{sql::Dialect, statement::BoundStatement};
+use super::statement::BoundStatement;
 use crate::{
     domain::Timestamp,
     ports::{Connections, StoreError},
@@ -94,9 +94,6 @@ pub trait Driver: Send + Sync + 'static {
     type Row: Cells + Send + Sync;
     /// The type of its transactions.
     type Tx: Tx<Row = Self::Row>;
-
-    /// The statements that this database spells in its own way.
-    fn dialect(&self) -> &'static Dialect;
 
     /// Begins a transaction that writes.
     async fn begin(&self) -> Result<Self::Tx, Fault>;

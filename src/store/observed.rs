@@ -8,7 +8,7 @@ use tracing::{Instrument, field::Empty};
 
 use super::{
     driver::{Driver, Fault, Tx},
-    sql::Dialect,
+    sql::{Database, Dialect},
     statement::BoundStatement,
 };
 use crate::{
@@ -43,10 +43,6 @@ pub struct ObservedTx<T> {
 impl<D: Driver> Driver for Observed<D> {
     type Row = D::Row;
     type Tx = ObservedTx<D::Tx>;
-
-    fn dialect(&self) -> &'static Dialect {
-        self.inner.dialect()
-    }
 
     fn schema(&self) -> i64 {
         self.inner.schema()
@@ -99,6 +95,12 @@ impl<D: Driver> Driver for Observed<D> {
 
     async fn close(&self) {
         self.inner.close().await;
+    }
+}
+
+impl<D: Database> Database for Observed<D> {
+    fn dialect(&self) -> &'static Dialect {
+        self.inner.dialect()
     }
 }
 

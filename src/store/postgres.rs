@@ -16,7 +16,7 @@ use sqlx::{
 use super::{
     driver::{Driver, Fault, Tx, said},
     observed::Observed,
-    sql::{Dialect, Marks, SqlStore},
+    sql::{Database, Dialect, Marks, SqlStore},
     statement::{BoundStatement, Value},
 };
 use crate::{
@@ -114,10 +114,6 @@ impl Driver for PostgresDriver {
     type Row = PgRow;
     type Tx = PostgresTx;
 
-    fn dialect(&self) -> &'static Dialect {
-        &DIALECT
-    }
-
     async fn begin(&self) -> Result<PostgresTx, Fault> {
         self.begin_on(&self.pool).await
     }
@@ -168,6 +164,12 @@ impl Driver for PostgresDriver {
     async fn close(&self) {
         self.pool.close().await;
         self.operators.close().await;
+    }
+}
+
+impl Database for PostgresDriver {
+    fn dialect(&self) -> &'static Dialect {
+        &DIALECT
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
     driver::{Driver, Fault, Tx, said},
     migrations,
     observed::Observed,
-    sql::{Dialect, Marks, SqlStore},
+    sql::{Database, Dialect, Marks, SqlStore},
     statement::{BoundStatement, Value},
 };
 use crate::{
@@ -198,10 +198,6 @@ impl Driver for SqliteDriver {
     type Row = SqliteRow;
     type Tx = SqliteTx;
 
-    fn dialect(&self) -> &'static Dialect {
-        &DIALECT
-    }
-
     async fn begin(&self) -> Result<SqliteTx, Fault> {
         self.check_same_files()?;
         let Ok(_queued) = tokio::time::timeout(ACQUIRE_TIMEOUT, self.writer_queue.lock()).await
@@ -263,6 +259,12 @@ impl Driver for SqliteDriver {
         self.readers.close().await;
         self.operator_reader.close().await;
         self.writer.close().await;
+    }
+}
+
+impl Database for SqliteDriver {
+    fn dialect(&self) -> &'static Dialect {
+        &DIALECT
     }
 }
 

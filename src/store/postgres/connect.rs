@@ -38,7 +38,7 @@ const MIGRATION_RETRY_DELAY: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 #[error(
     "Postgres runs with fsync = {fsync} and synchronous_commit = {synchronous_commit}: a crash could \
-     lose the records of payments that were sent, and they could be paid twice. InstanceCommand both on (or set \
+     lose the records of payments that were sent, and they could be paid twice. Turn both on (or set \
      store.allow_losing_commits_in_a_crash where no real money is at stake)"
 )]
 struct NotDurable {

@@ -4,7 +4,8 @@
 use async_trait::async_trait;
 
 use super::{
-    SqlStore, marks::CommitLabel, reader::Reader, retry::retrying, tallies, withdraws::write_change,
+    Database, SqlStore, marks::CommitLabel, reader::Reader, retry::retrying, tallies,
+    withdraws::write_change,
 };
 use crate::{
     domain::{
@@ -13,7 +14,7 @@ use crate::{
     },
     ports::{ClaimOutcome, PublicStore, StoreError},
     store::{
-        driver::{Driver, Fault, Tx},
+        driver::{Fault, Tx},
         statement::Statement,
     },
 };
@@ -75,7 +76,7 @@ const RESERVE: Statement<Reserve> = statement!(
 );
 
 #[async_trait]
-impl<D: Driver> PublicStore for SqlStore<D> {
+impl<D: Database> PublicStore for SqlStore<D> {
     async fn by_secret(&self, hash: &SecretHash) -> Result<Option<WithdrawView>, StoreError> {
         self.view_by_secret(hash).await
     }
@@ -97,7 +98,7 @@ impl<D: Driver> PublicStore for SqlStore<D> {
     }
 }
 
-impl<D: Driver> SqlStore<D> {
+impl<D: Database> SqlStore<D> {
     async fn claim_once(&self, claim: &Claim) -> Result<ClaimOutcome, Fault> {
         if let Some(version) = self.version_if_used(claim).await? {
             let read = version == claim.change.next.version - 1;

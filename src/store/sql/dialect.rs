@@ -1,11 +1,17 @@
-//! The statements that differ between the two databases.
+//! What this store needs of a database: its driver, and the statements that differ between the two.
 
 use super::{
     marks::MarksDialect,
     payments::{Lease, LeasedIds},
     withdraws::OfVersion,
 };
-use crate::store::statement::Statement;
+use crate::store::{driver::Driver, statement::Statement};
+
+/// A database that this store runs on.
+pub trait Database: Driver {
+    /// The statements that this database spells in its own way.
+    fn dialect(&self) -> &'static Dialect;
+}
 
 /// One database's version of each of these statements.
 #[derive(Debug)]

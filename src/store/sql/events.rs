@@ -1,7 +1,7 @@
 //! Events: every change appends one, in its own transaction.
 
 use super::{
-    SqlStore,
+    Database, SqlStore,
     reader::{Parsed, Reader, known},
 };
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     },
     ports::StoreError,
     store::{
-        driver::{Cells, Driver, Fault, Tx},
+        driver::{Cells, Fault, Tx},
         statement::Statement,
     },
 };
@@ -59,7 +59,7 @@ const OF_WITHDRAW: Statement<OfWithdraw> = statement!(
        from events where withdraw_id = :withdraw_id order by version"
 );
 
-impl<D: Driver> SqlStore<D> {
+impl<D: Database> SqlStore<D> {
     /// Reads all events of one request, in order.
     pub(super) async fn read_events(&self, id: WithdrawId) -> Result<Vec<Event>, StoreError> {
         let rows = self.driver().fetch(OF_WITHDRAW.bind(OfWithdraw { withdraw_id: id })).await?;

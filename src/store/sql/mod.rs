@@ -19,13 +19,13 @@ mod witnesses;
 use std::sync::Arc;
 
 use super::{
-    driver::{Driver, Fault, Tx},
+    driver::{Fault, Tx},
     statement::BoundStatement,
 };
 
 use integrity::memory::Memory;
 
-pub(super) use dialect::Dialect;
+pub(super) use dialect::{Database, Dialect};
 pub(super) use marks::{Marks, OfWriter, marks_dialect, read_marks};
 pub(super) use payments::{
     LEASED_POSTGRES, LEASED_SENDS_POSTGRES, LEASED_SENDS_SQLITE, LEASED_SQLITE, Lease,
@@ -43,7 +43,7 @@ pub struct SqlStore<D> {
     memory: Memory,
 }
 
-impl<D: Driver> SqlStore<D> {
+impl<D: Database> SqlStore<D> {
     pub(super) fn over(driver: D, marks: Arc<Marks>) -> Self {
         Self { driver: Arc::new(driver), marks, memory: Memory::default() }
     }

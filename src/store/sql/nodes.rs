@@ -1,7 +1,7 @@
 //! The known nodes, which of them pays, its heartbeat, and its trouble.
 
 use super::{
-    SqlStore,
+    Database, SqlStore,
     reader::{Reader, known},
     retry::retrying,
 };
@@ -9,7 +9,7 @@ use crate::{
     domain::{Heartbeat, Msat, NodeId, NodeTrouble, Timestamp},
     ports::{Introduction, StoreError},
     store::{
-        driver::{Cells, Driver, Fault, Tx},
+        driver::{Cells, Fault, Tx},
         statement::Statement,
     },
 };
@@ -95,7 +95,7 @@ const TROUBLE: Statement<Trouble> = statement!(
 const NO_TROUBLE: Statement<()> =
     statement!("clear the node's trouble", "-- node.no_trouble\ndelete from node_trouble");
 
-impl<D: Driver> SqlStore<D> {
+impl<D: Database> SqlStore<D> {
     pub(super) async fn read_current_node(&self) -> Result<Option<NodeId>, StoreError> {
         current(&self.driver().fetch(CURRENT.bind(())).await?)
     }

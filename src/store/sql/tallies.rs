@@ -10,7 +10,7 @@
 //! transactions deadlock.
 
 use super::{
-    SqlStore,
+    Database, SqlStore,
     reader::{Parsed, Reader},
     retry::retrying,
 };
@@ -20,7 +20,7 @@ use crate::{
     },
     ports::StoreError,
     store::{
-        driver::{Cells, Driver, Fault, Tx},
+        driver::{Cells, Fault, Tx},
         statement::{BoundStatement, Statement},
     },
 };
@@ -187,7 +187,7 @@ pub async fn claimed<T: Tx>(tx: &mut T, claim: &Claim) -> Result<bool, Fault> {
 
 /// Locks the limit gate until the transaction ends. Claims under a limit pass one at a time, so that each one
 /// sees the spending of all claims before it.
-pub async fn pass_gate<D: Driver>(store: &SqlStore<D>, tx: &mut D::Tx) -> Result<(), Fault> {
+pub async fn pass_gate<D: Database>(store: &SqlStore<D>, tx: &mut D::Tx) -> Result<(), Fault> {
     let gate = store.driver().dialect().pass_limit;
     if tx.fetch(gate.bind(())).await?.is_empty() {
         let source = "the table `limit_gate` has no row".into();
@@ -247,7 +247,7 @@ pub fn spent<R: Cells>(row: Option<&R>) -> Parsed<Msat> {
     Ok(Msat::new(spent.max(0)).unwrap_or(Msat::MAX))
 }
 
-impl<D: Driver> SqlStore<D> {
+impl<D: Database> SqlStore<D> {
     /// Deletes OUT tallies that are too old to matter at this heartbeat.
     pub(super) async fn drop_old_out(&self, beat: Timestamp) -> Result<(), StoreError> {
         let slot = beat.minus(OUT_RETENTION).as_ms().div_euclid(1000);

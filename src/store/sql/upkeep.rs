@@ -5,7 +5,7 @@ use std::{cmp::Ordering, time::Duration};
 use async_trait::async_trait;
 
 use super::{
-    SqlStore,
+    Database, SqlStore,
     marks::LEAVE,
     reader::{Reader, only},
     retry::retrying,
@@ -14,7 +14,7 @@ use crate::{
     domain::{KeyId, Timestamp},
     ports::{Connections, Schema, StoreError, Upkeep, WriteProof},
     store::{
-        driver::{Cells, Driver, Fault, Tx},
+        driver::{Cells, Fault, Tx},
         statement::Statement,
     },
 };
@@ -93,7 +93,7 @@ const PROVE_WRITE: Statement<ProveWrite> = statement!(
 );
 
 #[async_trait]
-impl<D: Driver> Upkeep for SqlStore<D> {
+impl<D: Database> Upkeep for SqlStore<D> {
     async fn database_now(&self) -> Result<Timestamp, StoreError> {
         self.driver().now().await
     }
@@ -160,7 +160,7 @@ impl<D: Driver> Upkeep for SqlStore<D> {
     }
 }
 
-impl<D: Driver> SqlStore<D> {
+impl<D: Database> SqlStore<D> {
     async fn derive_from_once(
         &self,
         key: &KeyId,

@@ -4,7 +4,7 @@
 //! removed before it lies in the past and would count.
 
 use super::{
-    SqlStore,
+    Database, SqlStore,
     reader::{Reader, only},
     retry::retrying,
 };
@@ -12,7 +12,7 @@ use crate::{
     domain::{HaltReason, Millis, NodeId, Timestamp, payment::Unanswered},
     ports::{NewWitness, OverdueSends, StoreError},
     store::{
-        driver::{Driver, Fault, Tx},
+        driver::{Fault, Tx},
         statement::Statement,
     },
 };
@@ -190,7 +190,7 @@ const WITNESSED: Statement<Witnessed> = statement!(
         and (witnessed_at_ms is null or witnessed_after <= :after or witnessed_at_ms < :begun_at)"
 );
 
-impl<D: Driver> SqlStore<D> {
+impl<D: Database> SqlStore<D> {
     pub(super) async fn saw_stored(
         &self,
         node: &NodeId,

@@ -5,18 +5,17 @@ mod switches;
 
 use async_trait::async_trait;
 
-use super::{SqlStore, retry::retrying};
+use super::{Database, SqlStore, retry::retrying};
 use crate::{
     domain::{Heartbeat, InstanceCommand, InstanceStatus, Millis, NodeId, NodeTrouble, Timestamp},
     ports::{Instance, Introduction, StoreError},
-    store::driver::Driver,
 };
 
 pub use standing::STANDING;
 pub use switches::switches;
 
 #[async_trait]
-impl<D: Driver> Instance for SqlStore<D> {
+impl<D: Database> Instance for SqlStore<D> {
     async fn instance_status_for_operator(
         &self,
         clock_skew: Millis,

@@ -7,9 +7,9 @@ use crate::{
     },
     ports::StoreError,
     store::{
-        driver::{Cells, Driver},
+        driver::Cells,
         sql::{
-            SqlStore,
+            Database, SqlStore,
             reader::{Parsed, Reader, only},
             tallies,
         },
@@ -55,7 +55,7 @@ struct DatabaseView {
     writable: bool,
 }
 
-impl<D: Driver> SqlStore<D> {
+impl<D: Database> SqlStore<D> {
     /// Reads the status with `fetch`, and adds what this process knows about its database.
     pub(in crate::store::sql) async fn read_standing<F>(
         &self,

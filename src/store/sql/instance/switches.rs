@@ -4,9 +4,9 @@ use crate::{
     domain::{FenceReason, HaltReason, InstanceCommand, Timestamp},
     ports::StoreError,
     store::{
-        driver::{Cells, Driver, Fault, Tx},
+        driver::{Cells, Fault, Tx},
         sql::{
-            SqlStore,
+            Database, SqlStore,
             marks::{CommitLabel, OnLoss},
             reader::{Parsed, only},
         },
@@ -82,7 +82,7 @@ const ACTION: Statement<NewAction> = statement!(
     )
 );
 
-impl<D: Driver> SqlStore<D> {
+impl<D: Database> SqlStore<D> {
     pub(super) async fn turn_once(&self, turn: &InstanceCommand) -> Result<bool, Fault> {
         // From here on, no claim or send that has read the old switches is still running.
         let mut tx = self.driver().begin_for_operator().await?;

@@ -4,9 +4,9 @@ use crate::{
     domain::{PaymentId, Timestamp},
     ports::{KnownFrom, StoreError},
     store::{
-        driver::{Cells, Driver},
+        driver::Cells,
         sql::{
-            SqlStore,
+            Database, SqlStore,
             reader::{Parsed, Reader, only},
             retry::retrying,
         },
@@ -38,7 +38,7 @@ pub const KNOWN_FROM: Statement<()> = statement!(
        from instance"
 );
 
-impl<D: Driver> SqlStore<D> {
+impl<D: Database> SqlStore<D> {
     pub(super) async fn read_known_from(&self, now: Timestamp) -> Result<KnownFrom, StoreError> {
         let start = || FirstStart { first_started_at_ms: now };
         retrying(|| self.write(FIRST_START.bind(start()))).await?;

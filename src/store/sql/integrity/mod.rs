@@ -7,7 +7,7 @@ mod restore;
 use async_trait::async_trait;
 
 use super::{
-    SqlStore,
+    Database, SqlStore,
     instance::switches,
     marks::{CommitLabel, Forget, FoundAll, Verify, YetToRead, read_marks},
     reader::only,
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     domain::{Millis, PaymentHash, Restored, Timestamp, Withdraw, WithdrawId},
     ports::{Inherited, Integrity, KnownFrom, LostCommits, SeenServer, Server, StoreError},
-    store::driver::{Driver, Fault, Tx},
+    store::driver::{Fault, Tx},
 };
 
 pub use known_from::KNOWN_FROM;
@@ -31,7 +31,7 @@ const WRITER_RETENTION: Millis = Millis::from_secs(7 * 24 * 3600);
 const DELETED_AT_ONCE: i64 = 500;
 
 #[async_trait]
-impl<D: Driver> Integrity for SqlStore<D> {
+impl<D: Database> Integrity for SqlStore<D> {
     async fn server(&self) -> Result<SeenServer, StoreError> {
         let see = self.driver().dialect().see_instance;
         let seen = switches(&self.driver().fetch(see.bind(())).await?)?;
@@ -142,7 +142,7 @@ impl<D: Driver> Integrity for SqlStore<D> {
     }
 }
 
-impl<D: Driver> SqlStore<D> {
+impl<D: Database> SqlStore<D> {
     /// Settles moves whose COMMIT was never answered, by committing a later move on the same lane: the lane's
     /// row stays locked until the unanswered COMMIT has ended. If that one still runs, retries at the next
     /// check.

@@ -5,9 +5,9 @@ use crate::{
     domain::{Msat, PaymentHash, PaymentId, Preimage, Restored, Timestamp, Withdraw, WithdrawId},
     ports::StoreError,
     store::{
-        driver::{Driver, Fault, Tx},
+        driver::{Fault, Tx},
         sql::{
-            SqlStore,
+            Database, SqlStore,
             marks::CommitLabel,
             tallies,
             withdraws::{
@@ -103,7 +103,7 @@ pub const WITHHELD: Statement<Withheld> = statement!(
     )
 );
 
-impl<D: Driver> SqlStore<D> {
+impl<D: Database> SqlStore<D> {
     pub(super) async fn restore_once(&self, restored: &Restored) -> Result<(), Fault> {
         let mut tx = self.driver().begin().await?;
         if !write_change(&mut tx, &restored.change).await? {

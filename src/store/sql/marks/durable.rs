@@ -9,8 +9,8 @@ use crate::{
     domain::HaltReason,
     ports::StoreError,
     store::{
-        driver::{Driver, Fault, Tx},
-        sql::SqlStore,
+        driver::{Fault, Tx},
+        sql::{Database, SqlStore},
     },
 };
 
@@ -23,7 +23,7 @@ pub enum OnLoss {
     Write,
 }
 
-impl<D: Driver> SqlStore<D> {
+impl<D: Database> SqlStore<D> {
     /// Commits a transaction whose outcome is reported to a caller.
     pub(in crate::store::sql) async fn commit(
         &self,

@@ -18,7 +18,8 @@ use crate::{
     },
     runtime::Runtime,
     store::{
-        sql::Dialect,
+        driver::Driver,
+        sql::{Database, Dialect},
         sqlite::{SqliteDriver, SqliteOptions, SqliteStore},
         statement::{BoundStatement, Sql},
     },
@@ -46,10 +47,6 @@ struct LossyTx {
 impl Driver for Lossy {
     type Row = <SqliteDriver as Driver>::Row;
     type Tx = LossyTx;
-
-    fn dialect(&self) -> &'static Dialect {
-        self.inner.dialect()
-    }
 
     async fn begin(&self) -> Result<LossyTx, Fault> {
         let answer = self.next.lock().unwrap().take();
@@ -94,6 +91,12 @@ impl Driver for Lossy {
 
     async fn close(&self) {
         self.inner.close().await;
+    }
+}
+
+impl Database for Lossy {
+    fn dialect(&self) -> &'static Dialect {
+        self.inner.dialect()
     }
 }
 

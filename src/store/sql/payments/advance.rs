@@ -9,9 +9,9 @@ use crate::{
     },
     ports::StoreError,
     store::{
-        driver::{Driver, Fault, Tx},
+        driver::{Fault, Tx},
         sql::{
-            SqlStore,
+            Database, SqlStore,
             marks::CommitLabel,
             tallies,
             withdraws::{OfVersion, write_change},
@@ -57,7 +57,7 @@ const ADVANCE: Statement<Update> = statement!(
       where id = :id and version = :read_version"
 );
 
-impl<D: Driver> SqlStore<D> {
+impl<D: Database> SqlStore<D> {
     pub(super) async fn advance_once(&self, advance: &Advance) -> Result<(), Fault> {
         let mut tx = self.driver().begin().await?;
         let payment = &advance.payment;

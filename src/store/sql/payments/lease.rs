@@ -9,9 +9,9 @@ use crate::{
     domain::{PaymentId, Sends, Timestamp, payment::Send},
     ports::{Lane, Leased, StoreError},
     store::{
-        driver::{Cells, Driver, Fault, Tx},
+        driver::{Cells, Fault, Tx},
         sql::{
-            SqlStore,
+            Database, SqlStore,
             reader::{Parsed, Reader},
             retry::retrying,
             withdraws,
@@ -144,7 +144,7 @@ const PULL_FAR: Statement<PullFar> = statement!(
       where state in ('RESERVED', 'SENDING', 'IN_FLIGHT', 'NEEDS_OPERATOR') and due_at_ms > :beyond"
 );
 
-impl<D: Driver> SqlStore<D> {
+impl<D: Database> SqlStore<D> {
     pub(super) async fn lease_due(
         &self,
         lane: Lane,

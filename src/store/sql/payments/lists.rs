@@ -8,7 +8,8 @@ use crate::{
     },
     ports::{OpenPayments, StoreError},
     store::{
-        driver::{Cells, Driver},
+        driver::Cells,
+        sql::Database,
         sql::reader::{Parsed, Reader},
         statement::{BoundStatement, Statement},
     },
@@ -177,7 +178,7 @@ pub const fn payment_list_statements() -> [&'static str; 9] {
 }
 
 /// Reads one page, newest first.
-pub async fn list<D: Driver>(
+pub async fn list<D: Database>(
     driver: &D,
     query: &PaymentQuery,
 ) -> Result<Vec<PaymentEntry>, StoreError> {

@@ -8,14 +8,16 @@ mod sends;
 
 use async_trait::async_trait;
 
-use super::{SqlStore, reader::Reader, retry::retrying, withdraws::row::withdraw_columns};
+use super::{
+    Database, SqlStore, reader::Reader, retry::retrying, withdraws::row::withdraw_columns,
+};
 use crate::{
     domain::{
         NodeId, PaymentHash, PaymentId, Timestamp,
         payment::{Advance, PaymentEntry, PaymentQuery, Unanswered},
     },
     ports::{Lane, Leased, NewWitness, OpenPayments, OverdueSends, Payments, StoreError},
-    store::{driver::Driver, statement::Statement},
+    store::statement::Statement,
 };
 
 use row::payment_columns;
@@ -60,7 +62,7 @@ const NEWEST_KNOWN: Statement<NewestKnown> = statement!(
 );
 
 #[async_trait]
-impl<D: Driver> Payments for SqlStore<D> {
+impl<D: Database> Payments for SqlStore<D> {
     async fn lease(
         &self,
         lane: Lane,

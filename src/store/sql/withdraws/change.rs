@@ -3,8 +3,8 @@
 use crate::{
     domain::{Change, PaymentId, Timestamp, WithdrawId},
     store::{
-        driver::{Driver, Fault, Tx},
-        sql::{SqlStore, events, marks::CommitLabel},
+        driver::{Fault, Tx},
+        sql::{Database, SqlStore, events, marks::CommitLabel},
         statement::Statement,
     },
 };
@@ -37,7 +37,7 @@ const CHANGE: Statement<Update> = statement!(
       where id = :id and version = :read_version"
 );
 
-impl<D: Driver> SqlStore<D> {
+impl<D: Database> SqlStore<D> {
     pub(super) async fn change_once(
         &self,
         changes: &[Change],

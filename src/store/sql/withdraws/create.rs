@@ -11,8 +11,8 @@ use crate::{
     },
     ports::CreateOutcome,
     store::{
-        driver::{Driver, Fault, Tx},
-        sql::{SqlStore, events, marks::CommitLabel},
+        driver::{Fault, Tx},
+        sql::{Database, SqlStore, events, marks::CommitLabel},
         statement::Statement,
     },
 };
@@ -127,7 +127,7 @@ impl<'a> Create<'a> {
     }
 }
 
-impl<D: Driver> SqlStore<D> {
+impl<D: Database> SqlStore<D> {
     pub(super) async fn create_once(
         &self,
         withdraws: &[Withdraw],

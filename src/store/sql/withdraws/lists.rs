@@ -7,7 +7,7 @@ use crate::{
     domain::{ListQuery, Status, Timestamp, WithdrawId, WithdrawView},
     ports::StoreError,
     store::{
-        driver::Driver,
+        sql::Database,
         statement::{BoundStatement, Statement},
     },
 };
@@ -124,7 +124,7 @@ pub const fn list_statements() -> [&'static str; 5] {
 }
 
 /// Reads one page, newest first.
-pub async fn list<D: Driver>(
+pub async fn list<D: Database>(
     driver: &D,
     query: &ListQuery,
 ) -> Result<Vec<WithdrawView>, StoreError> {
@@ -157,7 +157,7 @@ fn choose(query: &ListQuery) -> Option<BoundStatement<'static>> {
 }
 
 /// Reads at most one row, and checks the other filters on it.
-async fn by_request_id<D: Driver>(
+async fn by_request_id<D: Database>(
     driver: &D,
     query: &ListQuery,
     request_id: &str,

@@ -7,14 +7,11 @@ pub(super) mod row;
 
 use async_trait::async_trait;
 
-use super::{SqlStore, retry::retrying};
+use super::{Database, SqlStore, retry::retrying};
 use crate::{
     domain::{Change, Event, ListQuery, SecretHash, Timestamp, Withdraw, WithdrawId, WithdrawView},
     ports::{CreateOutcome, StoreError, Withdraws},
-    store::{
-        driver::Driver,
-        statement::{BoundStatement, Statement},
-    },
+    store::statement::{BoundStatement, Statement},
 };
 
 use row::{select_views, withdraw_columns};
@@ -81,7 +78,7 @@ const DUE_TO_REOPEN: Statement<Due> = statement!(
 );
 
 #[async_trait]
-impl<D: Driver> Withdraws for SqlStore<D> {
+impl<D: Database> Withdraws for SqlStore<D> {
     async fn create(&self, withdraws: &[Withdraw]) -> Result<Vec<CreateOutcome>, StoreError> {
         if withdraws.is_empty() {
             return Ok(Vec::new());
@@ -123,7 +120,7 @@ impl<D: Driver> Withdraws for SqlStore<D> {
     }
 }
 
-impl<D: Driver> SqlStore<D> {
+impl<D: Database> SqlStore<D> {
     pub(super) async fn view_by_secret(
         &self,
         hash: &SecretHash,

@@ -17,13 +17,6 @@ type Module = Vec<String>;
 /// From a file's module to those that it uses, with a place of each use, as `file:line`.
 type Uses = BTreeMap<Module, BTreeMap<Module, String>>;
 
-/// Uses that close a cycle and are not removed yet: a module, and the one that it should not use. The
-/// list only shrinks.
-const KNOWN: &[(&str, &str)] = &[
-    // A database spells some statements its own way, with the parameters of the shared ones.
-    ("store::driver", "store::sql::dialect"),
-];
-
 /// All files by their modules, and what these re-export.
 struct Modules {
     files: BTreeSet<Module>,
@@ -130,13 +123,8 @@ fn uses(sources: &BTreeMap<String, String>) -> Uses {
 }
 
 /// The shortest cycle of each group of modules that all reach each other: who uses whom, and where.
-pub fn cycles(sources: &BTreeMap<String, String>, known: &[(&str, &str)]) -> Vec<String> {
-    let mut uses = uses(sources);
-    for (from, to) in known {
-        if let Some(uses) = uses.get_mut(&module(from)) {
-            uses.remove(&module(to));
-        }
-    }
+pub fn cycles(sources: &BTreeMap<String, String>) -> Vec<String> {
+    let uses = uses(sources);
     let mut found = Vec::new();
     let mut reported = BTreeSet::new();
     for start in uses.keys() {
@@ -172,23 +160,8 @@ fn cycles_through(uses: &Uses, start: &Module) -> Vec<Vec<Module>> {
     cycles
 }
 
-fn module(path: &str) -> Module {
-    path.split("::").map(str::to_owned).collect()
-}
-
 #[test]
 fn files_of_a_module_make_no_cycle() {
-    let found = cycles(&sources(), KNOWN);
+    let found = cycles(&sources());
     assert!(found.is_empty(), "{} cycles:\n\n{}", found.len(), found.join("\n\n"));
-}
-
-/// What is no longer a cycle must not become one again unnoticed.
-#[test]
-fn every_known_cycle_is_still_there() {
-    let uses = uses(&sources());
-    for (from, to) in KNOWN {
-        let of_it = uses.get(&module(from));
-        let still = of_it.is_some_and(|of_it| of_it.contains_key(&module(to)));
-        assert!(still, "{from} no longer uses {to}: take it off the list");
-    }
 }
