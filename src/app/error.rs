@@ -24,7 +24,7 @@ pub enum StartError {
     #[error("the store cannot be opened")]
     Store(#[from] StoreError),
     /// An address cannot be listened on.
-    #[error("{option}: cannot listen on {address} (port 0 takes a free one)")]
+    #[error("{option}: cannot listen on {address} (port 0: any free port)")]
     Listen {
         /// As in the example file.
         option: &'static str,

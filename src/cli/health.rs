@@ -25,7 +25,7 @@ const MAX_SHOWN_CHARS: usize = 200;
 enum Probe {
     /// The process answers.
     Live,
-    /// It can be sent calls: its database answers.
+    /// It is ready for calls: its database answers and takes writes.
     Ready,
     /// It has started.
     Started,
@@ -35,10 +35,10 @@ enum Probe {
 pub struct HealthArgs {
     #[arg(value_enum, default_value_t = Probe::Ready)]
     probe: Probe,
-    /// <http://HOST:PORT> or HOST:PORT of the admin listener; by default where the configuration puts it.
+    /// <http://HOST:PORT> or HOST:PORT of the admin listener. Default: admin.listen of the configuration.
     #[arg(long, env = "WITHDRAWD_ADMIN", value_parser = address)]
     admin: Option<Url>,
-    /// The file that `serve` reads.
+    /// The configuration file that `serve` reads.
     #[arg(long, env = "WITHDRAWD_CONFIG")]
     config: Option<PathBuf>,
 }
@@ -64,7 +64,7 @@ pub async fn health(args: HealthArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     if line.is_empty() {
-        bail!("the answer is {status}");
+        bail!("the probe failed with {status}");
     }
     bail!(line);
 }
@@ -77,7 +77,9 @@ fn address(text: &str) -> Result<Url, url::ParseError> {
 /// Where to ask whoever listens there.
 fn configured(listen: SocketAddr) -> anyhow::Result<Url> {
     if listen.port() == 0 {
-        bail!("admin.listen takes a free port; say which with --admin (listen.json has it)");
+        bail!(
+            "admin.listen has port 0: give the actual address with --admin (see listen.json in data_dir)"
+        );
     }
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

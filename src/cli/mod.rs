@@ -43,7 +43,7 @@ enum Command {
     Migrate(serve::ServeArgs),
     /// Ask a running service whether it is live, ready or started.
     Health(health::HealthArgs),
-    /// Make a withdraw request: prints a QR code, the LNURL and the id.
+    /// Create a withdraw request: prints a QR code, the LNURL and the id.
     Create(requests::CreateArgs),
     /// Show a withdraw request.
     Get(requests::OneArgs),
@@ -51,30 +51,30 @@ enum Command {
     List(requests::ListArgs),
     /// End a withdraw request.
     Deactivate(requests::OneArgs),
-    /// Show whether the instance accepts claims, and why not.
+    /// Show whether the instance accepts claims, and if not, why.
     Instance(operations::InstanceArgs),
-    /// Stop claims and sends of all replicas; what is in flight is followed.
+    /// Stop claims and sends on all replicas; payments that were sent are followed to their end.
     Pause(operations::TurnArgs),
     /// End a pause.
     Resume(operations::TurnArgs),
-    /// Stop the instance because the database has lost commits; ended by acknowledge-restore alone.
+    /// Stop claims and sends because the database has lost commits; only acknowledge-restore ends it.
     Fence(operations::TurnArgs),
-    /// End a fence: lists the node's payments that the database does not know, and with --operator
-    /// marks the requests that they paid and withholds all older ones.
+    /// List the node's payments that the database does not know; with --operator, end the fence: requests
+    /// given with --paid become PAID, all other active ones are withheld until `release`.
     AcknowledgeRestore(operations::AcknowledgeArgs),
-    /// Let withheld requests be claimed again.
+    /// Make requests claimable again that were withheld after a fence.
     Release(operations::ReleaseArgs),
     /// List payments, newest first.
     Payments(payments::PaymentsArgs),
-    /// Show a payment with all that was sent for it.
+    /// Show a payment, with every send and the node's answer.
     Payment(payments::PaymentArgs),
-    /// End a payment that needs an operator.
+    /// Decide a payment in doubt (NEEDS_OPERATOR): it was paid, or it failed.
     Resolve(payments::ResolveArgs),
-    /// Lay the node's payments of a time beside ours.
+    /// Compare the node's payments of a period with the database's.
     Reconcile(reconcile::ReconcileArgs),
-    /// Play a wallet (regtest): claim an LNURL with an invoice that the simulated node can pay.
+    /// Act as a wallet: claim an LNURL with an invoice that the simulated node can pay, or with --invoice.
     Claim(wallet::ClaimArgs),
-    /// Show what an LNURL or an invoice says.
+    /// Show what an LNURL or an invoice contains.
     Decode(decode::DecodeArgs),
 }
 

@@ -14,10 +14,10 @@ pub(super) struct InstanceArgs {
 
 #[derive(Debug, Args)]
 struct By {
-    /// Your name: it is kept with what you do.
+    /// Your name; it is recorded.
     #[arg(long)]
     operator: String,
-    /// Why, in your words: kept as well.
+    /// The reason; it is recorded.
     #[arg(long)]
     reason: String,
 }
@@ -38,14 +38,14 @@ pub(super) struct TurnArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct AcknowledgeArgs {
-    /// A request and the unknown payment that it was paid with; can be given several times.
+    /// A request, and the hash of the unknown payment that paid it. Repeat it for each pair.
     #[arg(long = "paid", value_name = "WITHDRAW=HASH")]
     paid: Vec<Pair>,
-    /// Your name: it is kept with what you do. Without it the unknown payments are listed, and nothing
-    /// is changed.
+    /// Your name; it is recorded. Without it the command only lists the unknown payments and changes
+    /// nothing.
     #[arg(long, requires = "reason")]
     operator: Option<String>,
-    /// Why, in your words: kept as well.
+    /// The reason; it is recorded.
     #[arg(long, requires = "operator")]
     reason: Option<String>,
     #[command(flatten)]
@@ -54,10 +54,10 @@ pub(super) struct AcknowledgeArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct ReleaseArgs {
-    /// wr_…, one or several.
+    /// The ids (wr_…) of one or more requests.
     #[arg(required_unless_present = "release_all", conflicts_with = "release_all")]
     ids: Vec<String>,
-    /// Release all that are withheld.
+    /// Release every withheld request.
     #[arg(long)]
     release_all: bool,
     #[command(flatten)]
@@ -109,7 +109,7 @@ pub(super) async fn acknowledge(args: AcknowledgeArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     list(&done.unknown);
-    say!("{} requests are withheld until they are released", done.withheld);
+    say!("{} requests are withheld until you run `withdrawd release`", done.withheld);
     if let Some(instance) = &done.instance {
         show(instance, &args.server)?;
     }
@@ -118,7 +118,7 @@ pub(super) async fn acknowledge(args: AcknowledgeArgs) -> anyhow::Result<()> {
 
 /// One line each, to lay beside the logs of the lost time.
 fn list(payments: &[NodePayment]) {
-    say!("{} payments of the node are unknown to the database", payments.len());
+    say!("the node has {} payments that the database does not know", payments.len());
     for payment in payments {
         say!(
             "  {}  {:<9}  {} msat  {}",
@@ -148,7 +148,7 @@ fn show(instance: &Instance, server: &Server) -> anyhow::Result<()> {
     }
     match instance.halt_name() {
         None => say!("accepts claims of up to {} sat", instance.max_withdrawable_sat),
-        Some(halt) => say!("accepts nothing new: {halt}"),
+        Some(halt) => say!("refuses new claims: {halt}"),
     }
     if let Some(act) = &instance.paused {
         say!("  paused by {}: {}", printable(&act.operator), printable(&act.reason));

@@ -12,31 +12,31 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(super) struct PaymentsArgs {
-    /// Only those that wait for `withdrawd resolve`.
+    /// Only payments in doubt, which wait for `withdrawd resolve`.
     #[arg(long, conflicts_with = "state")]
     needs_operator: bool,
-    /// RESERVED, SENDING, IN_FLIGHT, PAID, FAILED or NEEDS_OPERATOR.
+    /// Only this state: RESERVED, SENDING, IN_FLIGHT, PAID, FAILED or NEEDS_OPERATOR.
     #[arg(long)]
     state: Option<String>,
-    /// Only those of this withdraw request (wr_…).
+    /// Only payments of this withdraw request (wr_…).
     #[arg(long)]
     withdraw: Option<String>,
-    /// Only the one of this payment hash.
+    /// Only the payment with this payment hash.
     #[arg(long)]
     payment_hash: Option<String>,
-    /// Only the one of this invoice.
+    /// Only the payment of this invoice.
     #[arg(long, conflicts_with = "payment_hash")]
     invoice: Option<String>,
-    /// Only open ones that were accepted at least so long ago: 90s, 10m, 2h or 3d.
+    /// Only open payments whose claim was accepted at least this long ago, such as 90s, 10m, 2h or 3d.
     #[arg(long, value_parser = read_age)]
     older_than: Option<i64>,
-    /// Only failed ones that were paid after all.
+    /// Only failed payments that the node paid after all.
     #[arg(long)]
     late_success: bool,
-    /// How many on a page (50 without it, 1000 at most).
+    /// Payments per page: 50 by default, at most 1000.
     #[arg(long)]
     page_size: Option<i32>,
-    /// The `next_page_token` of the page before.
+    /// The `next_page_token` of the previous page.
     #[arg(long)]
     page_token: Option<String>,
     #[command(flatten)]
@@ -45,7 +45,7 @@ pub(super) struct PaymentsArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct PaymentArgs {
-    /// pay_…
+    /// The payment's id (pay_…).
     id: String,
     #[command(flatten)]
     server: Server,
@@ -55,33 +55,33 @@ pub(super) struct PaymentArgs {
 #[expect(clippy::struct_excessive_bools, reason = "flags, each given or not")]
 #[command(group = ArgGroup::new("outcome").required(true).args(["paid", "failed"]))]
 pub(super) struct ResolveArgs {
-    /// pay_…
+    /// The payment's id (pay_…).
     payment: String,
-    /// The payee has the money: takes the preimage that proves it.
+    /// The payee has the money. Requires --preimage, which proves it.
     #[arg(long, requires = "preimage")]
     paid: bool,
-    /// The payee has none of it, and will get none: the withdraw request can be claimed again.
+    /// The payee was not paid and will not be. The request can then be claimed again.
     #[arg(long)]
     failed: bool,
     /// The proof of payment: 64 hex digits that hash to the payment hash.
     #[arg(long, conflicts_with = "failed")]
     preimage: Option<SecretString>,
-    /// What routing cost, where the node does not know it.
+    /// The routing fee, if the node does not know it.
     #[arg(long, conflicts_with = "failed")]
     fee_msat: Option<i64>,
-    /// Your name. It is kept.
+    /// Your name; it is recorded.
     #[arg(long)]
     operator: String,
-    /// Why you decide so. It is kept.
+    /// The reason for your decision; it is recorded.
     #[arg(long)]
     reason: String,
-    /// You know that the node that was asked is gone for good, and that no HTLC of this payment is out.
+    /// You know that the node that was asked is gone for good, with no HTLC of this payment in flight.
     #[arg(long, conflicts_with = "paid")]
     node_is_unreachable: bool,
     /// The payee has told you that this invoice was not paid.
     #[arg(long, conflicts_with = "paid")]
     payee_was_not_paid: bool,
-    /// The node calls it in flight for ever: end it if no channel holds it.
+    /// The node reports it in flight for ever: end it if none of the node's channels holds its HTLC.
     #[arg(long, conflicts_with = "paid")]
     is_stranded: bool,
     #[command(flatten)]
@@ -184,7 +184,7 @@ pub(super) async fn resolve(args: ResolveArgs) -> anyhow::Result<()> {
             stranded: args.is_stranded,
         },
         (true, None) | (false, Some(_)) => {
-            anyhow::bail!("--paid takes a --preimage, and --failed takes none")
+            anyhow::bail!("--paid requires --preimage; --failed does not take it")
         }
     };
     let (operator, reason) = (args.operator, args.reason);

@@ -9,13 +9,13 @@ use crate::client::{HEADER, Instant, Operations, ReconcileLine, to_json};
 
 #[derive(Debug, Args)]
 pub(super) struct ReconcileArgs {
-    /// The first instant that counts, such as 2026-11-21T00:00:00Z.
+    /// Start of the period (inclusive), such as 2026-11-21T00:00:00Z.
     #[arg(long)]
     from: Instant,
-    /// The first instant that counts no more; now without it.
+    /// End of the period (exclusive). Default: now.
     #[arg(long)]
     to: Option<Instant>,
-    /// Only what somebody has to look at.
+    /// Leave out payments that match and payments that have not ended.
     #[arg(long)]
     only_differences: bool,
     /// Print CSV.

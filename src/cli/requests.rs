@@ -8,7 +8,7 @@ use crate::client::{Client, Instant, NewWithdraw, Page, Withdraw, time_text, to_
 
 #[derive(Debug, Args)]
 pub(super) struct Server {
-    /// The service's gRPC address: http://HOST:PORT, HOST:PORT, or https:// where a proxy ends TLS.
+    /// The service's gRPC address: http://HOST:PORT, HOST:PORT, or https:// if a proxy terminates TLS.
     #[arg(long, default_value = "http://127.0.0.1:50051", env = "WITHDRAWD_SERVER")]
     server: String,
     /// Print JSON.
@@ -28,25 +28,25 @@ impl Server {
 
 #[derive(Debug, Args)]
 pub(super) struct CreateArgs {
-    /// The most that can be withdrawn, in SATS.
+    /// The largest amount that can be withdrawn, in satoshis.
     #[arg(long)]
     max_amount: String,
-    /// The least that can be withdrawn; without it the amount is fixed.
+    /// The smallest amount that can be withdrawn. Default: equal to --max-amount.
     #[arg(long)]
     min_amount: Option<String>,
-    /// What wallets show, and put on the invoice: at most 639 bytes, no tab or newline.
+    /// Text that wallets show and write into the invoice: at most 639 bytes, no tab or newline.
     #[arg(long)]
     memo: Option<String>,
-    /// How long it can be claimed, in seconds (180 to 31536000; 600 without it).
+    /// How long it can be claimed, in seconds: 180 to 31536000. Default: 600.
     #[arg(long)]
     ttl_s: Option<i64>,
-    /// Makes a repeat safe.
+    /// An id that you choose. Repeating the command with the same id returns the same request.
     #[arg(long)]
     request_id: Option<String>,
     /// A note about the account: at most 255 bytes, no tab or newline.
     #[arg(long)]
     statement_descriptor: Option<String>,
-    /// Your own data, handed back with the request: a JSON object, such as '{"order": 17}'.
+    /// Your own data, returned with the request: a JSON object, such as '{"order": 17}'.
     #[arg(long)]
     pass_thru: Option<String>,
     #[command(flatten)]
@@ -55,7 +55,7 @@ pub(super) struct CreateArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct OneArgs {
-    /// wr_…
+    /// The request's id (wr_…).
     id: String,
     #[command(flatten)]
     server: Server,
@@ -63,25 +63,25 @@ pub(super) struct OneArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
-    /// ACTIVE, PAID or DEACTIVATED.
+    /// Only this status: ACTIVE, PAID or DEACTIVATED.
     #[arg(long)]
     status: Option<String>,
-    /// Only those that can (true) or cannot (false) be claimed.
+    /// Only requests that can (true) or cannot (false) be claimed now.
     #[arg(long)]
     claimable: Option<bool>,
-    /// Only the one made with this --request-id.
+    /// Only the request created with this --request-id.
     #[arg(long)]
     request_id: Option<String>,
-    /// Only those made then or later, such as 2026-11-21T00:00:00Z.
+    /// Only requests created at this time or later, such as 2026-11-21T00:00:00Z.
     #[arg(long)]
     created_after: Option<Instant>,
-    /// Only those made before then.
+    /// Only requests created before this time.
     #[arg(long)]
     created_before: Option<Instant>,
-    /// How many on a page (50 without it, 1000 at most).
+    /// Requests per page: 50 by default, at most 1000.
     #[arg(long)]
     page_size: Option<i32>,
-    /// The `next_page_token` of the page before.
+    /// The `next_page_token` of the previous page.
     #[arg(long)]
     page_token: Option<String>,
     #[command(flatten)]

@@ -21,43 +21,43 @@ const FLUSH: Duration = Duration::from_secs(3);
 /// Flags win over the environment, which wins over the file.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// A TOML file; withdrawd.example.toml shows every option.
+    /// The configuration file (TOML); withdrawd.example.toml lists every option.
     #[arg(long, env = "WITHDRAWD_CONFIG")]
     config: Option<PathBuf>,
     /// What this process does: all, or some of grpc, lnurl and payer, separated by commas.
     #[arg(long)]
     roles: Option<String>,
-    /// Where SQLite, the master key and listen.json live.
+    /// The directory of SQLite, the master key and listen.json.
     #[arg(long)]
     data_dir: Option<String>,
     /// <postgres://user@host/database> instead of SQLite.
     #[arg(long)]
     database_url: Option<SecretString>,
-    /// Where gRPC listens, HOST:PORT; port 0 takes a free one.
+    /// The gRPC listener, HOST:PORT; port 0: any free port.
     #[arg(long)]
     grpc_listen: Option<String>,
-    /// Where the LNURL side listens, HOST:PORT; port 0 takes a free one.
+    /// The listener of the LNURL endpoints, HOST:PORT; port 0: any free port.
     #[arg(long)]
     lnurl_listen: Option<String>,
-    /// Where probes and Prometheus ask, HOST:PORT; port 0 takes a free one.
+    /// The admin listener (probes and Prometheus), HOST:PORT; port 0: any free port.
     #[arg(long)]
     admin_listen: Option<String>,
-    /// Where wallets reach the LNURL side.
+    /// The URL at which wallets reach the LNURL endpoints.
     #[arg(long)]
     public_url: Option<String>,
-    /// bitcoin (mainnet is taken for it), testnet, signet or regtest.
+    /// bitcoin (or mainnet), testnet, signet or regtest.
     #[arg(long)]
     network: Option<String>,
-    /// simulated or lnd.
+    /// The Lightning node: simulated or lnd.
     #[arg(long)]
     node: Option<String>,
-    /// https://HOST:PORT of lnd's gRPC.
+    /// lnd's gRPC address, https://HOST:PORT.
     #[arg(long)]
     lnd_endpoint: Option<String>,
-    /// lnd's tls.cert.
+    /// The path of lnd's tls.cert.
     #[arg(long)]
     lnd_tls_cert: Option<String>,
-    /// A macaroon file; withdrawd.example.toml names its permissions.
+    /// The path of a macaroon; withdrawd.example.toml lists the permissions that it needs.
     #[arg(long)]
     lnd_macaroon: Option<String>,
 }
@@ -116,7 +116,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         () = running.stop(shutdown.wait, shutdown.drain, telemetry.flush(FLUSH)) => tracing::info!("stopped"),
         () = again => tracing::warn!("stopping at once"),
     }
-    anyhow::ensure!(!broken, "a part of the service ended by itself; the log says why");
+    anyhow::ensure!(!broken, "a task of the service ended unexpectedly; the log says why");
     Ok(())
 }
 

@@ -30,10 +30,10 @@ const LIMITS: ClientOptions = ClientOptions {
 pub(super) struct ClaimArgs {
     /// LNURL1… or lnurlw://…
     lnurl: SecretString,
-    /// How much to withdraw, in satoshis; without it as much as is offered.
+    /// How much to withdraw, in satoshis. Default: the largest amount offered.
     #[arg(long)]
     amount: Option<i64>,
-    /// Claim with this invoice instead of making one (to be paid by a real node).
+    /// Claim with this invoice (of a real node) instead of making one that only the simulated node pays.
     #[arg(long, conflicts_with = "amount")]
     invoice: Option<String>,
     /// Print JSON.
@@ -107,7 +107,7 @@ pub fn make_invoice(amount: Msat, description: &str) -> anyhow::Result<String> {
     SystemEntropy.fill(&mut secret);
     let mut key = [0; 32];
     SystemEntropy.fill(&mut key);
-    let key = SecretKey::from_slice(&key).context("no key this time, please try again")?;
+    let key = SecretKey::from_slice(&key).context("the random key is invalid, please try again")?;
     let hash = simulated::preimage_of(&secret).hash();
     let now_s = u64::try_from(SystemClock::new().now().as_ms())? / 1_000;
     let invoice = NewInvoice {

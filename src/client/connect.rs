@@ -76,15 +76,15 @@ fn io_kind(mut error: &(dyn Error + 'static)) -> Option<ErrorKind> {
 fn advice(server: &str, error: &(dyn Error + 'static), why: &str) -> &'static str {
     let tls = server.starts_with("https://");
     if why.contains("dns error") || why.contains("failed to lookup") {
-        return "is the host's name right (--server)?";
+        return "is the host name in --server correct?";
     }
     match io_kind(error) {
         Some(ErrorKind::ConnectionRefused) => {
             "nobody listens there: is `withdrawd serve` running, and is this the port of grpc.listen?"
         }
-        Some(ErrorKind::TimedOut) => "is a firewall between, or is the address wrong?",
+        Some(ErrorKind::TimedOut) => "does a firewall block it, or is the address wrong?",
         _ if why.contains("deadline has elapsed") || why.contains("Timeout expired") => {
-            "it does not answer: is a firewall between, or is the address wrong?"
+            "it does not answer: does a firewall block it, or is the address wrong?"
         }
         _ if tls && why.contains("InvalidContentType") => {
             "it does not speak TLS: use http://, as withdrawd itself serves gRPC"
@@ -92,7 +92,7 @@ fn advice(server: &str, error: &(dyn Error + 'static), why: &str) -> &'static st
         _ if tls => "TLS failed: withdrawd itself serves gRPC over http://",
         _ => {
             "it does not speak gRPC over http://: --server takes the address of grpc.listen (50051 by \
-             default), not that of the LNURL side, and https:// where a proxy ends TLS"
+             default), not that of lnurl.listen; use https:// if a proxy terminates TLS"
         }
     }
 }

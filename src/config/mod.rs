@@ -156,7 +156,7 @@ fn read(file: &Path) -> Result<Map<String, Value>, Unreadable> {
     File::from_str(&text, FileFormat::Toml).collect().map_err(|error| {
         let error = match &error {
             ConfigError::FileParse { cause, .. } => cause.to_string(),
-            _ => "it is no TOML".to_owned(),
+            _ => "it is not valid TOML".to_owned(),
         };
         let shown = error.lines().filter(|line| !line.contains('|')).map(str::trim);
         Unreadable(format!("{place}: {}", shown.collect::<Vec<_>>().join(" ")))
@@ -199,7 +199,7 @@ mod tests {
         let unknown = Config::defaults(&[("payments.fee_pmm", "7".into())]).unwrap();
         assert_eq!(
             mistakes_of(&unknown),
-            ["payments.fee_pmm: is no option (do you mean payments.fee_ppm?)"]
+            ["payments.fee_pmm: is not an option (did you mean payments.fee_ppm?)"]
         );
     }
 
@@ -224,27 +224,27 @@ mod tests {
         for (text, words) in [
             (
                 "[payments]\nfee_pmm = 7\n",
-                "payments.fee_pmm: is no option (do you mean payments.fee_ppm?)",
+                "payments.fee_pmm: is not an option (did you mean payments.fee_ppm?)",
             ),
             (
                 "[payment]\nfee_ppm = 7\n",
-                "payment.fee_ppm: is no option (do you mean payments.fee_ppm?)",
+                "payment.fee_ppm: is not an option (did you mean payments.fee_ppm?)",
             ),
             (
                 "max_amount_sat = 7\n",
-                "max_amount_sat: is no option (do you mean limits.max_amount_sat?)",
+                "max_amount_sat: is not an option (did you mean limits.max_amount_sat?)",
             ),
             (
                 "[payments]\nfee_ppm = \"much\"\n",
-                "payments.fee_ppm: must be an integer, and it is a string",
+                "payments.fee_ppm: must be an integer, but it is a string",
             ),
-            ("[log]\nlevel = [1]\n", "log.level: must be a string, and it is a list"),
+            ("[log]\nlevel = [1]\n", "log.level: must be a string, but it is a list"),
             (
                 "[store]\nmigrate = 1\n",
-                "store.migrate: must be true or false, and it is an integer",
+                "store.migrate: must be true or false, but it is an integer",
             ),
-            ("[keys]\nmaster = [\"hunter2\"]\n", "keys.master: must be a string, and it is a list"),
-            ("keys = \"hunter2\"\n", "keys: must be a section, and it is a string"),
+            ("[keys]\nmaster = [\"hunter2\"]\n", "keys.master: must be a string, but it is a list"),
+            ("keys = \"hunter2\"\n", "keys: must be a section, but it is a string"),
             ("[payments]\nfee_ppm = 2000000\n", "payments.fee_ppm: must be from 0 to 1000000"),
         ] {
             assert_eq!(reported(text), [format!("{words} {here}")]);
@@ -332,7 +332,7 @@ mod tests {
         assert!(grpc.node.is_none() && grpc.keys.is_some());
         for (roles, settings, words) in [
             ("payer", vec![url()], "lnd.macaroon (--lnd-macaroon): is required with lnd"),
-            ("grpc", vec![url()], "public_url: is required where another process serves wallets"),
+            ("grpc", vec![url()], "public_url: is required with the role grpc and without lnurl"),
             ("lnurl", vec![], "set store.database_url"),
         ] {
             let reported = mistakes_of(&with(roles, &settings));

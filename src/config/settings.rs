@@ -99,8 +99,8 @@ impl Config {
         let claims = self.check_claim_rules(network, &mut check);
         let payer = self.check_payer(&mut check);
         if roles.is_partial() && !self.store.has_url() {
-            let rule =
-                "other than all need a database that all processes share: set store.database_url";
+            let rule = "any value but all needs a Postgres that the processes share: set \
+                        store.database_url";
             check.refuse("roles (--roles)", rule);
         }
         let settings = Settings {
@@ -153,7 +153,7 @@ impl Config {
             return url.map_or(PublicUrlSetting::AsBound, PublicUrlSetting::Given);
         }
         if !roles.lnurl && roles.grpc {
-            check.refuse("public_url", "is required where another process serves wallets");
+            check.refuse("public_url", "is required with the role grpc and without lnurl");
         } else if roles.lnurl && !lnurl.ip().is_loopback() {
             let rule = "is required when lnurl.listen is not a loopback address";
             check.refuse("public_url", rule);

@@ -58,8 +58,8 @@ fn unknown(option: &str, value: &Value) -> Vec<Mistake> {
     }
     let known = options();
     let meant = likely(option, known.iter().map(String::as_str));
-    let meant = meant.map(|meant| format!(" (do you mean {meant}?)")).unwrap_or_default();
-    vec![Mistake::new(option, format!("is no option{meant}"))]
+    let meant = meant.map(|meant| format!(" (did you mean {meant}?)")).unwrap_or_default();
+    vec![Mistake::new(option, format!("is not an option{meant}"))]
 }
 
 /// The expected type; none if the value has it. The environment and flags give strings.
@@ -86,14 +86,14 @@ fn mismatch(kind: &ValueKind, like: &ValueKind) -> Option<&'static str> {
 /// No value is repeated: a secret may stand in the wrong place.
 fn mistyped(option: &str, value: &Value, expected: &str) -> Mistake {
     let found = match &value.kind {
-        ValueKind::String(_) => ", and it is a string",
-        ValueKind::Boolean(_) => ", and it is true or false",
+        ValueKind::String(_) => ", but it is a string",
+        ValueKind::Boolean(_) => ", but it is true or false",
         ValueKind::I64(_) | ValueKind::I128(_) | ValueKind::U64(_) | ValueKind::U128(_) => {
-            ", and it is an integer"
+            ", but it is an integer"
         }
-        ValueKind::Float(_) => ", and it is a decimal number",
-        ValueKind::Array(_) => ", and it is a list",
-        ValueKind::Table(_) => ", and it is a section",
+        ValueKind::Float(_) => ", but it is a decimal number",
+        ValueKind::Array(_) => ", but it is a list",
+        ValueKind::Table(_) => ", but it is a section",
         ValueKind::Nil => "",
     };
     Mistake::new(option, format!("must be {expected}{found}"))

@@ -45,7 +45,7 @@ pub fn check<'c>(
             None
         };
         let advice = match meant {
-            Some(meant) => format!("do you mean {meant}?"),
+            Some(meant) => format!("did you mean {meant}?"),
             None if ours => {
                 "options are WITHDRAWD__SECTION__KEY, as in withdrawd.example.toml".to_owned()
             }
@@ -135,7 +135,7 @@ mod tests {
         ] {
             let reported = reported(name, "hunter2").unwrap_or_else(|| panic!("{name} is ignored"));
             assert!(reported.contains(&format!("{name} is set")), "{reported}");
-            assert!(reported.ends_with(&format!("do you mean {meant}?")), "{reported}");
+            assert!(reported.ends_with(&format!("did you mean {meant}?")), "{reported}");
             assert!(!reported.contains("hunter2"), "{reported}");
         }
         for name in ["WITHDRAWD_", "WITHDRAWD_TEST_POSTGRES_URL", "WITHDRAWD_XYZZY_PLUGH_FROBOZZ"] {

@@ -19,7 +19,7 @@ pub enum Network {
 
 /// Why a text is not a [`Network`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be bitcoin (mainnet is taken for it), testnet, signet or regtest")]
+#[error("must be bitcoin (or mainnet), testnet, signet or regtest")]
 pub struct InvalidNetwork;
 
 impl Network {

@@ -81,7 +81,7 @@ pub enum InvalidToken {
     #[error("must be a next_page_token of an earlier response")]
     Malformed,
     /// From a list with other conditions.
-    #[error("belongs to a list with other conditions; repeat those of the first page")]
+    #[error("belongs to a list with different conditions; repeat those of the first page")]
     OtherFilter,
 }
 

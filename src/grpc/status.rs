@@ -28,7 +28,7 @@ impl From<WithdrawError> for Status {
                 status(
                     Code::AlreadyExists,
                     "REQUEST_ID_CONFLICT",
-                    "the request_id was used before, with other content",
+                    "the request_id was used before, with different content",
                     metadata.into(),
                     ErrorDetails::new(),
                 )
@@ -97,8 +97,8 @@ impl From<Failure> for Status {
             Failure::Halted => plain(
                 Code::Unavailable,
                 "HALTED",
-                "the instance is halted, or its database is not verified yet; please try again in two \
-                 minutes",
+                "the instance is halted, or its database is not verified yet (`withdrawd instance` shows \
+                 why); please try again in two minutes",
             ),
             Failure::Unavailable(_) => plain(
                 Code::Unavailable,
@@ -155,22 +155,24 @@ fn unresolvable(why: Unresolvable) -> Status {
         }
         Unresolvable::SendMayStillArrive(Some(at)) => {
             let at = rfc3339(at);
-            let text = format!("the node may still receive what was sent, until {at}; wait");
+            let text = format!("a send may still reach the node until {at}; try again after that");
             refused("SEND_MAY_STILL_ARRIVE", &text, [("over_at".to_owned(), at)].into())
         }
         Unresolvable::SendMayStillArrive(None) => {
-            let text = "a clock has jumped, so that it is not known whether the node may still \
-                        receive what was sent; try again in a few minutes";
+            let text = "a clock has jumped, so a send may still reach the node; try again in a few \
+                        minutes";
             refused("SEND_MAY_STILL_ARRIVE", text, none)
         }
         Unresolvable::SendUnanswered => {
             let text = "a send was never answered, and the node has not shown since that it stores \
-                        payments: it may still make this one; wait until it does";
+                        payments: it may still make this one; repair the node, then try again";
             refused("SEND_UNANSWERED", text, none)
         }
         Unresolvable::InvoiceStillValid(at) => {
             let at = rfc3339(at);
-            let text = format!("the payee may still be paid: the invoice is valid until {at}");
+            let text = format!(
+                "the payee may still be paid: the invoice is valid until {at}; try again after that"
+            );
             refused("INVOICE_STILL_VALID", &text, [("expired_at".to_owned(), at)].into())
         }
         Unresolvable::HtlcHeld => {
@@ -178,7 +180,7 @@ fn unresolvable(why: Unresolvable) -> Status {
             refused("HTLC_HELD", text, none)
         }
         Unresolvable::NodeSaysInFlight => {
-            let text = "the node says that the payment is on its way; wait for its end";
+            let text = "the node says that the payment is in flight; wait for its end";
             refused("NODE_SAYS_IN_FLIGHT", text, none)
         }
         Unresolvable::NodeSaysPaid => {
@@ -193,7 +195,8 @@ fn unresolvable(why: Unresolvable) -> Status {
             let missing = missing.into_iter().filter_map(|(is, name)| is.then_some(name));
             let missing = missing.collect::<Vec<_>>().join(",");
             let said = said.name();
-            let text = format!("the node said {said}: this takes {missing}");
+            let text =
+                format!("the node said {said}, which proves nothing: this requires {missing}");
             let metadata = [("missing".to_owned(), missing), ("node".to_owned(), said.to_owned())];
             refused("CONFIRMATION_REQUIRED", &text, metadata.into())
         }

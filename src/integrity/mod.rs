@@ -284,6 +284,6 @@ fn log_lost(lost: &LostCommits) {
     tracing::error!(
         lost = kinds.join(", "),
         newest = lost.newest.join(" "),
-        "the database lacks commits that this process has told its callers of"
+        "the database lacks commits that this process has acknowledged to callers"
     );
 }

@@ -46,7 +46,7 @@ impl Expiry {
         if far > 0 {
             tracing::error!(
                 far,
-                "a clock was far ahead: payments that it had postponed are due now"
+                "a clock was far ahead; payments that were scheduled by it are looked up now"
             );
         }
         let due = self.store.due_to_tick(now, BATCH).await?;

@@ -18,10 +18,10 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum LookupError {
     /// The node did not answer.
-    #[error("the node is silent")]
+    #[error("the node did not answer")]
     Node(#[from] NodeError),
     /// The store did not answer.
-    #[error("the store is silent")]
+    #[error("the database did not answer")]
     Store(#[from] StoreError),
 }
 
@@ -149,8 +149,8 @@ impl NodeVerifier {
                 "the node is connected");
         } else {
             tracing::error!(found = %seen.id, expected = %paying,
-                "another node answers: payments stop; set node.expected_identity to its identity \
-                 to pay from it");
+                "another node answers: payments stop; correct lnd.endpoint, or, to pay from this node, \
+                 set node.expected_identity to its public key");
         }
     }
 

@@ -133,7 +133,8 @@ impl WriteWitness {
             }
             Ok(None) => {}
             Err(error) => {
-                tracing::warn!(error = %chain(&error), "could not ask for a write witness");
+                tracing::warn!(error = %chain(&error),
+                    "could not send a write witness (a payment that cannot succeed)");
             }
         }
     }
@@ -252,7 +253,8 @@ impl WriteWitness {
             Some(
                 SendUpdate::Refused(error) | SendUpdate::Unsent(error) | SendUpdate::Lost(error),
             ) => {
-                tracing::warn!(%error, "the node did not store the payment that it was asked for");
+                tracing::warn!(%error,
+                    "the node did not store the write witness (a payment that cannot succeed)");
                 Outcome::InVain
             }
             // ALREADY_EXISTS for a random hash: the node may have read it and stored nothing.
@@ -263,7 +265,8 @@ impl WriteWitness {
                 self.in_vain.store(0, Ordering::SeqCst);
                 let written = self.store.witnessed(&asked.node, asked.begun_at, asked.after).await;
                 if let Err(error) = written {
-                    tracing::warn!(error = %chain(&error), "could not write a write witness");
+                    tracing::warn!(error = %chain(&error),
+                        "could not record a write witness (a payment that cannot succeed)");
                 }
             }
             Outcome::InVain => {

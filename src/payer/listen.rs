@@ -147,7 +147,8 @@ impl Payer {
                 Err(error) => {
                     // A lookup will find the same.
                     let payment = leased.payment.id;
-                    tracing::warn!(%payment, error = %chain(&error), "could not write an answer");
+                    tracing::warn!(%payment, error = %chain(&error),
+                        "could not write the node's answer to the send; a lookup will find it");
                     return (leased, false);
                 }
             }

@@ -170,7 +170,9 @@ impl Payer {
         let lookups = leased.lookups.saturating_add(1);
         if let Err(error) = self.store.postpone(leased, due_at, lookups).await {
             // The lease will expire, and the attempt is due again.
-            tracing::warn!(%payment, error = %chain(&error), "could not postpone");
+            tracing::warn!(%payment, error = %chain(&error),
+                "could not schedule the next lookup; the payment is looked up again when its lease \
+                 expires");
         }
     }
 }

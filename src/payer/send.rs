@@ -68,7 +68,9 @@ impl Payer {
                 if self.is_committed(&advance.payment.id, listened).await => {}
             Err(error) => {
                 let payment = advance.payment.id;
-                tracing::warn!(%payment, error = %chain(&error), "did not send");
+                tracing::warn!(%payment, error = %chain(&error),
+                    "could not commit the send, so the node was not asked to pay; the payment is \
+                     looked up again");
                 self.ask_again(&leased).await;
                 return None;
             }

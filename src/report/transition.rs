@@ -82,7 +82,7 @@ fn log(payment: &Payment, transition: Transition) {
         Transition::Advanced(state) => {
             let state = state.name();
             tracing::info!(payment = %id, %withdraw, payment_hash = %hash, claim_trace_id, state,
-                "advanced");
+                "state changed");
         }
     }
 }

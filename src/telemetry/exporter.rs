@@ -32,7 +32,10 @@ impl SpanExporter for LoggingExporter {
         let failed_before = self.failing.swap(exported.is_err(), Ordering::Relaxed);
         match &exported {
             Err(error) if !failed_before => {
-                tracing::warn!(%error, "spans are lost: the collector does not take them");
+                tracing::warn!(
+                    %error,
+                    "the trace collector does not accept spans; they are lost until it does"
+                );
             }
             Ok(()) if failed_before => tracing::info!("spans are exported again"),
             Ok(()) | Err(_) => {}

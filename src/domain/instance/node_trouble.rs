@@ -112,27 +112,37 @@ impl fmt::Display for NodeTrouble {
             }
             TroubleKind::Unreachable => f.write_str("the node cannot be reached"),
             TroubleKind::Silent => f.write_str("the node did not answer in time"),
-            TroubleKind::OtherCertificate => {
-                f.write_str("lnd shows another certificate than lnd.tls_cert")
-            }
+            TroubleKind::OtherCertificate => f.write_str(
+                "lnd's certificate is not the one in lnd.tls_cert: if lnd renewed it, copy it there",
+            ),
             TroubleKind::UntrustedCertificate => {
                 f.write_str("lnd's certificate is not trusted: set lnd.tls_cert to lnd's tls.cert")
             }
             TroubleKind::MacaroonRefused => f.write_str(
-                "lnd refuses lnd.macaroon: it is another node's, its root key was deleted, or a caveat \
-                 does not hold",
+                "lnd refuses lnd.macaroon: it is of a different node, its root key was deleted, or a \
+                 caveat is not met; make a new one (lncli bakemacaroon)",
             ),
-            TroubleKind::MacaroonExpired => f.write_str("lnd.macaroon has expired, bake a new one"),
+            TroubleKind::MacaroonExpired => {
+                f.write_str("lnd.macaroon has expired: make a new one (lncli bakemacaroon)")
+            }
             TroubleKind::NotPermitted => {
-                write!(f, "lnd.macaroon does not permit {subject}, bake one that does")
+                let advice = "make one that does (lncli bakemacaroon)";
+                write!(f, "lnd.macaroon does not permit {subject}: {advice}")
             }
             TroubleKind::CltvLimit => f.write_str(
-                "lnd refuses all payments: payments.cltv_limit is above lnd's own max-cltv-expiry",
+                "lnd refuses all payments: payments.cltv_limit is above lnd's own max-cltv-expiry; \
+                 lower it",
             ),
-            TroubleKind::WalletLocked => f.write_str("lnd's wallet is locked, unlock it"),
+            TroubleKind::WalletLocked => {
+                f.write_str("lnd's wallet is locked: unlock it (lncli unlock)")
+            }
             TroubleKind::Starting => f.write_str("lnd is starting"),
-            TroubleKind::OtherNetwork => f.write_str("the node is on another network"),
-            TroubleKind::OtherNode => f.write_str("another node answers than the one that pays"),
+            TroubleKind::OtherNetwork => f.write_str(
+                "the node is on a different network: correct the option network, or lnd.endpoint",
+            ),
+            TroubleKind::OtherNode => f.write_str(
+                "a different node answers: correct lnd.endpoint, or set node.expected_identity",
+            ),
             TroubleKind::Failing => f.write_str("the node answers with errors, see the log"),
             TroubleKind::Garbled => f.write_str("the node's responses are invalid, see the log"),
         }
@@ -156,7 +166,7 @@ mod tests {
         let lacks = NodeTrouble::with(TroubleKind::NotPermitted, "SendPaymentV2");
         assert_eq!(
             lacks.to_string(),
-            "lnd.macaroon does not permit SendPaymentV2, bake one that does"
+            "lnd.macaroon does not permit SendPaymentV2: make one that does (lncli bakemacaroon)"
         );
         let refused = NodeTrouble::with(TroubleKind::NobodyListens, "127.0.0.1:10009");
         assert!(refused.to_string().ends_with("nothing listens at 127.0.0.1:10009"));

@@ -31,17 +31,19 @@ impl Verdict {
     pub const fn explanation(self) -> &'static str {
         match self {
             Self::Matches => "both sides agree",
-            Self::UnderWay => "not final yet; it is looked up until it is",
+            Self::UnderWay => "the payment has not ended; withdrawd looks it up until it has",
             Self::PaidOnlyThere => {
-                "the node paid; an open payment is settled by its next lookup, one that needs an \
-                 operator can be resolved as paid, a failed one is a late success"
+                "the node paid: an open payment becomes PAID at its next lookup; resolve one that needs \
+                 an operator as paid; a failed one is a late success"
             }
             Self::PaidOnlyHere => {
                 "the node does not report it as paid: its record was deleted, another node paid, or \
                  the node was restored; the preimage stored here is the proof"
             }
             Self::FeeDiffers => "paid on both sides; the node's fee is the actual cost",
-            Self::AmountDiffers => "the records are of different payments; examine both",
+            Self::AmountDiffers => {
+                "the two records are of different payments: compare the invoice with the node's record"
+            }
             Self::StillUnderWayThere => {
                 "closed as failed here, but in flight at the node; it is looked up again"
             }

@@ -88,7 +88,7 @@ impl InstanceService {
                     command = command.name(),
                     operator = by.name,
                     reason = by.reason,
-                    "an operator changed the instance"
+                    "an operator's command changed the instance"
                 );
             }
             service.instance(command.act().by.principal).await

@@ -212,7 +212,7 @@ impl RestoreService {
         let Payment { id: payment, withdraw, payment_hash, .. } = &advance.payment;
         let operator = &act.by.name;
         tracing::warn!(%payment, %withdraw, %payment_hash, operator, state = "FAILED",
-            "given up by an operator: its request was paid by another payment");
+            "closed as failed by an operator: it was never sent, and another payment paid its request");
         self.store.withdraw(view.withdraw.id).await?.ok_or(InstanceError::WithdrawNotFound)
     }
 

@@ -16,7 +16,7 @@ pub enum WithdrawError {
     #[error("no such withdraw request")]
     NotFound,
     /// The request id was used before, with other content.
-    #[error("the request id was used with other content")]
+    #[error("the request id was used with different content")]
     RequestIdConflict {
         /// The entry of the batch.
         index: usize,

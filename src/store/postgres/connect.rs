@@ -38,8 +38,8 @@ const MIGRATION_RETRY_DELAY: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 #[error(
     "Postgres runs with fsync = {fsync} and synchronous_commit = {synchronous_commit}: a crash could \
-     lose the records of payments that were sent, and they could be paid twice. Turn both on (or set \
-     store.allow_losing_commits_in_a_crash where no real money is at stake)"
+     lose the records of payments that were sent, and they could be paid twice. Set both to on in \
+     Postgres (or, without real money, set store.allow_losing_commits_in_a_crash)"
 )]
 struct NotDurable {
     fsync: String,
@@ -58,7 +58,7 @@ struct PoolerAppeared;
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the Postgres server is a standby (it is in recovery): it accepts no writes, and may lack the last \
-     commits"
+     commits; set store.database_url to the primary"
 )]
 struct Standby;
 

@@ -40,7 +40,7 @@ pub async fn void_leases(writer: &SqlitePool, now: Timestamp) -> Result<(), Stor
          update payments set due_at_ms = $1
           where state in ('RESERVED', 'SENDING', 'IN_FLIGHT') and due_at_ms > $1";
     let done = sqlx::query(text).bind(now.as_ms()).execute(writer).await;
-    done.map(drop).map_err(|error| fault("void old leases", error).into_error())
+    done.map(drop).map_err(|error| fault("release old leases", error).into_error())
 }
 
 /// Begins a new life of the database, which must be verified anew: the file may not be the one that the
@@ -51,7 +51,7 @@ pub async fn begin_life(writer: &SqlitePool) -> Result<(), StoreError> {
         "-- writer.forget_all\ndelete from writers",
     ] {
         let done = sqlx::query(text).execute(writer).await;
-        done.map_err(|error| fault("begin a new life of the database", error).into_error())?;
+        done.map_err(|error| fault("record that the database was opened", error).into_error())?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 const TYPO: (&str, &str) = ("WITHDRAWD_LIMITS__MAX_AMOUNT_SAT", "1000");
-const MEANT: &str = "WITHDRAWD_LIMITS__MAX_AMOUNT_SAT is set, and nothing reads it: do you mean \
+const MEANT: &str = "WITHDRAWD_LIMITS__MAX_AMOUNT_SAT is set, and nothing reads it: did you mean \
                      WITHDRAWD__LIMITS__MAX_AMOUNT_SAT?";
 
 /// Whatever the command: a limit that does not hold, a server that is not asked.
@@ -23,7 +23,7 @@ fn an_unknown_variable_is_refused_with_the_likely_one() {
     }
     assert!(!home.data("").exists(), "nothing of these starts anything");
     let said = home.run_with(&["list"], &[("WITHDRAWD_SEVER", "http://hunter2")]);
-    assert!(said.error_line().ends_with("do you mean WITHDRAWD_SERVER?"), "{said:?}");
+    assert!(said.error_line().ends_with("did you mean WITHDRAWD_SERVER?"), "{said:?}");
     assert!(!said.err.contains("hunter2"), "{said:?}");
     // The tests' own variables are no options: an operator's typo could not be told from them.
     let said = home.run_with(&["list"], &[("WITHDRAWD_TEST_POSTGRES_URL", "x")]);
@@ -89,7 +89,7 @@ fn mistakes_of_the_configuration_name_the_file_the_section_and_the_key() {
     for (text, words) in [
         (
             "[payments]\nfee_pmm = 7\n",
-            "payments.fee_pmm: is no option (do you mean payments.fee_ppm?) (set in ",
+            "payments.fee_pmm: is not an option (did you mean payments.fee_ppm?) (set in ",
         ),
         ("[payments]\nfee_ppm = \"much\"\n", "payments.fee_ppm: must be an integer"),
         ("[payments]\nfee_ppm = 1000001\n", "payments.fee_ppm: must be from 0 to 1000000 (set in "),
@@ -101,7 +101,7 @@ fn mistakes_of_the_configuration_name_the_file_the_section_and_the_key() {
         ("[grpc]\nlisten = \"nowhere\"\n", "grpc.listen (--grpc-listen): must be HOST:PORT"),
         (
             "network = \"moon\"\n",
-            "network: must be bitcoin (mainnet is taken for it), testnet, signet or regtest (set in ",
+            "network: must be bitcoin (or mainnet), testnet, signet or regtest (set in ",
         ),
     ] {
         fs::write(&path, text).unwrap();

@@ -367,7 +367,7 @@ async fn a_payment_through_lnd_is_followed_step_by_step() {
         let steps = lines.filter(|line| line["payment_hash"] == invoice.hash.as_str());
         let steps: Vec<Value> = steps.collect();
         let told = steps.iter().map(|line| line["message"].as_str().unwrap());
-        assert_eq!(told.collect::<Vec<_>>(), ["claimed", "sending", "advanced", "paid"]);
+        assert_eq!(told.collect::<Vec<_>>(), ["claimed", "sending", "state changed", "paid"]);
         assert_eq!(steps[2]["state"], "IN_FLIGHT");
         for step in &steps[1..] {
             assert_eq!(step["trace_id"], pay.trace_id());

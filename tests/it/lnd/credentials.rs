@@ -113,7 +113,10 @@ async fn a_new_certificate_at_the_same_path_is_used_without_a_restart() {
     let node = LndNode::new(&options, Some(files.test_variable())).unwrap();
 
     let trouble = barred(&node).await;
-    assert_eq!(trouble.to_string(), "lnd shows another certificate than lnd.tls_cert");
+    assert_eq!(
+        trouble.to_string(),
+        "lnd's certificate is not the one in lnd.tls_cert: if lnd renewed it, copy it there"
+    );
     fs::write(&files.tls_cert, &lnd.certificate_pem).unwrap();
     node.introduce().await.unwrap();
 }

@@ -68,7 +68,7 @@ async fn nothing_is_accepted_while_the_nodes_credentials_do_not_permit_to_pay() 
         assert_eq!(found.halt(), Halt::NodeNotPermitted);
         assert_eq!(
             found.node_error,
-            "lnd.macaroon does not permit SendPaymentV2, bake one that does"
+            "lnd.macaroon does not permit SendPaymentV2: make one that does (lncli bakemacaroon)"
         );
         assert!(found.node.is_some(), "it answers");
         *bench.node.missing_permission.lock().unwrap() = None;
@@ -93,7 +93,10 @@ async fn the_nodes_last_error_is_shown() {
         bench.node.replace_with(9);
         bench.heartbeat().await;
         let found = instance(&bench).await;
-        assert_eq!(found.node_error, "another node answers than the one that pays");
+        assert_eq!(
+            found.node_error,
+            "a different node answers: correct lnd.endpoint, or set node.expected_identity"
+        );
     })
     .await;
 }
