@@ -121,7 +121,7 @@ async fn a_failover_under_a_mix_of_calls_is_fenced_before_what_it_undid_is_paid(
     })
     .await;
     let log = services.iter().map(|service| service.log()).collect::<String>();
-    assert!(log.contains("lacks commits that this process has told its callers of"), "{log}");
+    assert!(log.contains("lacks commits that this process has acknowledged"), "{log}");
     for undone in told.ended.iter().chain(&told.claimed) {
         assert_ne!(claim(&services[1], undone).await, "OK", "{undone}");
     }
