@@ -32,8 +32,8 @@
 //! ```
 //!
 //! * [`domain`] — pure values and decisions: ids, amounts, LNURL, invoice rules, the withdraw request, what
-//!   the instance can pay now ([`domain::InstanceStatus`]), and in [`domain::payment`] the table of what follows
-//!   from the node's report, and of what an operator may decide where the outcome is in doubt.
+//!   the instance can pay now ([`domain::InstanceStatus`]), and in [`domain::payment`] the table that decides
+//!   what follows from the node's report, and what an operator may decide where the outcome is in doubt.
 //! * [`ports`] — the traits of store and node, and the contract of their answers.
 //! * [`service`] — the use cases: what internal services, wallets and operators may do.
 //! * [`lookup`] — asks the node about payments and judges whether its answer counts, for use cases and
@@ -63,10 +63,11 @@
 //! 3. A wallet gets OK only after its claim is committed. A repeat with the same invoice gets OK again.
 //! 4. A send is committed before the node is called, with a deadline that the node itself enforces.
 //! 5. A payment is looked up before each send. A node's silence, error or timeout changes nothing.
-//! 6. A request reopens only when none of its sends can take effect any more, and the node said so after
-//!    that instant, on a connection on which it had proven its identity and its memory. A send that was
-//!    never answered can take effect at any time, until the node was seen to store a payment that was begun
-//!    after the send's time had passed ([`domain::payment::Pending`]).
+//! 6. A request reopens only when none of its sends can take effect any more, and the node reported the
+//!    payment as failed or unknown after that instant, on a connection on which it had shown its identity
+//!    and that its payment records are intact. An unanswered send can take effect at any time, until the
+//!    node was seen to store a payment that began after the send's time window had passed
+//!    ([`domain::payment::Pending`]).
 //! 7. A COMMIT whose answer was lost is neither a success nor a failure: the row is read back.
 //! 8. Every write to the state of a payment or a request names the version that it read. A lease saves
 //!    work; correctness does not rest on it.
@@ -76,20 +77,20 @@
 //!     switches under a lock in their own transactions, before any other lock, and a pause gets that lock
 //!     within a second, whatever the load. Payments in flight are still followed.
 //! 12. Every commit that was acknowledged to a caller is in the database, or the instance is fenced, as
-//!     long as one process lives that acknowledged it: by making it, or by answering a repeat of a create,
-//!     a deactivation or a command. (A wallet's repeat of an accepted claim is answered from what is read.)
-//!     Each such commit moves a mark of its process in the same transaction, and a process makes none on a
-//!     server on which it has not found its marks. Nothing is claimed or sent over a server that the
-//!     database itself does not call verified: every process that was recently alive has found its marks
-//!     there, and the node knows no payment that the database does not. If one of these checks fails, all
-//!     replicas are fenced until an operator acknowledges it; a request older than the fence is then
-//!     withheld until an operator releases it.
-//! 13. Claims never exceed what the node said that it can send, in a heartbeat that is not stale, nor the
-//!     limit of 24 hours, fees included, which the database checks one claim at a time. Each step updates
-//!     the counts in its own transaction.
+//!     long as a process lives that acknowledged it: the one that made it, or one that answered a repeat of
+//!     a create, a deactivation or a command. (A wallet's repeat of an accepted claim is answered from what
+//!     is read.) Each such commit advances a *mark*, a counter of its process in the database, in the same
+//!     transaction, and a process commits nothing on a server on which it has not found its marks. Nothing
+//!     is claimed or sent on a server that the database does not record as verified: every recently active
+//!     process has found its marks there, and the node has no payment that the database lacks. If one of
+//!     these checks fails, all replicas are fenced until an operator acknowledges the loss; a request older
+//!     than the fence is then withheld until an operator releases it.
+//! 13. Claims never exceed what the node reported that it can send, in a heartbeat that is not stale, nor
+//!     the rolling 24-hour limit, fees included, which the database checks one claim at a time. Each step
+//!     updates the counts in its own transaction.
 //! 14. What follows from the node's report about a payment is decided in one place,
-//!     [`domain::payment::looked_up`] and [`domain::payment::heard`]; all other code gathers facts for it
-//!     and writes what it decides.
+//!     [`domain::payment::decide_on_lookup`] and [`domain::payment::decide_on_stream`]; all other code
+//!     gathers the evidence and writes what they decide.
 //! 15. An operator's decision ends a doubt only if the node does not contradict it. The event of the change
 //!     records who decided, and why.
 

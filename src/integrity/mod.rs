@@ -2,18 +2,18 @@
 //! restored from a backup, or failed over without its last commits, no longer knows payments that were
 //! made, and would pay them again.
 //!
-//! Nothing is claimed or sent over a server that the database itself does not call verified. A server is
-//! verified once (a) every process that was recently alive has found its marks there: each commit that is
-//! acknowledged to a caller moves one; and (b) the node knows no payment since the store's last one that
-//! the store does not. If either check fails, the instance is fenced for all replicas, until an operator
-//! acknowledges it.
+//! Each commit that is acknowledged to a caller advances a *mark*: a counter of its process, in the database.
+//! A server is verified once (a) every recently active process has found its marks there, and (b) the node
+//! has no payment since the store's last one that the store lacks. Nothing is claimed or sent on a server
+//! that the database does not record as verified. If either check fails, all replicas are fenced until an
+//! operator acknowledges the loss.
 //!
 //! A process reads its own marks back when it starts, when another server answers, after a reconnect, and
 //! every minute: a machine that was reset to a snapshot claims to be the same server as before.
 //!
-//! A process that died with the database may have left a send behind that no row shows any more. So
-//! attempts that were in the database when this process first saw the server are closed only when such a
-//! send would be over.
+//! A process that died with the previous server may have sent a payment whose row is lost. So an attempt
+//! that the server already held when this process registered it is closed only once such a lost send can no
+//! longer take effect.
 //!
 //! Two primaries at once cannot be detected from here, nor the loss of what only a dead process had
 //! acknowledged.
@@ -29,7 +29,7 @@ use crate::{
     runtime::Runtime,
 };
 
-/// How often the marks are read back from a server that has not changed, as far as it says.
+/// How often the marks are read back from a server that identifies itself as the same one.
 const MARKS_EVERY: Millis = Millis::from_secs(60);
 /// A process that read its marks within this time counts as alive: more than twice [`MARKS_EVERY`].
 const ALIVE_WITHIN: Millis = Millis::from_secs(150);
@@ -40,14 +40,15 @@ const MARKS_EVERY_WHILE_COMPARING: Millis = Millis::from_secs(2);
 /// What the verifier needs to know about the node and about timing.
 #[derive(Clone, Copy, Debug)]
 pub struct VerifierOptions {
-    /// Other software pays from the node too: payments that the database does not know prove nothing.
+    /// Other software pays from the node too, so payments that the database does not know prove no loss.
     pub node_is_shared: bool,
     /// How long after the time in its id an attempt may have been committed.
     pub commit_delay: Millis,
     /// How long a new server stays unverified while a process that was recently alive has not read its
     /// marks there. Longer than a process may need to find the server.
     pub patience: Millis,
-    /// The longest that a send can take to show at the node: then the node is asked once more.
+    /// The longest time until a send shows in the node's records. After that, payments are compared once
+    /// more.
     pub hold: Millis,
 }
 
@@ -57,7 +58,7 @@ pub struct DatabaseVerifier {
     node: Option<NodeAccess>,
     runtime: Runtime,
     options: VerifierOptions,
-    /// One run at a time: what one found missing, another may have fenced already.
+    /// One run at a time: otherwise a second run could fence again for a loss that the first has fenced.
     runs: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
@@ -69,11 +70,11 @@ struct State {
     marks_at: Option<Millis>,
     /// The server that is not verified yet, and since when.
     unverified: Option<(Server, Millis)>,
-    /// The server that this process has compared with the node, and since when payments were compared. That
-    /// time is kept from the first comparison: what is accepted in between would make a later start too
-    /// late.
+    /// The server whose payments this process has compared with the node's, and the start of the compared
+    /// period. The second comparison starts there, too: computed anew, the start would move past payments
+    /// that were lost.
     compared: Option<(Server, Timestamp)>,
-    /// When it compares again.
+    /// When it compares a second time.
     again_at: Option<Millis>,
     /// The fence that it has seen.
     fenced_at: Option<Timestamp>,
@@ -97,7 +98,7 @@ impl DatabaseVerifier {
     pub async fn run_once(&self) -> Result<(), LookupError> {
         let _only = self.runs.lock().await;
         let SeenServer { server, verified, fenced_at } = self.store.server().await?;
-        self.meet(server, fenced_at).await?;
+        self.register_if_new(server, fenced_at).await?;
         let now = self.runtime.clock.monotonic();
         let lost = self.read_marks(server, verified, now).await?;
         let Some(node) = &self.node else { return Ok(()) };
@@ -114,8 +115,8 @@ impl DatabaseVerifier {
             Some((_, since)) => self.acknowledged_at().await?.map_or(since, |at| since.max(at)),
             None => self.unknown_since(node).await?,
         };
-        // The second comparison finds what the node shows late. An existing fence covers that: a later one
-        // would also withhold what was created in between.
+        // The second comparison finds payments that showed late at the node. An existing fence covers them;
+        // fencing again would also withhold requests that were created in between.
         let fenced = lost || verified && fenced_at.is_some();
         if !fenced && self.compare(node, since).await? {
             self.fence(FenceReason::UnknownPayments).await?;
@@ -133,13 +134,17 @@ impl DatabaseVerifier {
         Ok(())
     }
 
-    /// Registers a server that is new to this process. Also if the instance was fenced since: a machine
+    /// Registers a server that is new to this process, and registers it again after a new fence: a machine
     /// that was reset to a snapshot claims to be the same server as before.
-    async fn meet(&self, server: Server, fenced_at: Option<Timestamp>) -> Result<(), StoreError> {
-        let heard = self.locked(|state| state.fenced_at);
-        if !self.store.has_met(server) || fenced_at.is_some() && fenced_at != heard {
+    async fn register_if_new(
+        &self,
+        server: Server,
+        fenced_at: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        let last_seen = self.locked(|state| state.fenced_at);
+        if !self.store.is_registered(server) || fenced_at.is_some() && fenced_at != last_seen {
             let inherited = self.inherited().await?;
-            self.store.meet(server, inherited);
+            self.store.register_server(server, inherited);
         }
         self.locked(|state| state.fenced_at = fenced_at);
         Ok(())
@@ -163,15 +168,16 @@ impl DatabaseVerifier {
                 Ok(()) => {
                     is_lost = true;
                     log_lost(&lost);
-                    // From here on, attempts are closed on a server that has lost sends.
+                    // This server has lost sends: attempts that it holds must wait for those.
                     let inherited = self.inherited().await?;
-                    self.store.meet(server, inherited);
+                    self.store.register_server(server, inherited);
                 }
-                // Another server said so: a standby that lagged behind, for example.
+                // No mark is missing after all. The first answer came from another server, such as a standby
+                // that lagged behind.
                 Err(StoreError::Stale) => {}
                 Err(error) => return Err(error),
             }
-            // So that the others see that this process has read its marks.
+            // Records for the other processes that this one has read its marks.
             self.store.lost_commits().await?;
         }
         self.locked(|state| state.marks_at = Some(now.plus(MARKS_EVERY)));
@@ -188,7 +194,7 @@ impl DatabaseVerifier {
                 knows_more = &mut comparing => return knows_more,
                 () = self.runtime.clock.sleep(MARKS_EVERY_WHILE_COMPARING) => {
                     let SeenServer { server, verified, fenced_at } = self.store.server().await?;
-                    self.meet(server, fenced_at).await?;
+                    self.register_if_new(server, fenced_at).await?;
                     let now = self.runtime.clock.monotonic();
                     self.read_marks(server, verified, now).await?;
                 }
@@ -263,10 +269,10 @@ impl DatabaseVerifier {
     /// all.
     async fn fence(&self, reason: FenceReason) -> Result<(), StoreError> {
         let act = Act { by: Actor::service(reason.name()), at: self.runtime.clock.now() };
-        self.store.turn(&InstanceCommand::Fence(reason, act)).await?;
+        self.store.execute_command(&InstanceCommand::Fence(reason, act)).await?;
         tracing::error!(
             reason = reason.name(),
-            "FENCED: the database has lost commits; nothing is claimed or sent until an operator \
+            "FENCED: the database may have lost commits; nothing is claimed or sent until an operator \
              acknowledges it (withdrawd acknowledge-restore)"
         );
         Ok(())

@@ -46,11 +46,12 @@ impl Expiry {
         if far > 0 {
             tracing::error!(
                 far,
-                "a clock was far ahead; payments that were scheduled by it are looked up now"
+                "lookups were scheduled too far in the future by a clock that was ahead; they are due now"
             );
         }
-        let due = self.store.due_to_tick(now, BATCH).await?;
-        let changes: Vec<Change> = due.into_iter().filter_map(|w| Withdraw::tick(w, now)).collect();
+        let due = self.store.due_for_refresh(now, BATCH).await?;
+        let changes: Vec<Change> =
+            due.into_iter().filter_map(|w| Withdraw::refresh_claimable(w, now)).collect();
         if changes.is_empty() {
             return Ok(0);
         }

@@ -108,7 +108,7 @@ impl Heartbeats {
             active_channels: health.active_channels.into(),
             busiest_channel_htlcs: health.busiest_channel_htlcs.into(),
         };
-        self.store.beat(&beat).await?;
+        self.store.store_heartbeat(&beat).await?;
         self.node.node.try_permissions().await?;
         Ok(None)
     }

@@ -5,7 +5,7 @@
 //! domain decides what follows from them.
 //!
 //! * [`PaymentLookup`]: looks a payment up, with all that must be read before and after the node's answer.
-//! * [`NodeVerifier`]: whether the node that answers is the one that pays, and still has its memory.
+//! * [`NodeVerifier`]: whether the node that answers is the one that pays, with its records intact.
 //! * [`ClockMonitor`]: which clock decides, and when none can be trusted.
 //! * [`WriteWitness`]: finds out whether the node stores payments.
 //! * [`NodeAccess`]: all of these for one node, as a process with a node has them.
@@ -32,12 +32,12 @@ pub use node_verifier::{LookupError, NodeVerifier};
 pub use payment::{LookupResult, LookupStart, PaymentLookup};
 pub use witness::WriteWitness;
 
-/// When a send is over, and how often a payment is looked up.
+/// When a send counts as over, and how often a payment is looked up.
 #[derive(Clone, Copy, Debug)]
 pub struct LookupOptions {
-    /// When a send is over, and how often to try.
+    /// How long a send can take effect after its deadline, and how often it is repeated.
     pub limits: SendLimits,
-    /// How long the node may take to receive a send.
+    /// How long after its commit the node accepts a send. The deadline travels with the send.
     pub send_life: Millis,
     /// A send that was not answered within this time is overdue: its worker releases its permits, and only
     /// its stream is still listened to.
@@ -59,7 +59,7 @@ pub struct NodeAccess {
     pub verifier: Arc<NodeVerifier>,
     /// Looks payments up.
     pub lookup: Arc<PaymentLookup>,
-    /// Asks it for payments that cannot succeed.
+    /// Finds out whether it stores payments.
     pub witness: Arc<WriteWitness>,
     store: Arc<dyn Store>,
 }

@@ -1,8 +1,9 @@
 //! Verifies that the node that answers is the one whose reports count.
 //!
-//! The first node that this store sees is the one that pays. If another identity answers later, payments
-//! stop until the operator names it. And a node that no longer knows the newest payment that it was seen to
-//! know has lost its memory: its NOT_FOUND proves nothing.
+//! The first node that this store sees is the *paying node*. If a node with another identity answers later,
+//! nothing is paid until the operator configures that identity. A node that no longer knows the newest
+//! payment that it was seen to know has lost payment records (it was wiped or restored from a backup): its
+//! NOT_FOUND proves nothing.
 
 use std::sync::Arc;
 
@@ -10,18 +11,18 @@ use parking_lot::Mutex;
 
 use crate::{
     domain::{NodeId, Payment, PaymentHash, PaymentId, State, Timestamp, payment::Trust},
-    ports::{Connection, Introduction, LightningNode, LookUp, NodeError, Store, StoreError},
+    ports::{Connection, Introduction, LightningNode, LookupReply, NodeError, Store, StoreError},
     runtime::Clock,
 };
 
 /// Why a lookup was not possible.
 #[derive(Debug, thiserror::Error)]
 pub enum LookupError {
-    /// The node did not answer.
-    #[error("the node did not answer")]
+    /// The node did not answer, or answered with an error.
+    #[error("could not ask the node")]
     Node(#[from] NodeError),
-    /// The store did not answer.
-    #[error("the database did not answer")]
+    /// The store did not answer, or failed.
+    #[error("could not read or write the store")]
     Store(#[from] StoreError),
 }
 
@@ -64,7 +65,7 @@ impl NodeVerifier {
             return Ok(id);
         }
         let paying = match &self.expected {
-            // The node that answers is not the one that the operator named: nobody pays.
+            // The node that answers is not the configured one: nothing is paid.
             Some(expected) if *expected != seen.id => expected.clone(),
             named => {
                 let (backend, now) = (self.node.traits().backend, self.clock.now());
@@ -76,13 +77,13 @@ impl NodeVerifier {
         Ok(paying)
     }
 
-    /// Judges the answer to a lookup of `payment`. `needs_memory` is set for NOT_FOUND and FAILED, which
-    /// count only from a node that still has its memory.
+    /// Judges how far the answer to a lookup of `payment` can be trusted. `needs_memory` is set for NOT_FOUND
+    /// and FAILED, which count only if the node's payment records are intact.
     pub async fn judge(
         &self,
         payment: &Payment,
         paying: &NodeId,
-        look: &LookUp,
+        look: &LookupReply,
         needs_memory: bool,
     ) -> Result<Trust, LookupError> {
         let asked = payment.node().unwrap_or(paying);
@@ -94,22 +95,23 @@ impl NodeVerifier {
         }
         tracing::error!(
             node = %look.node,
-            "the node no longer knows its newest payment: it was restored or wiped; sends stop"
+            "the node no longer knows the newest payment that it was seen to know: it was restored or \
+             wiped; nothing is sent"
         );
         Ok(Trust::Forgetful)
     }
 
-    /// Whether the node still knows the newest payment that it was seen to know. Asked once per connection:
-    /// a node does not lose its memory without losing its process.
-    async fn remembers(&self, payment: &Payment, look: &LookUp) -> Result<bool, LookupError> {
+    /// Whether the node still knows the newest payment that it was seen to know. Checked once per connection:
+    /// a node cannot lose its records without a restart.
+    async fn remembers(&self, payment: &Payment, look: &LookupReply) -> Result<bool, LookupError> {
         if self.locked(|seen| seen.remembers) == Some(look.connection) {
             return Ok(true);
         }
         let newest = self.store.newest_known(&look.node, payment.id).await?;
         let Some(newest) = newest else { return Ok(true) };
         let remembers = self.knows(newest, look.connection).await?;
-        // If the payment itself may be the newest that the node knew, it was left out as its own witness;
-        // an older one was looked up, and the answer counts for this payment alone.
+        // `newest_known` leaves out `payment` itself. If the node was ever seen to know `payment`, that may
+        // be the newest of all, and only an older one was checked: the result is not kept for other lookups.
         let was_never_known = matches!(payment.state, State::Reserved | State::Sending);
         if remembers && was_never_known {
             self.locked(|seen| seen.remembers = Some(look.connection));
@@ -118,7 +120,7 @@ impl NodeVerifier {
     }
 
     /// Whether the node on this connection still knows the newest of all payments that it was seen to know.
-    /// If not, nothing is accepted, since it could not be sent.
+    /// If not, no claim is accepted, since its payment could not be sent.
     pub async fn has_memory(&self, seen: &Introduction) -> Result<bool, LookupError> {
         if self.locked(|known| known.remembers) == Some(seen.connection) {
             return Ok(true);
@@ -134,10 +136,11 @@ impl NodeVerifier {
     async fn knows(&self, hash: PaymentHash, connection: Connection) -> Result<bool, LookupError> {
         let found = self.node.look_up(hash).await?;
         if found.connection != connection {
-            // It may be another process now, with another memory: everything is asked again.
-            return Err(
-                NodeError::Unreachable("the connection was replaced meanwhile".into()).into()
-            );
+            // The node may have restarted in between, with other records: the caller must begin anew.
+            return Err(NodeError::Unreachable(
+                "the connection was replaced during the check".into(),
+            )
+            .into());
         }
         Ok(found.record.is_some())
     }

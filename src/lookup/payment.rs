@@ -1,8 +1,8 @@
 //! Looks a payment up at the node, for the payer and for an operator's decision alike.
 //!
-//! Whether a send can still take effect is judged by what was read *before* the node is asked: an answer
-//! from before a send was over proves nothing. This module gathers facts; the domain decides what follows
-//! from them.
+//! Whether a send can still take effect is read *before* the node is asked. Read afterwards, it could be
+//! newer than the answer, and a "not found" from before a send's arrival would close its attempt. This module
+//! gathers the evidence; the domain decides what follows from it.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::{
     domain::{
         ClockBounds, Millis, NodeId, Timestamp,
         payment::{
-            Advance, LookedUp, NodeReport, Payment, Pending, PendingFacts, Record, Reopening,
+            Advance, LookupEvidence, NodeReport, Payment, Pending, PendingFacts, Record, Reopening,
             SendLimits, State, Stranding, Unanswered, next_lookup,
         },
     },
@@ -25,15 +25,15 @@ pub struct PaymentLookup {
     store: Arc<dyn Store>,
     node: Arc<dyn LightningNode>,
     runtime: Runtime,
-    trust: Arc<NodeVerifier>,
+    verifier: Arc<NodeVerifier>,
     clocks: ClockMonitor,
     options: LookupOptions,
 }
 
 /// What a lookup found, and when.
 pub struct LookupResult {
-    /// The node's report, and whether it counts.
-    pub looked: LookedUp,
+    /// The node's report, and all that decides whether it counts.
+    pub evidence: LookupEvidence,
     /// The node's record, unchanged.
     pub record: Option<Record>,
     /// The node that pays.
@@ -61,15 +61,15 @@ impl PaymentLookup {
         store: Arc<dyn Store>,
         node: Arc<dyn LightningNode>,
         runtime: Runtime,
-        trust: Arc<NodeVerifier>,
+        verifier: Arc<NodeVerifier>,
         options: LookupOptions,
     ) -> Self {
         let SendLimits { clock_skew, node_slack, .. } = options.limits;
         let hold = options.send_life.plus(clock_skew).plus(node_slack);
         let clocks = ClockMonitor::new(clock_skew, hold);
-        // From here on jumps are noticed.
+        // Sets the baseline: jumps from here on are detected.
         clocks.is_settled(runtime.clock.now(), runtime.clock.monotonic());
-        Self { store, node, runtime, trust, clocks, options }
+        Self { store, node, runtime, verifier, clocks, options }
     }
 
     /// Reads all clocks.
@@ -79,15 +79,15 @@ impl PaymentLookup {
 
     /// The node that pays.
     pub async fn paying_node(&self) -> Result<NodeId, LookupError> {
-        self.trust.paying_node().await
+        self.verifier.paying_node().await
     }
 
     /// Reads what must be known of a payment before the node is asked about it.
     pub async fn begin(&self, payment: &Payment) -> Result<LookupStart, StoreError> {
         let clocks = self.clocks().await?;
-        let met = self.store.met();
-        let settled = clocks.settled && met.is_some();
-        let carried_over = met.and_then(|(_, inherited)| carried_over(payment, inherited));
+        let registered = self.store.registered_server();
+        let settled = clocks.settled && registered.is_some();
+        let carried_over = registered.and_then(|(_, inherited)| carried_over(payment, inherited));
         let LookupOptions { limits, send_life, .. } = &self.options;
         let unanswered = payment.unanswered(carried_over, &self.reopening(), *send_life, limits);
         let mut facts =
@@ -97,10 +97,10 @@ impl PaymentLookup {
             facts.witnessed = self.is_witnessed(payment, &sends, clocks.earlier).await?;
             pending = payment.pending(&facts, limits);
         }
-        Ok(LookupStart { clocks, server: met.map(|(server, _)| server), pending })
+        Ok(LookupStart { clocks, server: registered.map(|(server, _)| server), pending })
     }
 
-    /// Whether the node has shown since then that it stores payments.
+    /// Whether a write witness for these sends was seen.
     async fn is_witnessed(
         &self,
         payment: &Payment,
@@ -109,8 +109,8 @@ impl PaymentLookup {
     ) -> Result<bool, StoreError> {
         let node = match payment.node() {
             Some(node) => Some(node.clone()),
-            // It was never sent from here: only a send that was lost with another database server is waited
-            // for.
+            // No row of a send exists: the only send to wait for is one that was lost with a previous
+            // database server.
             None => self.store.current_node().await?,
         };
         match node {
@@ -120,7 +120,7 @@ impl PaymentLookup {
     }
 
     /// Looks a payment up.
-    pub async fn look(
+    pub async fn look_up(
         &self,
         leased: &Leased,
         began: &LookupStart,
@@ -129,9 +129,9 @@ impl PaymentLookup {
         let limits = &self.options.limits;
         let paying = self.paying_node().await?;
         let found = self.node.look_up(payment.payment_hash).await?;
-        let word = NodeReport::of(found.record.as_ref(), payment, limits.clock_skew);
-        let absent_or_failed = matches!(word, NodeReport::NotFound | NodeReport::Failed(..));
-        let trust = self.trust.judge(payment, &paying, &found, absent_or_failed).await?;
+        let report = NodeReport::of(found.record.as_ref(), payment, limits.clock_skew);
+        let absent_or_failed = matches!(report, NodeReport::NotFound | NodeReport::Failed(..));
+        let trust = self.verifier.judge(payment, &paying, &found, absent_or_failed).await?;
         let may_send = matches!(payment.state, State::Reserved | State::Sending);
         let halted = absent_or_failed && may_send && self.sends_are_stopped(leased).await;
         let in_vain_since = match began.pending {
@@ -141,8 +141,8 @@ impl PaymentLookup {
         // Whether it is too late is judged after the answer, by the later clock.
         let late = self.clocks().await?;
         let settled = began.clocks.settled && late.settled && began.server.is_some();
-        let looked = LookedUp {
-            word,
+        let evidence = LookupEvidence {
+            report,
             pending: began.pending,
             settled,
             too_late: payment.too_late(late.later),
@@ -158,14 +158,13 @@ impl PaymentLookup {
         };
         let (record, connection) = (found.record, found.connection);
         let (server, clocks) = (began.server, ClockReading { settled, ..late });
-        Ok(LookupResult { looked, record, paying, connection, server, clocks })
+        Ok(LookupResult { evidence, record, paying, connection, server, clocks })
     }
 
-    /// Whether nothing is sent now: because of a pause, a fence, a node that does not answer sends,
-    /// channels full of payments in flight, or because the request is withheld: it may have been paid
-    /// before the database was restored. Waiting attempts are still looked up, so that one that waits too
-    /// long is closed as failed. Pause and fence are checked again, by the database, when the send is
-    /// committed.
+    /// Whether nothing may be sent for this attempt now: the instance is paused or fenced, the node does
+    /// not answer sends, its channels are full, or the request is withheld after a fence, since a lost
+    /// payment may have paid it. Waiting attempts are still looked up, so that one that waits too long is
+    /// closed as failed. The database checks pause and fence again when it commits the send.
     async fn sends_are_stopped(&self, leased: &Leased) -> bool {
         let paying = &self.options.paying;
         if leased.withdraw.withheld {
@@ -176,25 +175,25 @@ impl PaymentLookup {
             Err(error) => {
                 let payment = leased.payment.id;
                 tracing::warn!(%payment, error = %chain(&error),
-                    "not sent: the instance's status is unknown");
+                    "not sent: could not read the instance's status");
                 true
             }
         }
     }
 
-    /// Whether the payment is older than this database server: a send of it that was lost with another
-    /// server may start it anew.
+    /// Whether the database server already held the payment when this process registered it: a send that
+    /// was lost with the previous server may restart the payment.
     pub fn is_older_than_server(&self, payment: &Payment) -> bool {
-        let met = self.store.met();
-        met.is_some_and(|(_, inherited)| carried_over(payment, inherited).is_some())
+        let registered = self.store.registered_server();
+        registered.is_some_and(|(_, inherited)| carried_over(payment, inherited).is_some())
     }
 
     /// The database server that this process last registered.
     pub fn server(&self) -> Option<Server> {
-        self.store.met().map(|(server, _)| server)
+        self.store.registered_server().map(|(server, _)| server)
     }
 
-    /// Whether a channel holds an HTLC of a payment that the node calls in flight.
+    /// Whether a channel holds an HTLC of a payment that the node reports as in flight.
     pub async fn stranding(&self, payment: &Payment) -> Result<Stranding, NodeError> {
         let held = self.node.has_htlc(payment.payment_hash).await?;
         Ok(if held { Stranding::Held } else { Stranding::NotHeld })

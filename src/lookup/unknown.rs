@@ -8,17 +8,18 @@ use crate::{
 
 /// Payments per page of the node's list.
 const PAGE: u32 = 100;
-/// The list ends after about this many.
+/// Once this many are found, the rest is left out.
 const MAX_LISTED: usize = 1000;
 
-/// Those since `created_from` that succeeded or are in flight; a payment that failed moved nothing.
+/// Those since `created_from` that succeeded, are in flight, or failed with a lost HTLC result. Any other
+/// failed payment moved no money.
 pub(super) async fn payments(
     store: &dyn Store,
     node: &dyn LightningNode,
-    trust: &NodeVerifier,
+    verifier: &NodeVerifier,
     created_from: Timestamp,
 ) -> Result<Vec<ListedPayment>, LookupError> {
-    let paying = trust.paying_node().await?;
+    let paying = verifier.paying_node().await?;
     let mut unknown = Vec::new();
     let mut after_index = 0;
     loop {
@@ -47,8 +48,8 @@ pub(super) async fn payments(
     }
 }
 
-/// Earlier attempts are in the database, or an operator has acknowledged them. While the database is not
-/// trusted no attempt is accepted, so that the newest one stays where the loss began.
+/// Earlier attempts are in the database, or an operator has acknowledged them. While the database is
+/// unverified or fenced no attempt is accepted, so the newest one still marks where the loss began.
 pub(super) async fn since(
     store: &dyn Store,
     commit_delay: Millis,

@@ -1,10 +1,10 @@
-//! Makes write witnesses: payments that cannot succeed, which show that the node stores payments.
+//! Makes write witnesses: test payments that cannot succeed, but show that the node stores payments.
 //!
-//! A send that was never answered is over only when the node has shown since that it stores payments.
-//! Usually another payment shows it. If none does, the node is asked to pay a random key with a random
-//! hash: that cannot succeed, and the node stores the failure. At most one such request is awaited at a
-//! time in all replicas, under a lease in the database, which is renewed while the answer is awaited. The
-//! intervals between requests grow while they prove nothing.
+//! A send that was never answered is over only when the node is seen to store a later payment. Usually an
+//! ordinary payment shows that. If none does, the node is asked to pay to a random public key and payment
+//! hash: it finds no route, moves no money, and stores the failure. All replicas together await at most one
+//! such request, under a lease in the database, which is renewed meanwhile. While requests prove nothing,
+//! the intervals between them grow.
 
 use std::sync::{
     Arc,
@@ -29,11 +29,11 @@ use crate::{
 /// The longest interval between two requests, as a multiple of the time after which a send is over.
 const SLOWEST: u32 = 3;
 
-/// How often the lease of an unanswered request is renewed.
+/// How many times the lease of an unanswered request is renewed.
 const MAX_RENEWALS: u32 = 30;
 
-/// How many hanging requests are listened to concurrently: the first ones, since those that one stalled
-/// disk holds up end together.
+/// How many requests without a lease are still listened to. The first ones suffice: those that wait for the
+/// same stalled disk are answered together.
 const MAX_HANGING: usize = 8;
 
 /// Makes write witnesses.
@@ -45,11 +45,11 @@ pub struct WriteWitness {
     options: LookupOptions,
     listening: TaskTracker,
     stop: CancellationToken,
-    /// Whether one of this process is under way.
+    /// Whether a request of this process is under way.
     is_under_way: AtomicBool,
-    /// How many in a row proved nothing.
+    /// How many requests in a row proved nothing.
     in_vain: AtomicU32,
-    /// Permits for those that hang.
+    /// Permits to listen to requests that are overdue and have lost their lease.
     hanging: Semaphore,
 }
 
@@ -64,7 +64,7 @@ struct Request {
     lease_ends_at: Timestamp,
 }
 
-/// While this exists, no other one is made.
+/// While this exists, this process makes no other request.
 struct UnderWay(Arc<WriteWitness>);
 
 impl Drop for UnderWay {
@@ -73,7 +73,7 @@ impl Drop for UnderWay {
     }
 }
 
-/// How one ended.
+/// How a request ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Stored,
@@ -117,8 +117,9 @@ impl WriteWitness {
         self.listening.wait().await;
     }
 
-    /// Makes one, unless one is under way or was made just before. `payment` is the one that needs it, if
-    /// any. Returns when it is answered or overdue; an overdue one is still listened to.
+    /// Requests a witness, unless a request is under way or was made just before. `payment` is the one that
+    /// needs it, if any. Returns when the request is answered or overdue; an overdue one is still listened
+    /// to.
     pub async fn make(self: &Arc<Self>, payment: Option<&Payment>) {
         if self.is_under_way.swap(true, Ordering::SeqCst) {
             return;
@@ -128,7 +129,7 @@ impl WriteWitness {
             Ok(Some((asked, stream))) => {
                 let payment = payment.map(|payment| payment.id.to_string());
                 tracing::info!(node = %asked.node, payment,
-                    "asking the node for a payment that cannot succeed, to see whether it stores payments");
+                    "requesting a test payment that cannot succeed, to see whether the node stores payments");
                 self.listen(asked, stream, under_way).await;
             }
             Ok(None) => {}
@@ -139,7 +140,7 @@ impl WriteWitness {
         }
     }
 
-    /// Makes one in the background, because the node has answered no recent send.
+    /// Requests a witness in the background, because the node has answered no recent send.
     pub fn make_in_background(self: &Arc<Self>) {
         let witness = Arc::clone(self);
         let work = async move { witness.make(None).await };
@@ -147,7 +148,7 @@ impl WriteWitness {
     }
 
     /// Reads what must be known of a payment before the node is asked about it. If only a witness is
-    /// missing, makes one first.
+    /// missing, requests one first.
     pub async fn begin_lookup(
         self: &Arc<Self>,
         payment: &Payment,
@@ -166,7 +167,7 @@ impl WriteWitness {
             return Ok(None);
         }
         let node = self.lookup.paying_node().await?;
-        // At least as long as a lease, so that it can be renewed in time.
+        // At least as long as a lease, so that the first renewal comes in time.
         let pause = self.pause().max(self.lease_length());
         let (begun_at, next_at) = (clocks.earlier, clocks.earlier.plus(pause));
         let lease = NewWitness { node: node.clone(), begun_at, next_at };
@@ -183,8 +184,8 @@ impl WriteWitness {
         Ok(Some((Request { node, begun_at, after, lease_ends_at: next_at }, stream)))
     }
 
-    /// The interval until the next one: at first as long as an answer may take, and doubled each time that
-    /// one proves nothing.
+    /// The interval until the next request: at first as long as an answer may take, and doubled by each
+    /// request that proves nothing.
     fn pause(&self) -> Millis {
         let overdue = self.options.answer_overdue.as_ms();
         let doubled = overdue << self.in_vain.load(Ordering::SeqCst).min(8);
@@ -197,7 +198,7 @@ impl WriteWitness {
         let overdue = self.runtime.clock.sleep(self.options.answer_overdue);
         tokio::select! {
             biased;
-            update = stream.next() => return self.heard(&asked, update.as_ref()).await,
+            update = stream.next() => return self.conclude(&asked, update.as_ref()).await,
             () = self.stop.cancelled() => return,
             () = overdue => {}
         }
@@ -206,9 +207,9 @@ impl WriteWitness {
         self.runtime.spawner.spawn(Box::pin(self.listening.track_future(rest)));
     }
 
-    /// Renews the lease while the answer is awaited, so that no replica makes another one. Once it has been
-    /// awaited for long enough, it is still listened to, but no longer keeps others from trying: its call
-    /// may hang for a reason of its own.
+    /// Renews the lease while the answer is awaited, so that no replica makes another request. After
+    /// [`MAX_RENEWALS`] the lease ends, since this one call may hang for a reason of its own: other requests
+    /// may be made, and this one is only listened to.
     async fn listen_on(&self, mut asked: Request, mut stream: SendStream, under_way: UnderWay) {
         let (mut under_way, mut permit) = (Some(under_way), None);
         for waited in 0.. {
@@ -223,7 +224,7 @@ impl WriteWitness {
                 biased;
                 update = stream.next() => {
                     drop(under_way);
-                    return self.heard(&asked, update.as_ref()).await;
+                    return self.conclude(&asked, update.as_ref()).await;
                 }
                 () = self.stop.cancelled() => return,
                 () = self.runtime.clock.sleep(self.options.answer_overdue) => {}
@@ -247,14 +248,14 @@ impl WriteWitness {
         }
     }
 
-    async fn heard(&self, asked: &Request, update: Option<&SendUpdate>) {
+    async fn conclude(&self, asked: &Request, update: Option<&SendUpdate>) {
         let outcome = match update {
             Some(SendUpdate::Record(_)) => Outcome::Stored,
             Some(
                 SendUpdate::Refused(error) | SendUpdate::Unsent(error) | SendUpdate::Lost(error),
             ) => {
                 tracing::warn!(%error,
-                    "the node did not store the write witness (a payment that cannot succeed)");
+                    "the node is not known to have stored the write witness (a payment that cannot succeed)");
                 Outcome::InVain
             }
             // ALREADY_EXISTS for a random hash: the node may have read it and stored nothing.

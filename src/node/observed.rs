@@ -19,7 +19,7 @@ use crate::{
         payment::{Record, RecordState},
     },
     ports::{
-        Introduction, LightningNode, LookUp, NodeError, NodeHealth, NodeTraits, PaymentsPage,
+        Introduction, LightningNode, LookupReply, NodeError, NodeHealth, NodeTraits, PaymentsPage,
         PaymentsQuery, SendOrder, SendStream, SendUpdate, WitnessOrder,
     },
     trace,
@@ -94,8 +94,8 @@ impl LightningNode for ObservedNode {
         self.traced("introduce", None, |_| "introduced", self.inner.introduce()).await
     }
 
-    async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError> {
-        let answer = |found: &LookUp| found.record.as_ref().map_or("NOT_FOUND", state_name);
+    async fn look_up(&self, hash: PaymentHash) -> Result<LookupReply, NodeError> {
+        let answer = |found: &LookupReply| found.record.as_ref().map_or("NOT_FOUND", state_name);
         self.traced("look_up", Some(hash), answer, self.inner.look_up(hash)).await
     }
 

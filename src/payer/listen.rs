@@ -1,7 +1,7 @@
-//! Listens to the stream of a send, and folds its updates into the rows.
+//! Listens to the stream of a send, and applies its updates to the rows.
 //!
-//! A worker waits until the payment is in flight or its answer is overdue; then it releases its permits,
-//! and only the stream is kept, for as long as the process lives. A late answer still counts.
+//! A worker waits until the payment is in flight or its answer is overdue. Then it releases its permits, and
+//! only the stream stays open, as long as the process runs: a late answer still counts.
 
 use std::sync::Arc;
 
@@ -10,13 +10,15 @@ use tracing::{Instrument, Span};
 
 use super::{Payer, Permits};
 use crate::{
-    domain::payment::{Answer, Heard, Next, NodeReport, OnStream, RecordState, heard},
+    domain::payment::{
+        Answer, Next, NodeReport, RecordState, StreamEvidence, StreamReport, decide_on_stream,
+    },
     ports::{Leased, SendStream, SendUpdate, StoreError},
     report::chain,
 };
 
-/// How often to retry folding an answer into a row that keeps changing.
-const FOLD_TRIES: usize = 5;
+/// How often to try to apply an update to a row that keeps changing.
+const APPLY_TRIES: usize = 5;
 
 /// The send whose stream it is.
 #[derive(Clone, Copy)]
@@ -25,12 +27,12 @@ pub(super) struct Sent {
     pub(super) fencing_token: i64,
 }
 
-/// What an update says about the send, and about the payment.
+/// What an update means for the send (`answer`) and for the payment (`report`).
 #[derive(Clone, Copy)]
 struct Update {
     answer: Option<Answer>,
-    heard: Heard,
-    /// The stream has nothing more to say.
+    report: StreamReport,
+    /// The stream ends with this update.
     last: bool,
 }
 
@@ -53,11 +55,12 @@ impl Payer {
             () = &mut overdue => None,
         };
         let leased = if let Some(update) = update {
-            let Some(leased) = self.hear(update, leased, sent).await else { return };
+            let Some(leased) = self.apply(update, leased, sent).await else { return };
             leased
         } else {
             tracing::warn!(payment = %leased.payment.id, send = sent.number,
-                "the send's answer is overdue; the payment will be looked up, and its stream stays open");
+                "the node's answer to the send is overdue; the payment will be looked up, and the stream \
+                 stays open");
             self.postpone(&leased).await;
             leased
         };
@@ -75,25 +78,29 @@ impl Payer {
                 update = stream.next() => update,
                 () = self.stop.cancelled() => return,
             };
-            let Some(next) = self.hear(update, leased, sent).await else { return };
+            let Some(next) = self.apply(update, leased, sent).await else { return };
             leased = next;
         }
     }
 
-    /// Folds one update in. None once the stream has ended: the next lookup is scheduled, and nothing is
-    /// left to listen to.
-    async fn hear(&self, update: Option<SendUpdate>, leased: Leased, sent: Sent) -> Option<Leased> {
+    /// Applies one update. None once the stream has ended: the next lookup is scheduled.
+    async fn apply(
+        &self,
+        update: Option<SendUpdate>,
+        leased: Leased,
+        sent: Sent,
+    ) -> Option<Leased> {
         let Some(update) = update else {
             self.postpone(&leased).await;
             return None;
         };
         let update = self.interpret(&update, &leased);
-        let (leased, folded) = self.fold(leased, sent, update).await;
+        let (leased, written) = self.write(leased, sent, update).await;
         if !update.last {
             return Some(leased);
         }
-        // A fold schedules the next lookup itself. Without a fold, a lookup will find the outcome.
-        if !folded {
+        // A write has scheduled the next lookup. If nothing was written, a lookup will find the outcome.
+        if !written {
             self.postpone(&leased).await;
         }
         None
@@ -104,36 +111,37 @@ impl Payer {
         match update {
             SendUpdate::Record(record) => {
                 let skew = self.options.lookup.limits.clock_skew;
-                let heard = Heard::NodeReport(NodeReport::of(Some(record), &leased.payment, skew));
+                let report =
+                    StreamReport::NodeReport(NodeReport::of(Some(record), &leased.payment, skew));
                 let last = record.state != RecordState::InFlight;
                 let answer = if last { Answer::Final } else { Answer::Stored };
-                Update { answer: Some(answer), heard, last }
+                Update { answer: Some(answer), report, last }
             }
             SendUpdate::AlreadyExists => Update {
                 answer: Some(Answer::AlreadyExists),
-                heard: Heard::AlreadyExists,
+                report: StreamReport::AlreadyExists,
                 last: true,
             },
             SendUpdate::Refused(error) => {
                 tracing::warn!(%payment, %error, "the node refused the send");
-                Update { answer: Some(Answer::Refused), heard: Heard::Nothing, last: true }
+                Update { answer: Some(Answer::Refused), report: StreamReport::Nothing, last: true }
             }
             SendUpdate::Unsent(error) => {
                 tracing::warn!(%payment, %error, "the send did not reach the node");
-                Update { answer: Some(Answer::Unsent), heard: Heard::Nothing, last: true }
+                Update { answer: Some(Answer::Unsent), report: StreamReport::Nothing, last: true }
             }
             SendUpdate::Lost(error) => {
                 tracing::warn!(%payment, %error, "the send was not answered");
-                Update { answer: None, heard: Heard::Nothing, last: true }
+                Update { answer: None, report: StreamReport::Nothing, last: true }
             }
         }
     }
 
-    /// Folds an update into the row, and reads the row again if it has changed: the answer is a fact about
+    /// Writes what an update changes. If the row has changed, reads it again: the update is a fact about
     /// this send, whoever holds the lease now. Returns whether anything was written.
-    async fn fold(&self, mut leased: Leased, sent: Sent, update: Update) -> (Leased, bool) {
-        for _ in 0..FOLD_TRIES {
-            match self.try_fold(&leased, sent, update).await {
+    async fn write(&self, mut leased: Leased, sent: Sent, update: Update) -> (Leased, bool) {
+        for _ in 0..APPLY_TRIES {
+            match self.try_write(&leased, sent, update).await {
                 Ok(Some(next)) => return (next, true),
                 Ok(None) => return (leased, false),
                 Err(StoreError::Stale | StoreError::Unknown(_)) => {
@@ -145,7 +153,7 @@ impl Payer {
                     }
                 }
                 Err(error) => {
-                    // A lookup will find the same.
+                    // A lookup will find the outcome.
                     let payment = leased.payment.id;
                     tracing::warn!(%payment, error = %chain(&error),
                         "could not write the node's answer to the send; a lookup will find it");
@@ -157,7 +165,7 @@ impl Payer {
     }
 
     /// None if there is nothing to write.
-    async fn try_fold(
+    async fn try_write(
         &self,
         leased: &Leased,
         sent: Sent,
@@ -170,12 +178,12 @@ impl Payer {
         };
         let clocks = self.lookup.clocks().await?;
         let server = self.lookup.server();
-        let on = OnStream {
-            heard: update.heard,
+        let on = StreamEvidence {
+            report: update.report,
             settled: clocks.settled && server.is_some(),
             carried_over: self.lookup.is_older_than_server(&payment),
         };
-        let next = heard(&payment, &on, payment.beside(&leased.withdraw));
+        let next = decide_on_stream(&payment, &on, payment.request_facts(&leased.withdraw));
         if next == Next::Stay && payment == before {
             return Ok(None);
         }

@@ -1,4 +1,4 @@
-//! Looks an attempt up, and carries out what the decision table says.
+//! Looks an attempt up, and does what the decision table decides.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::{Payer, Permits};
 use crate::{
     domain::{
         State,
-        payment::{Advance, Again, Next, again, looked_up},
+        payment::{Advance, FollowUp, Next, decide_on_lookup, follow_up},
     },
     lookup::{LookupError, LookupResult},
     ports::{Leased, StoreError},
@@ -14,9 +14,9 @@ use crate::{
 };
 
 impl Payer {
-    /// Handles one attempt, from its lookup to whatever follows. Errors leave it as it is.
-    pub(super) async fn attend(self: &Arc<Self>, leased: Leased, permits: Permits) {
-        let look = match self.look(&leased).await {
+    /// Looks one attempt up and does what follows. An error leaves the attempt unchanged.
+    pub(super) async fn process(self: &Arc<Self>, leased: Leased, permits: Permits) {
+        let look = match self.look_up(&leased).await {
             Ok(look) => look,
             Err(error) => {
                 let payment = leased.payment.id;
@@ -25,33 +25,35 @@ impl Payer {
             }
         };
         let payment = &leased.payment;
-        let beside = payment.beside(&leased.withdraw);
-        match looked_up(payment, &look.looked, beside) {
+        let request = payment.request_facts(&leased.withdraw);
+        match decide_on_lookup(payment, &look.evidence, request) {
             Next::Send => self.send(leased, look, permits).await,
             Next::Witness => {
                 self.witness.make(Some(&leased.payment)).await;
                 self.postpone(&leased).await;
             }
-            Next::Stay => match again(payment, look.looked.word, look.looked.trust, beside) {
-                Again::AsPlanned => self.postpone(&leased).await,
-                Again::NotUsedUp => self.ask_again(&leased).await,
-                Again::Never => self.set_due(&leased, None).await,
-                Again::Followed => {
-                    tracing::error!(
-                        payment = %payment.id,
-                        withdraw = %payment.withdraw,
-                        "closed as failed, but the node is paying it or has paid it"
-                    );
-                    self.ask_again(&leased).await;
+            Next::Stay => {
+                match follow_up(payment, look.evidence.report, look.evidence.trust, request) {
+                    FollowUp::AsPlanned => self.postpone(&leased).await,
+                    FollowUp::Retry => self.ask_again(&leased).await,
+                    FollowUp::Never => self.set_due(&leased, None).await,
+                    FollowUp::Watch => {
+                        tracing::error!(
+                            payment = %payment.id,
+                            withdraw = %payment.withdraw,
+                            "closed as failed, but the node is paying it or has paid it"
+                        );
+                        self.ask_again(&leased).await;
+                    }
                 }
-            },
+            }
             next => self.conclude(leased, next, &look).await,
         }
     }
 
-    async fn look(&self, leased: &Leased) -> Result<LookupResult, LookupError> {
+    async fn look_up(&self, leased: &Leased) -> Result<LookupResult, LookupError> {
         let began = self.lookup.begin(&leased.payment).await?;
-        self.lookup.look(leased, &began).await
+        self.lookup.look_up(leased, &began).await
     }
 
     /// Writes what follows from a lookup. If the row has changed meanwhile, the result is stale, and the
@@ -69,7 +71,7 @@ impl Payer {
         advance.decided_on = look.server.map(|server| server.0);
         match self.store.advance(&advance).await {
             Ok(()) => self.report(&advance, &before),
-            // Another worker, or a change of the request: look it up again, soon.
+            // Another worker was faster, or the request has changed: look up again soon.
             Err(StoreError::Stale) => {
                 let soon = clocks.now.plus(self.options.lookup.pace.first);
                 self.set_due(&leased, Some(soon)).await;
@@ -77,7 +79,8 @@ impl Payer {
             Err(StoreError::Unknown(_)) if self.is_written(&advance).await => {
                 self.report(&advance, &before);
             }
-            // Refused, since a send that was lost with another database server may still reach the node.
+            // The database server has changed: a send that was lost with the previous one may still reach the
+            // node, so the attempt must not be closed yet.
             Err(StoreError::Halted(_)) => self.ask_again(&leased).await,
             Err(error) => {
                 let payment = advance.payment.id;

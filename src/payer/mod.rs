@@ -31,7 +31,7 @@ use crate::{
 pub struct PayerOptions {
     /// When a send is over, and how often a payment is looked up.
     pub lookup: LookupOptions,
-    /// How long a worker has an attempt to itself. Longer than `lookup.pace.fresh_for`.
+    /// How long no other worker can lease the attempt. Longer than `lookup.pace.fresh_for`.
     pub lease: Millis,
     /// How many attempts this process sends concurrently, each until it is in flight or its answer is
     /// overdue.
@@ -92,8 +92,8 @@ impl Payer {
     /// One run: leases as many due attempts as there are free permits, and starts to work on them. Returns
     /// how many it leased.
     ///
-    /// While the node is silent nothing is leased, so that a process that reaches the node finds the work
-    /// free.
+    /// Leases nothing while this process cannot reach the node, so that the work is free for a process that
+    /// can.
     pub async fn run_once(self: &Arc<Self>) -> Result<usize, LookupError> {
         let _run = self.work.token();
         self.lookup.paying_node().await?;
@@ -132,29 +132,31 @@ impl Payer {
         for leased in leased {
             let (payer, semaphore) = (Arc::clone(self), Arc::clone(semaphore));
             let work = async move {
-                // A repeated send may have taken the permit meanwhile. The semaphore is never closed.
+                // May have to wait: a repeated send takes a permit outside of this loop. The semaphore is
+                // never closed.
                 let permits = Permits::of(semaphore.acquire_owned().await.ok());
                 let span = span(&leased, lane);
-                let attend = async {
+                let work = async {
                     trace::link_create(&leased.withdraw);
                     trace::link_claim(&leased.payment);
-                    payer.attend(leased, permits).await;
+                    payer.process(leased, permits).await;
                 };
-                attend.instrument(span).await;
+                work.instrument(span).await;
             };
             self.runtime.spawner.spawn(Box::pin(self.work.track_future(work)));
         }
         Ok(taken)
     }
 
-    /// Nothing was learned: schedules the next lookup.
+    /// Schedules the next lookup after one that changed nothing.
     async fn postpone(&self, leased: &Leased) {
         let now = self.runtime.clock.now();
         let due_at = self.lookup.next_lookup(&leased.payment, leased.lookups, now);
         self.set_due(leased, due_at).await;
     }
 
-    /// The node could not even be asked. The lookup that was due is repeated, not skipped.
+    /// Repeats a lookup that gave no usable answer. Unlike [`Self::postpone`], it does not use up one of the
+    /// two lookups that a closed attempt gets.
     async fn ask_again(&self, leased: &Leased) {
         let now = self.runtime.clock.now();
         let due_at = if leased.payment.state.is_open() {

@@ -2,7 +2,7 @@
 
 use tokio::sync::OwnedSemaphorePermit;
 
-/// Released when dropped: as soon as a payment is in flight, or its answer is overdue.
+/// Dropped, and so released, as soon as the payment is in flight or the answer to its send is overdue.
 #[derive(Debug, Default)]
 pub(super) struct Permits(Vec<OwnedSemaphorePermit>);
 

@@ -35,7 +35,8 @@ impl Payer {
         self.listen(stream, leased, sent, permits).await;
     }
 
-    /// Commits the send's row. None if the send is not ours to make, or not known to be committed.
+    /// Commits the send's row. None if the commit was refused or its outcome is unknown: then the node must
+    /// not be called.
     async fn commit_send(
         &self,
         leased: Leased,
@@ -48,7 +49,7 @@ impl Payer {
             self.lookup.reopening().send_deadline(&payment, now, self.options.lookup.send_life);
         let by = Sender { fencing_token, node: paying, at: now, begun_at: clocks.earlier };
         let mut advance = payment.send(&withdraw, by, deadline);
-        // Until then the attempt is this worker's; afterwards any worker looks it up.
+        // Until then only this worker follows the attempt; afterwards any worker looks it up.
         advance.due_at = Some(now.plus(self.options.lease));
         let send = advance.new_send.clone()?;
         let listened = Sent { number: send.number, fencing_token };
@@ -69,8 +70,8 @@ impl Payer {
             Err(error) => {
                 let payment = advance.payment.id;
                 tracing::warn!(%payment, error = %chain(&error),
-                    "could not commit the send, so the node was not asked to pay; the payment is \
-                     looked up again");
+                    "the send is not known to be committed, so the node was not asked to pay; the payment \
+                     is looked up again");
                 self.ask_again(&leased).await;
                 return None;
             }
@@ -90,7 +91,7 @@ impl Payer {
     }
 
     /// Reads back a send whose COMMIT was not answered, by number **and fencing token**: by number alone,
-    /// two workers could take the same row for theirs.
+    /// two workers could both take the same row for their own, and both would send.
     async fn is_committed(&self, payment: &PaymentId, sent: Sent) -> bool {
         self.store.send_exists(*payment, sent.number, sent.fencing_token).await.unwrap_or(false)
     }

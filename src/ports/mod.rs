@@ -6,7 +6,7 @@ mod recorder;
 mod store;
 
 pub use node::{
-    Connection, Introduction, LightningNode, ListedPayment, LookUp, NodeError, NodeHealth,
+    Connection, Introduction, LightningNode, ListedPayment, LookupReply, NodeError, NodeHealth,
     NodeTraits, PaymentsPage, PaymentsQuery, SendOrder, SendStream, SendUpdate, WitnessKeys,
     WitnessOrder,
 };

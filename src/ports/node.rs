@@ -1,9 +1,9 @@
 //! A Lightning node that pays invoices, and what its answers mean.
 //!
-//! Neither silence nor an error means that a payment failed: every [`NodeError`] means "outcome
-//! unknown". Only a [`Record`] says anything about a payment, and only on a connection on which the
-//! node has identified itself. A backend never reconnects without the caller's knowledge, never retries
-//! and never hedges.
+//! Neither silence nor an error means that a payment failed: after every [`NodeError`] the outcome is
+//! unknown. Only a [`Record`] is evidence about a payment, and only on a connection on which the node has
+//! identified itself. A backend never repeats a call, and never reconnects without the caller's
+//! knowledge.
 
 use std::pin::Pin;
 
@@ -58,7 +58,8 @@ pub struct NodeHealth {
     /// What its active channels can send, by the node's own numbers: their balances less what must stay
     /// in the channels. Whether the network beyond can route it is unknown.
     pub can_send: Msat,
-    /// HTLCs in flight on the channel that has the most. A channel has 483 slots.
+    /// The outgoing HTLCs on the channel that has the most of them, forwards included. BOLT 2 allows at
+    /// most 483 in each direction.
     pub busiest_channel_htlcs: u32,
     /// Channels whose peer is online.
     pub active_channels: u32,
@@ -101,7 +102,7 @@ pub struct PaymentsPage {
 
 /// The answer to a lookup.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LookUp {
+pub struct LookupReply {
     /// None if the node knows no payment with this hash.
     pub record: Option<Record>,
     /// The node's identity on the connection that carried the answer.
@@ -115,8 +116,8 @@ pub struct LookUp {
 pub struct SendOrder {
     /// The node that must be connected; otherwise nothing may be sent.
     pub node: NodeId,
-    /// The connection on which the payment was looked up and the node showed that it still has its
-    /// records. Behind another connection may be a node that was wiped since: nothing may be sent.
+    /// The connection on which the payment was looked up and the node showed that its records are
+    /// intact. On any other connection nothing may be sent: the node may have been wiped in between.
     pub connection: Connection,
     /// Normalised BOLT11. It carries the amount.
     pub invoice: String,
@@ -173,7 +174,7 @@ pub enum SendUpdate {
 /// connection.
 pub type SendStream = Pin<Box<dyn Stream<Item = SendUpdate> + Send>>;
 
-/// Why the node's report is unknown. None of these means that nothing was paid.
+/// Why a call to the node failed. None of these means that nothing was paid.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// No connection, or the connection was lost.
@@ -208,7 +209,8 @@ pub enum NodeError {
     /// The credentials do not permit this call.
     #[error("the node's credentials do not permit {0}")]
     NotPermitted(&'static str),
-    /// There is no connection, or the node refuses our credentials or all calls. Nothing was sent.
+    /// The call could not be made: no connection was possible, or the node refuses our credentials, our
+    /// terms or every call (wallet locked, starting). Nothing was sent.
     #[error("{0}")]
     Barred(NodeTrouble),
     /// The node's response is invalid.
@@ -242,7 +244,7 @@ pub trait LightningNode: Send + Sync {
     async fn introduce(&self) -> Result<Introduction, NodeError>;
 
     /// Asks the node for its record of a payment.
-    async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError>;
+    async fn look_up(&self, hash: PaymentHash) -> Result<LookupReply, NodeError>;
 
     /// Whether the node can pay, and how much.
     async fn health(&self) -> Result<NodeHealth, NodeError>;
@@ -253,9 +255,9 @@ pub trait LightningNode: Send + Sync {
         Ok(())
     }
 
-    /// Whether one of our HTLCs with this hash is, or may be, in a channel. Asks the channels, whatever
-    /// the payment's record says. False is definite at the time of the question, provided that the node
-    /// starts no further attempt at the payment. True if the node cannot report a channel's state.
+    /// Whether a channel holds, or may hold, an outgoing HTLC with this hash, whatever the payment's
+    /// record says. True if a channel's state is unknown. False is definite, as long as the node starts no
+    /// further HTLC attempt for the payment.
     async fn has_htlc(&self, hash: PaymentHash) -> Result<bool, NodeError>;
 
     /// A page of the node's payments, failed ones included.

@@ -9,8 +9,8 @@ use crate::{
 /// Why a use case could not be carried out, whatever was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// Nothing is sent or closed now: the instance is halted, or this process has not been on a verified
-    /// database for long enough.
+    /// Refused for now: the instance is paused or fenced, its database server is not verified, or a send
+    /// that was lost with the previous server may still take effect.
     #[error("the instance is halted")]
     Halted,
     /// The store cannot be reached, or its answer was lost: try again.

@@ -21,9 +21,9 @@ pub enum Answer {
     Ok,
     /// A reason for the person who holds the phone.
     Refused(Refusal),
-    /// The same, for a malformed query.
+    /// A reason why the query is malformed.
     Error(&'static str),
-    /// The same, for a failure on our side.
+    /// An error on our side. The wallet is asked to try again.
     Trouble,
     /// To OPTIONS.
     Options,

@@ -95,8 +95,8 @@ impl Routes {
         }
     }
 
-    /// A claim that takes too long goes on all the same: a wallet that repeats it with the same invoice
-    /// gets OK.
+    /// Limits how long the wallet waits. A claim that takes longer continues in the background: a wallet
+    /// that repeats it with the same invoice then gets OK.
     async fn in_time<T>(
         &self,
         work: impl Future<Output = Result<T, ClaimError>>,
@@ -136,8 +136,8 @@ const fn endpoint_of(target: &Target) -> &'static str {
     }
 }
 
-/// The log line and the metric of one request. When a wallet hangs up, hyper drops its answer; the line is
-/// written then, while the claim goes on.
+/// The log line and the metric of one request. If the wallet hangs up, hyper drops the future of the answer:
+/// then [`Drop`] writes the line, and the claim continues in the background.
 struct Line<'r> {
     routes: &'r Routes,
     endpoint: &'static str,

@@ -13,9 +13,9 @@ use std::{
 use withdrawd::domain::{
     Change, FailureReason, OperatorReason, PaymentHash, Preimage, WithdrawView,
     payment::{
-        Advance, Answer, Heard, LookedUp, Next, NodeReport, OnStream, Pace, Payment, PaymentView,
-        Pending, PendingFacts, Record as Told, RecordState, Sender, Trust, heard, looked_up,
-        next_lookup,
+        Advance, Answer, LookupEvidence, Next, NodeReport, Pace, Payment, PaymentView, Pending,
+        PendingFacts, Record as Told, RecordState, Sender, StreamEvidence, StreamReport, Trust,
+        decide_on_lookup, decide_on_stream, next_lookup,
     },
 };
 
@@ -63,7 +63,7 @@ impl Real {
         Self { rows: Rows::new(), memos: Memos::default() }
     }
 
-    /// `Payer::look` and the first lines of `Payer::attend`.
+    /// `Payer::look_up` and the first lines of `Payer::process`.
     pub fn look(&self, pair: AttemptRows, asked: LookUpFacts) -> Next {
         once(&self.memos.looks, (pair, asked), || {
             let next = self.look_once(pair, asked);
@@ -90,8 +90,8 @@ impl Real {
             _ if asked.early => Pending::Until(NOW),
             pending => pending,
         };
-        let looked = LookedUp {
-            word,
+        let looked = LookupEvidence {
+            report: word,
             pending,
             settled: true,
             too_late: payment.too_late(NOW),
@@ -111,7 +111,7 @@ impl Real {
             node_dedupes: true,
             max_refusals: LIMITS.max_refusals,
         };
-        match looked_up(&payment, &looked, payment.beside(&withdraw)) {
+        match decide_on_lookup(&payment, &looked, payment.request_facts(&withdraw)) {
             Next::Note(why) if asked.tampering == Tampering::FirstFailureCloses => Next::Fail(why),
             next => next,
         }
@@ -127,7 +127,7 @@ impl Real {
         })
     }
 
-    /// `Payer::understand` and `Payer::try_fold`, up to the store. None: there is nothing to write.
+    /// `Payer::interpret` and `Payer::try_write`, up to the store. None: there is nothing to write.
     pub fn hear(
         &self,
         pair: AttemptRows,
@@ -155,7 +155,7 @@ impl Real {
         let withdraw = self.rows.withdraw(pair.request);
         let record = |found| {
             let told = self.told(&before, pair.attempt.invoice, found);
-            Heard::NodeReport(NodeReport::of(told.as_ref(), &before, LIMITS.clock_skew))
+            StreamReport::NodeReport(NodeReport::of(told.as_ref(), &before, LIMITS.clock_skew))
         };
         let last = |node_state| (Some(Answer::Final), record(LookUpAnswer::Record(node_state, 2)));
         let (answer, says) = match item {
@@ -166,9 +166,9 @@ impl Real {
             StreamAnswer::Failed => last(NodeState::Failed),
             StreamAnswer::Refused => last(NodeState::Refused),
             StreamAnswer::WrongProof => (Some(Answer::Final), record(LookUpAnswer::WrongProof(2))),
-            StreamAnswer::Exists => (Some(Answer::AlreadyExists), Heard::AlreadyExists),
-            StreamAnswer::NodeRefuses => (Some(Answer::Refused), Heard::Nothing),
-            StreamAnswer::Error => (None, Heard::Nothing),
+            StreamAnswer::Exists => (Some(Answer::AlreadyExists), StreamReport::AlreadyExists),
+            StreamAnswer::NodeRefuses => (Some(Answer::Refused), StreamReport::Nothing),
+            StreamAnswer::Error => (None, StreamReport::Nothing),
         };
         let number = i64::from(n) + 1;
         let payment = match answer {
@@ -177,8 +177,8 @@ impl Real {
         };
         let followed = pair.attempt.stage.is_followed();
         let settled = tampering != Tampering::ClocksDisagree;
-        let on = OnStream { heard: says, settled, carried_over: false };
-        let next = match heard(&payment, &on, payment.beside(&withdraw)) {
+        let on = StreamEvidence { report: says, settled, carried_over: false };
+        let next = match decide_on_stream(&payment, &on, payment.request_facts(&withdraw)) {
             Next::Note(why) if tampering == Tampering::FirstFailureCloses => Next::Fail(why),
             _ if tampering == Tampering::TimeoutIsFailure
                 && item == StreamAnswer::Error
@@ -241,7 +241,7 @@ impl Real {
             // A COMMIT whose answer was lost: the wallet is told OK when it is read back.
             let again =
                 WithdrawView { withdraw: claim.change.next, payment: Some(shown(claim.payment)) };
-            assert!(presented.is_retap(&again), "an accepted claim is told OK again");
+            assert!(presented.is_repeat(&again), "an accepted claim is told OK again");
             Some(next)
         })
     }
@@ -257,7 +257,7 @@ impl Real {
     /// The expiry job.
     pub fn tick(&self, request: Request) -> Option<Request> {
         once(&self.memos.ticks, request, || {
-            let change = self.rows.withdraw(request).tick(NOW)?;
+            let change = self.rows.withdraw(request).refresh_claimable(NOW)?;
             Some(self.changed(&change, request))
         })
     }

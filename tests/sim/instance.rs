@@ -34,20 +34,20 @@ impl Instance for GatedStore {
         self.database.run(self.inner().report_trouble(trouble, at))
     }
 
-    async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError> {
-        self.write("beat", self.inner().beat(beat), |()| {}).await
+    async fn store_heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
+        self.write("store_heartbeat", self.inner().store_heartbeat(heartbeat), |()| {}).await
     }
 
-    async fn turn(&self, turn: &InstanceCommand) -> Result<bool, StoreError> {
+    async fn execute_command(&self, command: &InstanceCommand) -> Result<bool, StoreError> {
         // A fence that stands is none that ends.
         let answer = |done: &bool| {
             // Also when it stood like that already.
-            self.note_commit(turn.name());
-            if *done || !matches!(turn, InstanceCommand::Acknowledge(..)) {
-                self.world.lock().turned(turn);
+            self.note_commit(command.name());
+            if *done || !matches!(command, InstanceCommand::Acknowledge(..)) {
+                self.world.lock().turned(command);
             }
         };
-        self.write("turn", self.inner().turn(turn), answer).await
+        self.write("execute_command", self.inner().execute_command(command), answer).await
     }
 
     async fn current_node(&self) -> Result<Option<NodeId>, StoreError> {
@@ -94,16 +94,16 @@ impl Integrity for GatedStore {
         self.write("verify", self.inner().verify(server, at), |_| {}).await
     }
 
-    fn has_met(&self, server: Server) -> bool {
-        self.inner().has_met(server)
+    fn is_registered(&self, server: Server) -> bool {
+        self.inner().is_registered(server)
     }
 
-    fn meet(&self, server: Server, inherited: Option<Inherited>) {
-        self.inner().meet(server, inherited);
+    fn register_server(&self, server: Server, inherited: Option<Inherited>) {
+        self.inner().register_server(server, inherited);
     }
 
-    fn met(&self) -> Option<(Server, Option<Inherited>)> {
-        self.inner().met()
+    fn registered_server(&self) -> Option<(Server, Option<Inherited>)> {
+        self.inner().registered_server()
     }
 
     async fn last_send(&self) -> Result<i64, StoreError> {

@@ -8,7 +8,7 @@ use withdrawd::{
         payment::{Advance, Next, Record, RecordState, Reopening},
     },
     payer::PayerOptions,
-    ports::{LookUp, NodeError, SendStream, SendUpdate, StoreError},
+    ports::{LookupReply, NodeError, SendStream, SendUpdate, StoreError},
 };
 
 use super::{database::Database, world::World};
@@ -97,12 +97,12 @@ impl Mutation {
         mutation: Option<Self>,
         world: &World,
         hash: PaymentHash,
-        found: Result<LookUp, NodeError>,
-    ) -> Result<LookUp, NodeError> {
+        found: Result<LookupReply, NodeError>,
+    ) -> Result<LookupReply, NodeError> {
         match (mutation, found) {
-            (Some(Self::NoLookUp), Ok(found)) => Ok(LookUp { record: None, ..found }),
+            (Some(Self::NoLookUp), Ok(found)) => Ok(LookupReply { record: None, ..found }),
             (Some(Self::LostResultIsFailure), Ok(found)) => {
-                Ok(LookUp { record: found.record.map(lost_is_failure), ..found })
+                Ok(LookupReply { record: found.record.map(lost_is_failure), ..found })
             }
             (Some(Self::ReopenOnTimeout), Err(error)) => {
                 let inner = world.lock();
@@ -113,7 +113,7 @@ impl Mutation {
                 let record = Record { payment_hash: hash, amount, created, state };
                 let (node, connection) = (super::node::identity(0), inner.node.connection);
                 let connection = withdrawd::ports::Connection(connection);
-                Ok(LookUp { record: Some(record), node, connection })
+                Ok(LookupReply { record: Some(record), node, connection })
             }
             (_, found) => found,
         }

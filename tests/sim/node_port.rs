@@ -14,7 +14,7 @@ use withdrawd::{
         payment::{Record, RecordState},
     },
     ports::{
-        Connection, Introduction, LightningNode, ListedPayment, LookUp, NodeError, NodeHealth,
+        Connection, Introduction, LightningNode, ListedPayment, LookupReply, NodeError, NodeHealth,
         NodeTraits, PaymentsPage, PaymentsQuery, SendOrder, SendStream, SendUpdate, WitnessOrder,
     },
 };
@@ -117,8 +117,8 @@ impl LightningNode for GatedNode {
         self.ask("has_htlc", is_out).await
     }
 
-    async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError> {
-        let found = |inner: &mut Inner, how| LookUp {
+    async fn look_up(&self, hash: PaymentHash) -> Result<LookupReply, NodeError> {
+        let found = |inner: &mut Inner, how| LookupReply {
             record: inner.known(hash, how),
             node: identity(Mutation::shows(self.mutation, inner.node.endpoint)),
             connection: Connection(inner.node.connection),

@@ -201,8 +201,12 @@ impl Withdraws for GatedStore {
         self.write("change", self.inner().change(changes), answer).await
     }
 
-    async fn due_to_tick(&self, now: Timestamp, limit: i64) -> Result<Vec<Withdraw>, StoreError> {
-        self.read("due_to_tick", self.inner().due_to_tick(now, limit)).await
+    async fn due_for_refresh(
+        &self,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<Withdraw>, StoreError> {
+        self.read("due_for_refresh", self.inner().due_for_refresh(now, limit)).await
     }
 
     async fn events_of(&self, id: WithdrawId) -> Result<Vec<Event>, StoreError> {

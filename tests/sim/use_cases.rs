@@ -109,12 +109,12 @@ impl History {
         let act = Act { by: Actor::unnamed("ann", "a look"), at };
         let task = async move {
             if on {
-                drop(store.turn(&InstanceCommand::Pause(act)).await);
+                drop(store.execute_command(&InstanceCommand::Pause(act)).await);
             } else {
-                drop(store.turn(&InstanceCommand::Resume(act.clone())).await);
+                drop(store.execute_command(&InstanceCommand::Resume(act.clone())).await);
                 let standing = store.instance_status(Millis::ZERO, None).await;
                 if let Some((fence, _)) = standing.ok().and_then(|standing| standing.fenced) {
-                    drop(store.turn(&InstanceCommand::Acknowledge(fence, act)).await);
+                    drop(store.execute_command(&InstanceCommand::Acknowledge(fence, act)).await);
                 }
             }
         };

@@ -1,8 +1,8 @@
-//! The networks that invoices are made for, simnet apart from regtest.
+//! The networks in invoices' prefixes. Simnet is one of its own, so that it is not taken for regtest.
 
 use std::fmt;
 
-/// What stands behind `ln`.
+/// The network, by the prefix that follows `ln`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Currency {
     /// `bc`
@@ -13,7 +13,7 @@ pub enum Currency {
     Signet,
     /// `bcrt`
     Regtest,
-    /// `sb`, btcd's network of one's own, which is no network here: no node pays on it.
+    /// `sb`: btcd's private test network. Parsed only to be refused, since no node here pays on it.
     Simnet,
 }
 

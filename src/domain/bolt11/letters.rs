@@ -1,4 +1,4 @@
-//! bech32's five-bit letters.
+//! bech32's characters as 5-bit values, which this folder calls letters.
 
 use super::Malformed;
 

@@ -5,26 +5,26 @@ use secp256k1::{Message, Secp256k1, SecretKey};
 
 use super::{Checksum, Currency, TIMESTAMP_LETTERS, amount, digest, features, fields, letters};
 
-/// What an invoice says; all else as BOLT11 takes it where nothing is said.
+/// The fields of a new invoice. Every other field is left out, so that BOLT11's default applies.
 #[derive(Clone, Copy, Debug)]
 pub struct NewInvoice<'a> {
     /// Its network.
     pub currency: Currency,
-    /// In thousandths of a satoshi, above 0.
+    /// The amount in millisatoshis, above 0.
     pub msat: u64,
     /// Seconds since the Unix epoch.
     pub made_at_s: u64,
-    /// SHA-256 of what the payee reveals.
+    /// SHA-256 of the preimage.
     pub payment_hash: &'a [u8; 32],
-    /// Proves to the payee that the payer has read the invoice.
+    /// The payment secret: proves to the payee that the payer has the invoice.
     pub payment_secret: &'a [u8; 32],
     /// 639 bytes at most.
     pub description: &'a str,
-    /// How many blocks the payee wants to have left.
+    /// The minimum final CLTV expiry delta, in blocks.
     pub final_cltv: u64,
 }
 
-/// Why there is no such invoice.
+/// A value does not fit into its field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the format cannot hold this invoice's {0}")]
 pub struct Unwritable(pub(super) &'static str);

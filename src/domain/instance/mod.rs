@@ -31,7 +31,7 @@ pub struct Heartbeat {
     pub at: Timestamp,
     /// It is synced to the chain tip.
     pub synced: bool,
-    /// It still knows the newest payment that it was seen to know.
+    /// It still knows the newest payment that it was seen to know, so its records are intact.
     pub remembers: bool,
     /// The last sends to it were answered, or are not overdue (see [`HaltReason::NodeNotPaying`]).
     pub answers_sends: bool,
@@ -39,7 +39,8 @@ pub struct Heartbeat {
     pub can_send: Msat,
     /// The number of active channels.
     pub active_channels: i64,
-    /// Our HTLCs in flight on the channel that has the most; a channel has 483 slots.
+    /// The outgoing HTLCs on the channel that has the most of them, forwards included. BOLT 2 allows at
+    /// most 483 in each direction.
     pub busiest_channel_htlcs: i64,
 }
 
@@ -148,8 +149,8 @@ pub struct PayingLimits {
     pub max_amount: Option<Sat>,
     /// The maximum accepted within 24 hours, fees included.
     pub rolling_24h: Option<Sat>,
-    /// The maximum number of payments in flight per active channel. The other of its 483 HTLC slots are
-    /// left for multi-part payments, for other traffic, and for settling what is in flight.
+    /// The maximum number of payments in flight per active channel. The rest of its (at most 483)
+    /// outgoing HTLC slots is left for the parts of multi-part payments and for other traffic.
     pub max_in_flight_per_channel: i64,
 }
 
@@ -165,7 +166,8 @@ pub enum HaltReason {
     Unverified,
     /// The database takes no writes.
     StoreReadOnly,
-    /// The heartbeat is missing or too old, or another node answers.
+    /// The last heartbeat of the node that pays is missing or too old: it is down, or another node
+    /// answers.
     NodeSilent,
     /// The node no longer knows the newest payment that it was seen to know: nothing is sent to it.
     NodeForgot,
@@ -189,7 +191,7 @@ impl HaltReason {
         self.into()
     }
 
-    /// The reason given by the pause and the fence. The fence comes first, since the end of a pause
+    /// The reason if the instance is paused or fenced. The fence comes first, since the end of a pause
     /// does not end it.
     pub const fn by_switches(paused: bool, fenced: bool) -> Option<Self> {
         match (paused, fenced) {
@@ -222,7 +224,7 @@ impl InstanceStatus {
             return Err(reason);
         }
         // Checked before its consequence: without an answer from the node nothing gets verified.
-        if self.trouble.as_ref().is_some_and(|trouble| trouble.kind.is_about_us()) {
+        if self.trouble.as_ref().is_some_and(|trouble| trouble.kind.needs_operator()) {
             return Err(HaltReason::NodeNotPermitted);
         }
         if !self.verified {
@@ -269,7 +271,7 @@ impl InstanceStatus {
     pub fn sends_nothing(&self, limits: &PayingLimits) -> bool {
         let answers_sends = self.heartbeat.as_ref().is_none_or(|beat| beat.answers_sends);
         let full = self.channels_full(limits);
-        let barred = self.trouble.as_ref().is_some_and(|trouble| trouble.kind.is_about_us());
+        let barred = self.trouble.as_ref().is_some_and(|trouble| trouble.kind.needs_operator());
         full || barred
             || !answers_sends
             || self.paused.is_some()

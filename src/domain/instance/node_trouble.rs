@@ -52,9 +52,9 @@ impl TroubleKind {
         self.into()
     }
 
-    /// Whether the node is up but refuses us until an operator corrects the credentials or unlocks it.
-    /// No invoice is at fault, and none would be paid.
-    pub const fn is_about_us(self) -> bool {
+    /// Whether every payment fails until an operator acts: corrects the credentials or an option, or
+    /// unlocks the wallet. Such an error says nothing about the invoice.
+    pub const fn needs_operator(self) -> bool {
         match self {
             Self::OtherCertificate
             | Self::UntrustedCertificate

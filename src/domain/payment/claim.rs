@@ -139,9 +139,9 @@ impl Presented {
         Ok(Self { hash: invoice::payment_hash(&parsed), text, parsed })
     }
 
-    /// Whether this is the invoice of the open or paid attempt: the wallet repeats its claim. The
-    /// answer is OK, before any other check.
-    pub fn is_retap(&self, view: &WithdrawView) -> bool {
+    /// Whether the wallet repeats an accepted claim: the invoice is that of the open or paid attempt.
+    /// The answer is OK, before any other check.
+    pub fn is_repeat(&self, view: &WithdrawView) -> bool {
         view.payment.as_ref().is_some_and(|payment| {
             !matches!(payment.state, State::Failed { .. }) && payment.is_of(&self.text, self.hash)
         })

@@ -1,8 +1,8 @@
 //! Turns a decision of the table into the rows that one transaction writes.
 
 use super::{
-    Answer, Beside, FailureReason, LateSuccess, Next, OperatorReason, Payment, Reopening, Send,
-    State,
+    Answer, FailureReason, LateSuccess, Next, OperatorReason, Payment, Reopening, RequestFacts,
+    Send, State,
 };
 use crate::domain::{Change, Hold, NodeId, Status, Timestamp, Withdraw};
 
@@ -23,14 +23,13 @@ pub struct Advance {
     pub lookups: i64,
     /// When the node was seen to know the payment, in flight or paid.
     pub known_at: Option<Timestamp>,
-    /// The payment is no longer evidence of the node's memory: an operator ended it without the node
-    /// reporting it as paid.
-    pub no_witness: bool,
+    /// The node is not expected to know the payment any more, so that its absence is no sign of lost
+    /// records: an operator ended it, and the node does not report it as paid.
+    pub unknown_to_node: bool,
     /// For a send: the version that the request must still have.
     pub send_on_version: Option<i64>,
-    /// The database server on which the step was decided, as that server names itself. A step that
-    /// closes the attempt is written on no other server: another one may know of a send that can still
-    /// arrive.
+    /// The number of the database server on which the step was decided. A step that closes the attempt
+    /// is written on no other server: another one may have a send that can still arrive.
     pub decided_on: Option<i64>,
 }
 
@@ -56,19 +55,19 @@ pub struct Sender {
     pub fencing_token: i64,
     /// The node that is asked to pay.
     pub node: NodeId,
-    /// By the process's own clock.
+    /// When, by the process's own clock.
     pub at: Timestamp,
-    /// By whichever of the process's and the database's clock is behind.
+    /// The same, by the earlier of the process's and the database's clock.
     pub begun_at: Timestamp,
 }
 
 impl Payment {
-    /// The rest of the request's state, as seen from this attempt.
-    pub fn beside(&self, withdraw: &Withdraw) -> Beside {
+    /// What the table must know about this attempt's request.
+    pub fn request_facts(&self, withdraw: &Withdraw) -> RequestFacts {
         let other = withdraw
             .attempt
             .is_some_and(|attempt| attempt.hold != Hold::Released && attempt.id != self.id);
-        Beside {
+        RequestFacts {
             active: withdraw.status == Status::Active,
             open_or_paid: other || withdraw.status == Status::Paid,
             paid_late: withdraw.late_success,
@@ -99,7 +98,7 @@ impl Payment {
         };
         self.sends.push(send.clone());
         self.state = State::Sending;
-        let mut advance = self.stepped();
+        let mut advance = self.into_advance();
         advance.new_send = Some(send);
         advance.send_on_version = Some(withdraw.version);
         advance
@@ -139,7 +138,7 @@ impl Payment {
             }
         };
         let known = matches!(self.state, State::InFlight | State::Paid { .. });
-        let mut advance = self.stepped();
+        let mut advance = self.into_advance();
         advance.change = change;
         advance.known_at = known.then_some(now);
         advance
@@ -162,7 +161,7 @@ impl Payment {
         withdraw.doubt(self.id, reason, now)
     }
 
-    fn stepped(mut self) -> Advance {
+    fn into_advance(mut self) -> Advance {
         self.version += 1;
         Advance {
             payment: self,
@@ -172,7 +171,7 @@ impl Payment {
             due_at: None,
             lookups: 0,
             known_at: None,
-            no_witness: false,
+            unknown_to_node: false,
             send_on_version: None,
             decided_on: None,
         }

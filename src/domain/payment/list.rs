@@ -77,9 +77,9 @@ pub struct PaymentQuery {
     pub now: Timestamp,
 }
 
-/// Which states a list shows.
+/// The states that a list shows, as the conditions of its filter select them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Span {
+pub enum StateSelection {
     /// All states.
     Any,
     /// This state.
@@ -99,14 +99,14 @@ impl PaymentFilter {
     }
 
     /// The states that match the conditions.
-    pub fn span(&self) -> Span {
+    pub fn states(&self) -> StateSelection {
         match (self.state, self.open_longer_than.is_some(), self.late_success) {
-            (None, false, false) => Span::Any,
-            (None, true, false) => Span::Open,
-            (None | Some(StateKind::Failed), false, true) => Span::Late,
-            (Some(state), false, false) => Span::One(state),
-            (Some(state), true, false) if state.is_open() => Span::One(state),
-            (Some(_), _, _) | (None, true, true) => Span::None,
+            (None, false, false) => StateSelection::Any,
+            (None, true, false) => StateSelection::Open,
+            (None | Some(StateKind::Failed), false, true) => StateSelection::Late,
+            (Some(state), false, false) => StateSelection::One(state),
+            (Some(state), true, false) if state.is_open() => StateSelection::One(state),
+            (Some(_), _, _) | (None, true, true) => StateSelection::None,
         }
     }
 }
@@ -115,14 +115,14 @@ impl PaymentQuery {
     /// Whether an attempt matches, for lists that the payment hash has narrowed to one attempt.
     pub fn admits(&self, payment: &PaymentView) -> bool {
         let late = matches!(payment.state, State::Failed { late: Some(_), .. });
-        let in_span = match self.filter.span() {
-            Span::Any => true,
-            Span::One(state) => payment.state.kind() == state,
-            Span::Open => payment.state.is_open(),
-            Span::Late => late,
-            Span::None => false,
+        let in_states = match self.filter.states() {
+            StateSelection::Any => true,
+            StateSelection::One(state) => payment.state.kind() == state,
+            StateSelection::Open => payment.state.is_open(),
+            StateSelection::Late => late,
+            StateSelection::None => false,
         };
-        in_span
+        in_states
             && payment.id >= self.lowest()
             && payment.id < self.bound()
             && self.filter.withdraw.is_none_or(|withdraw| withdraw == payment.withdraw)
@@ -159,19 +159,22 @@ mod tests {
 
     #[test]
     fn conditions_that_exclude_each_other_find_nothing() {
-        assert_eq!(by(None, false, false).span(), Span::Any);
-        assert_eq!(by(None, true, false).span(), Span::Open);
-        assert_eq!(by(None, false, true).span(), Span::Late);
-        assert_eq!(by(None, true, true).span(), Span::None);
+        assert_eq!(by(None, false, false).states(), StateSelection::Any);
+        assert_eq!(by(None, true, false).states(), StateSelection::Open);
+        assert_eq!(by(None, false, true).states(), StateSelection::Late);
+        assert_eq!(by(None, true, true).states(), StateSelection::None);
         for state in
             [StateKind::Sending, StateKind::NeedsOperator, StateKind::Paid, StateKind::Failed]
         {
             let (ended, failed) = (!state.is_open(), state == StateKind::Failed);
-            let (one, none) = (Span::One(state), Span::None);
-            assert_eq!(by(Some(state), false, false).span(), one);
-            assert_eq!(by(Some(state), true, false).span(), if ended { none } else { one });
-            assert_eq!(by(Some(state), false, true).span(), if failed { Span::Late } else { none });
-            assert_eq!(by(Some(state), true, true).span(), none);
+            let (one, none) = (StateSelection::One(state), StateSelection::None);
+            assert_eq!(by(Some(state), false, false).states(), one);
+            assert_eq!(by(Some(state), true, false).states(), if ended { none } else { one });
+            assert_eq!(
+                by(Some(state), false, true).states(),
+                if failed { StateSelection::Late } else { none }
+            );
+            assert_eq!(by(Some(state), true, true).states(), none);
         }
     }
 

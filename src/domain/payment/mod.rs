@@ -4,7 +4,7 @@
 //! is pure: a [`Payment`] and a report go in, [`Next`] comes out, and [`Payment::follow`] turns that
 //! into the next payment and the change of its withdraw request.
 //!
-//! * [`word`]: checks a node's record against the attempt, which makes it a [`NodeReport`].
+//! * [`node_report`]: checks a node's record against the attempt, which makes it a [`NodeReport`].
 //! * [`table`]: state × report → [`Next`]. The only place where this is decided.
 //! * [`list`]: which payments a list shows.
 //! * [`resolution`]: what an operator requests, checked field by field.
@@ -17,6 +17,7 @@ mod claim;
 mod field;
 mod follow;
 mod list;
+mod node_report;
 mod pending;
 mod reason;
 mod reconcile;
@@ -31,23 +32,25 @@ mod table;
 #[cfg(test)]
 mod table_test;
 mod transition;
-mod word;
 
 pub use claim::{Allowance, Claim, ClaimRules, Presented, Refusal};
 pub use field::PaymentField;
 pub use follow::{Advance, Sender};
-pub use list::{PaymentFilter, PaymentQuery, Span, StateKind};
+pub use list::{PaymentFilter, PaymentQuery, StateKind, StateSelection};
+pub use node_report::{Age, NodeReport, Record, RecordState};
 pub use pending::{Pending, PendingFacts};
 pub use reason::{FailureReason, OperatorReason};
 pub use reconcile::Verdict;
 pub use reopening::Reopening;
 pub use resolution::{OutcomeDraft, Resolution, ResolutionDraft};
 pub use resolve::{NodeSays, Outcome, Stranding, Unresolvable, resolvable, resolve};
-pub use schedule::{AfterFailure, Again, Pace, again, next_lookup};
+pub use schedule::{AfterFailure, FollowUp, Pace, follow_up, next_lookup};
 pub use sends::{Answer, Send, SendLimits, Sends, Unanswered};
-pub use table::{Beside, Heard, LookedUp, Next, OnStream, Trust, heard, looked_up};
+pub use table::{
+    LookupEvidence, Next, RequestFacts, StreamEvidence, StreamReport, Trust, decide_on_lookup,
+    decide_on_stream,
+};
 pub use transition::{PaidAfter, Transition};
-pub use word::{Age, NodeReport, Record, RecordState};
 
 use super::{Msat, NodeId, PaymentHash, PaymentId, Preimage, Timestamp, TraceContext, WithdrawId};
 
@@ -109,7 +112,7 @@ pub enum State {
         /// Set if the node paid after all when the request was no longer free.
         late: Option<LateSuccess>,
     },
-    /// In doubt. An operator resolves it, or the node's proof of payment.
+    /// In doubt, until an operator resolves it or the node reports it as paid with a valid preimage.
     NeedsOperator {
         /// Why.
         reason: OperatorReason,

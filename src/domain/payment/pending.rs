@@ -1,12 +1,11 @@
-//! Whether a send of an attempt can still take effect at the node.
+//! Whether a send of an attempt can still take effect at the node. A send that cannot is *over*.
 //!
-//! A send is over when the node answered it with a status of its own and its time window (deadline,
-//! clock skew, the node's slack) has passed. A send that was never answered is not over by any clock.
-//! lnd checks the deadline when the call arrives but stores the payment later: a database that takes no
-//! writes (a full volume, a frozen file system) can hold the call in between for hours, while lookups
-//! are still answered. Such a send is over when its time window has passed **and** a *write witness*
-//! was seen: a later send, begun after that window, whose answer shows that the same node stored a
-//! payment.
+//! A send that the node has answered is over at the latest when its time window (deadline, clock skew,
+//! the node's slack) has passed. For a send that was never answered, time alone proves nothing: lnd
+//! checks the deadline when the call arrives but stores the payment later. If lnd's database takes no
+//! writes (a full volume, a frozen file system), the call can wait in between for hours, while lookups
+//! are still answered. Such a send is over when its time window has passed **and** a *write witness* was
+//! seen: a later payment, begun after that window, that the same node is known to have stored.
 //!
 //! Assumptions:
 //! - The node refuses the call when it arrives after the deadline, by its own clock.
@@ -33,7 +32,7 @@ pub enum Pending {
     /// The time window of all sends has passed, but one was never answered and no write witness was
     /// seen since.
     Unwitnessed,
-    /// Unknown: a clock jumped a while ago, or this process has not met the database server yet.
+    /// Unknown: a clock jumped a while ago, or this process has not registered the database server yet.
     Unsettled,
 }
 
@@ -42,7 +41,7 @@ pub enum Pending {
 pub struct PendingFacts {
     /// The time before the node was asked, by the clock that is behind.
     pub earlier: Timestamp,
-    /// Clocks can be trusted, and this process has met the database server.
+    /// Clocks can be trusted, and this process has registered the database server.
     pub settled: bool,
     /// From [`Payment::unanswered`].
     pub unanswered: Option<Unanswered>,
@@ -60,8 +59,8 @@ impl Payment {
         send_life: Millis,
         limits: &SendLimits,
     ) -> Option<Unanswered> {
-        // A send that was lost with a part of the database was committed before the doubt arose. The
-        // store has no record of it, so any witness that began after its time window counts.
+        // The lost send was committed before the doubt arose. Its row is gone, so its sequence number is
+        // unknown: 0 accepts any witness that began after its time window.
         let lost = match self.state {
             State::NeedsOperator { reason: OperatorReason::KnownBeforeSend, at } => {
                 let deadline = reopening.send_deadline(self, at, send_life);

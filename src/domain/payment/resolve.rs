@@ -37,7 +37,8 @@ pub enum Outcome {
 pub enum NodeSays {
     /// Nothing: the node cannot be asked.
     Nothing,
-    /// Nothing: a different node answers, and does not know the payment or reports it as failed.
+    /// Nothing that counts: a different node answers, and does not know the payment or reports it as
+    /// failed.
     OtherNode,
     /// The node knows no such payment.
     NotFound,
@@ -53,7 +54,7 @@ pub enum NodeSays {
     },
     /// Failed.
     Failed {
-        /// Whether this alone proves that nothing was paid: the right node, with its memory intact,
+        /// Whether this alone proves that nothing was paid: the right node, with its records intact,
         /// reports about this very attempt, and the payee did not reject it.
         suffices: bool,
     },
@@ -103,8 +104,8 @@ pub enum Unresolvable {
 impl NodeSays {
     /// Classifies a lookup's answer. `report` is `record`, checked against the attempt.
     pub fn of(record: Option<&Record>, report: NodeReport, trust: Trust) -> Self {
-        // Decided by the record itself: money in flight may be ours even if another node answers or the
-        // record does not match.
+        // "In flight" and "paid" are taken from the record as it is: the money may be ours even if another
+        // node answers or the record does not match.
         match record.map(|record| record.state) {
             Some(RecordState::InFlight) => Self::InFlight,
             Some(RecordState::Succeeded { .. }) => Self::Paid { fee: fee_of(report, trust) },
@@ -260,7 +261,7 @@ fn resolve_as_failed(
     };
     match pending {
         Pending::Over => {}
-        // A node that is gone brings no witness; any send it held is gone with it.
+        // No witness can come from a node that is gone, and any send that it held is gone with it.
         Pending::Unwitnessed if needs_node => {}
         Pending::Unwitnessed => return Err(Unresolvable::SendUnanswered),
         Pending::Until(at) => return Err(Unresolvable::SendMayStillArrive(Some(at))),
@@ -290,11 +291,11 @@ impl Payment {
             change.event.detail = Some(FailureReason::ResolvedByOperator.name());
             change.event.by = Some(by);
         }
-        // Marked paid by the operator alone. A node that does not know the payment would otherwise seem
-        // to have lost its memory, for ever.
+        // The node did not confirm it. If the node does not know the payment, it would otherwise seem to
+        // have lost records, for ever.
         if !matches!(said, NodeSays::Paid { fee: Some(_) }) {
             advance.known_at = None;
-            advance.no_witness = true;
+            advance.unknown_to_node = true;
         }
         advance
     }

@@ -1,6 +1,6 @@
 //! When to look up an attempt again. Nothing here decides about money.
 
-use super::{Beside, NodeReport, Payment, SendLimits, State, Trust};
+use super::{NodeReport, Payment, RequestFacts, SendLimits, State, Trust};
 use crate::domain::{Millis, Timestamp};
 
 /// How often to look up. Tests and operators can change the steps.
@@ -43,7 +43,7 @@ impl Default for Pace {
     }
 }
 
-/// When to look up `payment` next; None for never. `looks` counts the lookups so far in this state.
+/// When to look up `payment` next; None for never. `lookups` counts those so far in this state.
 /// `jitter`, a random number below 1,000, spreads lookups that are due together.
 pub fn next_lookup(
     payment: &Payment,
@@ -86,38 +86,43 @@ pub fn next_lookup(
     }
 }
 
-/// When to look up an attempt again after a lookup that changed nothing.
+/// How to go on after a lookup that changed nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Again {
-    /// As planned.
+pub enum FollowUp {
+    /// Look up again as scheduled.
     AsPlanned,
-    /// Nothing was learned: the planned lookup is not used up.
-    NotUsedUp,
-    /// The attempt is closed, but the node is paying it or has paid it: follow it until the request is
-    /// settled.
-    Followed,
-    /// Never: the request was settled otherwise, and nothing follows.
+    /// The answer could not be trusted: repeat this lookup, since a closed attempt has only two.
+    Retry,
+    /// The attempt is closed, but the node is paying it or has paid it: keep looking up until the request
+    /// is settled.
+    Watch,
+    /// Do not look up again: the request was settled otherwise.
     Never,
 }
 
-/// The next lookup after one that changed nothing.
-pub fn again(payment: &Payment, report: NodeReport, trust: Trust, beside: Beside) -> Again {
+/// Decides how to go on after a lookup that changed nothing.
+pub fn follow_up(
+    payment: &Payment,
+    report: NodeReport,
+    trust: Trust,
+    request: RequestFacts,
+) -> FollowUp {
     match payment.state {
-        State::Failed { late: Some(_), .. } if !beside.active => Again::Never,
-        _ if trust != Trust::Same => Again::NotUsedUp,
-        State::Failed { late: Some(_), .. } => Again::Followed,
+        State::Failed { late: Some(_), .. } if !request.active => FollowUp::Never,
+        _ if trust != Trust::Same => FollowUp::Retry,
+        State::Failed { late: Some(_), .. } => FollowUp::Watch,
         // A delayed send restarts the payment, and a hold invoice can keep it in flight for days.
         State::Failed { .. }
             if matches!(report, NodeReport::InFlight(_)) && !payment.sends.is_empty() =>
         {
-            Again::Followed
+            FollowUp::Watch
         }
         State::Reserved
         | State::Sending
         | State::InFlight
         | State::Paid { .. }
         | State::Failed { .. }
-        | State::NeedsOperator { .. } => Again::AsPlanned,
+        | State::NeedsOperator { .. } => FollowUp::AsPlanned,
     }
 }
 

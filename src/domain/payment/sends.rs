@@ -14,7 +14,7 @@ pub enum Answer {
     Unsent,
     /// The node itself ended the call with an error: the call has no further effect.
     Refused,
-    /// The node knew the payment already.
+    /// The node refused because it already had a payment of this hash.
     AlreadyExists,
     /// A record that is not final: the node has stored the payment.
     Stored,
@@ -49,7 +49,7 @@ pub struct Send {
     pub node: NodeId,
     /// When it was committed, by the clock of the process that sent it.
     pub sent_at: Timestamp,
-    /// When it counts as begun: the same by whichever of that clock and the database's is behind.
+    /// The same instant, by the earlier of that clock and the database's. Witnesses are compared by it.
     pub begun_at: Timestamp,
     /// The instant after which the node itself refuses the request.
     pub send_deadline: Timestamp,

@@ -17,7 +17,7 @@ pub enum Next {
     Send,
     /// Nothing changes. A write witness is missing, and this attempt will not produce one: make one.
     Witness,
-    /// Remember a failure: a send may still arrive and restart the payment.
+    /// Record the failure, but keep the attempt open: a send may still arrive and restart the payment.
     Note(FailureReason),
     /// The node reports it as in flight.
     InFlight,
@@ -41,9 +41,10 @@ pub enum Next {
     },
 }
 
-/// The rest of the request's state, which matters when a closed attempt turns out to be paid.
+/// What the decision must know about the request beside the attempt. It matters when a closed attempt
+/// turns out to be paid.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Beside {
+pub struct RequestFacts {
     /// The request is ACTIVE.
     pub active: bool,
     /// The request is PAID, or another attempt of it is open.
@@ -55,24 +56,25 @@ pub struct Beside {
 /// How far the node that answered can be trusted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Trust {
-    /// The node that was (or would be) asked to pay, with its memory intact.
+    /// The node that was (or would be) asked to pay, with its payment records intact.
     Same,
     /// A node with a different identity.
     OtherNode,
-    /// The right node, but it no longer knows the newest payment that it was seen to know.
+    /// The right node, but it has lost records: it no longer knows the newest payment that it was seen
+    /// to know.
     Forgetful,
 }
 
-/// A lookup's answer and its circumstances.
+/// What a lookup found, and whatever else the decision depends on.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "independent circumstances")]
-pub struct LookedUp {
+pub struct LookupEvidence {
     /// What the node reported.
-    pub word: NodeReport,
+    pub report: NodeReport,
     /// Whether a send could still take effect when the lookup *began*.
     pub pending: Pending,
-    /// Clocks agree, from before the lookup to after it, and this process has met the database server.
-    /// Otherwise nothing is sent or closed.
+    /// Clocks agree, from before the lookup to after it, and this process has registered the database
+    /// server. Otherwise nothing is sent or closed.
     pub settled: bool,
     /// No send is allowed any more, by the clock that is ahead.
     pub too_late: bool,
@@ -83,7 +85,7 @@ pub struct LookedUp {
     pub halted: bool,
     /// How far the node can be trusted.
     pub trust: Trust,
-    /// The node refuses a second payment of the same hash, so a send can be repeated.
+    /// The node refuses a second payment of the same hash, so repeating a send is safe.
     pub node_dedupes: bool,
     /// The number of sends refused by the node itself after which none is repeated.
     pub max_refusals: usize,
@@ -91,63 +93,63 @@ pub struct LookedUp {
 
 /// What arrived on a send's own response stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Heard {
+pub enum StreamReport {
     /// A payment status, checked against the attempt.
     NodeReport(NodeReport),
     /// The node refused because it knows this payment hash.
     AlreadyExists,
-    /// An error or the end of the stream: says nothing about the payment.
+    /// An error or the end of the stream: no information about the payment.
     Nothing,
 }
 
-/// What arrived on a send's own stream, and its circumstances.
+/// What arrived on a send's own stream, and whatever else the decision depends on.
 #[derive(Clone, Copy, Debug)]
-pub struct OnStream {
+pub struct StreamEvidence {
     /// What arrived.
-    pub heard: Heard,
-    /// As in [`LookedUp::settled`].
+    pub report: StreamReport,
+    /// As in [`LookupEvidence::settled`].
     pub settled: bool,
-    /// The database server already held the attempt when it was met, and may have lost a send of it
-    /// that could restart the payment.
+    /// The database server already held the attempt when this process registered it. The previous
+    /// server may have held another send, whose row is lost and which could restart the payment.
     pub carried_over: bool,
 }
 
 /// Decides what follows from a lookup's answer.
-pub fn looked_up(payment: &Payment, lookup: &LookedUp, beside: Beside) -> Next {
+pub fn decide_on_lookup(payment: &Payment, lookup: &LookupEvidence, request: RequestFacts) -> Next {
     match lookup.trust {
         Trust::Same => {}
         Trust::OtherNode => return distrusted(payment, OperatorReason::NodeChanged, false),
-        // A proof of payment stays valid, and "in flight" is safe to believe. Everything else may be
-        // lost memory.
-        Trust::Forgetful => match lookup.word {
+        // A proof of payment stays valid, and "in flight" closes nothing. Every other answer may come
+        // from the loss of records.
+        Trust::Forgetful => match lookup.report {
             NodeReport::Succeeded { .. }
             | NodeReport::InFlight(_)
             | NodeReport::Contradiction(..) => {}
             NodeReport::NotFound | NodeReport::Failed(..) => {
-                let hopeless = lookup.too_late && lookup.settled;
-                return distrusted(payment, OperatorReason::NodeForgot, hopeless);
+                let give_up = lookup.too_late && lookup.settled;
+                return distrusted(payment, OperatorReason::NodeForgot, give_up);
             }
         },
     }
     match payment.state {
-        State::Reserved => reserved(lookup, beside),
-        State::Sending => sending(payment, lookup, beside),
+        State::Reserved => reserved(lookup, request),
+        State::Sending => sending(payment, lookup, request),
         State::InFlight => in_flight(payment, lookup),
-        State::NeedsOperator { reason, .. } => in_doubt(reason, lookup.word),
-        State::Failed { .. } => after_failure(payment, lookup.word, beside),
+        State::NeedsOperator { reason, .. } => in_doubt(reason, lookup.report),
+        State::Failed { .. } => after_failure(payment, lookup.report, request),
         State::Paid { .. } => Next::Stay,
     }
 }
 
 /// Decides what follows from what arrived on a send's own stream. The answer is already recorded in
 /// `payment.sends`.
-pub fn heard(payment: &Payment, on: &OnStream, beside: Beside) -> Next {
-    let report = match on.heard {
-        Heard::NodeReport(report) => report,
-        Heard::AlreadyExists if sent_by_others(payment) => {
+pub fn decide_on_stream(payment: &Payment, on: &StreamEvidence, request: RequestFacts) -> Next {
+    let report = match on.report {
+        StreamReport::NodeReport(report) => report,
+        StreamReport::AlreadyExists if sent_by_others(payment) => {
             return Next::Doubt(OperatorReason::Foreign);
         }
-        Heard::AlreadyExists | Heard::Nothing => return Next::Stay,
+        StreamReport::AlreadyExists | StreamReport::Nothing => return Next::Stay,
     };
     match (payment.state, report) {
         (State::Sending | State::InFlight, NodeReport::Succeeded { preimage, fee, .. }) => {
@@ -166,7 +168,7 @@ pub fn heard(payment: &Payment, on: &OnStream, beside: Beside) -> Next {
             }
         }
         (State::NeedsOperator { reason, .. }, report) => in_doubt(reason, report),
-        (State::Failed { .. }, report) => after_failure(payment, report, beside),
+        (State::Failed { .. }, report) => after_failure(payment, report, request),
         (State::Reserved | State::Paid { .. }, _)
         | (State::Sending | State::InFlight, NodeReport::NotFound)
         | (State::InFlight, NodeReport::InFlight(_)) => Next::Stay,
@@ -183,13 +185,13 @@ fn refused_after_repeats(payment: &Payment, reason: FailureReason) -> bool {
     reason == FailureReason::IncorrectPaymentDetails && payment.sends.count() > 1
 }
 
-/// Decides on an answer that cannot be trusted. `hopeless`: no better answer will come, and it is too
-/// late to send.
-fn distrusted(payment: &Payment, why: OperatorReason, hopeless: bool) -> Next {
+/// Decides on an answer that cannot be trusted. `give_up`: a RESERVED attempt need not wait for a better
+/// answer, since none will come and it is too late to send.
+fn distrusted(payment: &Payment, why: OperatorReason, give_up: bool) -> Next {
     match payment.state {
         State::Sending | State::InFlight => Next::Doubt(why),
-        // It would wait for ever: a node does not regain its memory.
-        State::Reserved if hopeless => Next::Doubt(why),
+        // It would wait for ever: a node does not regain its records.
+        State::Reserved if give_up => Next::Doubt(why),
         // Nothing was sent, or the attempt is closed, or an operator resolves it already.
         State::Reserved
         | State::NeedsOperator { .. }
@@ -198,7 +200,7 @@ fn distrusted(payment: &Payment, why: OperatorReason, hopeless: bool) -> Next {
     }
 }
 
-fn reserved(lookup: &LookedUp, beside: Beside) -> Next {
+fn reserved(lookup: &LookupEvidence, request: RequestFacts) -> Next {
     use Age::{BeforeAttempt, BeforeWithdraw, Since};
 
     // Without trusted clocks, it may wrongly seem too late to send, or a record may seem older than it
@@ -206,9 +208,9 @@ fn reserved(lookup: &LookedUp, beside: Beside) -> Next {
     if !lookup.settled {
         return Next::Stay;
     }
-    match lookup.word {
+    match lookup.report {
         NodeReport::NotFound | NodeReport::Failed(_, BeforeWithdraw | BeforeAttempt) => {
-            if lookup.too_late || beside.paid_late {
+            if lookup.too_late || request.paid_late {
                 close(FailureReason::NotSent, lookup)
             } else if lookup.halted {
                 Next::Stay
@@ -223,7 +225,7 @@ fn reserved(lookup: &LookedUp, beside: Beside) -> Next {
         | NodeReport::Contradiction(_, BeforeWithdraw) => {
             close(FailureReason::InvoiceKnownToNode, lookup)
         }
-        // Our own SENDING may have been lost with the database.
+        // We may have sent it: the row of that send may have been lost with the database.
         NodeReport::InFlight(BeforeAttempt | Since)
         | NodeReport::Succeeded { age: BeforeAttempt | Since, .. }
         | NodeReport::Contradiction(_, BeforeAttempt | Since)
@@ -231,30 +233,30 @@ fn reserved(lookup: &LookedUp, beside: Beside) -> Next {
     }
 }
 
-fn sending(payment: &Payment, lookup: &LookedUp, beside: Beside) -> Next {
-    match lookup.word {
+fn sending(payment: &Payment, lookup: &LookupEvidence, request: RequestFacts) -> Next {
+    match lookup.report {
         NodeReport::Succeeded { preimage, fee, .. } => Next::Pay { preimage, fee },
         NodeReport::Contradiction(why, _) => Next::Doubt(why),
         NodeReport::InFlight(_) => Next::InFlight,
         NodeReport::Failed(reason, _) => failed(payment, reason, lookup),
         NodeReport::NotFound => match payment.noted {
             Some(reason) => close(reason, lookup),
-            None => never_seen(payment, lookup, beside),
+            None => never_seen(payment, lookup, request),
         },
     }
 }
 
 /// The node has no record of the payment, and was never seen to have one.
-fn never_seen(payment: &Payment, lookup: &LookedUp, beside: Beside) -> Next {
+fn never_seen(payment: &Payment, lookup: &LookupEvidence, request: RequestFacts) -> Next {
     let may_repeat = !lookup.too_late
-        && !beside.paid_late
+        && !request.paid_late
         && lookup.node_dedupes
         && payment.sends.refusals() < lookup.max_refusals;
     match lookup.pending {
         // A request may still be on its way.
         Pending::Until(_) | Pending::Unsettled => Next::Stay,
-        // The node pays a hash only once. If it still holds an earlier send, the repeat changes
-        // nothing, and its answer is a witness.
+        // The node pays a hash only once. If it still holds an earlier send, the repeat pays nothing
+        // more, and its answer can be a write witness.
         Pending::Over | Pending::Unwitnessed if may_repeat => {
             if lookup.halted || !lookup.settled {
                 Next::Stay
@@ -266,8 +268,8 @@ fn never_seen(payment: &Payment, lookup: &LookedUp, beside: Beside) -> Next {
     }
 }
 
-fn in_flight(payment: &Payment, lookup: &LookedUp) -> Next {
-    match lookup.word {
+fn in_flight(payment: &Payment, lookup: &LookupEvidence) -> Next {
+    match lookup.report {
         NodeReport::Succeeded { preimage, fee, .. } => Next::Pay { preimage, fee },
         NodeReport::Contradiction(why, _) => Next::Doubt(why),
         NodeReport::InFlight(_) => Next::Stay,
@@ -280,7 +282,7 @@ fn in_flight(payment: &Payment, lookup: &LookedUp) -> Next {
 }
 
 /// A failure reported by a lookup is final only when no send can restart the payment.
-fn failed(payment: &Payment, reason: FailureReason, lookup: &LookedUp) -> Next {
+fn failed(payment: &Payment, reason: FailureReason, lookup: &LookupEvidence) -> Next {
     if refused_after_repeats(payment, reason) {
         return Next::Doubt(OperatorReason::RefusedAfterRepeats);
     }
@@ -291,7 +293,7 @@ fn failed(payment: &Payment, reason: FailureReason, lookup: &LookedUp) -> Next {
 }
 
 /// Closes the attempt as failed if nothing can pay it any more; otherwise returns what to wait for.
-fn close(reason: FailureReason, lookup: &LookedUp) -> Next {
+fn close(reason: FailureReason, lookup: &LookupEvidence) -> Next {
     match lookup.pending {
         Pending::Over if lookup.settled => Next::Fail(reason),
         Pending::Unwitnessed if !lookup.settled => Next::Stay,
@@ -325,11 +327,11 @@ fn in_doubt(reason: OperatorReason, report: NodeReport) -> Next {
 
 /// Decides on a report about a closed attempt: lnd restarts a FAILED payment when a delayed send
 /// arrives.
-fn after_failure(payment: &Payment, report: NodeReport, beside: Beside) -> Next {
+fn after_failure(payment: &Payment, report: NodeReport, request: RequestFacts) -> Next {
     let marked = matches!(payment.state, State::Failed { late: Some(_), .. });
     match report {
         NodeReport::Succeeded { preimage, fee, .. } if !payment.sends.is_empty() => {
-            if beside.active && !beside.open_or_paid {
+            if request.active && !request.open_or_paid {
                 // Even if the late success is marked already: the other attempt has failed in the
                 // meantime.
                 Next::Pay { preimage, fee }

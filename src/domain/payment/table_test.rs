@@ -20,8 +20,9 @@ mod streams;
 mod timing;
 
 use super::{
-    Age, Answer, Beside, FailureReason, LateSuccess, LookedUp, Next, NodeReport, OperatorReason,
-    Payment, Pending, Send, SendLimits, Sender, Sends, State, Trust, looked_up,
+    Age, Answer, FailureReason, LateSuccess, LookupEvidence, Next, NodeReport, OperatorReason,
+    Payment, Pending, RequestFacts, Send, SendLimits, Sender, Sends, State, Trust,
+    decide_on_lookup,
 };
 use crate::domain::{
     Millis, Msat, NodeId, Preimage, Timestamp,
@@ -38,7 +39,7 @@ const LIMITS: SendLimits = SendLimits {
 };
 
 /// The request is free and ACTIVE.
-const FREE: Beside = Beside { active: true, open_or_paid: false, paid_late: false };
+const FREE: RequestFacts = RequestFacts { active: true, open_or_paid: false, paid_late: false };
 
 fn msat(msat: i64) -> Msat {
     Msat::new(msat).unwrap()
@@ -112,9 +113,9 @@ fn late() -> LateSuccess {
 }
 
 /// A look-up by the right node, with no send left that could arrive, and time left for another.
-fn look(word: NodeReport) -> LookedUp {
-    LookedUp {
-        word,
+fn look(word: NodeReport) -> LookupEvidence {
+    LookupEvidence {
+        report: word,
         pending: Pending::Over,
         settled: true,
         too_late: false,
@@ -127,23 +128,23 @@ fn look(word: NodeReport) -> LookedUp {
 }
 
 /// The same while a send may still arrive.
-fn early(word: NodeReport) -> LookedUp {
-    LookedUp { pending: Pending::Until(at(10_000)), ..look(word) }
+fn early(word: NodeReport) -> LookupEvidence {
+    LookupEvidence { pending: Pending::Until(at(10_000)), ..look(word) }
 }
 
 /// The same while a send that was never answered may still be held by the node.
-fn unwitnessed(word: NodeReport) -> LookedUp {
-    LookedUp { pending: Pending::Unwitnessed, ..look(word) }
+fn unwitnessed(word: NodeReport) -> LookupEvidence {
+    LookupEvidence { pending: Pending::Unwitnessed, ..look(word) }
 }
 
 /// The same when no send is allowed any more.
-fn too_late(word: NodeReport) -> LookedUp {
-    LookedUp { too_late: true, ..look(word) }
+fn too_late(word: NodeReport) -> LookupEvidence {
+    LookupEvidence { too_late: true, ..look(word) }
 }
 
 /// What follows from a look-up when nothing else has a claim on the request.
-fn follows(payment: &Payment, look: &LookedUp) -> Next {
-    looked_up(payment, look, FREE)
+fn follows(payment: &Payment, look: &LookupEvidence) -> Next {
+    decide_on_lookup(payment, look, FREE)
 }
 
 fn succeeded(age: Age) -> NodeReport {

@@ -254,8 +254,9 @@ impl Withdraw {
         }
     }
 
-    /// What the expiry job does to a due row; None if nothing.
-    pub fn tick(self, now: Timestamp) -> Option<Change> {
+    /// Brings [`Self::claimable`] up to date once the request has expired or reopened: the work of the
+    /// expiry job. None if nothing changes.
+    pub fn refresh_claimable(self, now: Timestamp) -> Option<Change> {
         match (self.claimable, self.unclaimable(now)) {
             // Includes a request that reopened and expired between two runs of the job.
             (claimable, Some(Unclaimable::AlreadyExpired))

@@ -142,11 +142,11 @@ fn a_request_can_wait_for_an_old_invoice_and_then_reopens() {
     assert!(!waiting.claimable);
     let later = Some(Unclaimable::ReopensLater(at(1000)));
     assert_eq!(waiting.unclaimable(at(999)), later);
-    assert_eq!(waiting.clone().tick(at(999)), None);
+    assert_eq!(waiting.clone().refresh_claimable(at(999)), None);
     // Claims do not depend on the `claimable` column, which may be out of date.
     assert_eq!(waiting.unclaimable(at(1000)), None);
 
-    let open = waiting.tick(at(1000)).unwrap();
+    let open = waiting.refresh_claimable(at(1000)).unwrap();
     assert_eq!(open.event.kind, EventKind::Reopened);
     assert!(open.next.claimable);
     assert_eq!(open.next.reopens_at, None);
@@ -158,7 +158,7 @@ fn a_request_that_never_reopens_can_only_be_deactivated() {
     let shut = failed_at(20, Timestamp::MAX).next;
     let never = Some(Unclaimable::ReopensLater(Timestamp::MAX));
     assert_eq!(shut.unclaimable(at(1_000_000_000)), never);
-    assert_eq!(shut.clone().tick(at(1_000_000_000)), None);
+    assert_eq!(shut.clone().refresh_claimable(at(1_000_000_000)), None);
     assert_eq!(shut.claimable_until, Timestamp::MAX);
     let ended = shut.deactivate(at(30)).unwrap().unwrap().next;
     assert_eq!(ended.reopens_at, None);
@@ -194,13 +194,13 @@ fn a_held_or_paid_request_cannot_be_deactivated() {
 
 #[test]
 fn the_expiry_job_marks_once_and_only_unheld_requests() {
-    assert_eq!(request().tick(at(3599)), None);
-    let expired = request().tick(at(3600)).unwrap();
+    assert_eq!(request().refresh_claimable(at(3599)), None);
+    let expired = request().refresh_claimable(at(3600)).unwrap();
     assert_eq!(expired.event.kind, EventKind::Expired);
     assert_eq!(expired.next.status, Status::Active, "expiry is not a status");
-    assert_eq!(expired.next.tick(at(3601)), None);
+    assert_eq!(expired.next.refresh_claimable(at(3601)), None);
     for held in [claimed(), in_doubt(), paid(), deactivated()] {
-        assert_eq!(held.tick(at(100_000)), None);
+        assert_eq!(held.refresh_claimable(at(100_000)), None);
     }
 }
 
@@ -284,8 +284,8 @@ fn each_change_raises_the_version_by_one_and_time_never_goes_back() {
         (claimed(), |w| w.doubt(attempt_at(10), OperatorReason::Foreign, stepped_back())),
         (deactivated(), |w| w.note_late_success(attempt_at(10), stepped_back())),
         (request(), |w| w.deactivate(stepped_back()).unwrap().unwrap()),
-        (request(), |w| w.tick(at(3600)).unwrap()),
-        (waiting(), |w| w.tick(at(1000)).unwrap()),
+        (request(), |w| w.refresh_claimable(at(3600)).unwrap()),
+        (waiting(), |w| w.refresh_claimable(at(1000)).unwrap()),
         (in_doubt(), |w| w.pay(attempt_at(10), stepped_back())),
     ];
     for (before, change) in changes {

@@ -39,17 +39,18 @@ const BARRED_TEXTS: [(&str, TroubleKind); 8] = [
     ("waiting to start", TroubleKind::Starting),
 ];
 
-/// How a send ended, if it ended with an error.
+/// What it means for a send that its call ended with this error.
 pub(super) fn send_update(status: &Status) -> SendUpdate {
     if !is_from_handler(status) {
         return SendUpdate::Lost(status_error(status));
     }
     match call_error(status, "SendPaymentV2") {
-        // The send's own deadline has expired.
+        // The send's deadline, a caveat of its macaroon, has passed.
         NodeError::Barred(trouble) if trouble.kind == TroubleKind::MacaroonExpired => {
             SendUpdate::Refused(status_error(status))
         }
-        // A longer text may contain these words, such as an error of the file system.
+        // The words stand in a longer text, such as an error of the file system, which may come from the
+        // handler.
         NodeError::NotPermitted(_)
             if status.code() == Code::Unknown && status.message() != NOT_PERMITTED =>
         {

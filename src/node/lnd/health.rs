@@ -38,9 +38,9 @@ fn can_send_sat(channel: &Channel) -> i64 {
     channel.local_balance.saturating_sub(reserve).saturating_sub(fee_buffer).max(0)
 }
 
-/// What the opener of a channel must keep to pay for a commitment with the new HTLC and one of the peer's at
-/// twice the fee rate (BOLT 2). Without it lnd finds no route (v0.21, to the satoshi). The fee of the
-/// current commitment is already deducted from the balance.
+/// The fee spike buffer (BOLT 2): what the opener of a channel must keep to pay for a commitment transaction
+/// with the new HTLC and one of the peer's at twice the fee rate. lnd sends nothing that would use it (v0.21,
+/// to the satoshi). The fee of the current commitment is already deducted from the balance.
 fn fee_buffer_sat(channel: &Channel) -> i64 {
     let htlcs = i64::try_from(channel.pending_htlcs.len()).unwrap_or(i64::MAX);
     let weight = htlcs.saturating_mul(HTLC_WEIGHT).saturating_add(COMMITMENT_WEIGHT);

@@ -1,15 +1,15 @@
 //! Whether an HTLC of a payment may be in flight, by lnd's list of channels.
 //!
-//! lnd lists a channel's HTLCs from its own commitment transaction. During an update the peer's may hold
-//! one more. lnd disconnects a peer that does not complete the update within a minute, so an active
-//! channel shows all HTLCs in the end. An inactive one may not, and lnd gives no payment hashes for a
-//! closing one. These two count only if the payment has an attempt through them: lnd stores every attempt
-//! before it sends the HTLC.
+//! lnd lists a channel's HTLCs from its own commitment transaction. During an update, the peer's commitment
+//! may hold one more. lnd disconnects a peer that does not complete the update within a minute, so an active
+//! channel lists all its HTLCs in the end. An inactive channel may lack one, and for a closing channel lnd
+//! gives no payment hashes. An HTLC attempt through an inactive or closing channel therefore counts as in
+//! flight. lnd stores every attempt before it sends the HTLC, so a channel without an attempt has no HTLC.
 
 use super::proto::lnrpc::{Channel, HtlcAttempt, Payment, PendingChannelsResponse};
 use crate::domain::PaymentHash;
 
-/// Without a `payment` in lnd's database, every channel counts.
+/// If lnd has no record of the payment, any channel may hold one of its HTLCs.
 pub(super) fn may_be_in_flight(
     hash: PaymentHash,
     payment: Option<&Payment>,

@@ -41,7 +41,7 @@ pub use self::{
 use crate::{
     domain::PaymentHash,
     ports::{
-        Introduction, LightningNode, LookUp, NodeError, NodeHealth, NodeTraits, PaymentsPage,
+        Introduction, LightningNode, LookupReply, NodeError, NodeHealth, NodeTraits, PaymentsPage,
         PaymentsQuery, SendOrder, SendStream, WitnessOrder,
     },
 };
@@ -126,12 +126,12 @@ impl LightningNode for LndNode {
         Ok(self.connector.connection().await?.introduction().clone())
     }
 
-    async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError> {
+    async fn look_up(&self, hash: PaymentHash) -> Result<LookupReply, NodeError> {
         let connection = self.connector.connection().await?;
         let payment = self.find_payment(&connection, hash).await?;
         let record = payment.as_ref().map(records::record).transpose()?;
         let Introduction { id, connection, .. } = connection.introduction().clone();
-        Ok(LookUp { record, node: id, connection })
+        Ok(LookupReply { record, node: id, connection })
     }
 
     async fn health(&self) -> Result<NodeHealth, NodeError> {

@@ -147,7 +147,8 @@ fn created(ns: i64) -> Timestamp {
     if ns > 0 {
         Timestamp::from_ms(ns / NS_PER_MS)
     } else {
-        // Unknown. It counts as new: an old payment could be taken for one that is not ours.
+        // Unknown. It counts as new: if it counted as old, our own payment could be taken for somebody
+        // else's, and its attempt be closed.
         Timestamp::MAX
     }
 }

@@ -1,8 +1,9 @@
 //! Sends a payment, and follows it on the stream of `SendPaymentV2`.
 //!
-//! lnd sends nothing, not even headers, before it has stored the payment, and its database may delay that
-//! for any time. The call is never cancelled: cancelling undoes nothing, and its answer is the best
-//! evidence of what it did. When the answer is overdue, only new calls avoid the *connection*.
+//! lnd answers nothing, not even headers, before it has stored the payment, and its database may delay that
+//! for any time. The call is never cancelled: that would undo nothing, and its answer is the best evidence of
+//! what it did. When the answer is overdue, the connection is retired: new calls use another one, and this
+//! call goes on.
 
 use std::{sync::Arc, time::Duration};
 

@@ -18,7 +18,7 @@ use crate::{
         payment::{FailureReason, Record, RecordState},
     },
     ports::{
-        Connection, Introduction, LightningNode, ListedPayment, LookUp, NodeError, NodeHealth,
+        Connection, Introduction, LightningNode, ListedPayment, LookupReply, NodeError, NodeHealth,
         NodeTraits, PaymentsPage, PaymentsQuery, SendOrder, SendStream, SendUpdate, WitnessOrder,
     },
     runtime::Clock,
@@ -158,9 +158,9 @@ impl LightningNode for SimulatedNode {
         })
     }
 
-    async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError> {
+    async fn look_up(&self, hash: PaymentHash) -> Result<LookupReply, NodeError> {
         let record = self.ledger.lock().await.find(hash).cloned();
-        Ok(LookUp { record, node: self.id.clone(), connection: CONNECTION })
+        Ok(LookupReply { record, node: self.id.clone(), connection: CONNECTION })
     }
 
     /// It can send any amount.

@@ -11,8 +11,8 @@ use crate::{
 /// State that all replicas share: the pause and the fence, and the node that pays.
 #[async_trait]
 pub trait Instance: Send + Sync {
-    /// Like [`standing`](super::PublicStore::standing), for operators: does not queue behind wallets'
-    /// requests.
+    /// Like [`instance_status`](super::PublicStore::instance_status), for operators: does not queue behind
+    /// wallets' requests.
     async fn instance_status_for_operator(
         &self,
         clock_skew: Millis,
@@ -20,7 +20,7 @@ pub trait Instance: Send + Sync {
     ) -> Result<InstanceStatus, StoreError>;
 
     /// Stores a heartbeat, unless it is from a node other than the one that pays.
-    async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError>;
+    async fn store_heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError>;
 
     /// Stores why the node cannot be used, for every process to see. None clears it.
     async fn report_trouble(
@@ -29,12 +29,12 @@ pub trait Instance: Send + Sync {
         at: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Executes a command. Once this returns, no claim or send that the command forbids can commit.
-    /// False if nothing changed. Takes at most a second under any load of claims, or fails with
-    /// [`StoreError::Unavailable`]. Fails with [`StoreError::Halted`] for a resume or an
-    /// acknowledgement while a loss is not fenced yet, and with [`StoreError::Stale`] for a fence for
-    /// lost marks when no mark is missing.
-    async fn turn(&self, turn: &InstanceCommand) -> Result<bool, StoreError>;
+    /// Executes a command; returns false if nothing changed. Once this returns, no claim or send that the
+    /// command forbids can commit. Takes at most a second under any load of claims, or fails with
+    /// [`StoreError::Unavailable`]. A resume or an acknowledgement fails with [`StoreError::Halted`] while
+    /// lost commits are not fenced yet. A `MARK_LOST` fence fails with [`StoreError::Stale`] if no mark is
+    /// missing.
+    async fn execute_command(&self, command: &InstanceCommand) -> Result<bool, StoreError>;
 
     /// The node that pays; None before the first one was seen.
     async fn current_node(&self) -> Result<Option<NodeId>, StoreError>;

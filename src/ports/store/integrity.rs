@@ -12,8 +12,8 @@ use crate::domain::{Millis, PaymentHash, Restored, Timestamp, Withdraw, Withdraw
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Server(pub i64);
 
-/// The attempts that a server already held when it was met. The previous server may have held more
-/// sends, made by processes that died with it: the node may still receive one of those.
+/// The attempts that a server already held when this process registered it. The previous server may have
+/// held more sends, made by processes that died with it: the node may still receive one of those.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Inherited {
     /// When the newest of these attempts was accepted.
@@ -21,7 +21,7 @@ pub struct Inherited {
     /// The end of the time window of such a lost send. Like any unanswered send, it is over once a
     /// write witness was seen as well.
     pub over_at: Timestamp,
-    /// The last send that the server held when it was met.
+    /// The sequence number of the last send that the server held when it was registered.
     pub sequence: i64,
 }
 
@@ -66,7 +66,8 @@ pub struct KnownFrom {
 #[async_trait]
 pub trait Integrity: Send + Sync {
     /// The server that answers now. No claim or send is committed until the database records the server
-    /// as verified. No attempt is closed until this process has met it (see [`Self::meet`]).
+    /// as verified. No attempt is closed until this process has registered it
+    /// ([`Self::register_server`]).
     async fn server(&self) -> Result<SeenServer, StoreError>;
 
     /// Whether this process must read back its marks before it serves: a different server answers, or a
@@ -78,9 +79,10 @@ pub trait Integrity: Send + Sync {
     /// `MARK_LOST` makes the database's present content the new baseline.
     async fn lost_commits(&self) -> Result<Option<LostCommits>, StoreError>;
 
-    /// Call this before answering that a request has this version, whichever process wrote it: from
-    /// then on this process would notice its loss, too. Fails with [`StoreError::Halted`] if commits
-    /// were lost, and with [`StoreError::Stale`] if the request does not have this version.
+    /// Takes responsibility for a version of a request that another process may have written: from then on
+    /// this process notices its loss, too. Call it before this version is acknowledged to a caller. Fails
+    /// with [`StoreError::Halted`] if commits were lost, and with [`StoreError::Stale`] if the request
+    /// does not have this version.
     async fn vouch(&self, id: WithdrawId, version: i64) -> Result<(), StoreError>;
 
     /// How many other processes were active within the last `window` and have not read back their marks
@@ -91,16 +93,16 @@ pub trait Integrity: Send + Sync {
     /// From then on every process that finds its own marks there relies on it.
     async fn verify(&self, server: Server, at: Timestamp) -> Result<bool, StoreError>;
 
-    /// Whether this is the server that this process met last.
-    fn has_met(&self, server: Server) -> bool;
+    /// Whether this is the server that this process registered last.
+    fn is_registered(&self, server: Server) -> bool;
 
-    /// Registers the server as met: from now on attempts can be closed on it. The attempts that it
-    /// already held are closed only when no lost send can restart them. This needs no answer from a
-    /// node, so that an operator can end the payments of a node that is gone.
-    fn meet(&self, server: Server, inherited: Option<Inherited>);
+    /// Registers the server with this process: from now on the process may close attempts on it. The
+    /// attempts that it already held (`inherited`) are closed only when no lost send can restart them.
+    /// This needs no answer from a node, so that an operator can end the payments of a node that is gone.
+    fn register_server(&self, server: Server, inherited: Option<Inherited>);
 
-    /// The server that was met last, and what it already held.
-    fn met(&self) -> Option<(Server, Option<Inherited>)>;
+    /// The server that was registered last, and what it already held.
+    fn registered_server(&self) -> Option<(Server, Option<Inherited>)>;
 
     /// The sequence number of the last send; 0 if there is none.
     async fn last_send(&self) -> Result<i64, StoreError>;

@@ -41,7 +41,7 @@ pub struct OpenPayments {
     pub oldest: Option<Timestamp>,
 }
 
-/// A write witness to request, independent of any payment.
+/// A write witness to request from a node (see [`crate::domain::payment::Pending`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewWitness {
     /// The node to ask.
@@ -113,7 +113,7 @@ pub trait Payments: Send + Sync {
     async fn pull_far(&self, beyond: Timestamp, now: Timestamp) -> Result<u64, StoreError>;
 
     /// The newest payment, other than `but`, that `node` was seen to know, in flight or paid. As long
-    /// as the node knows it, its answer that it does not know `but` counts.
+    /// as the node knows that one, its records are intact, and its NOT_FOUND for `but` counts.
     async fn newest_known(
         &self,
         node: &NodeId,
@@ -148,7 +148,8 @@ pub trait Payments: Send + Sync {
         ends_at: Timestamp,
     ) -> Result<bool, StoreError>;
 
-    /// Since when `node` has been asked for witnesses in vain; None if it has stored something since.
+    /// Since when witnesses were requested from `node` without success; None if it has stored something
+    /// since.
     async fn in_vain_since(
         &self,
         node: &NodeId,

@@ -74,7 +74,7 @@ pub trait Upkeep: Send + Sync {
     async fn deriving_key(&self) -> Result<Option<KeyId>, StoreError>;
 
     /// Records that new secrets derive from `key`. Returns false and writes nothing if the recorded key
-    /// is not `before` any more: another process was faster.
+    /// is no longer `before`: another process has changed it.
     async fn derive_from(
         &self,
         key: &KeyId,
@@ -82,9 +82,11 @@ pub trait Upkeep: Send + Sync {
         now: Timestamp,
     ) -> Result<bool, StoreError>;
 
-    /// Makes a small durable test write. Its outcome is part of every
-    /// [`InstanceStatus`](crate::domain::InstanceStatus) from then on. The caller repeats it every few seconds, so
-    /// that no request has to. An error means that the database did not answer; the last outcome stays.
+    /// Makes a small durable test write, whose outcome [`InstanceStatus::writable`] reports from then on.
+    /// The caller repeats it every few seconds, so that no request has to. An error means that the database
+    /// did not answer; the last outcome stays.
+    ///
+    /// [`InstanceStatus::writable`]: crate::domain::InstanceStatus::writable
     async fn prove_write(&self, now: Timestamp) -> Result<WriteProof, StoreError>;
 
     /// The current connections. Makes no query.

@@ -33,8 +33,12 @@ pub trait Withdraws: Send + Sync {
     /// changed.
     async fn change(&self, changes: &[Change]) -> Result<Vec<bool>, StoreError>;
 
-    /// Requests whose `claimable` column must be updated: expired, or due to reopen.
-    async fn due_to_tick(&self, now: Timestamp, limit: i64) -> Result<Vec<Withdraw>, StoreError>;
+    /// Requests whose `claimable` column is out of date: they have expired, or can be claimed again.
+    async fn due_for_refresh(
+        &self,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<Withdraw>, StoreError>;
 
     /// All events of one request, in order.
     async fn events_of(&self, id: WithdrawId) -> Result<Vec<Event>, StoreError>;

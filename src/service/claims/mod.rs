@@ -123,8 +123,9 @@ impl ClaimService {
             if tries == 0 {
                 trace::link_create(&view.withdraw);
             }
-            if presented.is_retap(&view) {
-                // Our own claim, if the COMMIT whose answer was lost succeeded after all.
+            if presented.is_repeat(&view) {
+                // If it is the claim of an earlier try whose COMMIT answer was lost, that COMMIT succeeded:
+                // only now can it be reported.
                 let id = view.payment.as_ref().map(|payment| payment.id);
                 let written = |claim: &Claim| id == Some(claim.payment.id);
                 if let Some(claim) = doubtful.filter(written) {

@@ -16,7 +16,7 @@ use crate::{
 };
 
 pub use error::InstanceError;
-pub use restore::{Acknowledged, CommitDelays, Pair, RestoreService, Which};
+pub use restore::{Acknowledged, CommitDelays, Pair, ReleaseScope, RestoreService};
 
 /// The status of the instance, and what follows from it.
 #[derive(Clone, Debug)]
@@ -82,7 +82,7 @@ impl InstanceService {
     async fn execute(&self, command: InstanceCommand) -> Result<InstanceView, InstanceError> {
         let service = self.clone();
         let work = async move {
-            if service.store.turn(&command).await? {
+            if service.store.execute_command(&command).await? {
                 let by = &command.act().by;
                 tracing::warn!(
                     command = command.name(),

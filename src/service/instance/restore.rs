@@ -1,5 +1,5 @@
-//! After a restored backup, or a failover that lost commits: an operator sees what the node paid and the
-//! database forgot, says which requests these payments have paid, and ends the fence.
+//! Recovery after a restored backup, or after a failover that lost commits: lists the node's payments that
+//! the database lacks, lets an operator assign them to the requests that they paid, and ends the fence.
 
 use std::sync::Arc;
 
@@ -31,11 +31,11 @@ pub struct Pair {
     pub payment_hash: String,
 }
 
-/// Which withheld requests to release.
+/// Which withheld requests an operator releases.
 #[derive(Clone, Debug)]
-pub enum Which {
+pub enum ReleaseScope {
     /// These.
-    These(Vec<String>),
+    Ids(Vec<String>),
     /// All of them.
     All,
 }
@@ -91,9 +91,9 @@ impl RestoreService {
     pub async fn fence(&self, actor: ActorDraft) -> Result<(), InstanceError> {
         let act = self.act(actor)?;
         let (service, operator) = (self.clone(), act.by.name.clone());
-        let turn = InstanceCommand::Fence(FenceReason::ByHand, act);
+        let command = InstanceCommand::Fence(FenceReason::ByHand, act);
         let fenced = async move {
-            service.store.turn(&turn).await?;
+            service.store.execute_command(&command).await?;
             tracing::error!(operator, "FENCED by an operator");
             Ok(())
         };
@@ -133,7 +133,7 @@ impl RestoreService {
             return Err(InstanceError::NotFenced);
         };
         let mut unknown = self.unknown(act.by.principal).await?;
-        // All are checked first, so that a mistake in one changes nothing.
+        // All pairs are checked first, so that a mistake in one changes nothing.
         for (withdraw, hash) in pairs {
             let view =
                 self.store.withdraw(*withdraw).await?.ok_or(InstanceError::WithdrawNotFound)?;
@@ -143,8 +143,8 @@ impl RestoreService {
             self.mark_paid(*withdraw, *hash, &mut unknown, &act).await?;
         }
         let withheld = self.withhold(fence).await?;
-        // Fenced again meanwhile: the operator has not seen what was lost since.
-        if !self.store.turn(&InstanceCommand::Acknowledge(fence, act.clone())).await? {
+        // Changes nothing if a newer fence was set in the meantime: the operator has not seen that loss.
+        if !self.store.execute_command(&InstanceCommand::Acknowledge(fence, act.clone())).await? {
             return Err(StoreError::Stale.into());
         }
         let left = unknown.len();
@@ -183,7 +183,8 @@ impl RestoreService {
         Ok(())
     }
 
-    /// Gives up an attempt that this database never sent: the request was paid by another payment.
+    /// Closes an attempt of which this database has no send as failed: the request was paid by another
+    /// payment.
     async fn give_up_unsent(
         &self,
         view: WithdrawView,
@@ -197,7 +198,7 @@ impl RestoreService {
             return Ok(view);
         }
         let node = self.node()?;
-        // A send of it that was lost with another database server may still pay it.
+        // A send of it that was lost with the previous database server may still take effect.
         let began = node.witness.begin_lookup(&leased.payment).await?;
         if began.pending != Pending::Over {
             return Err(Failure::Halted.into());
@@ -234,13 +235,17 @@ impl RestoreService {
     }
 
     /// Makes requests claimable again, after somebody has verified that they were not paid.
-    pub async fn release(&self, actor: ActorDraft, which: Which) -> Result<u64, InstanceError> {
+    pub async fn release(
+        &self,
+        actor: ActorDraft,
+        which: ReleaseScope,
+    ) -> Result<u64, InstanceError> {
         let act = self.act(actor)?;
         let service = self.clone();
         let released = async move {
             let released = match which {
-                Which::These(ids) => service.release_these(&ids, &act).await?,
-                Which::All => service.release_all(&act).await?,
+                ReleaseScope::Ids(ids) => service.release_these(&ids, &act).await?,
+                ReleaseScope::All => service.release_all(&act).await?,
             };
             tracing::warn!(
                 operator = act.by.name,

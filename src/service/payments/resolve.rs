@@ -33,7 +33,7 @@ impl PaymentService {
 
     async fn resolve_as(&self, resolution: &Resolution) -> Result<Payment, PaymentError> {
         let node = self.node()?;
-        // The decision that a COMMIT whose answer was lost may have written.
+        // Set after a COMMIT whose answer was lost: the decision that it may have written.
         let mut doubtful: Option<Actor> = None;
         for tries in 0..TRIES {
             let found = self.store.payment(resolution.payment).await?;
@@ -72,13 +72,14 @@ impl PaymentService {
     ) -> Result<(Advance, Actor), PaymentError> {
         let outcome = resolution.outcome;
         resolvable(&leased.payment, outcome).map_err(PaymentError::Unresolvable)?;
-        // Read before the node is asked: an answer from before the last send was over proves nothing.
+        // Before the node is asked: an answer from before the last send was over proves nothing.
         let began = node.witness.begin_lookup(&leased.payment).await?;
-        let said = match node.lookup.look(&leased, &began).await {
+        let said = match node.lookup.look_up(&leased, &began).await {
             Ok(look) => {
-                let said = NodeSays::of(look.record.as_ref(), look.looked.word, look.looked.trust);
-                let trust = look.looked.trust;
-                stranded(node, said, &leased.payment, trust, outcome, &began).await?
+                let said =
+                    NodeSays::of(look.record.as_ref(), look.evidence.report, look.evidence.trust);
+                let trust = look.evidence.trust;
+                check_stranded(node, said, &leased.payment, trust, outcome, &began).await?
             }
             Err(LookupError::Store(error)) => return Err(error.into()),
             Err(LookupError::Node(error)) => {
@@ -112,7 +113,7 @@ impl PaymentService {
 }
 
 /// If the operator calls the payment stranded, asks the node whether any channel holds it.
-async fn stranded(
+async fn check_stranded(
     node: &NodeAccess,
     said: NodeSays,
     payment: &Payment,

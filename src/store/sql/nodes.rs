@@ -127,17 +127,17 @@ impl<D: Database> SqlStore<D> {
         Ok(node.id.clone())
     }
 
-    pub(super) async fn write_beat(&self, beat: &Heartbeat) -> Result<(), StoreError> {
+    pub(super) async fn write_heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
         let bound = || Beat {
-            alias: &beat.alias,
-            heartbeat_at_ms: beat.at,
-            synced: beat.synced,
-            remembers: beat.remembers,
-            answers_sends: beat.answers_sends,
-            can_send_msat: beat.can_send,
-            active_channels: beat.active_channels,
-            busiest_channel_htlcs: beat.busiest_channel_htlcs,
-            node_id: &beat.node,
+            alias: &heartbeat.alias,
+            heartbeat_at_ms: heartbeat.at,
+            synced: heartbeat.synced,
+            remembers: heartbeat.remembers,
+            answers_sends: heartbeat.answers_sends,
+            can_send_msat: heartbeat.can_send,
+            active_channels: heartbeat.active_channels,
+            busiest_channel_htlcs: heartbeat.busiest_channel_htlcs,
+            node_id: &heartbeat.node,
         };
         retrying(|| self.write(BEAT.bind(bound()))).await.map(drop)
     }

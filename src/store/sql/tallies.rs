@@ -218,7 +218,7 @@ pub async fn stepped<T: Tx>(tx: &mut T, advance: &Advance) -> Result<(), Fault> 
         read_version: payment.version - 1,
         state: payment.state.name(),
         fee_msat: fee,
-        no_witness: advance.no_witness,
+        no_witness: advance.unknown_to_node,
         known_at_ms: advance.known_at,
         slot: spent_slot(payment.id.created()),
         shard: shard(payment.id),

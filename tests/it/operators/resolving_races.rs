@@ -11,7 +11,7 @@ use withdrawd::{
     lookup::NodeAccess,
     pb::{payment::State, withdraw::Status as WithdrawStatus},
     ports::{
-        Introduction, LightningNode, LookUp, NoRecorder, NodeError, NodeHealth, NodeTraits,
+        Introduction, LightningNode, LookupReply, NoRecorder, NodeError, NodeHealth, NodeTraits,
         PaymentsPage, PaymentsQuery, SendOrder, SendStream, WitnessOrder,
     },
     runtime::{Clock, Runtime, SystemEntropy, Task, TokioSpawner},
@@ -58,7 +58,7 @@ impl LightningNode for DelayedNode {
         self.node.introduce().await
     }
 
-    async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError> {
+    async fn look_up(&self, hash: PaymentHash) -> Result<LookupReply, NodeError> {
         let answer = self.node.look_up(hash).await;
         let meanwhile = self.meanwhile.lock().unwrap().take();
         if let Some(meanwhile) = meanwhile {

@@ -145,7 +145,8 @@ async fn a_fence_makes_every_process_meet_its_server_anew() {
         bench.claim_ok(&bench.create(10, 10).await, &bench.invoice(10)).await;
         bench.run_payer().await;
         bench.verify_database().await;
-        let over_at = |bench: &Bench| bench.store().met().unwrap().1.map(|it| it.over_at);
+        let over_at =
+            |bench: &Bench| bench.store().registered_server().unwrap().1.map(|it| it.over_at);
         let before = over_at(&bench);
         bench.clock.advance(Millis::from_secs(60));
         bench.verify_database().await;
@@ -336,8 +337,9 @@ async fn an_acknowledgement_does_not_end_a_later_fence() {
         let at = bench.clock.now();
         let act = Act { by: Actor::unnamed("ann", "restored"), at };
         let store = bench.store();
-        let ended =
-            bench.inside(async move { store.turn(&InstanceCommand::Acknowledge(seen, act)).await });
+        let ended = bench.inside(async move {
+            store.execute_command(&InstanceCommand::Acknowledge(seen, act)).await
+        });
         assert!(!ended.await.unwrap());
         assert_eq!(halt(&bench).await, Halt::Fenced);
         acknowledge(&bench, Vec::new()).await.unwrap();

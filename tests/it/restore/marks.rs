@@ -234,7 +234,7 @@ async fn a_lost_fence_fences_again() {
         let act = Act { by: Actor::unnamed("ann", "promoted"), at };
         let store = bench.store();
         let fence = InstanceCommand::Fence(withdrawd::domain::FenceReason::ByHand, act);
-        assert!(bench.inside(async move { store.turn(&fence).await.unwrap() }).await);
+        assert!(bench.inside(async move { store.execute_command(&fence).await.unwrap() }).await);
         bench.sql("update instance set fenced_at_ms = null, fence_reason = null").await;
         bench.put_marks_back().await;
         bench.forget_verified_server().await;

@@ -15,7 +15,7 @@ fn what_is_decided_is_written_with_its_name() {
     assert_eq!(change.event.detail, Some("RESOLVED_BY_OPERATOR"));
     assert_eq!(change.next.unclaimable(at(7200)), None, "open, for a time of grace");
     assert_eq!(change.next.unclaimable(at(7800)), Some(Unclaimable::AlreadyExpired));
-    assert_eq!((closed.known_at, closed.no_witness), (None, true));
+    assert_eq!((closed.known_at, closed.unknown_to_node), (None, true));
 
     let next = Next::Pay { preimage: PREIMAGE, fee: msat(3) };
     for (said, witness) in [
@@ -28,7 +28,11 @@ fn what_is_decided_is_written_with_its_name() {
         let paid = payment.clone().resolved(next, said, by, held(), &REOPENING, at(7200));
         let event = paid.change.unwrap().event;
         assert_eq!((event.kind, event.detail), (EventKind::Paid, Some("RESOLVED_BY_OPERATOR")));
-        assert_eq!((paid.known_at.is_some(), !paid.no_witness), (witness, witness), "{said:?}");
+        assert_eq!(
+            (paid.known_at.is_some(), !paid.unknown_to_node),
+            (witness, witness),
+            "{said:?}"
+        );
     }
 }
 

@@ -4,7 +4,7 @@ mod names;
 mod product;
 
 use super::*;
-use crate::domain::payment::{Heard, OnStream, heard};
+use crate::domain::payment::{StreamEvidence, StreamReport, decide_on_stream};
 
 /// The state of an attempt, without its facts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,14 +82,14 @@ pub enum Condition {
 pub struct Circumstance {
     pub state: AttemptState,
     pub payment: Payment,
-    pub beside: Beside,
+    pub beside: RequestFacts,
     pub source: Source,
 }
 
 #[derive(Clone, Debug)]
 pub enum Source {
-    LookUp(LookedUp),
-    Stream(OnStream),
+    LookUp(LookupEvidence),
+    Stream(StreamEvidence),
 }
 
 impl Condition {
@@ -102,7 +102,7 @@ impl Condition {
         };
         let free = of.beside.active && !of.beside.open_or_paid;
         let marked = matches!(of.payment.state, State::Failed { late: Some(_), .. });
-        let looked = |test: fn(&LookedUp) -> bool| match &of.source {
+        let looked = |test: fn(&LookupEvidence) -> bool| match &of.source {
             Source::LookUp(look) => test(look),
             Source::Stream(_) => false,
         };
@@ -164,17 +164,17 @@ impl Condition {
 impl Circumstance {
     pub fn next(&self) -> Next {
         match &self.source {
-            Source::LookUp(look) => looked_up(&self.payment, look, self.beside),
-            Source::Stream(on) => heard(&self.payment, on, self.beside),
+            Source::LookUp(look) => decide_on_lookup(&self.payment, look, self.beside),
+            Source::Stream(on) => decide_on_stream(&self.payment, on, self.beside),
         }
     }
 
     pub fn word(&self) -> Option<NodeReport> {
         match &self.source {
-            Source::LookUp(look) => Some(look.word),
-            Source::Stream(on) => match on.heard {
-                Heard::NodeReport(word) => Some(word),
-                Heard::AlreadyExists | Heard::Nothing => None,
+            Source::LookUp(look) => Some(look.report),
+            Source::Stream(on) => match on.report {
+                StreamReport::NodeReport(word) => Some(word),
+                StreamReport::AlreadyExists | StreamReport::Nothing => None,
             },
         }
     }
@@ -190,7 +190,9 @@ impl Circumstance {
             Some(NodeReport::Contradiction(OperatorReason::ResultLost, _)) => Report::ResultLost,
             Some(NodeReport::Contradiction(..)) => Report::AnotherPayment,
             None => match &self.source {
-                Source::Stream(OnStream { heard: Heard::Nothing, .. }) => Report::Error,
+                Source::Stream(StreamEvidence { report: StreamReport::Nothing, .. }) => {
+                    Report::Error
+                }
                 Source::Stream(_) | Source::LookUp(_) => Report::AlreadyExists,
             },
         }

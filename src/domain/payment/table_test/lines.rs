@@ -38,7 +38,7 @@ pub const RULES: [Rule; 21] = [
     ),
     rule(
         "SENDING, IN_FLIGHT: succeeded; preimage, hash, amount match",
-        "PAID; book the actual fee.",
+        "PAID; record the actual fee.",
     ),
     rule(
         "SENDING, IN_FLIGHT: succeeded with zero or wrong preimage; about another hash or amount",
@@ -92,7 +92,7 @@ pub const RULES: [Rule; 21] = [
     ),
     rule(
         "NEEDS_OPERATOR: the operator resolves as failed",
-        "Only a person does: no other word of the node changes anything.",
+        "Only an operator closes it: no other report of the node changes anything.",
     ),
     rule(
         "Any: the node's identity changed; or it no longer knows the newest payment that this store \

@@ -7,7 +7,7 @@
 
 use super::streams::on_stream;
 use super::*;
-use crate::domain::payment::{Heard, heard};
+use crate::domain::payment::{StreamReport, decide_on_stream};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum ModelState {
@@ -57,7 +57,7 @@ struct Case {
     foreign: bool,
     noted: bool,
     answers: Vec<Option<Answer>>,
-    beside: Beside,
+    beside: RequestFacts,
 }
 
 impl Case {
@@ -248,7 +248,7 @@ fn all_cases() -> Vec<Case> {
                         foreign,
                         noted,
                         answers: answers.clone(),
-                        beside: Beside { active, open_or_paid, paid_late: false },
+                        beside: RequestFacts { active, open_or_paid, paid_late: false },
                     });
                 }
             }
@@ -285,13 +285,13 @@ fn every_look_up_leads_to_what_the_model_says() {
                         TakesEffect::Held => Pending::Unwitnessed,
                         TakesEffect::No => Pending::Over,
                     };
-                    let look = LookedUp {
+                    let look = LookupEvidence {
                         pending,
                         too_late: until,
                         too_late_for_a_witness: waited,
                         ..look(word(is, age))
                     };
-                    let ours = step(looked_up(&payment, &look, case.beside));
+                    let ours = step(decide_on_lookup(&payment, &look, case.beside));
                     let models = after_look_up(&case, is, age, may, (until, waited));
                     assert_eq!(ours, models, "{case:?}: {is:?}, age {age}: {look:?}");
                     compared += 1;
@@ -305,11 +305,11 @@ fn every_look_up_leads_to_what_the_model_says() {
 #[test]
 fn every_answer_on_a_stream_leads_to_what_the_model_says() {
     let replies = [
-        (Reply::Error, Heard::Nothing),
-        (Reply::Exists, Heard::AlreadyExists),
-        (Reply::Settled, Heard::NodeReport(succeeded(Age::Since))),
-        (Reply::Failed, Heard::NodeReport(failed_word())),
-        (Reply::Incorrect, Heard::NodeReport(refused_word())),
+        (Reply::Error, StreamReport::Nothing),
+        (Reply::Exists, StreamReport::AlreadyExists),
+        (Reply::Settled, StreamReport::NodeReport(succeeded(Age::Since))),
+        (Reply::Failed, StreamReport::NodeReport(failed_word())),
+        (Reply::Incorrect, StreamReport::NodeReport(refused_word())),
     ];
     for case in all_cases() {
         // A stream belongs to a send.
@@ -317,7 +317,7 @@ fn every_answer_on_a_stream_leads_to_what_the_model_says() {
             continue;
         }
         for (reply, hears) in replies {
-            let ours = step(heard(&case.payment(), &on_stream(hears), case.beside));
+            let ours = step(decide_on_stream(&case.payment(), &on_stream(hears), case.beside));
             assert_eq!(ours, after_reply(&case, reply), "{case:?}: {reply:?}");
         }
     }

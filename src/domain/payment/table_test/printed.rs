@@ -15,15 +15,15 @@ use super::{
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/domain/payment/table.md");
 
 const HEAD: &str = "\
-# The table, as the code has it
+# The decision table
 
-Printed by `table_test::printed`, by rule. A condition that a line
-does not name makes no difference, and where none is named it is the same by a look-up and on a
-send's own stream. A look-up's answer counts only from the node that was asked, with its memory intact,
-but for rule 20; a proof and \"in flight\" need no memory. A send is *over* when the node answered it with
-a status of its own, or when it was never answered and a *write witness* was seen, and its time
-(deadline, clock skew, the node's slack) has passed; the last three lines about RESERVED with an
-unanswered send are those of an attempt that came with a database server which may have lost one.
+Generated from the code by `table_test::printed`, rule by rule. A condition that a line does not name makes
+no difference; where a line names none, the result is the same for a look-up and for a send's own stream. A
+look-up's answer counts only from the node that was asked, with its payment records intact (rule 20 has the
+exceptions); a proof of payment and \"in flight\" count without intact records. A send is *over* when it can
+no longer take effect: its time window (deadline, clock skew, the node's slack) has passed, and it was
+answered or a *write witness* was seen. The last three lines about RESERVED with an unanswered send are about
+an attempt that a new database server already held: the previous server may have held a send that is lost.
 ";
 
 impl Line {
@@ -98,7 +98,7 @@ fn printed() -> String {
     let mut text = HEAD.to_owned();
     for (index, rule) in RULES.iter().enumerate() {
         let _ = write!(text, "\n## {}. {}\n\n{}\n\n", index + 1, rule.label, rule.requirement);
-        text.push_str("| state | heard | when | what follows |\n|---|---|---|---|\n");
+        text.push_str("| state | report | when | what follows |\n|---|---|---|---|\n");
         let lines = LINES.iter().zip(&outcomes).filter(|(line, _)| line.rule == index + 1);
         let lines: Vec<String> = lines.map(|(line, says)| line.print(says)).collect();
         assert!(!lines.is_empty(), "no line for {}", rule.label);

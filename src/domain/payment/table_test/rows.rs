@@ -140,8 +140,10 @@ fn silence_after_a_send_means_nothing_until_the_send_is_over() {
         noted(sending(&[FINAL, None])),
         noted(in_flight(UNANSWERED)),
     ] {
-        let early_and_too_late =
-            LookedUp { pending: Pending::Until(at(10_000)), ..too_late(NodeReport::NotFound) };
+        let early_and_too_late = LookupEvidence {
+            pending: Pending::Until(at(10_000)),
+            ..too_late(NodeReport::NotFound)
+        };
         assert_eq!(follows(&payment, &early(NodeReport::NotFound)), Next::Stay);
         assert_eq!(follows(&payment, &early_and_too_late), Next::Stay);
     }
@@ -174,7 +176,7 @@ fn what_never_arrived_and_may_not_be_sent_again_has_failed() {
     let one_refusal = sending(&[REFUSED, None]);
     assert_eq!(follows(&one_refusal, &too_late(NodeReport::NotFound)), refused);
     assert_eq!(follows(&sending(UNANSWERED), &too_late(NodeReport::NotFound)), not_sent);
-    let no_dedup = LookedUp { node_dedupes: false, ..look(NodeReport::NotFound) };
+    let no_dedup = LookupEvidence { node_dedupes: false, ..look(NodeReport::NotFound) };
     assert_eq!(follows(&sending(UNANSWERED), &no_dedup), not_sent);
     assert_eq!(follows(&attempt(), &no_dedup), Next::Send, "the first send is none");
 }
@@ -227,13 +229,13 @@ fn a_late_success_beside_another_payment_is_marked_once() {
     let closed = sent(failed(None), UNANSWERED);
     let marked = sent(failed(Some(late())), UNANSWERED);
     for beside in [
-        Beside { open_or_paid: true, ..FREE },
-        Beside { active: false, ..FREE },
-        Beside { active: false, open_or_paid: true, ..FREE },
+        RequestFacts { open_or_paid: true, ..FREE },
+        RequestFacts { active: false, ..FREE },
+        RequestFacts { active: false, open_or_paid: true, ..FREE },
     ] {
         let look = look(succeeded(Age::Since));
-        assert_eq!(looked_up(&closed, &look, beside), LATE);
-        assert_eq!(looked_up(&marked, &look, beside), Next::Stay);
+        assert_eq!(decide_on_lookup(&closed, &look, beside), LATE);
+        assert_eq!(decide_on_lookup(&marked, &look, beside), Next::Stay);
     }
 }
 
@@ -257,7 +259,7 @@ fn only_a_proof_settles_what_a_person_looks_at() {
 #[test]
 fn another_nodes_word_counts_for_nothing() {
     for word in all_words() {
-        let look = LookedUp { trust: Trust::OtherNode, ..look(word) };
+        let look = LookupEvidence { trust: Trust::OtherNode, ..look(word) };
         for payment in [sending(UNANSWERED), noted(in_flight(UNANSWERED))] {
             let doubt = Next::Doubt(OperatorReason::NodeChanged);
             assert_eq!(follows(&payment, &look), doubt, "{word:?}");
@@ -276,7 +278,7 @@ fn another_nodes_word_counts_for_nothing() {
 /// Any × a node without its memory: "not found" and "failed" are what it would say of anything.
 #[test]
 fn a_node_that_lost_its_memory_can_still_prove_a_payment() {
-    let forgetful = |word| LookedUp { trust: Trust::Forgetful, ..look(word) };
+    let forgetful = |word| LookupEvidence { trust: Trust::Forgetful, ..look(word) };
     for payment in [sending(UNANSWERED), noted(in_flight(UNANSWERED))] {
         for word in [NodeReport::NotFound, failed_word(), refused_word()] {
             let doubt = Next::Doubt(OperatorReason::NodeForgot);
@@ -297,13 +299,13 @@ fn what_was_never_answered_is_not_over_by_the_clock() {
         noted(sending(&[None])),
         noted(in_flight(UNANSWERED)),
     ] {
-        let no_send_left = LookedUp { too_late: true, ..unwitnessed(NodeReport::NotFound) };
+        let no_send_left = LookupEvidence { too_late: true, ..unwitnessed(NodeReport::NotFound) };
         assert_eq!(follows(&payment, &no_send_left), Next::Witness);
-        let waited_long = LookedUp { too_late_for_a_witness: true, ..no_send_left };
+        let waited_long = LookupEvidence { too_late_for_a_witness: true, ..no_send_left };
         let doubt = Next::Doubt(OperatorReason::SendUnanswered);
         assert_eq!(follows(&payment, &waited_long), doubt, "a person lookups; nothing reopens");
         // Not even a failure that the node tells of: the send that it holds would start it anew.
-        let failure = LookedUp { too_late: true, ..unwitnessed(failed_word()) };
+        let failure = LookupEvidence { too_late: true, ..unwitnessed(failed_word()) };
         let failing = noted(payment.clone());
         assert_eq!(follows(&failing, &failure), Next::Witness);
     }
@@ -325,7 +327,7 @@ fn an_unanswered_send_is_repeated_as_long_as_a_send_is_allowed() {
 /// While nothing is sent, nothing that was to be sent fails for it before its time.
 #[test]
 fn a_halt_keeps_what_waits() {
-    let halted = |look| LookedUp { halted: true, ..look };
+    let halted = |look| LookupEvidence { halted: true, ..look };
     assert_eq!(follows(&attempt(), &halted(look(NodeReport::NotFound))), Next::Stay);
     assert_eq!(follows(&sending(UNANSWERED), &halted(look(NodeReport::NotFound))), Next::Stay);
     assert_eq!(
@@ -339,7 +341,7 @@ fn a_halt_keeps_what_waits() {
 /// Clocks that jumped, or a database server that was not met: nothing is sent, closed or doubted.
 #[test]
 fn nothing_is_decided_while_clocks_disagree() {
-    let unsettled = |look| LookedUp { settled: false, ..look };
+    let unsettled = |look| LookupEvidence { settled: false, ..look };
     for word in all_words() {
         assert_eq!(follows(&attempt(), &unsettled(look(word))), Next::Stay, "{word:?}");
         assert_eq!(follows(&attempt(), &unsettled(too_late(word))), Next::Stay, "{word:?}");
@@ -357,11 +359,15 @@ fn nothing_is_decided_while_clocks_disagree() {
 /// A request that a closed attempt paid after all: whatever else is claimed of it is not sent.
 #[test]
 fn nothing_is_sent_for_a_request_that_was_paid_late() {
-    let paid_late = Beside { paid_late: true, ..FREE };
+    let paid_late = RequestFacts { paid_late: true, ..FREE };
     let closed = Next::Fail(FailureReason::NotSent);
-    assert_eq!(looked_up(&attempt(), &look(NodeReport::NotFound), paid_late), closed);
-    assert_eq!(looked_up(&sending(UNANSWERED), &look(NodeReport::NotFound), paid_late), closed);
-    let held = looked_up(&sending(UNANSWERED), &unwitnessed(NodeReport::NotFound), paid_late);
+    assert_eq!(decide_on_lookup(&attempt(), &look(NodeReport::NotFound), paid_late), closed);
+    assert_eq!(
+        decide_on_lookup(&sending(UNANSWERED), &look(NodeReport::NotFound), paid_late),
+        closed
+    );
+    let held =
+        decide_on_lookup(&sending(UNANSWERED), &unwitnessed(NodeReport::NotFound), paid_late);
     assert_eq!(held, Next::Witness);
 }
 

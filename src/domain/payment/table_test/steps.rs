@@ -208,7 +208,7 @@ fn an_attempt_sees_what_else_its_request_holds() {
     let failed_too =
         held_by_other.clone().reopen(other, FailureReason::NoRoute, at(700), GRACE, at(700)).next;
     let ended = free.clone().deactivate(at(600)).unwrap().unwrap().next;
-    let beside = |active, open_or_paid| Beside { active, open_or_paid, paid_late: false };
+    let beside = |active, open_or_paid| RequestFacts { active, open_or_paid, paid_late: false };
     for (withdraw, expected) in [
         (held(), FREE),
         (free, FREE),
@@ -218,7 +218,7 @@ fn an_attempt_sees_what_else_its_request_holds() {
         (paid_by_other, beside(false, true)),
         (ended, beside(false, false)),
     ] {
-        assert_eq!(payment.beside(&withdraw), expected, "{withdraw:?}");
+        assert_eq!(payment.request_facts(&withdraw), expected, "{withdraw:?}");
     }
     assert_eq!(payment.withdraw.created(), MADE);
 }

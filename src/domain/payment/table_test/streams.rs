@@ -1,19 +1,19 @@
 //! What is heard on a send's own stream.
 
 use super::*;
-use crate::domain::payment::{Heard, OnStream, heard};
+use crate::domain::payment::{StreamEvidence, StreamReport, decide_on_stream};
 
 const REFUSED: Option<Answer> = Some(Answer::Refused);
 const FINAL: Option<Answer> = Some(Answer::Final);
 const EXISTS: Option<Answer> = Some(Answer::AlreadyExists);
 
 /// On the stream of an attempt of this database, while clocks agree.
-pub(super) const fn on_stream(heard: Heard) -> OnStream {
-    OnStream { heard, settled: true, carried_over: false }
+pub(super) const fn on_stream(report: StreamReport) -> StreamEvidence {
+    StreamEvidence { report, settled: true, carried_over: false }
 }
 
 fn hears(payment: &Payment, word: NodeReport) -> Next {
-    heard(payment, &on_stream(Heard::NodeReport(word)), FREE)
+    decide_on_stream(payment, &on_stream(StreamReport::NodeReport(word)), FREE)
 }
 
 #[test]
@@ -83,7 +83,9 @@ fn a_payee_that_refuses_a_repeat_on_the_stream_may_have_been_paid() {
 /// SENDING × `ALREADY_EXISTS` to the only send: somebody else pays with this node.
 #[test]
 fn a_hash_that_exists_when_our_only_send_arrives_is_somebody_elses() {
-    let told = |payment: &Payment| heard(payment, &on_stream(Heard::AlreadyExists), FREE);
+    let told = |payment: &Payment| {
+        decide_on_stream(payment, &on_stream(StreamReport::AlreadyExists), FREE)
+    };
     let foreign = Next::Doubt(OperatorReason::Foreign);
     assert_eq!(told(&sending(&[EXISTS])), foreign);
     // An earlier send of ours may be what exists: a look-up tells.
@@ -105,7 +107,8 @@ fn a_refusal_tells_nothing_of_the_payment_in_any_state() {
         in_doubt(OperatorReason::Vanished),
     ] {
         for answers in [&[REFUSED][..], &[REFUSED, REFUSED, REFUSED]] {
-            let next = heard(&sent(state, answers), &on_stream(Heard::Nothing), FREE);
+            let next =
+                decide_on_stream(&sent(state, answers), &on_stream(StreamReport::Nothing), FREE);
             assert_eq!(next, Next::Stay, "{state:?}");
         }
     }
@@ -127,20 +130,22 @@ fn a_late_report_changes_nothing_that_was_decided() {
 /// The stream of a closed attempt brings a proof while another attempt holds the request.
 #[test]
 fn a_late_proof_on_the_stream_beside_another_payment_is_marked() {
-    let beside = Beside { open_or_paid: true, ..FREE };
-    let word = &on_stream(Heard::NodeReport(succeeded(Age::Since)));
+    let beside = RequestFacts { open_or_paid: true, ..FREE };
+    let word = &on_stream(StreamReport::NodeReport(succeeded(Age::Since)));
     let closed = sent(failed(None), &[FINAL]);
-    assert_eq!(heard(&closed, word, beside), LATE);
+    assert_eq!(decide_on_stream(&closed, word, beside), LATE);
     let marked = sent(failed(Some(late())), &[FINAL]);
-    assert_eq!(heard(&marked, word, beside), Next::Stay);
+    assert_eq!(decide_on_stream(&marked, word, beside), Next::Stay);
 }
 
 /// A clock that jumped, or a database server that may have lost a send of it: a look-up closes it later.
 #[test]
 fn the_only_sends_own_failure_is_noted_where_another_send_cannot_be_excluded() {
     let note = Next::Note(FailureReason::NoRoute);
-    let says = on_stream(Heard::NodeReport(failed_word()));
-    for on in [OnStream { settled: false, ..says }, OnStream { carried_over: true, ..says }] {
-        assert_eq!(heard(&in_flight(&[FINAL]), &on, FREE), note, "{on:?}");
+    let says = on_stream(StreamReport::NodeReport(failed_word()));
+    for on in
+        [StreamEvidence { settled: false, ..says }, StreamEvidence { carried_over: true, ..says }]
+    {
+        assert_eq!(decide_on_stream(&in_flight(&[FINAL]), &on, FREE), note, "{on:?}");
     }
 }

@@ -25,9 +25,9 @@ impl<D: Database> Instance for SqlStore<D> {
         self.read_standing(clock_skew, spent_since, fetch).await
     }
 
-    async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError> {
-        self.write_beat(beat).await?;
-        self.drop_old_out(beat.at).await
+    async fn store_heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
+        self.write_heartbeat(heartbeat).await?;
+        self.drop_old_out(heartbeat.at).await
     }
 
     async fn report_trouble(
@@ -38,8 +38,8 @@ impl<D: Database> Instance for SqlStore<D> {
         self.write_trouble(trouble, at).await
     }
 
-    async fn turn(&self, turn: &InstanceCommand) -> Result<bool, StoreError> {
-        retrying(|| self.turn_once(turn)).await
+    async fn execute_command(&self, command: &InstanceCommand) -> Result<bool, StoreError> {
+        retrying(|| self.execute_command_once(command)).await
     }
 
     async fn current_node(&self) -> Result<Option<NodeId>, StoreError> {

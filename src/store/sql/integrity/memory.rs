@@ -12,7 +12,7 @@ pub struct Memory {
     /// Whether the server that answered last is verified.
     verified: AtomicBool,
     /// The server on which this process may close attempts, and those that it inherited.
-    met: Mutex<Option<(i64, Option<Inherited>)>>,
+    registered: Mutex<Option<(i64, Option<Inherited>)>>,
     /// Whether the last test write was refused.
     read_only: AtomicBool,
 }
@@ -30,8 +30,8 @@ impl Memory {
     }
 
     /// The server on which this process may close attempts, and those that it inherited.
-    pub fn met(&self) -> Option<(i64, Option<Inherited>)> {
-        *self.met.lock()
+    pub fn registered_server(&self) -> Option<(i64, Option<Inherited>)> {
+        *self.registered.lock()
     }
 
     /// Records whether the database accepted a test write.
@@ -45,12 +45,12 @@ impl Memory {
     }
 
     /// Allows this process to close attempts on this server from now on.
-    pub fn meet(&self, server: i64, inherited: Option<Inherited>) {
-        *self.met.lock() = Some((server, inherited));
+    pub fn register_server(&self, server: i64, inherited: Option<Inherited>) {
+        *self.registered.lock() = Some((server, inherited));
     }
 
     /// Whether this process may close attempts on this server.
-    pub fn has_met(&self, server: i64) -> bool {
-        self.met.lock().is_some_and(|(met, _)| met == server)
+    pub fn is_registered(&self, server: i64) -> bool {
+        self.registered.lock().is_some_and(|(registered, _)| registered == server)
     }
 }

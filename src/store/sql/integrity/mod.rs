@@ -97,16 +97,16 @@ impl<D: Database> Integrity for SqlStore<D> {
         Ok(written)
     }
 
-    fn has_met(&self, server: Server) -> bool {
-        self.memory.has_met(server.0)
+    fn is_registered(&self, server: Server) -> bool {
+        self.memory.is_registered(server.0)
     }
 
-    fn meet(&self, server: Server, inherited: Option<Inherited>) {
-        self.memory.meet(server.0, inherited);
+    fn register_server(&self, server: Server, inherited: Option<Inherited>) {
+        self.memory.register_server(server.0, inherited);
     }
 
-    fn met(&self) -> Option<(Server, Option<Inherited>)> {
-        self.memory.met().map(|(server, inherited)| (Server(server), inherited))
+    fn registered_server(&self) -> Option<(Server, Option<Inherited>)> {
+        self.memory.registered_server().map(|(server, inherited)| (Server(server), inherited))
     }
 
     async fn last_send(&self) -> Result<i64, StoreError> {

@@ -156,8 +156,9 @@ impl Bench {
     async fn set_paused(&self, pause: bool) -> Result<bool, StoreError> {
         let act =
             Act { by: Actor::unnamed("ann", "odd"), at: Timestamp::from_ms(1_800_000_000_000) };
-        let turn = if pause { InstanceCommand::Pause(act) } else { InstanceCommand::Resume(act) };
-        self.store.turn(&turn).await
+        let command =
+            if pause { InstanceCommand::Pause(act) } else { InstanceCommand::Resume(act) };
+        self.store.execute_command(&command).await
     }
 
     /// Always the same request, with a request id.
@@ -248,7 +249,13 @@ async fn a_commit_after_a_loss_is_refused_until_the_loss_is_fenced() {
         by: Actor::unnamed("withdrawd", "MARK_LOST"),
         at: Timestamp::from_ms(1_800_000_000_001),
     };
-    assert!(bench.store.turn(&InstanceCommand::Fence(FenceReason::MarkLost, act)).await.unwrap());
+    assert!(
+        bench
+            .store
+            .execute_command(&InstanceCommand::Fence(FenceReason::MarkLost, act))
+            .await
+            .unwrap()
+    );
     assert_eq!(bench.lost().await, None);
     bench.set_paused(false).await.unwrap();
 }
@@ -276,7 +283,7 @@ async fn a_fence_for_marks_that_are_present_is_refused() {
     bench.set_paused(true).await.unwrap();
     let act = Act { by: Actor::unnamed("withdrawd", "MARK_LOST"), at: NOW };
     let fence = InstanceCommand::Fence(FenceReason::MarkLost, act);
-    assert!(matches!(bench.store.turn(&fence).await, Err(StoreError::Stale)));
+    assert!(matches!(bench.store.execute_command(&fence).await, Err(StoreError::Stale)));
     assert!(bench.store.instance_status(Millis::ZERO, None).await.unwrap().fenced.is_none());
     assert_eq!(bench.lost().await, None);
 }
@@ -289,13 +296,13 @@ async fn a_repeated_outcome_is_marked_as_well() {
         let other = bench.store.of_another_process();
         other.create(&[Bench::request()]).await.unwrap();
         let pause = InstanceCommand::Pause(Act { by: Actor::unnamed("ann", "odd"), at: NOW });
-        assert!(other.turn(&pause).await.unwrap());
+        assert!(other.execute_command(&pause).await.unwrap());
         match what {
             "replayed" => {
                 let again = bench.store.create(&[Bench::request()]).await.unwrap();
                 assert!(matches!(again[..], [CreateOutcome::Replayed(_)]), "{again:?}");
             }
-            "paused" => assert!(!bench.store.turn(&pause).await.unwrap()),
+            "paused" => assert!(!bench.store.execute_command(&pause).await.unwrap()),
             _ => bench.store.vouch(Bench::request().id, 1).await.unwrap(),
         }
         bench.tamper("delete from marks").await;

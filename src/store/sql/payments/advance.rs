@@ -115,7 +115,7 @@ impl<'a> Update<'a> {
             late_fee_msat: late.map(|late| late.fee),
             late_at_ms: late.map(|late| late.at),
             node_id: payment.node(),
-            no_witness: advance.no_witness,
+            no_witness: advance.unknown_to_node,
             known_at_ms: advance.known_at,
             due_at_ms: advance.due_at,
             looks: advance.lookups,

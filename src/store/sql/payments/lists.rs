@@ -4,7 +4,7 @@ use super::row::{self, payment_columns};
 use crate::{
     domain::{
         PaymentHash, PaymentId, WithdrawId,
-        payment::{PaymentEntry, PaymentQuery, Span},
+        payment::{PaymentEntry, PaymentQuery, StateSelection},
     },
     ports::{OpenPayments, StoreError},
     store::{
@@ -201,27 +201,27 @@ fn choose(query: &PaymentQuery) -> Option<BoundStatement<'static>> {
     let (lowest, bound, limit) = (query.lowest(), query.bound(), query.limit);
     let Some(withdraw_id) = query.filter.withdraw else {
         let page = Page { lowest, bound, limit };
-        return match query.filter.span() {
-            Span::Any => Some(ALL.bind(page)),
-            Span::One(state) => {
+        return match query.filter.states() {
+            StateSelection::Any => Some(ALL.bind(page)),
+            StateSelection::One(state) => {
                 Some(BY_STATE.bind(PageInState { lowest, bound, limit, state: state.name() }))
             }
-            Span::Open => Some(OPEN.bind(page)),
-            Span::Late => Some(LATE.bind(page)),
-            Span::None => None,
+            StateSelection::Open => Some(OPEN.bind(page)),
+            StateSelection::Late => Some(LATE.bind(page)),
+            StateSelection::None => None,
         };
     };
     let page = PageOfWithdraw { lowest, bound, limit, withdraw_id };
-    match query.filter.span() {
-        Span::Any => Some(OF_WITHDRAW.bind(page)),
-        Span::One(state) => {
+    match query.filter.states() {
+        StateSelection::Any => Some(OF_WITHDRAW.bind(page)),
+        StateSelection::One(state) => {
             let state = state.name();
             let page = PageOfWithdrawInState { lowest, bound, limit, withdraw_id, state };
             Some(OF_WITHDRAW_BY_STATE.bind(page))
         }
-        Span::Open => Some(OF_WITHDRAW_OPEN.bind(page)),
-        Span::Late => Some(OF_WITHDRAW_LATE.bind(page)),
-        Span::None => None,
+        StateSelection::Open => Some(OF_WITHDRAW_OPEN.bind(page)),
+        StateSelection::Late => Some(OF_WITHDRAW_LATE.bind(page)),
+        StateSelection::None => None,
     }
 }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use withdrawd::{
     domain::PaymentHash,
     ports::{
-        Introduction, LightningNode, LookUp, NodeError, NodeHealth, NodeTraits, PaymentsPage,
+        Introduction, LightningNode, LookupReply, NodeError, NodeHealth, NodeTraits, PaymentsPage,
         PaymentsQuery, SendOrder, SendStream, WitnessOrder,
     },
 };
@@ -29,7 +29,7 @@ impl LightningNode for FaultyNode {
         self.faults.gate(self.inner.introduce()).await
     }
 
-    async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError> {
+    async fn look_up(&self, hash: PaymentHash) -> Result<LookupReply, NodeError> {
         self.faults.gate(self.inner.look_up(hash)).await
     }
 

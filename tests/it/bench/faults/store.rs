@@ -64,8 +64,12 @@ impl Withdraws for FaultyStore {
         self.faults.write("change", self.inner.change(changes)).await
     }
 
-    async fn due_to_tick(&self, now: Timestamp, limit: i64) -> Result<Vec<Withdraw>, StoreError> {
-        self.inner.due_to_tick(now, limit).await
+    async fn due_for_refresh(
+        &self,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<Withdraw>, StoreError> {
+        self.inner.due_for_refresh(now, limit).await
     }
 
     async fn events_of(&self, id: WithdrawId) -> Result<Vec<Event>, StoreError> {
@@ -197,12 +201,12 @@ impl Instance for FaultyStore {
         self.inner.instance_status_for_operator(clock_skew, spent_since).await
     }
 
-    async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError> {
-        self.inner.beat(beat).await
+    async fn store_heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
+        self.inner.store_heartbeat(heartbeat).await
     }
 
-    async fn turn(&self, turn: &InstanceCommand) -> Result<bool, StoreError> {
-        self.inner.turn(turn).await
+    async fn execute_command(&self, command: &InstanceCommand) -> Result<bool, StoreError> {
+        self.inner.execute_command(command).await
     }
 
     async fn current_node(&self) -> Result<Option<NodeId>, StoreError> {
@@ -248,16 +252,16 @@ impl Integrity for FaultyStore {
         self.inner.verify(server, at).await
     }
 
-    fn has_met(&self, server: Server) -> bool {
-        self.inner.has_met(server)
+    fn is_registered(&self, server: Server) -> bool {
+        self.inner.is_registered(server)
     }
 
-    fn meet(&self, server: Server, inherited: Option<Inherited>) {
-        self.inner.meet(server, inherited);
+    fn register_server(&self, server: Server, inherited: Option<Inherited>) {
+        self.inner.register_server(server, inherited);
     }
 
-    fn met(&self) -> Option<(Server, Option<Inherited>)> {
-        self.inner.met()
+    fn registered_server(&self) -> Option<(Server, Option<Inherited>)> {
+        self.inner.registered_server()
     }
 
     async fn last_send(&self) -> Result<i64, StoreError> {

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use withdrawd::{
     domain::{Network, PaymentHash, payment::RecordState},
     ports::{
-        Introduction, LightningNode, LookUp, NodeError, NodeHealth, NodeTraits, PaymentsPage,
+        Introduction, LightningNode, LookupReply, NodeError, NodeHealth, NodeTraits, PaymentsPage,
         PaymentsQuery, SendOrder, SendStream, SendUpdate, WitnessOrder,
     },
 };
@@ -40,11 +40,11 @@ impl LightningNode for ModelNode {
         })
     }
 
-    async fn look_up(&self, hash: PaymentHash) -> Result<LookUp, NodeError> {
+    async fn look_up(&self, hash: PaymentHash) -> Result<LookupReply, NodeError> {
         self.check_reachable()?;
         let _asking = self.calls.look_up(hash).await;
         let record = self.ledger(|ledger| ledger.records.get(&hash).cloned());
-        Ok(LookUp { record, node: self.identity(), connection: self.connection() })
+        Ok(LookupReply { record, node: self.identity(), connection: self.connection() })
     }
 
     async fn health(&self) -> Result<NodeHealth, NodeError> {

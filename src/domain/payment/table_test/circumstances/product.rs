@@ -47,15 +47,15 @@ fn attempts() -> Vec<(AttemptState, State, Vec<Option<Answer>>)> {
     all
 }
 
-fn other_facts(from: AttemptState) -> Vec<Beside> {
+fn other_facts(from: AttemptState) -> Vec<RequestFacts> {
     let all = BOTH.into_iter().flat_map(|active| {
         BOTH.into_iter().flat_map(move |open_or_paid| {
-            BOTH.map(|paid_late| Beside { active, open_or_paid, paid_late })
+            BOTH.map(|paid_late| RequestFacts { active, open_or_paid, paid_late })
         })
     });
     // Only a closed attempt asks for the first two, only one that may be sent for the third.
     let sendable = matches!(from, AttemptState::Reserved | AttemptState::Sending);
-    let asked = |beside: &Beside| {
+    let asked = |beside: &RequestFacts| {
         (from == AttemptState::Failed || beside.active && !beside.open_or_paid)
             && (sendable || !beside.paid_late)
     };
@@ -70,10 +70,12 @@ fn sources(from: AttemptState, was_sent: bool) -> Vec<Source> {
     // A stream belongs to a send, and a status on it is about some payment.
     if was_sent {
         let on_stream = words().into_iter().filter(|word| *word != NodeReport::NotFound);
-        let heard = on_stream.map(Heard::NodeReport).chain([Heard::AlreadyExists, Heard::Nothing]);
+        let heard = on_stream
+            .map(StreamReport::NodeReport)
+            .chain([StreamReport::AlreadyExists, StreamReport::Nothing]);
         for heard in heard {
             for (settled, carried_over) in [(true, false), (false, false), (true, true)] {
-                all.push(Source::Stream(OnStream { heard, settled, carried_over }));
+                all.push(Source::Stream(StreamEvidence { report: heard, settled, carried_over }));
             }
         }
     }
@@ -81,11 +83,11 @@ fn sources(from: AttemptState, was_sent: bool) -> Vec<Source> {
 }
 
 /// A look-up with this word, in all circumstances that the state may ask for.
-fn lookups(from: AttemptState, word: NodeReport) -> Vec<LookedUp> {
+fn lookups(from: AttemptState, word: NodeReport) -> Vec<LookupEvidence> {
     let mut all = Vec::new();
     for trust in [Trust::OtherNode, Trust::Forgetful] {
         for (settled, too_late) in BOTH.into_iter().flat_map(|a| BOTH.map(|b| (a, b))) {
-            all.push(LookedUp { settled, too_late, trust, ..look(word) });
+            all.push(LookupEvidence { settled, too_late, trust, ..look(word) });
         }
     }
     let until = Pending::Until(at(10_000));
@@ -107,7 +109,7 @@ fn lookups(from: AttemptState, word: NodeReport) -> Vec<LookedUp> {
             for (halted, node_dedupes) in BOTH.into_iter().flat_map(|a| BOTH.map(|b| (a, b))) {
                 // Only who may send asks for these.
                 if sends || !halted && node_dedupes {
-                    all.push(LookedUp {
+                    all.push(LookupEvidence {
                         pending,
                         settled,
                         too_late,

@@ -30,8 +30,8 @@ pub enum RecordState {
     },
     /// Failed, with no HTLC in flight.
     Failed(FailureReason),
-    /// Reported as failed, though the result of an HTLC was lost: the payee may have been paid. (lnd,
-    /// after a restart: `failStaleAttempt`, an HTLC with `UNKNOWN_FAILURE`.)
+    /// Reported as failed, but the node has lost the result of an HTLC, which the payee may have
+    /// settled. (lnd's `failStaleAttempt` at start: an HTLC that failed with `UNKNOWN_FAILURE`.)
     ResultLost,
 }
 
@@ -47,7 +47,7 @@ pub enum Age {
     Since,
 }
 
-/// What a node reports about an attempt, after the checks.
+/// A node's answer about an attempt, after its record was checked against the attempt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NodeReport {
     /// The node knows no payment of this hash.
@@ -65,7 +65,8 @@ pub enum NodeReport {
     },
     /// Failed.
     Failed(FailureReason, Age),
-    /// The record cannot be about our payment, or proves nothing.
+    /// A record that only an operator can judge: of another hash or amount, with a wrong preimage, or
+    /// with a lost HTLC result.
     Contradiction(OperatorReason, Age),
 }
 
