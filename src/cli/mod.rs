@@ -1,7 +1,7 @@
 //! The command line: `serve` (the default), `migrate`, a client, and a test wallet.
 
-/// Prints a line. A reader that has seen enough (`| head`) ends nothing that was done: unlike
-/// `println!`, this does not panic.
+/// Prints a line. Unlike `println!`, it does not panic on a closed pipe (`| head`): what the command has done
+/// is done.
 macro_rules! say {
     ($($part:tt)*) => {{
         use std::io::Write;
@@ -53,24 +53,24 @@ enum Command {
     Deactivate(requests::OneArgs),
     /// Show whether the instance accepts claims, and why not.
     Instance(operations::InstanceArgs),
-    /// Stop claims and sends of all replicas; what is in flight is followed.
-    Pause(operations::TurnArgs),
+    /// Stop claims and sends in all replicas; payments in flight are still followed.
+    Pause(operations::CommandArgs),
     /// End a pause.
-    Resume(operations::TurnArgs),
-    /// Stop the instance because the database has lost commits; ended by acknowledge-restore alone.
-    Fence(operations::TurnArgs),
-    /// End a fence: lists the node's payments that the database does not know, and with --operator
-    /// marks the requests that they paid and withholds all older ones.
+    Resume(operations::CommandArgs),
+    /// Stop the instance because the database has lost commits; only acknowledge-restore ends this.
+    Fence(operations::CommandArgs),
+    /// List the node's payments that the database does not know. With --operator, mark the requests that
+    /// they paid, withhold all older ones, and end the fence.
     AcknowledgeRestore(operations::AcknowledgeArgs),
     /// Let withheld requests be claimed again.
     Release(operations::ReleaseArgs),
     /// List payments, newest first.
     Payments(payments::PaymentsArgs),
-    /// Show a payment with all that was sent for it.
+    /// Show a payment with its sends.
     Payment(payments::PaymentArgs),
     /// End a payment that needs an operator.
     Resolve(payments::ResolveArgs),
-    /// Lay the node's payments of a time beside ours.
+    /// Compare the node's payments of a period with ours.
     Reconcile(reconcile::ReconcileArgs),
     /// Play a wallet (regtest): claim an LNURL with an invoice that the simulated node can pay.
     Claim(wallet::ClaimArgs),
@@ -84,15 +84,15 @@ impl Cli {
         Self::parse()
     }
 
-    /// Does what it says.
+    /// Runs the command.
     ///
-    /// Boxed, so that all of it is compiled once and here: the body of an `async fn` is compiled in the crate
-    /// that polls it, in the binary three times over, once for each way in which tokio's `block_on` may poll.
+    /// Boxed, so that the future is compiled once, in this crate. An `async fn` would be compiled in the
+    /// binary, three times over: once for each way in which tokio's `block_on` polls.
     pub fn run(self) -> Pin<Box<dyn Future<Output = anyhow::Result<()>>>> {
-        Box::pin(self.obey())
+        Box::pin(self.dispatch())
     }
 
-    async fn obey(self) -> anyhow::Result<()> {
+    async fn dispatch(self) -> anyhow::Result<()> {
         check_variables()?;
         match self.command {
             None => serve::serve(self.serve).await,
@@ -119,7 +119,8 @@ impl Cli {
     }
 }
 
-/// Of whatever command: a client whose `WITHDRAWD_SERVER` is mistyped would ask another service.
+/// Refuses unknown `WITHDRAWD_` variables, whatever the command: a client whose `WITHDRAWD_SERVER` is
+/// mistyped would call another service.
 fn check_variables() -> Result<(), variables::UnreadVariables> {
     let command = Cli::command();
     let commands = std::iter::once(&command).chain(command.get_subcommands());
@@ -129,7 +130,7 @@ fn check_variables() -> Result<(), variables::UnreadVariables> {
     variables::check(names, std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value))))
 }
 
-/// A text from elsewhere, safe for a terminal.
+/// Text from outside, without control characters, which a terminal would obey.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

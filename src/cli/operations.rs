@@ -14,10 +14,10 @@ pub(super) struct InstanceArgs {
 
 #[derive(Debug, Args)]
 struct By {
-    /// Your name: it is kept with what you do.
+    /// Your name, recorded with the action.
     #[arg(long)]
     operator: String,
-    /// Why, in your words: kept as well.
+    /// The reason, recorded with the action.
     #[arg(long)]
     reason: String,
 }
@@ -29,7 +29,7 @@ impl From<By> for Signed {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct TurnArgs {
+pub(super) struct CommandArgs {
     #[command(flatten)]
     by: By,
     #[command(flatten)]
@@ -41,11 +41,11 @@ pub(super) struct AcknowledgeArgs {
     /// A request and the unknown payment that it was paid with; can be given several times.
     #[arg(long = "paid", value_name = "WITHDRAW=HASH")]
     paid: Vec<Pair>,
-    /// Your name: it is kept with what you do. Without it the unknown payments are listed, and nothing
-    /// is changed.
+    /// Your name, recorded with the action. Without it the unknown payments are listed, and nothing is
+    /// changed.
     #[arg(long, requires = "reason")]
     operator: Option<String>,
-    /// Why, in your words: kept as well.
+    /// The reason, recorded with the action.
     #[arg(long, requires = "operator")]
     reason: Option<String>,
     #[command(flatten)]
@@ -71,19 +71,19 @@ pub(super) async fn instance(args: InstanceArgs) -> anyhow::Result<()> {
     show(&instance, &args.server)
 }
 
-pub(super) async fn pause(args: TurnArgs) -> anyhow::Result<()> {
+pub(super) async fn pause(args: CommandArgs) -> anyhow::Result<()> {
     let mut client = Operations::connect(args.server.address()).await?;
     let instance = client.pause(args.by.into()).await?;
     show(&instance, &args.server)
 }
 
-pub(super) async fn resume(args: TurnArgs) -> anyhow::Result<()> {
+pub(super) async fn resume(args: CommandArgs) -> anyhow::Result<()> {
     let mut client = Operations::connect(args.server.address()).await?;
     let instance = client.resume(args.by.into()).await?;
     show(&instance, &args.server)
 }
 
-pub(super) async fn fence(args: TurnArgs) -> anyhow::Result<()> {
+pub(super) async fn fence(args: CommandArgs) -> anyhow::Result<()> {
     let mut client = Operations::connect(args.server.address()).await?;
     let instance = client.fence(args.by.into()).await?;
     show(&instance, &args.server)
@@ -116,7 +116,7 @@ pub(super) async fn acknowledge(args: AcknowledgeArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One line each, to lay beside the logs of the lost time.
+/// One line each, to compare with the logs of the time whose commits were lost.
 fn list(payments: &[NodePayment]) {
     say!("{} payments of the node are unknown to the database", payments.len());
     for payment in payments {

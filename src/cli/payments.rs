@@ -27,16 +27,16 @@ pub(super) struct PaymentsArgs {
     /// Only the one of this invoice.
     #[arg(long, conflicts_with = "payment_hash")]
     invoice: Option<String>,
-    /// Only open ones that were accepted at least so long ago: 90s, 10m, 2h or 3d.
+    /// Only open ones that were accepted at least this long ago: 90s, 10m, 2h or 3d.
     #[arg(long, value_parser = read_age)]
     older_than: Option<i64>,
     /// Only failed ones that were paid after all.
     #[arg(long)]
     late_success: bool,
-    /// How many on a page (50 without it, 1000 at most).
+    /// Entries per page (default 50, at most 1000).
     #[arg(long)]
     page_size: Option<i32>,
-    /// The `next_page_token` of the page before.
+    /// The `next_page_token` of the previous page.
     #[arg(long)]
     page_token: Option<String>,
     #[command(flatten)]
@@ -57,31 +57,32 @@ pub(super) struct PaymentArgs {
 pub(super) struct ResolveArgs {
     /// pay_…
     payment: String,
-    /// The payee has the money: takes the preimage that proves it.
+    /// The payee was paid; requires --preimage as proof.
     #[arg(long, requires = "preimage")]
     paid: bool,
-    /// The payee has none of it, and will get none: the withdraw request can be claimed again.
+    /// The payee was not paid and will not be: the withdraw request can be claimed again.
     #[arg(long)]
     failed: bool,
     /// The proof of payment: 64 hex digits that hash to the payment hash.
     #[arg(long, conflicts_with = "failed")]
     preimage: Option<SecretString>,
-    /// What routing cost, where the node does not know it.
+    /// The routing fee, if the node does not know it.
     #[arg(long, conflicts_with = "failed")]
     fee_msat: Option<i64>,
-    /// Your name. It is kept.
+    /// Your name, recorded with the decision.
     #[arg(long)]
     operator: String,
-    /// Why you decide so. It is kept.
+    /// The reason, recorded with the decision.
     #[arg(long)]
     reason: String,
-    /// You know that the node that was asked is gone for good, and that no HTLC of this payment is out.
+    /// You confirm that the node that was asked to pay is gone for good, and that no channel holds an HTLC
+    /// of this payment.
     #[arg(long, conflicts_with = "paid")]
     node_is_unreachable: bool,
-    /// The payee has told you that this invoice was not paid.
+    /// You confirm that the payee says that this invoice was not paid.
     #[arg(long, conflicts_with = "paid")]
     payee_was_not_paid: bool,
-    /// The node calls it in flight for ever: end it if no channel holds it.
+    /// The node reports it as in flight for ever; end it if no channel holds its HTLC.
     #[arg(long, conflicts_with = "paid")]
     is_stranded: bool,
     #[command(flatten)]
@@ -145,7 +146,7 @@ pub(super) async fn list(args: PaymentsArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// In the largest unit that says something.
+/// An age in one unit: seconds, minutes, hours below two days, then days.
 fn age(seconds: i64) -> String {
     match seconds.max(0) {
         s @ 0..60 => format!("{s}s"),
@@ -190,12 +191,12 @@ pub(super) async fn resolve(args: ResolveArgs) -> anyhow::Result<()> {
     let (operator, reason) = (args.operator, args.reason);
     let resolving = Resolving { payment: args.payment, ending, operator, reason };
     let mut client = PaymentClient::connect(args.server.address()).await?;
-    let payment = client.resolve(resolving).await.map_err(|error| as_flags_name_it(&error))?;
+    let payment = client.resolve(resolving).await.map_err(|error| with_flag_names(&error))?;
     show(&payment, args.server.json())
 }
 
-/// The service names its own fields.
-fn as_flags_name_it(error: &dyn std::error::Error) -> anyhow::Error {
+/// The service's messages name its fields; names the command's flags instead.
+fn with_flag_names(error: &dyn std::error::Error) -> anyhow::Error {
     let text = error.to_string();
     let text = text.replace("confirm_payee_unpaid", "--payee-was-not-paid");
     anyhow::Error::msg(text.replace("confirm_node_unreachable", "--node-is-unreachable"))

@@ -1,4 +1,4 @@
-//! `reconcile`: the node's payments beside ours, as a table, CSV or JSON.
+//! `reconcile`: compares the node's payments with ours, as a table, CSV or JSON.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ use crate::client::{HEADER, Instant, Operations, ReconcileLine, to_json};
 
 #[derive(Debug, Args)]
 pub(super) struct ReconcileArgs {
-    /// The first instant that counts, such as 2026-11-21T00:00:00Z.
+    /// The start of the period, inclusive, such as 2026-11-21T00:00:00Z.
     #[arg(long)]
     from: Instant,
-    /// The first instant that counts no more; now without it.
+    /// The end of the period, exclusive; by default now.
     #[arg(long)]
     to: Option<Instant>,
-    /// Only what somebody has to look at.
+    /// Only payments on which the two sides differ.
     #[arg(long)]
     only_differences: bool,
     /// Print CSV.
@@ -31,7 +31,7 @@ pub(super) async fn reconcile(args: ReconcileArgs) -> anyhow::Result<()> {
     if args.server.json() {
         say!("{}", to_json(&found)?);
     } else if args.csv {
-        // Ids, names and numbers: nothing that CSV would have to quote.
+        // Cells are ids, names and numbers, which need no quoting.
         say!("{}", HEADER.join(","));
         for line in &found.lines {
             say!("{}", line.cells().join(","));

@@ -28,19 +28,19 @@ impl Server {
 
 #[derive(Debug, Args)]
 pub(super) struct CreateArgs {
-    /// The most that can be withdrawn, in SATS.
+    /// The maximum that can be withdrawn, in SATS.
     #[arg(long)]
     max_amount: String,
-    /// The least that can be withdrawn; without it the amount is fixed.
+    /// The minimum that can be withdrawn; without it the amount is fixed.
     #[arg(long)]
     min_amount: Option<String>,
     /// What wallets show, and put on the invoice: at most 639 bytes, no tab or newline.
     #[arg(long)]
     memo: Option<String>,
-    /// How long it can be claimed, in seconds (180 to 31536000; 600 without it).
+    /// How long it can be claimed, in seconds (180 to 31536000; default 600).
     #[arg(long)]
     ttl_s: Option<i64>,
-    /// Makes a repeat safe.
+    /// An id of your own that makes it safe to repeat the command.
     #[arg(long)]
     request_id: Option<String>,
     /// A note about the account: at most 255 bytes, no tab or newline.
@@ -72,16 +72,16 @@ pub(super) struct ListArgs {
     /// Only the one made with this --request-id.
     #[arg(long)]
     request_id: Option<String>,
-    /// Only those made then or later, such as 2026-11-21T00:00:00Z.
+    /// Only those made at or after this time, such as 2026-11-21T00:00:00Z.
     #[arg(long)]
     created_after: Option<Instant>,
-    /// Only those made before then.
+    /// Only those made before this time.
     #[arg(long)]
     created_before: Option<Instant>,
-    /// How many on a page (50 without it, 1000 at most).
+    /// Entries per page (default 50, at most 1000).
     #[arg(long)]
     page_size: Option<i32>,
-    /// The `next_page_token` of the page before.
+    /// The `next_page_token` of the previous page.
     #[arg(long)]
     page_token: Option<String>,
     #[command(flatten)]
@@ -111,10 +111,10 @@ pub(super) async fn create(args: CreateArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Dark on light, half a character per module, with the quiet zone that cameras need.
+/// A QR code, two modules per character, with the quiet zone that cameras need.
 fn qr(lnurl: &str) -> anyhow::Result<String> {
     let code = QrCode::with_error_correction_level(lnurl, EcLevel::L)?;
-    // Terminals are mostly dark: light modules are drawn, dark ones are not.
+    // Most terminals have a dark background, so the light modules are drawn.
     Ok(code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build())
 }
 
@@ -171,7 +171,7 @@ fn line(withdraw: &Withdraw) -> String {
     )
 }
 
-/// To the second: nobody waits for its thousandths.
+/// The expiry without milliseconds.
 fn expiry(withdraw: &Withdraw) -> String {
     time_text(withdraw.expires_at.map(|mut at| {
         at.nanos = 0;

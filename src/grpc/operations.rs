@@ -6,7 +6,7 @@ use super::{
     caller,
     convert::{
         actor,
-        operations::{count, instance, node_payment, pairs, range, reconcile_line, which},
+        operations::{count, instance, node_payment, pairs, range, reconcile_line, release_scope},
     },
     status,
 };
@@ -104,7 +104,7 @@ impl OperationsService for Operations {
         let caller = caller::of(&request);
         let message = request.into_inner();
         let actor = actor(caller, message.operator, message.reason);
-        let released = self.restore.release(actor, which(message.all, message.ids)).await?;
+        let released = self.restore.release(actor, release_scope(message.all, message.ids)).await?;
         Ok(Response::new(pb::ReleaseWithdrawsResponse { released: count(released) }))
     }
 

@@ -263,7 +263,7 @@ impl DatabaseVerifier {
     /// all.
     async fn fence(&self, reason: FenceReason) -> Result<(), StoreError> {
         let act = Act { by: Actor::service(reason.name()), at: self.runtime.clock.now() };
-        self.store.turn(&InstanceCommand::Fence(reason, act)).await?;
+        self.store.execute_command(&InstanceCommand::Fence(reason, act)).await?;
         tracing::error!(
             reason = reason.name(),
             "FENCED: the database has lost commits; nothing is claimed or sent until an operator \

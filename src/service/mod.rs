@@ -17,8 +17,8 @@ pub use crate::ports::ListedPayment;
 pub use claims::{ClaimError, ClaimService, Offer};
 pub use failure::Failure;
 pub use instance::{
-    Acknowledged, CommitDelays, InstanceError, InstanceService, InstanceView, Pair, RestoreService,
-    Which,
+    Acknowledged, CommitDelays, InstanceError, InstanceService, InstanceView, Pair, ReleaseScope,
+    RestoreService,
 };
 pub use notifier::Notifier;
 pub use paging::MAX_PAGE_SIZE;

@@ -21,8 +21,8 @@ impl Instance for GatedStore {
         clock_skew: Millis,
         spent_since: Option<Timestamp>,
     ) -> Result<InstanceStatus, StoreError> {
-        let standing = self.inner().instance_status_for_operator(clock_skew, spent_since);
-        self.read("instance_status_for_operator", standing).await
+        let status = self.inner().instance_status_for_operator(clock_skew, spent_since);
+        self.read("instance_status_for_operator", status).await
     }
 
     /// No step of a history: nothing that is paid follows from it.
@@ -38,16 +38,16 @@ impl Instance for GatedStore {
         self.write("beat", self.inner().beat(beat), |()| {}).await
     }
 
-    async fn turn(&self, turn: &InstanceCommand) -> Result<bool, StoreError> {
+    async fn execute_command(&self, command: &InstanceCommand) -> Result<bool, StoreError> {
         // A fence that stands is none that ends.
         let answer = |done: &bool| {
             // Also when it stood like that already.
-            self.note_commit(turn.name());
-            if *done || !matches!(turn, InstanceCommand::Acknowledge(..)) {
-                self.world.lock().turned(turn);
+            self.note_commit(command.name());
+            if *done || !matches!(command, InstanceCommand::Acknowledge(..)) {
+                self.world.lock().command_executed(command);
             }
         };
-        self.write("turn", self.inner().turn(turn), answer).await
+        self.write("execute_command", self.inner().execute_command(command), answer).await
     }
 
     async fn current_node(&self) -> Result<Option<NodeId>, StoreError> {
@@ -81,13 +81,15 @@ impl Integrity for GatedStore {
         self.write("lost_commits", self.inner().lost_commits(), |_| {}).await
     }
 
-    async fn vouch(&self, id: WithdrawId, version: i64) -> Result<(), StoreError> {
-        self.write("vouch", self.inner().vouch(id, version), |()| self.note_commit("shown again"))
-            .await
+    async fn confirm_version(&self, id: WithdrawId, version: i64) -> Result<(), StoreError> {
+        self.write("confirm_version", self.inner().confirm_version(id, version), |()| {
+            self.note_commit("shown again")
+        })
+        .await
     }
 
-    async fn yet_to_read_marks(&self, server: Server, lately: Millis) -> Result<i64, StoreError> {
-        self.read("yet_to_read_marks", self.inner().yet_to_read_marks(server, lately)).await
+    async fn yet_to_read_marks(&self, server: Server, window: Millis) -> Result<i64, StoreError> {
+        self.read("yet_to_read_marks", self.inner().yet_to_read_marks(server, window)).await
     }
 
     async fn verify(&self, server: Server, at: Timestamp) -> Result<bool, StoreError> {

@@ -64,19 +64,19 @@ impl Inner {
         self.mirror.claims.push(Claimed { by: self.current, payment: claim.payment.id, hash });
     }
 
-    /// The instance's switches were turned.
-    pub fn turned(&mut self, turn: &InstanceCommand) {
+    /// An operator, or the service itself, paused, resumed, fenced or unfenced the instance.
+    pub fn command_executed(&mut self, command: &InstanceCommand) {
         let halted = &mut self.mirror.halted;
-        match turn {
+        match command {
             InstanceCommand::Pause(_) => halted.0 = true,
             InstanceCommand::Resume(_) => halted.0 = false,
             InstanceCommand::Fence(..) => halted.1 = true,
             InstanceCommand::Acknowledge(..) => halted.1 = false,
         }
-        if let (InstanceCommand::Fence(..), Some(loss)) = (turn, &mut self.mirror.loss) {
+        if let (InstanceCommand::Fence(..), Some(loss)) = (command, &mut self.mirror.loss) {
             loss.fenced = true;
         }
-        if let InstanceCommand::Fence(reason, _) = turn
+        if let InstanceCommand::Fence(reason, _) = command
             && !self.faults.contains(&Fault::Foreign)
         {
             self.broke("the instance fences itself only for a cause", reason.name());

@@ -78,7 +78,7 @@ impl History {
         self.begin(replica, Box::pin(task))
     }
 
-    pub(super) fn pass(&mut self, replica: usize) -> bool {
+    pub(super) fn run_payer(&mut self, replica: usize) -> bool {
         let Some(process) = &self.replicas[replica] else { return false };
         let payer = Arc::clone(&process.payer);
         self.begin(replica, Box::pin(async move { drop(payer.run_once().await) }))
@@ -102,19 +102,19 @@ impl History {
         self.begin(replica, Box::pin(async move { drop(verifier.run_once().await) }))
     }
 
-    pub(super) fn halt(&mut self, replica: usize, on: bool) -> bool {
+    pub(super) fn switch_instance(&mut self, replica: usize, on: bool) -> bool {
         let Some(process) = &self.replicas[replica] else { return false };
         let store = Arc::clone(&process.store);
         let at = self.world.lock().wall(replica);
         let act = Act { by: Actor::unnamed("ann", "a look"), at };
         let task = async move {
             if on {
-                drop(store.turn(&InstanceCommand::Pause(act)).await);
+                drop(store.execute_command(&InstanceCommand::Pause(act)).await);
             } else {
-                drop(store.turn(&InstanceCommand::Resume(act.clone())).await);
-                let standing = store.instance_status(Millis::ZERO, None).await;
-                if let Some((fence, _)) = standing.ok().and_then(|standing| standing.fenced) {
-                    drop(store.turn(&InstanceCommand::Acknowledge(fence, act)).await);
+                drop(store.execute_command(&InstanceCommand::Resume(act.clone())).await);
+                let status = store.instance_status(Millis::ZERO, None).await;
+                if let Some((fence, _)) = status.ok().and_then(|status| status.fenced) {
+                    drop(store.execute_command(&InstanceCommand::Acknowledge(fence, act)).await);
                 }
             }
         };

@@ -135,8 +135,8 @@ impl World {
         self.0.lock().unwrap()
     }
 
-    /// Parks the actor before `call`; tells how the scheduler lets it go.
-    pub async fn pass(self: &Arc<Self>, call: Call) -> Completion {
+    /// Parks the actor before `call` until the scheduler chooses it. Returns how the call is to go.
+    pub async fn wait_at_gate(self: &Arc<Self>, call: Call) -> Completion {
         let how = Gate { world: self, call, answered: false }.await;
         let mut inner = self.lock();
         inner.calls += 1;

@@ -10,7 +10,7 @@ use crate::{
         Violation, payment::RecordState,
     },
     pb::{self, instance},
-    service::{InstanceView, Line, ListedPayment, Pair, Which},
+    service::{InstanceView, Line, ListedPayment, Pair, ReleaseScope},
 };
 
 /// The payments that an operator assigns to requests.
@@ -23,8 +23,8 @@ pub fn pairs(given: Vec<pb::acknowledge_restore_request::Pair>) -> Vec<Pair> {
 }
 
 /// Which requests an operator releases.
-pub fn which(all: bool, ids: Vec<String>) -> Which {
-    if all { Which::All } else { Which::These(ids) }
+pub fn release_scope(all: bool, ids: Vec<String>) -> ReleaseScope {
+    if all { ReleaseScope::All } else { ReleaseScope::Ids(ids) }
 }
 
 /// A count, in the wire's type.

@@ -11,8 +11,8 @@ use crate::{
 /// State that all replicas share: the pause and the fence, and the node that pays.
 #[async_trait]
 pub trait Instance: Send + Sync {
-    /// Like [`standing`](super::PublicStore::standing), for operators: does not queue behind wallets'
-    /// requests.
+    /// Like [`instance_status`](super::PublicStore::instance_status), for operators: does not queue behind
+    /// wallets' requests.
     async fn instance_status_for_operator(
         &self,
         clock_skew: Millis,
@@ -34,7 +34,7 @@ pub trait Instance: Send + Sync {
     /// [`StoreError::Unavailable`]. Fails with [`StoreError::Halted`] for a resume or an
     /// acknowledgement while a loss is not fenced yet, and with [`StoreError::Stale`] for a fence for
     /// lost marks when no mark is missing.
-    async fn turn(&self, turn: &InstanceCommand) -> Result<bool, StoreError>;
+    async fn execute_command(&self, command: &InstanceCommand) -> Result<bool, StoreError>;
 
     /// The node that pays; None before the first one was seen.
     async fn current_node(&self) -> Result<Option<NodeId>, StoreError>;

@@ -81,7 +81,7 @@ pub trait Integrity: Send + Sync {
     /// Call this before answering that a request has this version, whichever process wrote it: from
     /// then on this process would notice its loss, too. Fails with [`StoreError::Halted`] if commits
     /// were lost, and with [`StoreError::Stale`] if the request does not have this version.
-    async fn vouch(&self, id: WithdrawId, version: i64) -> Result<(), StoreError>;
+    async fn confirm_version(&self, id: WithdrawId, version: i64) -> Result<(), StoreError>;
 
     /// How many other processes were active within the last `window` and have not read back their marks
     /// on this server.

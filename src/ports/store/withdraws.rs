@@ -34,7 +34,7 @@ pub trait Withdraws: Send + Sync {
     async fn change(&self, changes: &[Change]) -> Result<Vec<bool>, StoreError>;
 
     /// Requests whose `claimable` column must be updated: expired, or due to reopen.
-    async fn due_to_tick(&self, now: Timestamp, limit: i64) -> Result<Vec<Withdraw>, StoreError>;
+    async fn due_to_mark(&self, now: Timestamp, limit: i64) -> Result<Vec<Withdraw>, StoreError>;
 
     /// All events of one request, in order.
     async fn events_of(&self, id: WithdrawId) -> Result<Vec<Event>, StoreError>;

@@ -1,9 +1,9 @@
-//! After a restored backup, or a failover that lost commits: an operator sees what the node paid and the
-//! database forgot, says which requests these payments have paid, and ends the fence.
+//! Recovery after a restored backup, or after a failover that lost commits. An operator lists the node's
+//! payments that the database does not know, assigns them to the requests that they paid, and ends the fence.
 
 use std::sync::Arc;
 
-use super::InstanceError;
+use super::{InstanceError, validated};
 use crate::{
     domain::{
         Act, ActorDraft, Change, CommonField, FailureReason, FenceReason, Hold, InstanceCommand,
@@ -33,10 +33,10 @@ pub struct Pair {
 
 /// Which withheld requests to release.
 #[derive(Clone, Debug)]
-pub enum Which {
-    /// These.
-    These(Vec<String>),
-    /// All of them.
+pub enum ReleaseScope {
+    /// The requests with these ids.
+    Ids(Vec<String>),
+    /// Every withheld request.
     All,
 }
 
@@ -58,7 +58,7 @@ pub struct RestoreService {
     runtime: Runtime,
 }
 
-/// How far apart a commit and the times in its rows may be.
+/// How far the time in a row may differ from the time of its commit.
 #[derive(Clone, Copy, Debug)]
 pub struct CommitDelays {
     /// How long after the time in its id an attempt may have been committed.
@@ -82,25 +82,20 @@ impl RestoreService {
         self.node.as_ref().ok_or(InstanceError::Failed(Failure::NodeNotHere))
     }
 
-    fn act(&self, actor: ActorDraft) -> Result<Act, InstanceError> {
-        let by = actor.validate().map_err(InstanceError::Invalid)?;
-        Ok(Act { by, at: self.runtime.clock.now() })
-    }
-
     /// Fences by hand: for example after the promotion of a standby, if the node is shared.
     pub async fn fence(&self, actor: ActorDraft) -> Result<(), InstanceError> {
-        let act = self.act(actor)?;
+        let act = validated(actor, &self.runtime)?;
         let (service, operator) = (self.clone(), act.by.name.clone());
-        let turn = InstanceCommand::Fence(FenceReason::ByHand, act);
+        let command = InstanceCommand::Fence(FenceReason::ByHand, act);
         let fenced = async move {
-            service.store.turn(&turn).await?;
+            service.store.execute_command(&command).await?;
             tracing::error!(operator, "FENCED by an operator");
             Ok(())
         };
         finished(self.runtime.detached(fenced)).await
     }
 
-    /// What the node paid, or is paying, and the database does not know.
+    /// The node's payments, settled or in flight, that the database does not know.
     pub async fn unknown(&self, _: Principal) -> Result<Vec<ListedPayment>, InstanceError> {
         let now = self.runtime.clock.now();
         let node = self.node()?;
@@ -108,22 +103,21 @@ impl RestoreService {
         Ok(node.unknown_payments(since).await?)
     }
 
-    /// Marks the requests as paid that the operator assigns payments to, withholds every ACTIVE request
-    /// made before the fence, and ends the fence. A repeat after an error goes on where the first call
-    /// stopped.
+    /// Marks as paid the requests that the operator assigns payments to, withholds every ACTIVE request made
+    /// before the fence, and ends the fence. A repeat after an error continues where the first call stopped.
     pub async fn acknowledge(
         &self,
         actor: ActorDraft,
         pairs: Vec<Pair>,
     ) -> Result<Acknowledged, InstanceError> {
-        let act = self.act(actor)?;
+        let act = validated(actor, &self.runtime)?;
         let pairs = read_pairs(&pairs)?;
         let service = self.clone();
-        finished(self.runtime.detached(async move { service.acknowledge_whole(act, &pairs).await }))
+        finished(self.runtime.detached(async move { service.acknowledge_all(act, &pairs).await }))
             .await
     }
 
-    async fn acknowledge_whole(
+    async fn acknowledge_all(
         &self,
         act: Act,
         pairs: &[(WithdrawId, PaymentHash)],
@@ -144,7 +138,7 @@ impl RestoreService {
         }
         let withheld = self.withhold(fence).await?;
         // Fenced again meanwhile: the operator has not seen what was lost since.
-        if !self.store.turn(&InstanceCommand::Acknowledge(fence, act.clone())).await? {
+        if !self.store.execute_command(&InstanceCommand::Acknowledge(fence, act.clone())).await? {
             return Err(StoreError::Stale.into());
         }
         let left = unknown.len();
@@ -183,7 +177,8 @@ impl RestoreService {
         Ok(())
     }
 
-    /// Gives up an attempt that this database never sent: the request was paid by another payment.
+    /// Closes an attempt as failed that was never sent, as far as this database knows: another payment has
+    /// paid its request.
     async fn give_up_unsent(
         &self,
         view: WithdrawView,
@@ -197,7 +192,7 @@ impl RestoreService {
             return Ok(view);
         }
         let node = self.node()?;
-        // A send of it that was lost with another database server may still pay it.
+        // A failover may have lost the row of a send, and that send may still pay this attempt.
         let began = node.witness.begin_lookup(&leased.payment).await?;
         if began.pending != Pending::Over {
             return Err(Failure::Halted.into());
@@ -229,18 +224,22 @@ impl RestoreService {
             if changes.is_empty() {
                 return Ok(done);
             }
-            done += self.written(&changes).await?;
+            done += self.write_changes(&changes).await?;
         }
     }
 
     /// Makes requests claimable again, after somebody has verified that they were not paid.
-    pub async fn release(&self, actor: ActorDraft, which: Which) -> Result<u64, InstanceError> {
-        let act = self.act(actor)?;
+    pub async fn release(
+        &self,
+        actor: ActorDraft,
+        scope: ReleaseScope,
+    ) -> Result<u64, InstanceError> {
+        let act = validated(actor, &self.runtime)?;
         let service = self.clone();
         let released = async move {
-            let released = match which {
-                Which::These(ids) => service.release_these(&ids, &act).await?,
-                Which::All => service.release_all(&act).await?,
+            let released = match scope {
+                ReleaseScope::Ids(ids) => service.release_ids(&ids, &act).await?,
+                ReleaseScope::All => service.release_all(&act).await?,
             };
             tracing::warn!(
                 operator = act.by.name,
@@ -252,7 +251,7 @@ impl RestoreService {
         finished(self.runtime.detached(released)).await
     }
 
-    async fn release_these(&self, ids: &[String], act: &Act) -> Result<u64, InstanceError> {
+    async fn release_ids(&self, ids: &[String], act: &Act) -> Result<u64, InstanceError> {
         if ids.is_empty() || ids.len() > MAX_IDS {
             let rule = format!("must have 1 to {MAX_IDS} entries, or all must be set");
             return Err(InstanceError::Invalid(vec![Violation::new(InstanceField::Ids, rule)]));
@@ -265,7 +264,7 @@ impl RestoreService {
             let view = self.store.withdraw(id).await?.ok_or(InstanceError::WithdrawNotFound)?;
             changes.extend(view.withdraw.release(act.by.clone(), now));
         }
-        self.written(&changes).await
+        self.write_changes(&changes).await
     }
 
     async fn release_all(&self, act: &Act) -> Result<u64, InstanceError> {
@@ -278,11 +277,12 @@ impl RestoreService {
             if changes.is_empty() {
                 return Ok(done);
             }
-            done += self.written(&changes).await?;
+            done += self.write_changes(&changes).await?;
         }
     }
 
-    async fn written(&self, changes: &[Change]) -> Result<u64, InstanceError> {
+    /// Writes the changes, and returns how many rows still had the version that was read.
+    async fn write_changes(&self, changes: &[Change]) -> Result<u64, InstanceError> {
         let written = self.store.change(changes).await?;
         Ok(written.into_iter().map(u64::from).sum())
     }

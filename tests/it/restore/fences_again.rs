@@ -261,7 +261,8 @@ async fn a_send_that_was_lost_with_the_database_may_still_arrive() {
         for _ in 0..3 {
             bench.run_payer_after(Millis::from_secs(120)).await;
         }
-        // A doubt, since it was not known to be sent; the next look-up, by chance within these minutes, may end it.
+        // A doubt, since it was not known to be sent; the next look-up, by chance within these minutes, may
+        // end it.
         assert_eq!(bench.events_of(&one.id).await[..3], ["created", "claimed", "needs_operator"]);
         assert!(!bench.get(&one.id).await.claimable);
         assert_eq!(bench.events_of(&two.id).await, ["created", "claimed", "payment_failed"]);
@@ -325,7 +326,8 @@ async fn a_request_of_a_clock_that_is_ahead_is_withheld_too() {
     .await;
 }
 
-/// Another replica finds a loss while an operator acknowledges: the acknowledgement was about what was lost before.
+/// Another replica finds a loss while an operator acknowledges: the acknowledgement was about what was lost
+/// before.
 #[tokio::test]
 async fn an_acknowledgement_does_not_end_a_later_fence() {
     on_every_store(async |bench| {
@@ -336,8 +338,9 @@ async fn an_acknowledgement_does_not_end_a_later_fence() {
         let at = bench.clock.now();
         let act = Act { by: Actor::unnamed("ann", "restored"), at };
         let store = bench.store();
-        let ended =
-            bench.inside(async move { store.turn(&InstanceCommand::Acknowledge(seen, act)).await });
+        let ended = bench.inside(async move {
+            store.execute_command(&InstanceCommand::Acknowledge(seen, act)).await
+        });
         assert!(!ended.await.unwrap());
         assert_eq!(halt(&bench).await, Halt::Fenced);
         acknowledge(&bench, Vec::new()).await.unwrap();

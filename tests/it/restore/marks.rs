@@ -234,7 +234,7 @@ async fn a_lost_fence_fences_again() {
         let act = Act { by: Actor::unnamed("ann", "promoted"), at };
         let store = bench.store();
         let fence = InstanceCommand::Fence(withdrawd::domain::FenceReason::ByHand, act);
-        assert!(bench.inside(async move { store.turn(&fence).await.unwrap() }).await);
+        assert!(bench.inside(async move { store.execute_command(&fence).await.unwrap() }).await);
         bench.sql("update instance set fenced_at_ms = null, fence_reason = null").await;
         bench.put_marks_back().await;
         bench.forget_verified_server().await;
@@ -245,7 +245,8 @@ async fn a_lost_fence_fences_again() {
 }
 
 /// Answers that callers did not get, whether it was written or not; a crash between commit and answer; new
-/// lives; another server that has it all: nobody is fenced. (Lost answers to COMMIT: `store/sql/durable_test.rs`.)
+/// lives; another server that has it all: nobody is fenced. (Lost answers to COMMIT:
+/// `store/sql/durable_test.rs`.)
 #[tokio::test]
 async fn nothing_that_was_kept_fences() {
     on_every_store(async |mut bench| {

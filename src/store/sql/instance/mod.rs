@@ -1,6 +1,6 @@
 //! The instance: its status, switches and node.
 
-mod standing;
+mod status;
 mod switches;
 
 use async_trait::async_trait;
@@ -12,7 +12,7 @@ use crate::{
     store::driver::Driver,
 };
 
-pub use standing::STANDING;
+pub use status::STATUS;
 pub use switches::switches;
 
 #[async_trait]
@@ -23,7 +23,7 @@ impl<D: Driver> Instance for SqlStore<D> {
         spent_since: Option<Timestamp>,
     ) -> Result<InstanceStatus, StoreError> {
         let fetch = |statement| self.driver().fetch_for_operator(statement);
-        self.read_standing(clock_skew, spent_since, fetch).await
+        self.read_instance_status(clock_skew, spent_since, fetch).await
     }
 
     async fn beat(&self, beat: &Heartbeat) -> Result<(), StoreError> {
@@ -39,8 +39,8 @@ impl<D: Driver> Instance for SqlStore<D> {
         self.write_trouble(trouble, at).await
     }
 
-    async fn turn(&self, turn: &InstanceCommand) -> Result<bool, StoreError> {
-        retrying(|| self.turn_once(turn)).await
+    async fn execute_command(&self, command: &InstanceCommand) -> Result<bool, StoreError> {
+        retrying(|| self.execute_command_once(command)).await
     }
 
     async fn current_node(&self) -> Result<Option<NodeId>, StoreError> {

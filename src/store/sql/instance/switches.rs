@@ -1,4 +1,4 @@
-//! The switches that pause and fence the instance, for all replicas at once.
+//! The switches of the instance: its pause and its fence, which all replicas share.
 
 use crate::{
     domain::{FenceReason, HaltReason, InstanceCommand, Timestamp},
@@ -83,10 +83,13 @@ const ACTION: Statement<NewAction> = statement!(
 );
 
 impl<D: Driver> SqlStore<D> {
-    pub(super) async fn turn_once(&self, turn: &InstanceCommand) -> Result<bool, Fault> {
+    pub(super) async fn execute_command_once(
+        &self,
+        command: &InstanceCommand,
+    ) -> Result<bool, Fault> {
         // From here on, no claim or send that has read the old switches is still running.
         let mut tx = self.driver().begin_for_operator().await?;
-        let loss = match turn {
+        let loss = match command {
             InstanceCommand::Fence(FenceReason::MarkLost, _) => {
                 let acknowledged = self.marks.acknowledged();
                 let (server, found) = self.marks_in(&mut tx).await?;
@@ -101,12 +104,12 @@ impl<D: Driver> SqlStore<D> {
             | InstanceCommand::Resume(_)
             | InstanceCommand::Acknowledge(..) => None,
         };
-        let done = tx.execute(statement_for(turn)).await? != 0;
+        let done = tx.execute(statement_for(command)).await? != 0;
         if done {
-            let act = turn.act();
+            let act = command.act();
             let action = NewAction {
                 at_ms: act.at,
-                action: turn.name(),
+                action: command.name(),
                 operator: &act.by.name,
                 reason: &act.by.reason,
             };
@@ -114,13 +117,13 @@ impl<D: Driver> SqlStore<D> {
         }
         // Commits even if nothing changed (or a later fence is in force), since the caller is told the
         // outcome and relies on it.
-        let on_loss = match turn {
+        let on_loss = match command {
             InstanceCommand::Pause(_) | InstanceCommand::Fence(..) => OnLoss::Write,
             InstanceCommand::Resume(_) | InstanceCommand::Acknowledge(..) => OnLoss::Refuse,
         };
-        self.commit_or(tx, CommitLabel::of_instance(turn.name()), on_loss).await?;
+        self.commit_or(tx, CommitLabel::of_instance(command.name()), on_loss).await?;
         if let Some((acknowledged, found)) = loss {
-            self.marks.begin_anew(&acknowledged, &found);
+            self.marks.accept_as_baseline(&acknowledged, &found);
         }
         Ok(done)
     }
@@ -147,7 +150,7 @@ impl<D: Driver> SqlStore<D> {
     }
 }
 
-/// The row that `instance.hold` and `instance.see` read.
+/// The row that the statements `instance.hold` (with a lock) and `instance.see` (without one) read.
 pub struct Switches {
     /// Why claims and sends are refused, as far as the switches decide.
     pub halt: Option<HaltReason>,
@@ -174,8 +177,8 @@ pub fn switches<R: Cells>(rows: &[R]) -> Parsed<Switches> {
     })
 }
 
-fn statement_for(turn: &InstanceCommand) -> BoundStatement<'_> {
-    match turn {
+fn statement_for(command: &InstanceCommand) -> BoundStatement<'_> {
+    match command {
         InstanceCommand::Pause(act) => PAUSE.bind(SetPause {
             paused_at_ms: act.at,
             paused_by: &act.by.name,

@@ -153,8 +153,9 @@ impl Bench {
     async fn set_paused(&self, pause: bool) -> Result<bool, StoreError> {
         let act =
             Act { by: Actor::unnamed("ann", "odd"), at: Timestamp::from_ms(1_800_000_000_000) };
-        let turn = if pause { InstanceCommand::Pause(act) } else { InstanceCommand::Resume(act) };
-        self.store.turn(&turn).await
+        let command =
+            if pause { InstanceCommand::Pause(act) } else { InstanceCommand::Resume(act) };
+        self.store.execute_command(&command).await
     }
 
     /// Always the same request, with a request id.
@@ -197,14 +198,14 @@ async fn an_unanswered_commit_is_no_loss_written_or_not() {
 /// A caller that reads it back relies on it, whichever read it uses.
 #[tokio::test]
 async fn an_unanswered_commit_that_was_read_back_counts_as_acknowledged() {
-    for read in ["nothing", "standing", "list", "list_payments"] {
+    for read in ["nothing", "status", "list", "list_payments"] {
         let bench = Bench::new().await;
         bench.store.create(&[Bench::request()]).await.unwrap();
         bench.set_paused(true).await.unwrap();
         bench.lose(Answer::LostAfter);
         assert!(matches!(bench.set_paused(false).await, Err(StoreError::Unknown(_))));
         match read {
-            "standing" => drop(bench.store.instance_status(Millis::ZERO, None).await.unwrap()),
+            "status" => drop(bench.store.instance_status(Millis::ZERO, None).await.unwrap()),
             "list" => {
                 let all = ListQuery {
                     filter: Filter::default(),
@@ -245,7 +246,13 @@ async fn a_commit_after_a_loss_is_refused_until_the_loss_is_fenced() {
         by: Actor::unnamed("withdrawd", "MARK_LOST"),
         at: Timestamp::from_ms(1_800_000_000_001),
     };
-    assert!(bench.store.turn(&InstanceCommand::Fence(FenceReason::MarkLost, act)).await.unwrap());
+    assert!(
+        bench
+            .store
+            .execute_command(&InstanceCommand::Fence(FenceReason::MarkLost, act))
+            .await
+            .unwrap()
+    );
     assert_eq!(bench.lost().await, None);
     bench.set_paused(false).await.unwrap();
 }
@@ -273,7 +280,7 @@ async fn a_fence_for_marks_that_are_present_is_refused() {
     bench.set_paused(true).await.unwrap();
     let act = Act { by: Actor::unnamed("withdrawd", "MARK_LOST"), at: NOW };
     let fence = InstanceCommand::Fence(FenceReason::MarkLost, act);
-    assert!(matches!(bench.store.turn(&fence).await, Err(StoreError::Stale)));
+    assert!(matches!(bench.store.execute_command(&fence).await, Err(StoreError::Stale)));
     assert!(bench.store.instance_status(Millis::ZERO, None).await.unwrap().fenced.is_none());
     assert_eq!(bench.lost().await, None);
 }
@@ -281,19 +288,19 @@ async fn a_fence_for_marks_that_are_present_is_refused() {
 /// Another process made the commit and dies with the database, but this one has reported it to callers, too.
 #[tokio::test]
 async fn a_repeated_outcome_is_marked_as_well() {
-    for what in ["replayed", "paused", "vouched"] {
+    for what in ["replayed", "paused", "confirmed"] {
         let bench = Bench::new().await;
         let other = bench.store.of_another_process();
         other.create(&[Bench::request()]).await.unwrap();
         let pause = InstanceCommand::Pause(Act { by: Actor::unnamed("ann", "odd"), at: NOW });
-        assert!(other.turn(&pause).await.unwrap());
+        assert!(other.execute_command(&pause).await.unwrap());
         match what {
             "replayed" => {
                 let again = bench.store.create(&[Bench::request()]).await.unwrap();
                 assert!(matches!(again[..], [CreateOutcome::Replayed(_)]), "{again:?}");
             }
-            "paused" => assert!(!bench.store.turn(&pause).await.unwrap()),
-            _ => bench.store.vouch(Bench::request().id, 1).await.unwrap(),
+            "paused" => assert!(!bench.store.execute_command(&pause).await.unwrap()),
+            _ => bench.store.confirm_version(Bench::request().id, 1).await.unwrap(),
         }
         bench.tamper("delete from marks").await;
         let kind = if what == "paused" { "PAUSE" } else { "replayed" };

@@ -108,7 +108,7 @@ impl<D: Driver> Withdraws for SqlStore<D> {
         retrying(|| self.change_once(changes, &order)).await
     }
 
-    async fn due_to_tick(&self, now: Timestamp, limit: i64) -> Result<Vec<Withdraw>, StoreError> {
+    async fn due_to_mark(&self, now: Timestamp, limit: i64) -> Result<Vec<Withdraw>, StoreError> {
         let mut due = Vec::new();
         for statement in [DUE_TO_EXPIRE, DUE_TO_REOPEN] {
             for row in self.driver().fetch(statement.bind(Due { now, limit })).await? {

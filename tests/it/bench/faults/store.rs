@@ -64,8 +64,8 @@ impl Withdraws for FaultyStore {
         self.faults.write("change", self.inner.change(changes)).await
     }
 
-    async fn due_to_tick(&self, now: Timestamp, limit: i64) -> Result<Vec<Withdraw>, StoreError> {
-        self.inner.due_to_tick(now, limit).await
+    async fn due_to_mark(&self, now: Timestamp, limit: i64) -> Result<Vec<Withdraw>, StoreError> {
+        self.inner.due_to_mark(now, limit).await
     }
 
     async fn events_of(&self, id: WithdrawId) -> Result<Vec<Event>, StoreError> {
@@ -119,8 +119,8 @@ impl Payments for FaultyStore {
         self.faults.write("postpone", self.inner.postpone(leased, due_at, looks)).await
     }
 
-    async fn pull_far(&self, beyond: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
-        self.inner.pull_far(beyond, now).await
+    async fn bring_forward(&self, beyond: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        self.inner.bring_forward(beyond, now).await
     }
 
     async fn newest_known(
@@ -201,8 +201,8 @@ impl Instance for FaultyStore {
         self.inner.beat(beat).await
     }
 
-    async fn turn(&self, turn: &InstanceCommand) -> Result<bool, StoreError> {
-        self.inner.turn(turn).await
+    async fn execute_command(&self, command: &InstanceCommand) -> Result<bool, StoreError> {
+        self.inner.execute_command(command).await
     }
 
     async fn current_node(&self) -> Result<Option<NodeId>, StoreError> {
@@ -236,12 +236,12 @@ impl Integrity for FaultyStore {
         self.inner.lost_commits().await
     }
 
-    async fn vouch(&self, id: WithdrawId, version: i64) -> Result<(), StoreError> {
-        self.faults.gate(self.inner.vouch(id, version)).await
+    async fn confirm_version(&self, id: WithdrawId, version: i64) -> Result<(), StoreError> {
+        self.faults.gate(self.inner.confirm_version(id, version)).await
     }
 
-    async fn yet_to_read_marks(&self, server: Server, lately: Millis) -> Result<i64, StoreError> {
-        self.inner.yet_to_read_marks(server, lately).await
+    async fn yet_to_read_marks(&self, server: Server, window: Millis) -> Result<i64, StoreError> {
+        self.inner.yet_to_read_marks(server, window).await
     }
 
     async fn verify(&self, server: Server, at: Timestamp) -> Result<bool, StoreError> {
