@@ -73,8 +73,8 @@ pub struct ServerOptions {
     pub max_headers: usize,
     /// Concurrent requests of an HTTP/2 connection.
     pub max_streams: u32,
-    /// How long a client may take to send the headers of its first request and, on HTTP/1.1, of each later
-    /// one. None: until the maximum age.
+    /// How long a client may take to send the headers of its first request and, on HTTP/1.1, how long it may
+    /// stay idle between two requests. None: until the maximum age.
     pub head_timeout: Option<Millis>,
     /// The maximum age of a connection, and what happens then.
     pub max_age: MaxAge,
