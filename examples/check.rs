@@ -1,5 +1,5 @@
-//! Visits every state that one withdraw request can reach, with the real decisions of
-//! `withdrawd::domain`, and says whether every invariant holds.
+//! Runs the model checker of `tests/checker`: visits every state that one withdraw request can reach, with
+//! the real decisions of `withdrawd::domain`, and reports whether every invariant holds.
 //!
 //!     cargo run --release --example check -- --faults all          every set, the largest included
 //!     cargo run --release --example check -- --faults suite        what the tests run

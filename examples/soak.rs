@@ -59,7 +59,7 @@ struct Options {
     /// An empty Postgres database; one thread. Else SQLite, in memory.
     #[arg(long)]
     postgres: Option<String>,
-    /// A rule that is taken back; the run must then fail.
+    /// A mutation: a safety rule that is taken out. The run must then fail.
     #[arg(long, value_parser = |name: &str| Mutation::parse(name).ok_or("no such mutation"))]
     mutation: Option<Mutation>,
     /// A crash before and after every call of each scenario, instead of random histories.
@@ -87,7 +87,7 @@ fn main() -> ExitCode {
         scope.spawn(|| watch(&progress, began, threads));
         many::run(|| open(&options), seeds, threads, options.mutation, &progress)
     });
-    tell(&progress, began, threads);
+    print_progress(&progress, began, threads);
     match failed {
         None => ExitCode::SUCCESS,
         Some((_, report)) => {
@@ -98,17 +98,17 @@ fn main() -> ExitCode {
 }
 
 fn watch(progress: &Progress, began: Instant, threads: usize) {
-    let mut told = Instant::now();
+    let mut printed_at = Instant::now();
     while !progress.is_over() {
         std::thread::park_timeout(Duration::from_millis(100));
-        if told.elapsed() >= EVERY {
-            told = Instant::now();
-            tell(progress, began, threads);
+        if printed_at.elapsed() >= EVERY {
+            printed_at = Instant::now();
+            print_progress(progress, began, threads);
         }
     }
 }
 
-fn tell(progress: &Progress, began: Instant, threads: usize) {
+fn print_progress(progress: &Progress, began: Instant, threads: usize) {
     let (done, calls, paid) = progress.so_far();
     let per_s = u128::from(done) * 1000 / began.elapsed().as_millis().max(1);
     let took = began.elapsed().as_secs();

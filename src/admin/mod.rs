@@ -32,7 +32,7 @@ const LIMITS: ServerOptions = ServerOptions {
     // Otherwise a client that holds all connections would silence the probes. A client that asks again
     // reconnects.
     max_age: MaxAge::CutOff(Millis::from_secs(60)),
-    max_last_connections: 0,
+    max_backlog_at_stop: 0,
     // Cutting off a probe loses nobody's call.
     drain: Millis::from_ms(500),
 };

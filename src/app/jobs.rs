@@ -1,4 +1,4 @@
-//! The periodic jobs of a process, and the alarm that one has ended unexpectedly.
+//! The periodic jobs of a process, and detection of a job that has ended unexpectedly.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::{
     service::Notifier,
 };
 
-/// All jobs of this process, by its roles.
+/// The jobs that this process's roles require.
 pub fn of_process(
     settings: &Settings,
     parts: &Parts,
@@ -44,14 +44,14 @@ pub struct Running {
     broken: CancellationToken,
 }
 
-/// Signals that a job ended although nobody stopped it, for example by a panic: a service that accepts
-/// claims and pays nothing must not look alive.
-struct Alarm {
+/// Cancels `broken` if it is dropped before the stop: its job has panicked or returned. A service that
+/// accepts claims and pays nothing must not look alive.
+struct EndGuard {
     stop: CancellationToken,
     broken: CancellationToken,
 }
 
-impl Drop for Alarm {
+impl Drop for EndGuard {
     fn drop(&mut self) {
         if !self.stop.is_cancelled() {
             self.broken.cancel();
@@ -65,10 +65,10 @@ impl Running {
         let (tasks, stop, broken) =
             (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         for job in jobs {
-            let alarm = Alarm { stop: stop.clone(), broken: broken.clone() };
+            let guard = EndGuard { stop: stop.clone(), broken: broken.clone() };
             let work = jobs::run(job, runtime.clone(), stop.clone());
             runtime.spawner.spawn(Box::pin(tasks.track_future(async move {
-                let _alarm = alarm;
+                let _guard = guard;
                 work.await;
             })));
         }

@@ -15,24 +15,25 @@ use crate::{
     runtime::Runtime,
 };
 
-/// The keys of this process, which must include all that open requests need. Records in the store that new
-/// requests derive from the first of them.
+/// The keys of this process, which must include every key that an open request derives from. Records in the
+/// store that new requests derive from the first one.
 pub async fn keyring(
     settings: &KeySettings,
     store: &dyn Store,
     runtime: &Runtime,
 ) -> Result<Keyring, StartError> {
-    let (keyring, made) = read_or_make(settings, store, runtime).await?;
-    let agreed = agree(settings, store, runtime, &keyring).await;
-    if let (Err(StartError::OtherKey { .. }), Some(path)) = (&agreed, made) {
-        // It has derived nothing, and would stand in the way of the right key.
+    let (keyring, generated) = read_or_generate(settings, store, runtime).await?;
+    let recorded = record_deriving_key(settings, store, runtime, &keyring).await;
+    if let (Err(StartError::OtherKey { .. }), Some(path)) = (&recorded, generated) {
+        // Another process recorded its key first. Nothing derives from ours, and at the next start its file
+        // would be taken for the configured key.
         std::fs::remove_file(&path).map_err(|source| StartError::File {
             doing: "remove a master key that was made too late",
             path,
             source,
         })?;
     }
-    agreed?;
+    recorded?;
     for key in store.keys_in_use().await? {
         if !keyring.holds(&key) {
             return Err(StartError::MissingKey { missing: key.as_str().to_owned() });
@@ -42,17 +43,17 @@ pub async fn keyring(
 }
 
 /// The configured keys; or, for an empty store, a new one, with the file that it was written to.
-async fn read_or_make(
+async fn read_or_generate(
     settings: &KeySettings,
     store: &dyn Store,
     runtime: &Runtime,
 ) -> Result<(Keyring, Option<PathBuf>), StartError> {
-    let mut made = None;
+    let mut generated = None;
     let keys = match settings {
         KeySettings::Given(keys) => keys.clone(),
         KeySettings::File(path) => match std::fs::read_to_string(path) {
             Ok(text) => {
-                warn_of_readers(path);
+                warn_if_world_readable(path);
                 parse(path, &text)?
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -64,8 +65,8 @@ async fn read_or_make(
                 if !store.is_empty().await? {
                     return Err(StartError::NoKey { path });
                 }
-                let key = make(&path, runtime)?;
-                made = Some(path);
+                let key = generate(&path, runtime)?;
+                generated = Some(path);
                 vec![key]
             }
             Err(source) => {
@@ -76,12 +77,13 @@ async fn read_or_make(
     };
     let mut keys = keys.into_iter();
     let first = keys.next().ok_or_else(|| StartError::Empty { place: settings.place() })?;
-    Ok((Keyring::new(first, keys), made))
+    Ok((Keyring::new(first, keys), generated))
 }
 
-/// Records that new requests derive from our first key. A process that does not hold the key recorded so
-/// far belongs to another service, or is one of two that were started without a key at the same time.
-async fn agree(
+/// Records that new requests derive from our first key. Fails if we do not hold the key that is recorded:
+/// then this database belongs to another service, or two processes without a key were started at the same
+/// time.
+async fn record_deriving_key(
     settings: &KeySettings,
     store: &dyn Store,
     runtime: &Runtime,
@@ -108,10 +110,10 @@ async fn agree(
     }
 }
 
-/// A warning, not an error: in a container there may be no other user to read a file that its mount made
-/// readable (a Kubernetes Secret has 0644), and a service that does not start pays nobody. Access by the
-/// group is not checked, since that is how secrets are given to a service's user.
-fn warn_of_readers(path: &Path) {
+/// Warns if every user can read the key file. It is not an error: a Kubernetes Secret is mounted with 0644,
+/// and its container may have no other user. Access by the group is not checked, since secrets are often
+/// given to a service's user that way.
+fn warn_if_world_readable(path: &Path) {
     let Ok(metadata) = std::fs::metadata(path) else { return };
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o007 != 0 {
@@ -132,13 +134,13 @@ fn parse(path: &Path, text: &str) -> Result<Vec<MasterKey>, StartError> {
     })
 }
 
-/// Generates a key that only this user can read. It is whole and durable before anything derives from it: a
-/// crash leaves either no file of this name or the whole key.
-fn make(path: &Path, runtime: &Runtime) -> Result<MasterKey, StartError> {
+/// Generates a key file that only this user can read. The file is durable before anything derives from the
+/// key; a crash leaves either the complete file or none of this name.
+fn generate(path: &Path, runtime: &Runtime) -> Result<MasterKey, StartError> {
     let mut bytes = [0; 32];
     runtime.entropy.fill(&mut bytes);
     let key = MasterKey::from_bytes(bytes);
-    // A name of its own: two processes may do this in one directory at the same time.
+    // A random name, since two processes may do this in one directory at the same time.
     let mut nonce = [0; 8];
     runtime.entropy.fill(&mut nonce);
     let temporary = path.with_extension(format!("new-{}", hex::encode(nonce)));

@@ -20,7 +20,7 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// The node that pays. None in a process that does not pay.
     pub node: Option<Arc<dyn LightningNode>>,
-    /// What LNURLs derive from. None in a process that shows none.
+    /// The keys that LNURLs derive from. None in a process that makes no LNURLs.
     pub keyring: Option<Keyring>,
     /// Time, randomness, tasks.
     pub runtime: Runtime,

@@ -1,10 +1,9 @@
 //! Whether this process can work with its database: the readiness that probes see, and the write proof that
 //! claims rely on.
 //!
-//! One loop per process checks it, however many probes come. Every second it reads whether the database
-//! answers and has our schema. That the database takes writes is proven by a write of a few bytes, to a row
-//! that nothing else waits for: every few seconds, and every second while writes are refused, so that their
-//! return is seen soon.
+//! One job per process checks it, however many probes come. Every second it reads whether the database
+//! answers and has our schema. Every few seconds, and every second while writes are refused, it writes a few
+//! bytes to a row that no other transaction locks.
 
 use std::sync::Arc;
 
@@ -23,13 +22,13 @@ use crate::{
 
 /// How often readiness is checked.
 const CHECK_EVERY: Millis = Millis::from_secs(1);
-/// How long a successful write proves that the next one will succeed.
-const PROOF_LASTS: Millis = Millis::from_secs(5);
+/// How long one successful test write counts; after that the next check writes again.
+const WRITE_PROOF_VALID_FOR: Millis = Millis::from_secs(5);
 
 /// The job that keeps [`Health`] up to date.
 pub struct Readiness {
     store: Arc<dyn Store>,
-    /// None if no role of the process shows LNURLs.
+    /// None if no role of this process makes LNURLs.
     keyring: Option<Keyring>,
     health: Health,
     runtime: Runtime,
@@ -66,7 +65,7 @@ impl Readiness {
             Schema::Newer => return Err(NotReady::SchemaNewer),
         }
         let now = self.runtime.clock.monotonic();
-        if seen.proven.is_some_and(|at| now.as_ms() - at.as_ms() < PROOF_LASTS.as_ms()) {
+        if seen.proven.is_some_and(|at| now.as_ms() - at.as_ms() < WRITE_PROOF_VALID_FOR.as_ms()) {
             return Ok(());
         }
         seen.proven = None;

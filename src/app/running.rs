@@ -27,8 +27,8 @@ use crate::{
 
 /// How long the start waits for the first answer of the node, so that the first wallet is not refused.
 const FIRST_ANSWER: Millis = Millis::from_secs(3);
-/// How long a stop waits for the store's connections. One that a statement holds is returned when the
-/// statement ends, and the database writes it whole or not at all without us.
+/// How long a shutdown waits for the store to close. A statement that still runs delays that; cutting it off
+/// is safe, since the database commits its transaction or rolls it back without us.
 const CLOSE: Millis = Millis::from_secs(2);
 
 /// A running process.
@@ -53,7 +53,7 @@ struct Servers {
 impl Servers {
     fn new() -> Self {
         let tasks = TaskTracker::new();
-        // A closed tracker still accepts tasks, and only a closed one can be waited for.
+        // `wait` returns only on a closed tracker, and a closed tracker still accepts tasks.
         tasks.close();
         Self { stop: CancellationToken::new(), tasks }
     }
@@ -74,7 +74,8 @@ pub async fn start(settings: &Settings, parts: Parts) -> Result<Running, StartEr
     let Listeners { grpc, lnurl, admin: admin_listener, public_url } = listeners;
     let (health, [on_main, on_admin]) = Health::new().await;
     let runtime = &parts.runtime;
-    // Before the node is asked, which may take seconds: probes are answered meanwhile.
+    // Started first: the first run below may wait seconds for the node, and probes must be answered
+    // meanwhile.
     let admin = Servers::new();
     let routes =
         admin::Routes::new(health.clone(), on_admin, wiring::metrics_endpoint(settings, &parts));
@@ -112,8 +113,8 @@ pub async fn start(settings: &Settings, parts: Parts) -> Result<Running, StartEr
     Ok(Running { listening, parts, workers, health, servers, jobs, admin })
 }
 
-/// Verifies the database and asks the node once, so that the first wallet is not refused. A silent node
-/// delays the start by [`FIRST_ANSWER`] at most.
+/// Verifies the database and stores a first heartbeat, so that the first wallet is not refused. A silent node
+/// delays the start by at most [`FIRST_ANSWER`].
 async fn first_run(parts: &Parts, workers: &Workers) {
     let first = async {
         workers.verifier.run_once().await?;
@@ -148,9 +149,10 @@ impl Running {
         self.jobs.broken().await;
     }
 
-    /// Reports to probes that it stops, waits for load balancers, stops accepting, drains within a limit,
-    /// lets the payer stop between two steps, waits for `flush`, and closes the store within a limit.
-    /// Payments in flight are stored, and the next start follows them.
+    /// Shuts down in this order: reports to probes that the process is stopping; serves on for `wait`, until
+    /// load balancers have noticed; stops accepting and drains requests, for at most half of `drain`; stops
+    /// the jobs and the payer, for at most the other half; awaits `flush`; closes the store. Payments in
+    /// flight are stored, and the next start follows them.
     pub async fn stop(self, wait: Millis, drain: Millis, flush: impl Future<Output = ()>) {
         let clock = &self.parts.runtime.clock;
         self.health.stopping().await;

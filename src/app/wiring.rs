@@ -65,7 +65,7 @@ pub fn metrics_endpoint(settings: &Settings, parts: &Parts) -> MetricsEndpoint {
         node: parts.node.as_ref().map_or("none", |node| node.traits().backend),
         network: settings.network.name(),
         started: runtime.clock.now(),
-        // The process that takes a claim judges it.
+        // Only a process that takes claims enforces the limit.
         rolling_24h: settings.claims.paying.rolling_24h.filter(|_| settings.roles.lnurl),
     };
     let instance = InstanceService::new(Arc::clone(&store), settings.claims, runtime.clone());

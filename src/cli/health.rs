@@ -16,7 +16,7 @@ use crate::{
     http::client::{self, ClientOptions, Hosts},
 };
 
-/// Shorter than the usual patience of whoever runs it.
+/// The timeout is below the usual 5 s of container health checks.
 const LIMITS: ClientOptions =
     ClientOptions { timeout: Duration::from_secs(4), max_body_bytes: 64 * 1024, hosts: Hosts::Any };
 const MAX_SHOWN_CHARS: usize = 200;
@@ -43,7 +43,7 @@ pub struct HealthArgs {
     config: Option<PathBuf>,
 }
 
-/// Says one line, and fails if the answer is no.
+/// Prints one line, and fails if the service is not live, ready or started.
 pub async fn health(args: HealthArgs) -> anyhow::Result<()> {
     let mut url = if let Some(url) = args.admin {
         url
@@ -69,12 +69,12 @@ pub async fn health(args: HealthArgs) -> anyhow::Result<()> {
     bail!(line);
 }
 
-/// As the banner shows it, too.
+/// Accepts HOST:PORT too, as the start banner prints it.
 fn address(text: &str) -> Result<Url, url::ParseError> {
     if text.contains("://") { Url::parse(text) } else { Url::parse(&format!("http://{text}")) }
 }
 
-/// Where to ask whoever listens there.
+/// The URL of a process that listens on this address.
 fn configured(listen: SocketAddr) -> anyhow::Result<Url> {
     if listen.port() == 0 {
         bail!(
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_listens_everywhere_is_asked_here() {
+    fn an_unspecified_address_is_asked_on_loopback() {
         for (listen, url) in [
             ("0.0.0.0:9090", "http://127.0.0.1:9090/"),
             ("[::]:9090", "http://[::1]:9090/"),

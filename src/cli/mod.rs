@@ -1,7 +1,7 @@
 //! The command line: `serve` (the default), `migrate`, a client, and a test wallet.
 
-/// Prints a line. A reader that has seen enough (`| head`) ends nothing that was done: unlike
-/// `println!`, this does not panic.
+/// Prints a line. Unlike `println!`, it does not panic on a closed pipe (`| head`): what the command has done
+/// is done.
 macro_rules! say {
     ($($part:tt)*) => {{
         use std::io::Write;
@@ -54,11 +54,11 @@ enum Command {
     /// Show whether the instance accepts claims, and if not, why.
     Instance(operations::InstanceArgs),
     /// Stop claims and sends on all replicas; payments that were sent are followed to their end.
-    Pause(operations::TurnArgs),
+    Pause(operations::CommandArgs),
     /// End a pause.
-    Resume(operations::TurnArgs),
+    Resume(operations::CommandArgs),
     /// Stop claims and sends because the database has lost commits; only acknowledge-restore ends it.
-    Fence(operations::TurnArgs),
+    Fence(operations::CommandArgs),
     /// List the node's payments that the database does not know; with --operator, end the fence: requests
     /// given with --paid become PAID, all other active ones are withheld until `release`.
     AcknowledgeRestore(operations::AcknowledgeArgs),
@@ -84,15 +84,15 @@ impl Cli {
         Self::parse()
     }
 
-    /// Does what it says.
+    /// Runs the command.
     ///
-    /// Boxed, so that all of it is compiled once and here: the body of an `async fn` is compiled in the crate
-    /// that polls it, in the binary three times over, once for each way in which tokio's `block_on` may poll.
+    /// Boxed, so that the future is compiled once, in this crate. An `async fn` would be compiled in the
+    /// binary, three times over: once for each way in which tokio's `block_on` polls.
     pub fn run(self) -> Pin<Box<dyn Future<Output = anyhow::Result<()>>>> {
-        Box::pin(self.obey())
+        Box::pin(self.dispatch())
     }
 
-    async fn obey(self) -> anyhow::Result<()> {
+    async fn dispatch(self) -> anyhow::Result<()> {
         check_variables()?;
         match self.command {
             None => serve::serve(self.serve).await,
@@ -119,7 +119,8 @@ impl Cli {
     }
 }
 
-/// Of whatever command: a client whose `WITHDRAWD_SERVER` is mistyped would ask another service.
+/// Refuses unknown `WITHDRAWD_` variables, whatever the command: a client whose `WITHDRAWD_SERVER` is
+/// mistyped would call another service.
 fn check_variables() -> Result<(), variables::UnreadVariables> {
     let command = Cli::command();
     let commands = std::iter::once(&command).chain(command.get_subcommands());
@@ -129,7 +130,7 @@ fn check_variables() -> Result<(), variables::UnreadVariables> {
     variables::check(names, std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value))))
 }
 
-/// A text from elsewhere, safe for a terminal.
+/// Text from outside, without control characters, which a terminal would obey.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -29,7 +29,7 @@ impl From<By> for Signed {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct TurnArgs {
+pub(super) struct CommandArgs {
     #[command(flatten)]
     by: By,
     #[command(flatten)]
@@ -71,19 +71,19 @@ pub(super) async fn instance(args: InstanceArgs) -> anyhow::Result<()> {
     show(&instance, &args.server)
 }
 
-pub(super) async fn pause(args: TurnArgs) -> anyhow::Result<()> {
+pub(super) async fn pause(args: CommandArgs) -> anyhow::Result<()> {
     let mut client = Operations::connect(args.server.address()).await?;
     let instance = client.pause(args.by.into()).await?;
     show(&instance, &args.server)
 }
 
-pub(super) async fn resume(args: TurnArgs) -> anyhow::Result<()> {
+pub(super) async fn resume(args: CommandArgs) -> anyhow::Result<()> {
     let mut client = Operations::connect(args.server.address()).await?;
     let instance = client.resume(args.by.into()).await?;
     show(&instance, &args.server)
 }
 
-pub(super) async fn fence(args: TurnArgs) -> anyhow::Result<()> {
+pub(super) async fn fence(args: CommandArgs) -> anyhow::Result<()> {
     let mut client = Operations::connect(args.server.address()).await?;
     let instance = client.fence(args.by.into()).await?;
     show(&instance, &args.server)
@@ -116,7 +116,7 @@ pub(super) async fn acknowledge(args: AcknowledgeArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One line each, to lay beside the logs of the lost time.
+/// One line each, to compare with the logs of the time whose commits were lost.
 fn list(payments: &[NodePayment]) {
     say!("the node has {} payments that the database does not know", payments.len());
     for payment in payments {

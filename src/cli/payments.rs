@@ -78,7 +78,7 @@ pub(super) struct ResolveArgs {
     /// You know that the node that was asked is gone for good, with no HTLC of this payment in flight.
     #[arg(long, conflicts_with = "paid")]
     node_is_unreachable: bool,
-    /// The payee has told you that this invoice was not paid.
+    /// You confirm that the payee says that this invoice was not paid.
     #[arg(long, conflicts_with = "paid")]
     payee_was_not_paid: bool,
     /// The node reports it in flight for ever: end it if none of the node's channels holds its HTLC.
@@ -145,7 +145,7 @@ pub(super) async fn list(args: PaymentsArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// In the largest unit that says something.
+/// An age in one unit: seconds, minutes, hours below two days, then days.
 fn age(seconds: i64) -> String {
     match seconds.max(0) {
         s @ 0..60 => format!("{s}s"),
@@ -190,12 +190,12 @@ pub(super) async fn resolve(args: ResolveArgs) -> anyhow::Result<()> {
     let (operator, reason) = (args.operator, args.reason);
     let resolving = Resolving { payment: args.payment, ending, operator, reason };
     let mut client = PaymentClient::connect(args.server.address()).await?;
-    let payment = client.resolve(resolving).await.map_err(|error| as_flags_name_it(&error))?;
+    let payment = client.resolve(resolving).await.map_err(|error| with_flag_names(&error))?;
     show(&payment, args.server.json())
 }
 
-/// The service names its own fields.
-fn as_flags_name_it(error: &dyn std::error::Error) -> anyhow::Error {
+/// The service's messages name its fields; names the command's flags instead.
+fn with_flag_names(error: &dyn std::error::Error) -> anyhow::Error {
     let text = error.to_string();
     let text = text.replace("confirm_payee_unpaid", "--payee-was-not-paid");
     anyhow::Error::msg(text.replace("confirm_node_unreachable", "--node-is-unreachable"))

@@ -1,4 +1,4 @@
-//! `reconcile`: the node's payments beside ours, as a table, CSV or JSON.
+//! `reconcile`: compares the node's payments with ours, as a table, CSV or JSON.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ pub(super) async fn reconcile(args: ReconcileArgs) -> anyhow::Result<()> {
     if args.server.json() {
         say!("{}", to_json(&found)?);
     } else if args.csv {
-        // Ids, names and numbers: nothing that CSV would have to quote.
+        // Cells are ids, names and numbers, which need no quoting.
         say!("{}", HEADER.join(","));
         for line in &found.lines {
             say!("{}", line.cells().join(","));

@@ -111,10 +111,10 @@ pub(super) async fn create(args: CreateArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Dark on light, half a character per module, with the quiet zone that cameras need.
+/// A QR code, two modules per character, with the quiet zone that cameras need.
 fn qr(lnurl: &str) -> anyhow::Result<String> {
     let code = QrCode::with_error_correction_level(lnurl, EcLevel::L)?;
-    // Terminals are mostly dark: light modules are drawn, dark ones are not.
+    // Most terminals have a dark background, so the light modules are drawn.
     Ok(code.render::<Dense1x2>().dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).build())
 }
 
@@ -171,7 +171,7 @@ fn line(withdraw: &Withdraw) -> String {
     )
 }
 
-/// To the second: nobody waits for its thousandths.
+/// The expiry without milliseconds.
 fn expiry(withdraw: &Withdraw) -> String {
     time_text(withdraw.expires_at.map(|mut at| {
         at.nanos = 0;

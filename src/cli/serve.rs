@@ -88,7 +88,7 @@ impl ServeArgs {
 pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let settings = args.load()?.check()?;
     let telemetry = telemetry::init(&settings.log)?;
-    // Before anything is opened: a signal during the start is not lost.
+    // Registered before anything is opened, so that a signal during the start is not lost.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let start = Start::of(&settings);

@@ -1,4 +1,5 @@
-//! What a start says of its settings: a limit that was meant and is not there is seen here.
+//! The settings that matter most, printed and logged at each start, so that an operator notices a limit that
+//! is missing.
 
 use crate::{
     config::{Roles, Settings},
@@ -26,7 +27,7 @@ impl Start {
             network: settings.network,
             roles: settings.roles,
             store: settings.store.place(),
-            // The process that takes a claim judges it: a payer pays what was accepted.
+            // Claims are checked by the process that takes them; a payer pays what was accepted.
             limits: if settings.roles.lnurl || settings.roles.grpc {
                 format!(
                     "{}, {}",
@@ -41,7 +42,7 @@ impl Start {
         }
     }
 
-    /// One line, once it serves.
+    /// Logs one line once the process serves, and the warnings before it.
     pub(super) fn log(&self) {
         let Self { network, roles, store, limits, config, warnings } = self;
         let version = env!("CARGO_PKG_VERSION");

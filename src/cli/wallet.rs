@@ -93,7 +93,7 @@ async fn fetch(url: &Url) -> anyhow::Result<Value> {
     serde_json::from_slice(&body).context("the answer is not JSON")
 }
 
-/// An ERROR is for the person: its reason is what is shown.
+/// Fails with the reason of an LNURL ERROR, which is written for the wallet's user.
 fn accepted(answer: &Value) -> anyhow::Result<()> {
     match answer["status"].as_str() {
         Some("ERROR") => bail!("{}", printable(answer["reason"].as_str().unwrap_or("refused"))),
@@ -101,7 +101,8 @@ fn accepted(answer: &Value) -> anyhow::Result<()> {
     }
 }
 
-/// A regtest invoice of a fresh key, settled by the simulated node's published rule.
+/// A regtest invoice signed with a fresh key. Its preimage follows the rule by which the simulated node
+/// settles.
 pub fn make_invoice(amount: Msat, description: &str) -> anyhow::Result<String> {
     let mut secret = [0; 32];
     SystemEntropy.fill(&mut secret);

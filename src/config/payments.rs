@@ -14,7 +14,7 @@ use crate::{
     payer::PayerOptions,
 };
 
-/// How long after it was made an attempt may be committed: far above every timeout of a claim.
+/// The most time between the creation of an attempt and its commit: far above every timeout of a claim.
 const COMMIT_DELAY: Millis = Millis::from_secs(120);
 /// How long the verifier takes to find a server, in addition to the database's timeouts: it waits a little
 /// longer for the answer, and the next run comes a moment later.
@@ -144,7 +144,7 @@ impl Config {
         let one_run = timeouts.acquire.plus(timeouts.statement).plus(TIME_TO_FIND_A_SERVER);
         VerifierOptions {
             node_is_shared: self.node.shared,
-            // One run on a connection that turns out to be dead, and another one.
+            // Two runs: the first may be spent on a dead connection.
             patience: one_run.plus(one_run),
             commit_delay: COMMIT_DELAY.plus(limits.clock_skew),
             hold: send_life.plus(limits.clock_skew).plus(limits.node_slack),

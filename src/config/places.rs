@@ -40,12 +40,12 @@ impl Config {
     }
 
     /// The same mistakes, each with the place where the option was set.
-    pub(super) fn placed(&self, Mistakes(mistakes): Mistakes) -> Mistakes {
-        Mistakes(mistakes.into_iter().map(|mistake| self.placed_one(mistake)).collect())
+    pub(super) fn with_places(&self, Mistakes(mistakes): Mistakes) -> Mistakes {
+        Mistakes(mistakes.into_iter().map(|mistake| self.with_place(mistake)).collect())
     }
 
     /// The same mistake, with the place where the option was set.
-    pub fn placed_one(&self, mistake: Mistake) -> Mistake {
+    pub fn with_place(&self, mistake: Mistake) -> Mistake {
         // The flag's name may follow.
         let option = mistake.option.split(' ').next().unwrap_or(&mistake.option);
         let variable = variable_of(option);

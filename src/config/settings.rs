@@ -44,23 +44,23 @@ pub struct Settings {
     pub admin: SocketAddr,
     /// Its node; none where no role needs one.
     pub node: Option<NodeSettings>,
-    /// For claims.
+    /// The rules of claims.
     pub claims: ClaimRules,
-    /// For the payer.
+    /// The options of the payer.
     pub payer: PayerOptions,
     /// How often to poll for claims of other processes.
     pub pay_every: Millis,
-    /// For the verifier of the database.
+    /// The options of the database verifier.
     pub verifier: VerifierOptions,
-    /// For the node's heartbeat.
+    /// The options of the heartbeat job.
     pub heartbeat: HeartbeatOptions,
-    /// For expiry.
+    /// The options of the expiry job.
     pub expiry: ExpiryOptions,
     /// How the process ends.
     pub shutdown: ShutdownSettings,
     /// How it logs.
     pub log: LogOptions,
-    /// What is asked for and not supported.
+    /// Settings that are not supported, to be logged at the start.
     pub warnings: Vec<&'static str>,
     /// Where the configuration comes from, for messages.
     pub source: String,
@@ -125,21 +125,21 @@ impl Config {
             warnings: self.store.warnings(),
             source: self.source(),
         };
-        check.finish(settings).map_err(|mistakes| self.placed(mistakes))
+        check.finish(settings).map_err(|mistakes| self.with_places(mistakes))
     }
 
     /// Checks the address of the admin port only.
     pub fn check_admin(&self) -> Result<SocketAddr, Mistakes> {
         let mut check = Check::default();
         let admin = self.admin.check(&mut check);
-        check.finish(admin).map_err(|mistakes| self.placed(mistakes))
+        check.finish(admin).map_err(|mistakes| self.with_places(mistakes))
     }
 
     /// Checks only what a migration needs.
     pub fn check_store(&self) -> Result<StoreSettings, Mistakes> {
         let mut check = Check::of(self.mistakes.clone());
         let store = self.store.check(&self.data_dir, &mut check);
-        check.finish(store).map_err(|mistakes| self.placed(mistakes))
+        check.finish(store).map_err(|mistakes| self.with_places(mistakes))
     }
 
     fn check_public_url(

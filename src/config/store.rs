@@ -116,7 +116,7 @@ impl Store {
         }
     }
 
-    /// What is asked for and not supported.
+    /// Settings that are not supported, to be logged at the start.
     pub(super) fn warnings(&self) -> Vec<&'static str> {
         let binding = database_url::wants_channel_binding(self.database_url.expose_secret());
         let warning = "store.database_url asks for channel_binding=require, which is not supported: use \

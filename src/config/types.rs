@@ -8,8 +8,8 @@ use super::{
     names::{likely, options},
 };
 
-/// What is wrong with the keys and types of `given`, by those of `example`. Puts the example's value in the
-/// place of each that is wrong, so that the rest can be read.
+/// Reports keys of `given` that are not in `example`, and values of other types than there. Removes these
+/// keys and replaces these values by the example's, so that the rest can be read.
 pub(super) fn check_types(
     given: &mut Map<String, Value>,
     example: &Map<String, Value>,

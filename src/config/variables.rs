@@ -1,10 +1,9 @@
-//! Checks the environment. A variable that begins with `WITHDRAWD_` is meant for this program, so one that
-//! nothing reads is a mistake, and may be a limit that does not hold.
+//! Checks the environment. A variable that begins with `WITHDRAWD_` is meant for this program. One that
+//! nothing reads is a mistake: the limit that it was meant to set would not hold.
 //!
-//! Known are the options, the variables of the command line, and what Kubernetes adds to every pod for a
-//! Service of this name (`WITHDRAWD_PORT=tcp://…`, "service links"). Service links look like no option, and
-//! are ignored. The variables of the tests are not known: they are for the tests' own process, which hands
-//! none of them on.
+//! Options and the variables of the command line are known. Kubernetes adds "service links" to every pod for
+//! a Service of this name (`WITHDRAWD_PORT=tcp://…`); these are recognized and ignored. The tests' own
+//! variables are refused, since tests do not pass them on to this program.
 
 use std::net::IpAddr;
 
@@ -57,11 +56,11 @@ pub fn check<'c>(
     if unread.is_empty() { Ok(()) } else { Err(UnreadVariables(unread)) }
 }
 
-/// Whether it is what Kubernetes sets for a Service whose name begins with withdrawd. Name **and** value
-/// must fit, so that a mistyped option is not taken for one.
+/// Whether this is a service link of Kubernetes, for a Service whose name begins with withdrawd. Name **and**
+/// value must match, so that a mistyped option is not taken for one.
 fn is_service_link(name: &str, value: &str) -> bool {
     let Some(rest) = name.strip_prefix(PREFIX) else { return false };
-    if rest.starts_with('_') || rest.contains("__") || !rest.bytes().all(is_of_a_link) {
+    if rest.starts_with('_') || rest.contains("__") || !rest.bytes().all(is_link_byte) {
         return false;
     }
     let rest = format!("_{rest}");
@@ -79,7 +78,7 @@ fn is_service_link(name: &str, value: &str) -> bool {
         return true;
     }
     // _PORT_50051_TCP, alone or with _PROTO, _PORT or _ADDR behind it.
-    let Some((_, port)) = rest.rsplit_once("_PORT_").filter(|(_, port)| is_number_first(port))
+    let Some((_, port)) = rest.rsplit_once("_PORT_").filter(|(_, port)| starts_with_digit(port))
     else {
         return false;
     };
@@ -94,11 +93,11 @@ fn is_service_link(name: &str, value: &str) -> bool {
     }
 }
 
-const fn is_of_a_link(byte: u8) -> bool {
+const fn is_link_byte(byte: u8) -> bool {
     byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_'
 }
 
-fn is_number_first(text: &str) -> bool {
+fn starts_with_digit(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_digit())
 }
 

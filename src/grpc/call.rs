@@ -21,7 +21,7 @@ pub const OTHER_METHOD: &str = "_OTHER";
 const REQUEST_ID: &str = "x-request-id";
 const MAX_REQUEST_ID_CHARS: usize = 64;
 
-/// A call under way. If it is dropped before it has ended, its client went away, and it is logged as
+/// A call in progress. If it is dropped before it has ended, its client went away, and it is logged as
 /// CANCELLED.
 pub struct Call {
     metrics: Arc<Metrics>,
@@ -65,7 +65,8 @@ impl Call {
         &self.span
     }
 
-    /// Sees the response. An error ends the call at once; otherwise the status comes in the trailers.
+    /// Records the response's headers and adds the request id. An error ends the call here; otherwise the
+    /// status follows in the trailers.
     pub fn answer<B>(&mut self, answer: &mut Response<B>) {
         if let Some(status) = answer.extensions_mut().remove::<Status>() {
             self.end(status.code(), Some(&status));
@@ -114,7 +115,8 @@ impl Drop for Call {
     }
 }
 
-/// Records in the span how the call ended. A mistake of the caller is no error of the server.
+/// Records the status in the span, as an error only if the server is at fault (OpenTelemetry's rule for gRPC
+/// servers).
 fn record_end(span: &Span, code: Code) {
     let name = code::name(code);
     span.record("rpc.response.status_code", name);

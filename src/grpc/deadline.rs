@@ -1,4 +1,5 @@
-//! The caller's deadline, enforced here, so that a caller that still listens gets a status with the reason.
+//! The caller's deadline. It is enforced on the server too, so that a caller that still listens gets a status
+//! that names the reason.
 
 use http::HeaderMap;
 

@@ -1,4 +1,4 @@
-//! Ends pages before they exceed what clients accept.
+//! Limits the size of a page in bytes.
 
 use prost::Message;
 use uuid::Uuid;
@@ -8,8 +8,8 @@ use crate::domain::{Fingerprint, PageToken};
 /// A page ends here, well below the 4 MiB that gRPC clients accept by default.
 const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
 
-/// Cuts a page at [`MAX_PAGE_BYTES`], but never below one entry. Returns it with the token of the next one,
-/// which is empty at the end of the list: when all entries fit and there are no `more`.
+/// The entries that fit into [`MAX_PAGE_BYTES`], at least one, and the token of the next page. The token is
+/// empty at the end of the list: all entries fit, and `more` is false.
 pub fn fit<T: Message>(
     entries: impl ExactSizeIterator<Item = (Uuid, T)>,
     mut more: bool,

@@ -1,9 +1,9 @@
 //! One layer around all services: the deadline, span, log line, metric and request id of every call,
 //! including calls that tonic itself refuses.
 //!
-//! Handlers know nothing of this layer; what they need to know of the caller is in the request's
-//! extensions. A call ends with its status, in the trailers or instead of a body. A call whose client goes
-//! away before that has ended as CANCELLED. Probes and reflection are neither logged nor counted.
+//! Handlers do not depend on this layer: it stores the caller in the request's extensions. A call ends when
+//! its status is sent, in the trailers or in the headers of an answer without a body. If the client goes away
+//! before that, the call counts as CANCELLED. Probes and reflection are neither logged nor counted.
 
 use std::{
     collections::HashSet,
@@ -50,7 +50,7 @@ struct Shared {
 }
 
 impl CallLayer {
-    /// Calls may take `limit`; `metrics` counts each.
+    /// A layer that ends calls after `limit` and counts each in `metrics`.
     pub fn new(runtime: Runtime, metrics: Arc<Metrics>, limit: Millis) -> Self {
         Self { shared: Arc::new(Shared { runtime, metrics, limit, methods: methods() }) }
     }
@@ -96,15 +96,14 @@ where
         let span = call.span().clone();
         // Credentials are not checked yet: every caller is unnamed.
         request.extensions_mut().insert(Principal::Unnamed);
-        let answering = span.in_scope(|| self.inner.call(request));
+        let pending = span.in_scope(|| self.inner.call(request));
         let answered = async move {
-            let mut answer = match in_time(&shared.runtime, shared.limit, deadline, answering).await
-            {
+            let mut answer = match in_time(&shared.runtime, shared.limit, deadline, pending).await {
                 Ok(answer) => answer?,
                 Err(status) => status.into_http(),
             };
             call.answer(&mut answer);
-            Ok(answer.map(|inner| Body::new(Answer { inner, call })))
+            Ok(answer.map(|inner| Body::new(ObservedBody { inner, call })))
         };
         Box::pin(answered.instrument(span))
     }
@@ -122,27 +121,27 @@ impl Shared {
     }
 }
 
-/// Waits for `answering` until our limit or the caller's deadline, whichever is first.
+/// Awaits `work` until our limit or the caller's deadline, whichever is first.
 async fn in_time<T>(
     runtime: &Runtime,
     limit: Millis,
     deadline: Option<Millis>,
-    answering: impl Future<Output = T>,
+    work: impl Future<Output = T>,
 ) -> Result<T, Status> {
     match deadline.filter(|deadline| *deadline < limit) {
-        None => runtime.within(limit, answering).await.ok_or_else(status::timed_out),
-        // Nobody would receive the answer.
+        None => runtime.within(limit, work).await.ok_or_else(status::timed_out),
+        // The deadline has passed: the client no longer waits for an answer.
         Some(deadline) if deadline <= Millis::ZERO => Err(status::deadline_exceeded()),
         Some(deadline) => {
-            let mut over = runtime.clock.sleep(deadline);
-            // Polled now: the deadline runs from here on, not from when the work first waits.
-            if (&mut over).now_or_never().is_some() {
+            let mut timeout = runtime.clock.sleep(deadline);
+            // Polled now, since a sleep starts with its first poll, and the work is polled first below.
+            if (&mut timeout).now_or_never().is_some() {
                 return Err(status::deadline_exceeded());
             }
             tokio::select! {
                 biased;
-                answer = answering => Ok(answer),
-                () = over => Err(status::deadline_exceeded()),
+                answer = work => Ok(answer),
+                () = timeout => Err(status::deadline_exceeded()),
             }
         }
     }
@@ -164,13 +163,13 @@ fn methods() -> HashSet<String> {
     files.iter().flat_map(of_file).collect()
 }
 
-/// A response body whose trailers carry the call's status.
-struct Answer {
+/// A response body that ends its call when the trailers with the status pass through.
+struct ObservedBody {
     inner: Body,
     call: Call,
 }
 
-impl HttpBody for Answer {
+impl HttpBody for ObservedBody {
     type Data = Bytes;
     type Error = Status;
 

@@ -29,7 +29,7 @@ const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 /// A replayed batch whose requests were all paid carries their invoices as well.
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
-/// Far more than internal services and operators have.
+/// Far above what internal services and operators open.
 const MAX_CONNECTIONS: usize = 10_000;
 /// How long a client may be connected before its first call.
 const FIRST_CALL: Millis = Millis::from_secs(60);
@@ -75,11 +75,11 @@ impl GrpcOptions {
             max_head_bytes: 16 * 1024,
             max_headers: 100,
             max_streams: self.max_concurrent_streams,
-            // A client that connects ahead of its first call may take a while; one that never calls keeps no
-            // place. Later, silent connections are kept for the next call.
+            // Clients may connect long before their first call, but one that never calls must not hold a
+            // connection. After the first call a silent connection is kept.
             head_timeout: Some(FIRST_CALL),
-            max_age: MaxAge::AskToGo(self.max_connection_age),
-            max_last_connections: 0,
+            max_age: MaxAge::GoAway(self.max_connection_age),
+            max_backlog_at_stop: 0,
             drain: self.drain,
         }
     }

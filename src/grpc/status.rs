@@ -93,7 +93,7 @@ impl From<Failure> for Status {
                 "NODE_NOT_HERE",
                 "this process has no node; call one that has the roles grpc and payer",
             ),
-            // Payments older than a new database server are closed only when a lost send would be over.
+            // After a failover, older payments are closed only when no lost send can take effect any more.
             Failure::Halted => plain(
                 Code::Unavailable,
                 "HALTED",
@@ -119,7 +119,7 @@ fn withdraw_not_found() -> Status {
     plain(Code::NotFound, "WITHDRAW_NOT_FOUND", "there is no such withdraw request")
 }
 
-/// The call took longer than it may. What it was to change may still be changed.
+/// The call took longer than the server allows. Its change may still be made.
 pub fn timed_out() -> Status {
     plain(Code::Unavailable, "TIMED_OUT", "it took too long, please try again")
 }

@@ -1,5 +1,5 @@
-//! The server under all inbound sides: accepts connections within limits, cuts off slow clients, and drains
-//! what is under way at a stop.
+//! The HTTP server that gRPC, the LNURL side and the admin port run on. It limits connections, cuts off slow
+//! clients, and lets requests in progress finish at a shutdown.
 //!
 //! Mistakes of clients are logged at debug level only, and no URL is ever logged.
 
@@ -30,7 +30,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{domain::Millis, runtime::Runtime};
 
-/// After a failed accept, for example when file descriptors run out.
+/// How long to wait after a failed accept, for example when file descriptors run out.
 const ACCEPT_PAUSE: Millis = Millis::from_ms(100);
 /// When a silent HTTP/2 connection is pinged, and how long it may take to answer.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
@@ -50,11 +50,12 @@ pub enum Protocol {
 /// What happens to a connection that has reached its maximum age.
 #[derive(Clone, Copy, Debug)]
 pub enum MaxAge {
-    /// It is cut off, whatever is under way: a client that never reads must not keep its permit.
+    /// It is closed, even during a request: a client that never reads must not hold one of the
+    /// [`ServerOptions::max_connections`] forever.
     CutOff(Millis),
-    /// Its client is asked to reconnect (GOAWAY), so that clients spread over new replicas. What is under
-    /// way goes on.
-    AskToGo(Millis),
+    /// Its client is asked to reconnect (HTTP/2 GOAWAY), so that clients spread over new replicas. Requests
+    /// in progress continue.
+    GoAway(Millis),
 }
 
 /// The limits of a server.
@@ -72,18 +73,18 @@ pub struct ServerOptions {
     pub max_headers: usize,
     /// Concurrent requests of an HTTP/2 connection.
     pub max_streams: u32,
-    /// How long a client may take to send the head of its first request, and on HTTP/1.1 to stay silent
-    /// between two. None: as long as its connection may live.
+    /// How long a client may take to send the headers of its first request and, on HTTP/1.1, how long it may
+    /// stay idle between two requests. None: until the maximum age.
     pub head_timeout: Option<Millis>,
     /// The maximum age of a connection, and what happens then.
     pub max_age: MaxAge,
-    /// How many of the connections that wait to be accepted at a stop are still served.
-    pub max_last_connections: usize,
-    /// How long a stop waits for what is under way.
+    /// How many connections are still accepted from the listen backlog at a shutdown.
+    pub max_backlog_at_stop: usize,
+    /// How long a shutdown waits for open connections to finish.
     pub drain: Millis,
 }
 
-/// Serves until `stop`, then drains. `answer` answers one request.
+/// Serves until `stop`, then drains. `answer` handles one request.
 pub async fn serve<F, A, B>(
     listener: TcpListener,
     options: ServerOptions,
@@ -99,15 +100,16 @@ pub async fn serve<F, A, B>(
     let http = Arc::new(http(&options));
     let permits = Arc::new(Semaphore::new(options.max_connections));
     let connections = TaskTracker::new();
-    let mut last = options.max_last_connections;
+    let mut backlog_left = options.max_backlog_at_stop;
     loop {
         let accepted = tokio::select! {
             biased;
             () = stop.cancelled() => {
-                // Connections that the system had accepted before the stop are answered, too.
-                let waiting = accept(&listener, &permits).now_or_never().filter(|_| last > 0);
-                last = last.saturating_sub(1);
-                let Some(accepted) = waiting else { break };
+                // The kernel completed the handshakes of connections in the backlog: their clients expect
+                // an answer.
+                let waiting = accept(&listener, &permits).now_or_never();
+                let Some(accepted) = waiting.filter(|_| backlog_left > 0) else { break };
+                backlog_left -= 1;
                 accepted
             }
             accepted = accept(&listener, &permits) => accepted,
@@ -115,9 +117,9 @@ pub async fn serve<F, A, B>(
         match accepted {
             Ok((stream, permit)) => {
                 let (http, answer) = (Arc::clone(&http), answer.clone());
-                let (life, stop) = (runtime.clone(), stop.clone());
+                let (task_runtime, stop) = (runtime.clone(), stop.clone());
                 let connection = async move {
-                    serve_connection(stream, &http, &options, &life, &stop, answer).await;
+                    serve_connection(stream, &http, &options, &task_runtime, &stop, answer).await;
                     drop(permit);
                 };
                 runtime.spawner.spawn(Box::pin(connections.track_future(connection)));
@@ -135,7 +137,7 @@ pub async fn serve<F, A, B>(
     }
 }
 
-/// One connection, to its end.
+/// Serves one connection until it closes.
 async fn serve_connection<F, A, B>(
     stream: TcpStream,
     http: &auto::Builder<TokioExecutor>,
@@ -150,19 +152,19 @@ async fn serve_connection<F, A, B>(
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let first_request = Arc::new(FirstRequest::default());
-    let noted = Arc::clone(&first_request);
+    let arrived = Arc::clone(&first_request);
     let service = service_fn(move |request| {
-        noted.note();
-        begin(answer(request))
+        arrived.set();
+        start_now(answer(request))
     });
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
     let (max_age, is_cut_off) = match options.max_age {
         MaxAge::CutOff(age) => (age, true),
-        MaxAge::AskToGo(age) => (age, false),
+        MaxAge::GoAway(age) => (age, false),
     };
-    let mut too_slow = pin!(first_request.is_late(options.head_timeout, runtime));
+    let mut too_slow = pin!(first_request.timed_out(options.head_timeout, runtime));
     let mut too_old = pin!(runtime.clock.sleep(max_age));
-    let mut is_going = false;
+    let mut is_closing = false;
     loop {
         tokio::select! {
             biased;
@@ -172,8 +174,8 @@ async fn serve_connection<F, A, B>(
                 }
                 return;
             }
-            () = stop.cancelled(), if !is_going => {}
-            () = &mut too_old, if is_cut_off || !is_going => {
+            () = stop.cancelled(), if !is_closing => {}
+            () = &mut too_old, if is_cut_off || !is_closing => {
                 if is_cut_off {
                     return tracing::debug!(server = options.name, "a connection was cut off");
                 }
@@ -182,14 +184,14 @@ async fn serve_connection<F, A, B>(
                 return tracing::debug!(server = options.name, "a client sent no request in time");
             }
         }
-        // hyper asks a client to go once its HTTP/2 handshake is over, which may never be.
-        if options.protocol != Protocol::Http1 && !first_request.has_come() {
+        // hyper sends GOAWAY only after the HTTP/2 handshake, which a silent client never completes.
+        if options.protocol != Protocol::Http1 && !first_request.has_arrived() {
             return tracing::debug!(
                 server = options.name,
                 "a client that sent no request was cut off"
             );
         }
-        is_going = true;
+        is_closing = true;
         connection.as_mut().graceful_shutdown();
     }
 }
@@ -197,41 +199,41 @@ async fn serve_connection<F, A, B>(
 /// Whether a connection's client has sent a request yet.
 #[derive(Default)]
 struct FirstRequest {
-    has_come: AtomicBool,
-    came: Notify,
+    has_arrived: AtomicBool,
+    arrival: Notify,
 }
 
 impl FirstRequest {
-    fn note(&self) {
-        self.has_come.store(true, Ordering::Relaxed);
-        self.came.notify_one();
+    fn set(&self) {
+        self.has_arrived.store(true, Ordering::Relaxed);
+        self.arrival.notify_one();
     }
 
-    fn has_come(&self) -> bool {
-        self.has_come.load(Ordering::Relaxed)
+    fn has_arrived(&self) -> bool {
+        self.has_arrived.load(Ordering::Relaxed)
     }
 
-    /// Ends once `limit` has passed without a request. Until the first byte shows which HTTP version it is,
-    /// hyper has no limit of its own.
-    async fn is_late(&self, limit: Option<Millis>, runtime: &Runtime) {
+    /// Resolves once `limit` has passed without a request; never resolves otherwise. hyper itself sets no
+    /// limit until the client's first bytes show the HTTP version.
+    async fn timed_out(&self, limit: Option<Millis>, runtime: &Runtime) {
         match limit {
-            Some(limit) if runtime.within(limit, self.came.notified()).await.is_none() => {}
+            Some(limit) if runtime.within(limit, self.arrival.notified()).await.is_none() => {}
             Some(_) | None => std::future::pending().await,
         }
     }
 }
 
-/// Polls `answer` at once: when the client hangs up right after its request, hyper drops what was never
-/// polled.
-fn begin<A, B>(answer: A) -> impl Future<Output = Result<Response<B>, Infallible>> + Send
+/// Polls `answer` once, at once. hyper drops a future without ever polling it if the client hangs up right
+/// after its request; a claim that has arrived must be decided all the same.
+fn start_now<A, B>(answer: A) -> impl Future<Output = Result<Response<B>, Infallible>> + Send
 where
     A: Future<Output = Response<B>> + Send + 'static,
     B: Send + 'static,
 {
     let mut answer = Box::pin(answer);
-    let begun = (&mut answer).now_or_never();
+    let finished = (&mut answer).now_or_never();
     async move {
-        Ok(match begun {
+        Ok(match finished {
             Some(answer) => answer,
             None => answer.await,
         })

@@ -1,7 +1,7 @@
-//! Marks requests that have expired or that reopen, so that lists can be served from indexes; and makes
-//! payments due that a clock far ahead had postponed.
+//! Updates the `claimable` column of requests that have expired or reopened, so that lists can use an index.
+//! Also brings forward payments that a process with a clock far ahead has scheduled too late.
 //!
-//! No claim relies on these marks: a claim compares the times themselves.
+//! No claim relies on the column: a claim compares the times themselves.
 
 use std::sync::Arc;
 
@@ -27,7 +27,8 @@ pub struct Expiry {
 /// How often it runs, and how far ahead an attempt may be scheduled.
 #[derive(Clone, Copy, Debug)]
 pub struct ExpiryOptions {
-    /// No lookup of an open attempt is scheduled further ahead than this.
+    /// The furthest ahead that the lookup of an open attempt is scheduled. A later one is an error of a
+    /// clock.
     pub reach: Millis,
     /// How often it runs.
     pub every: Millis,
@@ -39,13 +40,13 @@ impl Expiry {
         Self { store, runtime, options }
     }
 
-    /// Marks one batch of what is due. Returns how many requests it marked.
+    /// Updates one batch of requests. Returns how many it changed.
     pub async fn mark_due(&self) -> Result<usize, StoreError> {
         let now = self.runtime.clock.now();
-        let far = self.store.pull_far(now.plus(self.options.reach), now).await?;
-        if far > 0 {
+        let brought_forward = self.store.bring_forward(now.plus(self.options.reach), now).await?;
+        if brought_forward > 0 {
             tracing::error!(
-                far,
+                brought_forward,
                 "lookups were scheduled too far in the future by a clock that was ahead; they are due now"
             );
         }

@@ -17,8 +17,8 @@ use crate::{
     runtime::Runtime,
 };
 
-/// After this many consecutive unanswered sends nothing new is accepted or sent: the node may be unable to
-/// store payments although it answers everything else.
+/// After this many consecutive unanswered sends, new claims and sends stop: the node may be unable to store
+/// payments although it answers everything else.
 const MAX_UNANSWERED: i64 = 3;
 
 /// The limits that the node's answers are judged by.
@@ -42,7 +42,7 @@ pub struct Heartbeats {
     runtime: Runtime,
     /// The reason that was logged last, if claims were refused.
     logged: Mutex<Option<HaltReason>>,
-    /// One run at a time: of two, the one that asked first could write last.
+    /// Serializes runs: of two concurrent ones, the older answer of the node could be stored last.
     running: tokio::sync::Mutex<()>,
 }
 
@@ -83,9 +83,9 @@ impl Heartbeats {
         beaten.map(drop)
     }
 
-    /// Asks the node and stores its answer. Returns what is wrong although it answers, if anything.
+    /// Asks the node and stores its answer. Returns the trouble of a node that answers but cannot be used.
     async fn ask(&self) -> Result<Option<NodeTrouble>, LookupError> {
-        // Read before the node is asked: its answer holds since then.
+        // Read before the node is asked: the answer is at least as recent as this.
         let at = self.runtime.clock.now();
         let health = self.node.node.health().await?;
         let paying = self.node.verifier.paying_node().await?;
@@ -121,7 +121,7 @@ impl Heartbeats {
             OverdueSends { begun_before: at.minus(self.options.answer_overdue), now: at, most };
         let answers = self.store.unanswered_in_a_row(node, overdue).await? < most;
         if !answers {
-            // Not awaited, or the node's answers would grow stale meanwhile.
+            // Not awaited: a node that stores nothing may take long, and this heartbeat would be late.
             self.node.witness.make_in_background();
         }
         Ok(answers)

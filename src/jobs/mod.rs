@@ -22,16 +22,16 @@ pub use verification::Verification;
 /// Why a run failed. It is logged once, and the job runs again soon.
 pub type JobError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Work that a process repeats on its own.
+/// Work that a process repeats in the background.
 #[async_trait]
 pub trait Job: Send + Sync {
     /// Its name in logs.
     fn name(&self) -> &'static str;
 
-    /// How long it rests after a successful run.
+    /// The pause after a successful run.
     fn every(&self) -> Millis;
 
-    /// What ends its rest early, if anything does.
+    /// Ends the pause early when notified, if the job has one.
     fn notifier(&self) -> Option<&Notifier> {
         None
     }

@@ -23,9 +23,9 @@ const CALL_BUCKETS: [f64; 14] =
 const PAYMENT_BUCKETS: [f64; 13] =
     [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 14_400.0, 86_400.0];
 
-/// The state under which a payment is counted that was closed as failed and paid all the same.
+/// The state label of a payment that was closed as FAILED and that the node settled afterwards.
 const LATE_SUCCESS: &str = "LATE_SUCCESS";
-/// The reason of a payment that was closed as failed, and then fulfilled its request all the same.
+/// The reason label of a payment that was closed as FAILED and afterwards settled its request: it is PAID.
 const AFTER_FAILURE: &str = "AFTER_FAILURE";
 const NO_REASON: &str = "";
 
@@ -64,7 +64,7 @@ impl Metrics {
             fees_msat: Counter::default(),
             claim_to_paid: Histogram::new(PAYMENT_BUCKETS),
         };
-        // A counter that appears with its first event hides that event from `increase`.
+        // Prometheus's `increase` misses the first event of a counter that did not exist before it.
         for (state, reason) in ends() {
             drop(metrics.payments.get_or_create(&Ended { state, reason }));
         }

@@ -1,4 +1,4 @@
-//! Gauges: made anew for each scrape, so that none is stale.
+//! Gauges. They are built for each scrape, so that none keeps an old value.
 
 use std::sync::atomic::AtomicU64;
 

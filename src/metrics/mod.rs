@@ -3,18 +3,17 @@
 //!
 //! * [`Metrics`] counts what this process does. It is passed in and never global, since many services run
 //!   in one test process.
-//! * [`MetricsEndpoint`] adds what the database knows about the whole instance, asked at each scrape,
-//!   within a limit. Every replica shows the same. While the database is silent, this part is left out,
-//!   promptly.
+//! * [`MetricsEndpoint`] adds what the database knows about the whole instance, the same in every replica. A
+//!   scrape reads it with a timeout; if the database does not answer in time, these metrics are left out.
 //!
-//! Label values are the names of enums, and nothing that a client sent: no request, id or secret.
+//! Label values are names of enums. Nothing that a client sent becomes a label: no request, id or secret.
 
 mod counted;
-mod exposition;
+mod endpoint;
 mod gauges;
 mod labels;
 mod setup;
 
 pub use counted::Metrics;
-pub use exposition::MetricsEndpoint;
+pub use endpoint::MetricsEndpoint;
 pub use setup::Setup;

@@ -1,4 +1,4 @@
-//! Why a use case could not be carried out, whatever its noun.
+//! The failures that every use case can have.
 
 use crate::{
     lookup::LookupError,
@@ -6,7 +6,7 @@ use crate::{
     runtime::Detached,
 };
 
-/// Why a use case could not be carried out, whatever was asked.
+/// Why a use case could not be carried out, other than the errors of its own noun.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// Refused for now: the instance is paused or fenced, its database server is not verified, or a send
@@ -16,7 +16,7 @@ pub enum Failure {
     /// The store cannot be reached, or its answer was lost: try again.
     #[error("the store is unavailable")]
     Unavailable(#[source] StoreError),
-    /// A defect.
+    /// A bug, or a row that this version cannot read.
     #[error("internal error")]
     Internal(#[source] StoreError),
     /// The node cannot be asked.

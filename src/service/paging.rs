@@ -19,8 +19,8 @@ pub(super) fn page_limit(page_size: i32, violations: &mut Vec<Violation>) -> i64
     }
 }
 
-/// The id after which a page begins. `filter` is none if it could not be read: then no token can be checked
-/// against it.
+/// The id after which a page begins, from its token. A token belongs to the filter of its list; `filter` is
+/// None if the request's filter is invalid, and the token is then not checked.
 pub(super) fn page_start(
     token: &str,
     filter: Option<Fingerprint>,
@@ -31,8 +31,8 @@ pub(super) fn page_start(
     start.map_err(|fault| violations.push(Violation::new(CommonField::PageToken, fault))).ok()
 }
 
-/// Cuts a list that was read with one entry more than `limit`. Returns whether it goes on.
-pub(super) fn cut<T>(entries: &mut Vec<T>, limit: i64) -> bool {
+/// Truncates a list that was read with one entry more than `limit`. Returns whether there is a next page.
+pub(super) fn truncate_page<T>(entries: &mut Vec<T>, limit: i64) -> bool {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = entries.len() > limit;
     entries.truncate(limit);

@@ -40,7 +40,7 @@ impl SidecarOptions {
             head_timeout: Some(self.header_timeout),
             // A wallet needs two short requests, and a proxy reconnects. Claims go on all the same.
             max_age: MaxAge::CutOff(Millis::from_secs(60)),
-            max_last_connections: 1024,
+            max_backlog_at_stop: 1024,
             drain: self.drain,
         }
     }

@@ -42,7 +42,7 @@ impl From<StoreError> for Fault {
 }
 
 impl Fault {
-    /// Maps the error and keeps the retry advice.
+    /// Maps the error and keeps whether to retry.
     #[must_use]
     pub fn map(self, change: impl FnOnce(StoreError) -> StoreError) -> Self {
         match self {
@@ -51,7 +51,7 @@ impl Fault {
         }
     }
 
-    /// The error without the retry advice.
+    /// The error alone.
     pub fn into_error(self) -> StoreError {
         match self {
             Self::Contended(error) | Self::Final(error) => error,
@@ -59,8 +59,8 @@ impl Fault {
     }
 }
 
-/// The database's own error in the source chain, if there is one.
-pub fn said(error: &StoreError) -> Option<&sqlx::Error> {
+/// The first database error in the source chain, if there is one.
+pub fn database_error(error: &StoreError) -> Option<&sqlx::Error> {
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
         if let Some(found) = error.downcast_ref() {
@@ -98,9 +98,9 @@ pub trait Driver: Send + Sync + 'static {
     /// Begins a transaction that writes.
     async fn begin(&self) -> Result<Self::Tx, Fault>;
 
-    /// Begins an operator's transaction that holds the instance exclusively: every transaction that has
-    /// read the switches has ended, and later ones wait. Does not queue behind claims. Within a second it
-    /// begins, or fails with [`StoreError::Unavailable`].
+    /// Begins an operator's transaction that locks the instance exclusively: every transaction that has read
+    /// the switches (pause and fence) has ended, and later ones wait. It does not queue behind claims, and
+    /// begins or fails with [`StoreError::Unavailable`] within a second.
     async fn begin_for_operator(&self) -> Result<Self::Tx, Fault>;
 
     /// Reads outside of a transaction, for an operator, without queuing behind claims.

@@ -2,7 +2,7 @@
 //!
 //! It uses only what Postgres-compatible databases offer: no LISTEN, no user-defined function, no state that
 //! outlives a transaction. So a connection pooler may sit in between (see [`session`]). Operators' commands
-//! take a table lock (see [`turn`]).
+//! take a table lock (see [`exclusive`]).
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use sqlx::{
 };
 
 use super::{
-    driver::{Driver, Fault, Tx, said},
+    driver::{Driver, Fault, Tx, database_error},
     observed::Observed,
     sql::{Database, Dialect, Marks, SqlStore},
     statement::{BoundStatement, Value},
@@ -27,9 +27,9 @@ use crate::{
 mod cells;
 mod connect;
 mod dialect;
+mod exclusive;
 mod place;
 mod session;
-mod turn;
 
 use connect::Connected;
 use dialect::{CLOCK, DIALECT, TIMELINE};
@@ -119,7 +119,7 @@ impl Driver for PostgresDriver {
     }
 
     async fn begin_for_operator(&self) -> Result<PostgresTx, Fault> {
-        turn::begin(self).await
+        exclusive::begin(self).await
     }
 
     async fn fetch(&self, statement: BoundStatement<'_>) -> Result<Vec<PgRow>, StoreError> {
@@ -153,7 +153,7 @@ impl Driver for PostgresDriver {
 
     fn refuses_writes(&self, error: &StoreError) -> bool {
         // Read-only (a standby, or a setting), disk full, I/O error.
-        matches!(said(error).and_then(code).as_deref(), Some("25006" | "53100" | "58030"))
+        matches!(database_error(error).and_then(code).as_deref(), Some("25006" | "53100" | "58030"))
     }
 
     fn connections(&self) -> Connections {
@@ -182,7 +182,7 @@ impl PostgresDriver {
             }
         };
         let tx = within(self.answer_timeout, "begin", Box::pin(begun)).await;
-        let tx = tx.map_err(|fault| fault.map(|error| self.place.of_error(error)))?;
+        let tx = tx.map_err(|fault| fault.map(|error| self.place.locate_error(error)))?;
         Ok(PostgresTx { tx, session: self.session, answer_timeout: self.answer_timeout })
     }
 
@@ -199,7 +199,7 @@ impl PostgresDriver {
         }
         let rows = bound(statement, Session::Own).fetch_all(pool);
         let rows = within(self.answer_timeout, doing, rows).await;
-        rows.map_err(|fault| self.place.of_error(fault.into_error()))
+        rows.map_err(|fault| self.place.locate_error(fault.into_error()))
     }
 }
 

@@ -18,7 +18,7 @@ use sqlx::{
 use tokio::sync::Mutex;
 
 use super::{
-    driver::{Driver, Fault, Tx, said},
+    driver::{Driver, Fault, Tx, database_error},
     migrations,
     observed::Observed,
     sql::{Database, Dialect, Marks, SqlStore},
@@ -248,7 +248,9 @@ impl Driver for SqliteDriver {
 
     fn refuses_writes(&self, error: &StoreError) -> bool {
         // SQLITE_READONLY, SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN; a COMMIT can fail with them too.
-        said(error).and_then(primary_code).is_some_and(|code| matches!(code, 8 | 10 | 13 | 14))
+        database_error(error)
+            .and_then(primary_code)
+            .is_some_and(|code| matches!(code, 8 | 10 | 13 | 14))
     }
 
     fn connections(&self) -> Connections {

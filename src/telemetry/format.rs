@@ -10,7 +10,7 @@ use tracing_subscriber::{
 
 use crate::trace;
 
-/// Who reads the lines.
+/// The format of log lines, by who reads them.
 #[derive(Clone, Copy, Debug)]
 pub enum Style {
     /// A person at a terminal.
@@ -19,19 +19,19 @@ pub enum Style {
     Json,
 }
 
-/// Writes lines as `lines` does, and adds `trace_id` if there is one.
-pub struct Traced<F> {
+/// Formats events as `lines` does, and appends the current `trace_id`.
+pub struct WithTraceId<F> {
     lines: F,
     style: Style,
 }
 
-impl<F> Traced<F> {
+impl<F> WithTraceId<F> {
     pub const fn new(lines: F, style: Style) -> Self {
         Self { lines, style }
     }
 }
 
-impl<S, N, F> FormatEvent<S, N> for Traced<F>
+impl<S, N, F> FormatEvent<S, N> for WithTraceId<F>
 where
     S: Subscriber + for<'s> LookupSpan<'s>,
     N: for<'w> FormatFields<'w> + 'static,

@@ -21,12 +21,12 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use format::Traced;
+use format::WithTraceId;
 
 pub use format::Style;
 
-/// The target of the spans that are collected. The exporter's own HTTP/2 client makes spans too, and
-/// exporting those would never end.
+/// The target of the spans that are exported. The exporter's own HTTP/2 client makes spans too; exporting
+/// those would make new ones without end.
 const TARGET: &str = "withdrawd";
 
 /// Logs and traces, running.
@@ -84,18 +84,18 @@ pub fn init(log: &LogOptions) -> Result<Telemetry, TelemetryError> {
     let provider = traces::provider()?;
 
     // Lines show their trace id, not the spans that they are in.
-    let events = filter_fn(is_line).with_max_level_hint(LevelFilter::TRACE);
+    let events = filter_fn(is_log_event).with_max_level_hint(LevelFilter::TRACE);
     let format = lines::format().with_target(false);
     let lines = lines::layer().with_writer(std::io::stderr);
     let lines = match style {
         Style::Json => {
             let format = format.json().flatten_event(true);
             let format = format.with_current_span(false).with_span_list(false);
-            lines.json().event_format(Traced::new(format, style)).boxed()
+            lines.json().event_format(WithTraceId::new(format, style)).boxed()
         }
         Style::Human => {
             let format = format.with_ansi(terminal);
-            lines.with_ansi(terminal).event_format(Traced::new(format, style)).boxed()
+            lines.with_ansi(terminal).event_format(WithTraceId::new(format, style)).boxed()
         }
     };
     // Spans do not depend on the log level. Log lines stay out of the spans.
@@ -114,14 +114,14 @@ pub fn init(log: &LogOptions) -> Result<Telemetry, TelemetryError> {
     Ok(Telemetry { provider })
 }
 
-/// A level, and other levels for parts: `info,sqlx=warn`. (`EnvFilter` knows more, of spans and the values of their
-/// fields, and brings a regex engine for it.)
+/// Parses a level with exceptions by module: `info,sqlx=warn`. `EnvFilter` would also filter by spans and
+/// fields, but depends on a regex engine.
 pub fn level(text: &str) -> Option<Targets> {
-    // Nothing would be a filter that nothing passes.
+    // An empty text would parse as a filter that passes nothing.
     text.parse().ok().filter(|_| !text.trim().is_empty())
 }
 
-fn is_line(metadata: &Metadata<'_>) -> bool {
+fn is_log_event(metadata: &Metadata<'_>) -> bool {
     metadata.is_event()
 }
 

@@ -1,4 +1,4 @@
-//! One state for all that no later step can tell apart.
+//! Canonical states: one representative of all states that no later step can tell apart.
 
 use super::state::{
     Attempt, FOREIGN, NO_LISTENER, NodeState, OVER, PaidBy, SENDS, SendAnswer, SendRow, Stage,
@@ -6,8 +6,8 @@ use super::state::{
 };
 
 impl State {
-    /// Merges states that no later step can tell apart, the order of the workers among them. That no
-    /// decision of the code reads what is dropped here is checked where it is called.
+    /// Resets whatever no later step reads, and sorts the workers. `real` checks that no decision of the code
+    /// depends on what is reset here.
     #[must_use]
     pub fn canonical(mut self) -> Self {
         for a in 0..2 {

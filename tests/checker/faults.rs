@@ -1,8 +1,9 @@
-//! What may go wrong, and what the code is made to do wrong so that it must be noticed.
+//! Faults of the environment, and mutations: bugs put into the code, which the search must find.
 
 use super::{inputs::Tampering, state::Budget};
 
-/// What may go wrong. Delay, any order, impatient payers and payers that pause are always there.
+/// A fault that a search may include. Every search has delays, any order of steps, and payers that time out
+/// or pause.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
     /// The node refuses an invoice at once and stores nothing.
@@ -99,15 +100,15 @@ impl Faults {
     }
 }
 
-/// What the code is made to do wrong. The real functions stay as they are: what goes into them or
-/// comes out of them is changed, or a step is left out or put before another.
+/// A bug put into the code. The real functions stay as they are: their inputs or outputs are changed, or a
+/// step is left out or moved.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mutation {
     /// An error or a timeout of a send is taken for its failure.
     ReopensOnTimeout,
     /// The node is asked before the send's row is committed.
     SendsBeforeCommit,
-    /// A payer that takes over sends what was sending, without a look.
+    /// A payer that takes over an attempt in SENDING sends it without a look-up.
     NoLookUpInRecovery,
     /// A payer that has waited long enough closes the attempt, and the request takes a new invoice.
     RebindsUnanswered,

@@ -1,4 +1,4 @@
-//! A fast hash for small keys that nobody chooses to do harm.
+//! A fast hash for small keys, without protection against chosen collisions.
 
 use std::hash::{BuildHasherDefault, Hasher};
 

@@ -1,4 +1,4 @@
-//! What goes into the real functions and what comes out of them, as small as a state has it.
+//! The inputs and outputs of the real functions, in the model's compact form.
 
 use super::state::{Attempt, Node, NodeState, Request, SendRow, Stage};
 
@@ -62,7 +62,7 @@ impl AttemptRows {
         Self { a, attempt, request }
     }
 
-    /// Rows that differ from these only in what a canonical state does not keep.
+    /// All rows that have the same canonical state as these.
     pub fn indistinct(self) -> Vec<Self> {
         let stage = self.attempt.stage;
         let closed = stage == Stage::Paid || stage.is_failed();
@@ -82,7 +82,7 @@ impl AttemptRows {
         all
     }
 
-    /// The same record of every age, where a canonical state does not keep it.
+    /// The answer with every age that has the same canonical state.
     pub fn indistinct_ages(self, found: LookUpAnswer) -> Vec<LookUpAnswer> {
         match found {
             _ if self.attempt.stage == Stage::Reserved => Vec::new(),

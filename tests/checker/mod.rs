@@ -1,24 +1,30 @@
-//! Visits every state that one withdraw request can reach, where each decision is taken by the real
-//! functions of `withdrawd::domain`, and prints the shortest way to whatever must never be.
+//! An explicit-state model checker. It visits every state that one withdraw request can reach, and prints the
+//! shortest path to a state or a step that breaks an invariant. All decisions are made by the real functions
+//! of `withdrawd::domain`.
 //!
-//! Two payers without leases, two invoices for one request, up to three sends of each. A step is one
-//! atomic effect; between any two of them anything else may happen. Whatever is written names the
-//! version that was read, so that a payer whose rows have moved is as good as idle.
+//! The model has two payers without leases, two invoices (A and B) for one request, and up to three sends of
+//! each. A step is one atomic effect, and steps interleave freely. Every write names the version that was
+//! read. So when a row changes, a payer that was about to write it becomes idle.
 //!
-//! * `state`: what exists; `packed`: the same as one number; `display`: the same for people; `canonical`:
-//!   one state for all that cannot be told apart.
-//! * `rows`: the real rows, made from a state and read back into one; `real`: the real functions, called
-//!   as the service calls them, with what goes in and out of them in `inputs`. Nothing else decides.
-//! * `steps`: all steps from a state: of wallets, people and time (`world`), of the node, of a payer
-//!   (`worker`).
-//! * `faults`: what may go wrong, and the mutations; `invariants`: what must hold; `search`, `searches`.
+//! * `state`: a state of the model; `packed`: the state as one number; `display`: the state as text;
+//!   `canonical`: one representative for states that no later step can tell apart.
+//! * `rows`: converts a state to the real rows and back; `real`: calls the real functions as the service
+//!   does; `inputs`: their inputs and outputs.
+//! * `steps`: all steps from a state; `world`: those of wallets, callers, operators and time; `node`: those
+//!   of the node; `worker`: those of a payer.
+//! * `faults`: what may go wrong, and the mutations (bugs that the search must find); `invariants`: what must
+//!   hold; `search`: the search; `searches`: the sets of faults and mutations that are searched.
 //!
-//! What is left out, or merged: reading the clocks, a look-up and its answer are one step, in which the
-//! clocks may have been read before the last send was over; a claim is one transaction, since a stale
-//! one is read again; reasons of failures and doubts but for FOREIGN, which no decision reads; a payee
-//! is paid once per invoice. Not here: nodes that enforce no deadline or pay a hash twice, clocks that
-//! disagree by more than the skew and do not notice, a request that a proxy delivers twice, fees, other
-//! requests. A NOT_FOUND of a node without its records is known for what it is (`lookup`).
+//! What is merged:
+//! - Reading the clocks, a look-up and its answer are one step. The clocks may have been read before the last
+//!   send was over.
+//! - A claim is one transaction, since a stale one is read again.
+//! - Reasons of failures and doubts are left out, except FOREIGN: no decision reads the others.
+//! - A payee is paid once per invoice.
+//!
+//! What is not modelled: nodes that enforce no deadline or pay a hash twice; clocks that disagree by more
+//! than the skew without being noticed; a request that a proxy delivers twice; fees; other withdraw requests.
+//! That a NOT_FOUND from a node that has lost its records is recognized is taken from `lookup`.
 
 mod canonical;
 mod display;

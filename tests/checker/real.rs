@@ -1,8 +1,8 @@
 //! The real functions of `withdrawd::domain`, called as the payer and the claim service call them.
 //!
-//! They are pure, so each is called once for each of its inputs and its answer kept. Wherever a state
-//! is kept without something (see [`State::canonical`](super::state::State::canonical)), they are
-//! called with every value of it, and must not see a difference.
+//! They are pure, so each is called once per input, and its answer is cached. Where a canonical state drops a
+//! value (see [`State::canonical`](super::state::State::canonical)), the function is called with every
+//! possible one, and must decide the same each time.
 
 use std::{
     cell::RefCell,
@@ -286,8 +286,8 @@ impl Real {
         payment.pending(&facts, &LIMITS)
     }
 
-    /// What the table decided, in which state: a search that never came to some of its rows is not
-    /// complete.
+    /// The table's decisions, by the state of the attempt. A search that never reached some of the table's
+    /// rows is incomplete.
     pub fn decisions(&self) -> BTreeSet<(Stage, Decision)> {
         let looks = self.memos.looks.borrow();
         let looks = looks.iter().map(|((pair, _), next)| (pair.attempt.stage, *next));

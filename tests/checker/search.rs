@@ -1,4 +1,4 @@
-//! The search: breadth first, every reachable state once, so that what is found first is shortest.
+//! Breadth-first search over all reachable states, so that the first counterexample is a shortest one.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,22 +16,22 @@ use super::{
 /// What a search found.
 pub struct Report {
     pub states: usize,
-    /// Every reachable state was visited.
+    /// Whether every reachable state was visited.
     pub whole: bool,
-    /// The longest of the shortest ways to a state.
+    /// The length of the longest shortest path to a state.
     pub depth: usize,
-    /// The shortest way to each broken invariant.
+    /// A shortest path to each broken invariant.
     pub broken: BTreeMap<Invariant, Vec<String>>,
-    /// What the table said, in which state.
+    /// The table's decisions, with the state of the attempt.
     pub decisions: BTreeSet<(Stage, Decision)>,
 }
 
 /// How far to search.
 #[derive(Clone, Copy, Debug)]
 pub enum Until {
-    /// Everything, and whether an end can be reached from everywhere.
+    /// Visit every state, and check that an end can be reached from each.
     Everything { at_most: usize },
-    /// The first way to break this invariant; others are passed over.
+    /// Stop at the first path that breaks this invariant; ignore others.
     Breaks(Invariant),
 }
 
@@ -39,18 +39,19 @@ pub enum Until {
 struct Known {
     states: Vec<u128>,
     parents: Vec<u32>,
-    /// Open addressing; 0 is free, else one more than the number of a state.
+    /// A hash table with open addressing. 0 is free; otherwise the index of a state plus one.
     slots: Vec<u32>,
 }
 
 impl Known {
     fn new(first: u128) -> Self {
         let mut known = Self { states: Vec::new(), parents: Vec::new(), slots: vec![0; 1 << 16] };
-        known.number(first, 0);
+        known.index_of(first, 0);
         known
     }
 
-    fn number(&mut self, state: u128, parent: u32) -> u32 {
+    /// The index of a state, which is added if it is new.
+    fn index_of(&mut self, state: u128, parent: u32) -> u32 {
         if self.states.len() * 4 > self.slots.len() * 3 {
             self.grow();
         }
@@ -82,18 +83,18 @@ impl Known {
         }
     }
 
-    fn way_to(&self, mut index: u32) -> Vec<State> {
-        let mut way = vec![State::unpack(self.states[index as usize])];
+    fn path_to(&self, mut index: u32) -> Vec<State> {
+        let mut path = vec![State::unpack(self.states[index as usize])];
         while index != 0 {
             index = self.parents[index as usize];
-            way.push(State::unpack(self.states[index as usize]));
+            path.push(State::unpack(self.states[index as usize]));
         }
-        way.reverse();
-        way
+        path.reverse();
+        path
     }
 }
 
-/// Which steps that are no faults lead from each state: for the ends that must be reachable.
+/// The steps from each state that are not faults, to check that an end can be reached without any fault.
 #[derive(Default)]
 struct Edges {
     to: Vec<u32>,
@@ -157,7 +158,7 @@ pub fn search(setting: Setting, until: Until) -> Report {
             }
             let packed = leads.to.pack();
             debug_assert_eq!(State::unpack(packed), leads.to, "nothing is lost in packing");
-            let to = known.number(packed, from);
+            let to = known.index_of(packed, from);
             if only.is_none() && !leads.label.fault {
                 edges.to.push(to);
             }
@@ -175,11 +176,11 @@ pub fn search(setting: Setting, until: Until) -> Report {
         broken.insert(Invariant::NoEnd, told(dead, None));
     }
     let deepest = u32::try_from(known.states.len() - 1).expect("fewer states than 2³²");
-    let depth = known.way_to(deepest).len() - 1;
+    let depth = known.path_to(deepest).len() - 1;
     Report { states: known.states.len(), whole, depth, broken, decisions: real.decisions() }
 }
 
-/// The shortest way to a state, as text.
+/// A shortest path to a state, as text.
 fn tell(
     setting: Setting,
     real: &Real,
@@ -188,8 +189,8 @@ fn tell(
     last: Option<Successor>,
 ) -> Vec<String> {
     let mut found = Vec::new();
-    let way = known.way_to(to);
-    let steps = way.windows(2).map(|pair| {
+    let path = known.path_to(to);
+    let steps = path.windows(2).map(|pair| {
         steps::all(setting, real, pair[0], &mut found);
         let step = found.iter().find(|leads| leads.to == pair[1]).expect("a step leads here");
         line(step)

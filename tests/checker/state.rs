@@ -1,5 +1,5 @@
-//! What exists in a history: the request and its attempts as the database has them, the node's records
-//! and the payee's truth, and two payers. Small enough for one number, which is how it is stored.
+//! A state of the model: the request and its attempts as the database has them, the node's records, who was
+//! paid, and two payers. It fits into one 128-bit number (see `packed`).
 
 use withdrawd::domain::Status;
 
@@ -277,8 +277,8 @@ impl StreamAnswer {
     ];
 }
 
-/// A payer between two effects. It holds no version: as soon as another one writes a row that its own
-/// write names, that write would touch nothing, and it is [`Worker::Idle`].
+/// A payer between two effects. Versions are not modelled: when somebody else writes a row that this payer
+/// was about to write, its own write would find another version, so it becomes [`Worker::Idle`] at once.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Worker {
     Idle,
@@ -331,7 +331,7 @@ impl Worker {
     }
 }
 
-/// How often rare things may still happen.
+/// How often each rare fault may still happen.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Budget {
     pub foreign: u8,

@@ -44,7 +44,7 @@ pub struct Label {
     pub a: u8,
     pub n: u8,
     pub next: Option<Next>,
-    /// It is a fault: nobody may rest on its happening.
+    /// Whether it is a fault, which no path to an end may rely on.
     pub fault: bool,
 }
 
@@ -119,8 +119,8 @@ impl Steps<'_> {
 }
 
 impl State {
-    /// The rows of attempt `a` and of its request are written: whoever had read them, and names them
-    /// in what it is about to write, is too late.
+    /// Writes the rows of attempt `a` and of its request. A payer that has read them and is about to write
+    /// them is too late, and becomes idle.
     #[must_use]
     pub fn write(mut self, a: u8, written: Written) -> Self {
         let rpcs = self.attempts[usize::from(a)].sends;

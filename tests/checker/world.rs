@@ -26,7 +26,7 @@ impl Steps<'_> {
             self.add("the request is deactivated", (0, 0), s.write_request(request));
         }
         if let Some(request) = self.real.tick(s.request) {
-            self.add("the expiry pass marks the request", (0, 0), s.write_request(request));
+            self.add("the expiry job marks the request", (0, 0), s.write_request(request));
         }
         for a in 0..2 {
             self.operator(a);

@@ -16,7 +16,7 @@ use super::{
     world::World,
 };
 
-/// Raised when something inside an actor's process woke it: a place in a semaphore, a channel.
+/// Set when something within the actor's process wakes it, such as a semaphore or a channel.
 struct Flag(AtomicBool);
 
 impl Wake for Flag {
@@ -73,7 +73,7 @@ impl Actors {
         }
     }
 
-    /// The end of a process: all that it did stops where it stands.
+    /// Ends a process: all of its actors are dropped where they stand.
     pub fn kill(&mut self, world: &World, replica: usize) {
         let dead: Vec<ActorId> = self.of(replica).collect();
         for id in dead {

@@ -68,12 +68,12 @@ impl Inner {
                 }
                 open
             }
-            step => self.befall(step),
+            step => self.apply_node_fault(step),
         }
     }
 
-    /// What befalls the node itself.
-    fn befall(&mut self, step: Step) -> bool {
+    /// Faults of the node itself, and other users of it.
+    fn apply_node_fault(&mut self, step: Step) -> bool {
         match step {
             Step::StallNode { on } => {
                 let changes = self.node.stalled != on;

@@ -1,5 +1,5 @@
-//! Draws a history from a seed. Each history has faults of some kinds only, so that rare ones meet
-//! in some of them, and none of those that the contract excludes.
+//! Draws a history from a seed. Each history has only some kinds of faults, so that rare ones coincide in
+//! some histories. Faults that the node's contract excludes are never drawn.
 
 use withdrawd::domain::{State, payment::RecordState};
 
@@ -25,7 +25,7 @@ pub struct Profile {
     replicas: usize,
     withdraws: usize,
     steps: usize,
-    /// How often an actor runs on, in percent.
+    /// The probability, in percent, that the actor that ran last runs on.
     hurry: usize,
     crashes: bool,
     store_faults: bool,

@@ -21,8 +21,8 @@ impl Instance for GatedStore {
         clock_skew: Millis,
         spent_since: Option<Timestamp>,
     ) -> Result<InstanceStatus, StoreError> {
-        let standing = self.inner().instance_status_for_operator(clock_skew, spent_since);
-        self.read("instance_status_for_operator", standing).await
+        let status = self.inner().instance_status_for_operator(clock_skew, spent_since);
+        self.read("instance_status_for_operator", status).await
     }
 
     /// No step of a history: nothing that is paid follows from it.
@@ -44,7 +44,7 @@ impl Instance for GatedStore {
             // Also when it stood like that already.
             self.note_commit(command.name());
             if *done || !matches!(command, InstanceCommand::Acknowledge(..)) {
-                self.world.lock().turned(command);
+                self.world.lock().command_executed(command);
             }
         };
         self.write("execute_command", self.inner().execute_command(command), answer).await
@@ -81,13 +81,15 @@ impl Integrity for GatedStore {
         self.write("lost_commits", self.inner().lost_commits(), |_| {}).await
     }
 
-    async fn vouch(&self, id: WithdrawId, version: i64) -> Result<(), StoreError> {
-        self.write("vouch", self.inner().vouch(id, version), |()| self.note_commit("shown again"))
-            .await
+    async fn confirm_version(&self, id: WithdrawId, version: i64) -> Result<(), StoreError> {
+        self.write("confirm_version", self.inner().confirm_version(id, version), |()| {
+            self.note_commit("shown again")
+        })
+        .await
     }
 
-    async fn yet_to_read_marks(&self, server: Server, lately: Millis) -> Result<i64, StoreError> {
-        self.read("yet_to_read_marks", self.inner().yet_to_read_marks(server, lately)).await
+    async fn yet_to_read_marks(&self, server: Server, window: Millis) -> Result<i64, StoreError> {
+        self.read("yet_to_read_marks", self.inner().yet_to_read_marks(server, window)).await
     }
 
     async fn verify(&self, server: Server, at: Timestamp) -> Result<bool, StoreError> {

@@ -1,8 +1,8 @@
 //! A database that has lost its last commits: a standby that lagged behind was promoted.
 //!
-//! The mirror keeps what was before, since that is what callers were told. Whoever made a commit that
-//! is gone, and still runs, knows of it by its marks: it neither claims nor sends before the instance was fenced.
-//! Nobody else does before that one has looked, for as long as it is waited for.
+//! The mirror keeps the lost rows, since callers were told of them. A process that made a lost commit, and
+//! still runs, finds the loss by its marks, and neither claims nor sends until the instance is fenced. The
+//! other processes wait for its check, up to a limit, before they claim or send.
 
 use withdrawd::domain::{Payment, Withdraw};
 
@@ -30,7 +30,8 @@ pub struct LostCommits {
     commits: Vec<(Incarnation, &'static str)>,
     /// The instance was fenced since.
     pub fenced: bool,
-    /// Some of it was made by a process that died before it could find out. Nobody is left who knows.
+    /// A process that made some of the lost commits died before it could check its marks. No process is left
+    /// that knows of them.
     pub unknown: bool,
 }
 
@@ -93,7 +94,7 @@ impl Inner {
         }
     }
 
-    /// A commit over a loss: what is new is added to the mirror, what was before stays.
+    /// A commit after a loss: new rows are added to the mirror, and old ones stay as callers know them.
     pub fn wrote_anew(&mut self, payment: Option<Payment>, withdraw: &Withdraw) {
         self.mirror.withdraws.entry(withdraw.id).or_insert_with(|| withdraw.clone());
         if let Some(payment) = payment {

@@ -64,8 +64,8 @@ impl Inner {
         self.mirror.claims.push(Claimed { by: self.current, payment: claim.payment.id, hash });
     }
 
-    /// The instance's switches were turned.
-    pub fn turned(&mut self, command: &InstanceCommand) {
+    /// An operator, or the service itself, paused, resumed, fenced or unfenced the instance.
+    pub fn command_executed(&mut self, command: &InstanceCommand) {
         let halted = &mut self.mirror.halted;
         match command {
             InstanceCommand::Pause(_) => halted.0 = true,

@@ -6,17 +6,21 @@
 //! its end before anything else is chosen. What is chosen next is drawn from a seed, or read from a
 //! list of steps. Nothing runs on tokio's clock.
 //!
-//! Clock readings and random numbers are taken between two gates: nothing else happens there, except
-//! that [`step::Step::DelayNextReading`] lets time pass just before a reading, and that each replica's clock,
-//! the database's and the node's are set apart.
+//! Time stands still while an actor runs from one gate to the next. Only [`step::Step::DelayNextReading`]
+//! lets time pass just before a clock is read. The clocks of the replicas, the database and the node differ.
 //!
-//! * [`history`]: makes steps; [`use_cases`], [`schedule`], [`events`]: those of callers, of the
-//!   scheduler and of the world; [`recovery`]: the end of each history.
-//! * [`generate`]: draws steps; [`scenarios`]: enumerates crashes; [`run`], [`many`]: run, shorten,
-//!   report.
-//! * [`node`]: the truth; [`node_port`], [`store`]: the gates before it and before the store.
-//! * [`mirror`]: what the database holds; [`invariants`], [`lost_commits`]: what must hold; [`mutation`]:
-//!   what they must catch.
+//! Words: a *history* is one run, a list of *steps*. A *scenario* is a fixed history that is repeated with a
+//! crash at every call. A *mutation* takes one safety rule out of the code, to prove that the simulation
+//! notices.
+//!
+//! * [`history`]: applies steps; [`use_cases`], [`schedule`], [`events`]: the steps of callers, of the
+//!   scheduler, and of the network, the node and time; [`recovery`]: the end of each history.
+//! * [`generate`]: draws steps from a seed; [`scenarios`]: enumerates crashes; [`run`], [`many`]: run
+//!   histories, shorten the failing ones and report them.
+//! * [`node`]: the simulated node, its payments and payees; [`node_port`], [`store`]: the gates before the
+//!   node and before the store.
+//! * [`mirror`]: what the database holds; [`invariants`], [`lost_commits`]: what must hold; [`mutation`]: the
+//!   rules that can be taken out.
 
 mod actors;
 mod clock;

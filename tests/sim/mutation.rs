@@ -1,5 +1,5 @@
-//! Mutations: each takes one rule back, at the boundary of a process, so that the product has no
-//! hooks for it. A simulation that does not catch every one of them proves nothing.
+//! Mutations: each takes one safety rule out. This is done at the ports, so that the product has no hooks for
+//! it. A simulation that does not catch every mutation proves nothing.
 
 use futures_util::StreamExt;
 use withdrawd::{

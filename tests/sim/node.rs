@@ -1,4 +1,4 @@
-//! The truth about the node: what it was asked, what it does, and what it settled.
+//! The simulated node: what it was asked, what it does, and what it settled.
 //!
 //! It behaves as lnd does: one payment per hash; a second request while one is in flight or paid is
 //! ALREADY_EXISTS; a failed one starts anew; a request after its deadline, or for an expired invoice,

@@ -31,7 +31,7 @@ use super::{
 pub struct GatedNode {
     pub world: Arc<World>,
     pub mutation: Option<Mutation>,
-    /// What a mutant writes after it has sent.
+    /// What a mutated run writes only after it has sent.
     pub deferred: Deferred,
 }
 
@@ -60,7 +60,7 @@ impl GatedNode {
         answer: impl FnOnce(&mut Inner, Completion) -> T + Send,
     ) -> Result<T, NodeError> {
         let call = call(name);
-        let how = self.world.pass(call).await;
+        let how = self.world.wait_at_gate(call).await;
         let answer = {
             let mut inner = self.world.lock();
             if how == Completion::NotDone || !inner.node.reachable {
@@ -129,7 +129,7 @@ impl LightningNode for GatedNode {
 
     async fn send(&self, order: SendOrder) -> SendStream {
         let call = call("send");
-        let how = self.world.pass(call).await;
+        let how = self.world.wait_at_gate(call).await;
         let shown = Mutation::shows(self.mutation, self.world.lock().node.endpoint);
         let hash = order.payment_hash;
         let sent = self.world.lock().send(order, how, shown);
@@ -144,7 +144,7 @@ impl LightningNode for GatedNode {
 
     async fn witness(&self, order: WitnessOrder) -> SendStream {
         let call = call("witness");
-        let how = self.world.pass(call).await;
+        let how = self.world.wait_at_gate(call).await;
         let shown = Mutation::shows(self.mutation, self.world.lock().node.endpoint);
         let asked = self.world.lock().witness(&order, how, shown);
         self.world.answer(call, how).await;

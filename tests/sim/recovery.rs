@@ -43,7 +43,7 @@ impl History {
             self.look_late();
         }
         if !self.is_broken() {
-            // A mutant has to break more than an explanation.
+            // A mutated run must break an invariant proper, not only leave a doubt without a cause.
             self.world.lock().check_end(self.mutation.is_none());
             self.read_events();
         }

@@ -35,12 +35,12 @@ pub struct GatedStore {
     pub deferred: Deferred,
     /// The real one, with the marks and the memory of this process.
     pub store: Arc<dyn Store>,
-    /// What a mutant uses after a loss: it remembers nothing.
+    /// The store of a mutated run after a loss: a new process's, which remembers no commit.
     pub forgetful: Arc<dyn Store>,
     pub incarnation: Incarnation,
 }
 
-/// Commits that a mutant makes only after the node was asked.
+/// Commits that a mutated run makes only after the node was asked.
 #[derive(Clone)]
 pub struct Deferred {
     pub database: Arc<Database>,
@@ -51,7 +51,7 @@ impl Deferred {
     pub fn write(&self, world: &World) {
         let late = std::mem::take(&mut *self.late.lock().unwrap());
         for advance in late {
-            // A mutant's loss, if it comes too late.
+            // Too late, it fails: then the mutated run has lost the row of its send.
             let _ = self.database.run(self.database.store.advance(&advance));
             read_payment(world, &self.database, advance.payment.id);
         }
@@ -88,7 +88,7 @@ impl GatedStore {
         work: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
         let call = Call { kind: CallKind::Read, name };
-        let how = self.world.pass(call).await;
+        let how = self.world.wait_at_gate(call).await;
         if how == Completion::NotDone {
             self.world.lock().unanswered();
             return Err(unavailable());
@@ -106,7 +106,7 @@ impl GatedStore {
         answer: impl FnOnce(&T) + Send,
     ) -> Result<T, StoreError> {
         let call = Call { kind: CallKind::Write, name };
-        let how = self.world.pass(call).await;
+        let how = self.world.wait_at_gate(call).await;
         match how {
             Completion::NotDone => {
                 self.world.lock().unanswered();
@@ -151,7 +151,7 @@ impl PublicStore for GatedStore {
         clock_skew: Millis,
         spent_since: Option<Timestamp>,
     ) -> Result<InstanceStatus, StoreError> {
-        self.read("standing", self.inner().instance_status(clock_skew, spent_since)).await
+        self.read("instance_status", self.inner().instance_status(clock_skew, spent_since)).await
     }
 
     async fn claim(&self, claim: &Claim) -> Result<ClaimOutcome, StoreError> {
@@ -271,8 +271,8 @@ impl Payments for GatedStore {
         self.write("postpone", self.inner().postpone(leased, due_at, looks), |()| {}).await
     }
 
-    async fn pull_far(&self, beyond: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
-        self.write("pull_far", self.inner().pull_far(beyond, now), |_| {}).await
+    async fn bring_forward(&self, beyond: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        self.write("bring_forward", self.inner().bring_forward(beyond, now), |_| {}).await
     }
 
     async fn newest_known(

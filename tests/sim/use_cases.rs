@@ -78,7 +78,7 @@ impl History {
         self.begin(replica, Box::pin(task))
     }
 
-    pub(super) fn pass(&mut self, replica: usize) -> bool {
+    pub(super) fn run_payer(&mut self, replica: usize) -> bool {
         let Some(process) = &self.replicas[replica] else { return false };
         let payer = Arc::clone(&process.payer);
         self.begin(replica, Box::pin(async move { drop(payer.run_once().await) }))
@@ -102,7 +102,7 @@ impl History {
         self.begin(replica, Box::pin(async move { drop(verifier.run_once().await) }))
     }
 
-    pub(super) fn halt(&mut self, replica: usize, on: bool) -> bool {
+    pub(super) fn switch_instance(&mut self, replica: usize, on: bool) -> bool {
         let Some(process) = &self.replicas[replica] else { return false };
         let store = Arc::clone(&process.store);
         let at = self.world.lock().wall(replica);
@@ -112,8 +112,8 @@ impl History {
                 drop(store.execute_command(&InstanceCommand::Pause(act)).await);
             } else {
                 drop(store.execute_command(&InstanceCommand::Resume(act.clone())).await);
-                let standing = store.instance_status(Millis::ZERO, None).await;
-                if let Some((fence, _)) = standing.ok().and_then(|standing| standing.fenced) {
+                let status = store.instance_status(Millis::ZERO, None).await;
+                if let Some((fence, _)) = status.ok().and_then(|status| status.fenced) {
                     drop(store.execute_command(&InstanceCommand::Acknowledge(fence, act)).await);
                 }
             }

@@ -29,7 +29,7 @@ pub const BEGIN: Timestamp = Timestamp::from_ms(1_800_000_000_000);
 /// How many processes there are at most.
 pub const REPLICAS: usize = 2;
 
-/// A fault that did happen: what a doubt at the end has to be explained by.
+/// A fault that happened. A payment that ends in doubt must be explained by one of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     Doubled,
@@ -45,7 +45,7 @@ pub enum Fault {
     ResultLost,
 }
 
-/// One life of a process: which replica it is, and how often that one was started before.
+/// One life of a process: its replica, and how often that replica was started before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Incarnation {
     pub replica: usize,
@@ -94,7 +94,7 @@ pub struct Inner {
     pub node: Node,
     pub mirror: Mirror,
     pub faults: BTreeSet<Fault>,
-    /// The contract was left.
+    /// Whether faults that the contract excludes may happen from now on.
     pub outside: bool,
     /// Calls that were made so far.
     pub calls: u64,
@@ -135,8 +135,8 @@ impl World {
         self.0.lock().unwrap()
     }
 
-    /// Parks the actor before `call`; tells how the scheduler lets it go.
-    pub async fn pass(self: &Arc<Self>, call: Call) -> Completion {
+    /// Parks the actor before `call` until the scheduler chooses it. Returns how the call is to go.
+    pub async fn wait_at_gate(self: &Arc<Self>, call: Call) -> Completion {
         let how = Gate { world: self, call, answered: false }.await;
         let mut inner = self.lock();
         inner.calls += 1;

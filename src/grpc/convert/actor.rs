@@ -1,8 +1,8 @@
-//! Who decides, as it comes in.
+//! The actor of an operator's request.
 
 use crate::domain::{ActorDraft, Principal};
 
-/// Who decides, and why.
+/// An operator's name and reason, not yet validated.
 pub const fn actor(principal: Principal, name: String, reason: String) -> ActorDraft {
     ActorDraft { principal, name, reason }
 }

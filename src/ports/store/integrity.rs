@@ -79,11 +79,10 @@ pub trait Integrity: Send + Sync {
     /// `MARK_LOST` makes the database's present content the new baseline.
     async fn lost_commits(&self) -> Result<Option<LostCommits>, StoreError>;
 
-    /// Takes responsibility for a version of a request that another process may have written: from then on
-    /// this process notices its loss, too. Call it before this version is acknowledged to a caller. Fails
-    /// with [`StoreError::Halted`] if commits were lost, and with [`StoreError::Stale`] if the request
-    /// does not have this version.
-    async fn vouch(&self, id: WithdrawId, version: i64) -> Result<(), StoreError>;
+    /// Call this before answering that a request has this version, whichever process wrote it: from
+    /// then on this process would notice its loss, too. Fails with [`StoreError::Halted`] if commits
+    /// were lost, and with [`StoreError::Stale`] if the request does not have this version.
+    async fn confirm_version(&self, id: WithdrawId, version: i64) -> Result<(), StoreError>;
 
     /// How many other processes were active within the last `window` and have not read back their marks
     /// on this server.

@@ -35,8 +35,9 @@ pub enum StoreError {
     /// The row has changed since it was read. Nothing was written.
     #[error("the row has changed since it was read")]
     Stale,
-    /// The instance is paused or fenced, or its database is not verified or has lost a commit. Nothing
-    /// was written. Returned by `advance`, `create`, `change`, `vouch`, `restore` and `turn`.
+    /// The instance is paused or fenced, or its database is not verified or has lost a commit. Nothing was
+    /// written. Returned by `advance`, `create`, `change`, `confirm_version`, `restore` and
+    /// `execute_command`.
     #[error("the instance refuses this now: {}", .0.name())]
     Halted(HaltReason),
     /// The answer to COMMIT was lost: the change may or may not have been written. Read it back.

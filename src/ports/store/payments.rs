@@ -110,7 +110,7 @@ pub trait Payments: Send + Sync {
 
     /// Makes open attempts that are due after `beyond` due `now`, and returns their number. No schedule
     /// reaches that far: a clock that was far ahead must have written it.
-    async fn pull_far(&self, beyond: Timestamp, now: Timestamp) -> Result<u64, StoreError>;
+    async fn bring_forward(&self, beyond: Timestamp, now: Timestamp) -> Result<u64, StoreError>;
 
     /// The newest payment, other than `but`, that `node` was seen to know, in flight or paid. As long
     /// as the node knows that one, its records are intact, and its NOT_FOUND for `but` counts.

@@ -17,7 +17,7 @@ use crate::{
 
 pub use error::ClaimError;
 
-/// How often to retry while the request keeps changing; by then another claim has settled it.
+/// How often to try while the request keeps changing. By then another claim has won.
 const TRIES: usize = 10;
 
 /// What the first GET answers (LUD-03).
@@ -100,8 +100,8 @@ impl ClaimService {
         finished(self.runtime.detached(work)).await
     }
 
-    /// Why an unreadable invoice is refused. That the link is unknown, or cannot be claimed, comes first,
-    /// whatever else is wrong.
+    /// The refusal of an unreadable invoice. If the link is unknown or cannot be claimed, that is the reason
+    /// instead: a new invoice would not help.
     async fn refuse(&self, secret: &Secret, fault: Refusal) -> ClaimError {
         let view = match self.store.by_secret(&secret.hash()).await {
             Ok(Some(view)) => view,

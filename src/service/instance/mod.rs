@@ -64,19 +64,14 @@ impl InstanceService {
 
     /// Stops claims and sends in all replicas.
     pub async fn pause(&self, actor: ActorDraft) -> Result<InstanceView, InstanceError> {
-        let act = self.act(actor)?;
+        let act = validated(actor, &self.runtime)?;
         self.execute(InstanceCommand::Pause(act)).await
     }
 
     /// Ends a pause.
     pub async fn resume(&self, actor: ActorDraft) -> Result<InstanceView, InstanceError> {
-        let act = self.act(actor)?;
+        let act = validated(actor, &self.runtime)?;
         self.execute(InstanceCommand::Resume(act)).await
-    }
-
-    fn act(&self, actor: ActorDraft) -> Result<Act, InstanceError> {
-        let by = actor.validate().map_err(InstanceError::Invalid)?;
-        Ok(Act { by, at: self.runtime.clock.now() })
     }
 
     async fn execute(&self, command: InstanceCommand) -> Result<InstanceView, InstanceError> {
@@ -95,4 +90,10 @@ impl InstanceService {
         };
         finished(self.runtime.detached(work)).await
     }
+}
+
+/// What an operator does now, once the name and the reason that they give are valid.
+fn validated(actor: ActorDraft, runtime: &Runtime) -> Result<Act, InstanceError> {
+    let by = actor.validate().map_err(InstanceError::Invalid)?;
+    Ok(Act { by, at: runtime.clock.now() })
 }

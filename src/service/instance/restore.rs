@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::InstanceError;
+use super::{InstanceError, validated};
 use crate::{
     domain::{
         Act, ActorDraft, Change, CommonField, FailureReason, FenceReason, Hold, InstanceCommand,
@@ -34,9 +34,9 @@ pub struct Pair {
 /// Which withheld requests an operator releases.
 #[derive(Clone, Debug)]
 pub enum ReleaseScope {
-    /// These.
+    /// The requests with these ids.
     Ids(Vec<String>),
-    /// All of them.
+    /// Every withheld request.
     All,
 }
 
@@ -58,7 +58,7 @@ pub struct RestoreService {
     runtime: Runtime,
 }
 
-/// How far apart a commit and the times in its rows may be.
+/// How far the time in a row may differ from the time of its commit.
 #[derive(Clone, Copy, Debug)]
 pub struct CommitDelays {
     /// How long after the time in its id an attempt may have been committed.
@@ -82,14 +82,9 @@ impl RestoreService {
         self.node.as_ref().ok_or(InstanceError::Failed(Failure::NodeNotHere))
     }
 
-    fn act(&self, actor: ActorDraft) -> Result<Act, InstanceError> {
-        let by = actor.validate().map_err(InstanceError::Invalid)?;
-        Ok(Act { by, at: self.runtime.clock.now() })
-    }
-
     /// Fences by hand: for example after the promotion of a standby, if the node is shared.
     pub async fn fence(&self, actor: ActorDraft) -> Result<(), InstanceError> {
-        let act = self.act(actor)?;
+        let act = validated(actor, &self.runtime)?;
         let (service, operator) = (self.clone(), act.by.name.clone());
         let command = InstanceCommand::Fence(FenceReason::ByHand, act);
         let fenced = async move {
@@ -100,7 +95,7 @@ impl RestoreService {
         finished(self.runtime.detached(fenced)).await
     }
 
-    /// What the node paid, or is paying, and the database does not know.
+    /// The node's payments, settled or in flight, that the database does not know.
     pub async fn unknown(&self, _: Principal) -> Result<Vec<ListedPayment>, InstanceError> {
         let now = self.runtime.clock.now();
         let node = self.node()?;
@@ -108,22 +103,21 @@ impl RestoreService {
         Ok(node.unknown_payments(since).await?)
     }
 
-    /// Marks the requests as paid that the operator assigns payments to, withholds every ACTIVE request
-    /// made before the fence, and ends the fence. A repeat after an error goes on where the first call
-    /// stopped.
+    /// Marks as paid the requests that the operator assigns payments to, withholds every ACTIVE request made
+    /// before the fence, and ends the fence. A repeat after an error continues where the first call stopped.
     pub async fn acknowledge(
         &self,
         actor: ActorDraft,
         pairs: Vec<Pair>,
     ) -> Result<Acknowledged, InstanceError> {
-        let act = self.act(actor)?;
+        let act = validated(actor, &self.runtime)?;
         let pairs = read_pairs(&pairs)?;
         let service = self.clone();
-        finished(self.runtime.detached(async move { service.acknowledge_whole(act, &pairs).await }))
+        finished(self.runtime.detached(async move { service.acknowledge_all(act, &pairs).await }))
             .await
     }
 
-    async fn acknowledge_whole(
+    async fn acknowledge_all(
         &self,
         act: Act,
         pairs: &[(WithdrawId, PaymentHash)],
@@ -230,7 +224,7 @@ impl RestoreService {
             if changes.is_empty() {
                 return Ok(done);
             }
-            done += self.written(&changes).await?;
+            done += self.write_changes(&changes).await?;
         }
     }
 
@@ -238,13 +232,13 @@ impl RestoreService {
     pub async fn release(
         &self,
         actor: ActorDraft,
-        which: ReleaseScope,
+        scope: ReleaseScope,
     ) -> Result<u64, InstanceError> {
-        let act = self.act(actor)?;
+        let act = validated(actor, &self.runtime)?;
         let service = self.clone();
         let released = async move {
-            let released = match which {
-                ReleaseScope::Ids(ids) => service.release_these(&ids, &act).await?,
+            let released = match scope {
+                ReleaseScope::Ids(ids) => service.release_ids(&ids, &act).await?,
                 ReleaseScope::All => service.release_all(&act).await?,
             };
             tracing::warn!(
@@ -257,7 +251,7 @@ impl RestoreService {
         finished(self.runtime.detached(released)).await
     }
 
-    async fn release_these(&self, ids: &[String], act: &Act) -> Result<u64, InstanceError> {
+    async fn release_ids(&self, ids: &[String], act: &Act) -> Result<u64, InstanceError> {
         if ids.is_empty() || ids.len() > MAX_IDS {
             let rule = format!("must have 1 to {MAX_IDS} entries, or all must be set");
             return Err(InstanceError::Invalid(vec![Violation::new(InstanceField::Ids, rule)]));
@@ -270,7 +264,7 @@ impl RestoreService {
             let view = self.store.withdraw(id).await?.ok_or(InstanceError::WithdrawNotFound)?;
             changes.extend(view.withdraw.release(act.by.clone(), now));
         }
-        self.written(&changes).await
+        self.write_changes(&changes).await
     }
 
     async fn release_all(&self, act: &Act) -> Result<u64, InstanceError> {
@@ -283,11 +277,12 @@ impl RestoreService {
             if changes.is_empty() {
                 return Ok(done);
             }
-            done += self.written(&changes).await?;
+            done += self.write_changes(&changes).await?;
         }
     }
 
-    async fn written(&self, changes: &[Change]) -> Result<u64, InstanceError> {
+    /// Writes the changes, and returns how many rows still had the version that was read.
+    async fn write_changes(&self, changes: &[Change]) -> Result<u64, InstanceError> {
         let written = self.store.change(changes).await?;
         Ok(written.into_iter().map(u64::from).sum())
     }

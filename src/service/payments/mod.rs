@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::{
     Failure,
-    paging::{cut, page_limit, page_start},
+    paging::{page_limit, page_start, truncate_page},
 };
 use crate::{
     domain::{
@@ -96,7 +96,7 @@ impl PaymentService {
             now: self.runtime.clock.now(),
         };
         let mut payments = self.store.list_payments(&query).await?;
-        let more = cut(&mut payments, limit);
+        let more = truncate_page(&mut payments, limit);
         Ok(PaymentPage { payments, more })
     }
 }

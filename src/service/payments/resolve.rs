@@ -17,7 +17,7 @@ use crate::{
     trace,
 };
 
-/// How often to retry. A row that changes more often has more writers than a payer and an operator.
+/// How often to try. Only the payer and another operator change the row; they cannot do so this often.
 const TRIES: usize = 5;
 
 impl PaymentService {

@@ -20,7 +20,7 @@ impl WithdrawService {
     pub async fn create(&self, principal: Principal, draft: Draft) -> Result<Shown, WithdrawError> {
         let quote = self.quote(draft).map_err(WithdrawError::Invalid)?;
         let mut shown = self.create_quoted(principal, vec![quote]).await?;
-        // One went in, so one comes out.
+        // `create_quoted` returns one entry per quote, so this cannot be None.
         shown.pop().ok_or(Failure::Stopping.into())
     }
 
@@ -41,7 +41,7 @@ impl WithdrawService {
         self.create_quoted(principal, quotes).await
     }
 
-    /// What a draft comes to.
+    /// The terms of a draft, or every rule that it breaks.
     fn quote(&self, draft: Draft) -> Result<Quote, Vec<Violation>> {
         draft.quote(Rate::PAR, self.max_amount)
     }
@@ -129,8 +129,8 @@ impl WithdrawService {
         for withdraw in new {
             match self.store.withdraw(withdraw.id).await? {
                 Some(view) => shown.push(self.show(view)),
-                // Not there, not there yet, or a replay: the caller must repeat the call, which a request
-                // id makes safe. Nobody has the LNURL of a request that may still appear.
+                // It was not written, is not written yet, or the call was a replay. The caller must repeat
+                // it, which the request id makes safe. If the row still appears, nobody has its LNURL.
                 None => return Err(StoreError::Unknown(lost).into()),
             }
         }

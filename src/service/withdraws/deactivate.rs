@@ -8,7 +8,8 @@ use crate::{
     trace,
 };
 
-/// How often to retry. A row that changes more often has more writers than a claim and a deactivation.
+/// How often to try. Only claims, payments and other deactivations change the row; they cannot do so this
+/// often.
 const TRIES: usize = 10;
 
 impl WithdrawService {
@@ -39,7 +40,7 @@ impl WithdrawService {
         let Some(change) =
             withdraw.clone().deactivate(now).map_err(WithdrawError::NotDeactivatable)?
         else {
-            return match self.store.vouch(withdraw.id, withdraw.version).await {
+            return match self.store.confirm_version(withdraw.id, withdraw.version).await {
                 Ok(()) => Ok(Some(self.show(WithdrawView { withdraw, payment }))),
                 Err(StoreError::Stale | StoreError::Unknown(_)) => Ok(None),
                 Err(error) => Err(error.into()),

@@ -6,7 +6,7 @@ use crate::{
         Filter, ListQuery, Principal, REQUEST_ID_RULE, Violation, WithdrawField, WithdrawId,
         is_request_id,
     },
-    service::paging::{cut, page_limit, page_start},
+    service::paging::{page_limit, page_start, truncate_page},
 };
 
 /// A page to read.
@@ -50,7 +50,7 @@ impl WithdrawService {
         // One more than is shown, to learn whether there is a next page.
         let query = ListQuery { limit: wanted + 1, ..query };
         let mut views = self.store.list(&query).await?;
-        let more = cut(&mut views, wanted);
+        let more = truncate_page(&mut views, wanted);
         Ok(Page { withdraws: views.into_iter().map(|view| self.show(view)).collect(), more })
     }
 

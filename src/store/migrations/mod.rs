@@ -1,8 +1,8 @@
-//! The migrations of both databases, in the binary.
+//! The migrations of both databases, compiled into the binary.
 //!
-//! A list, and not `sqlx::migrate!`: for that macro the compiler builds sqlx, SQLite in C and TLS a second
-//! time, to run them itself. That the list is all that is in the folders, and that sqlx reads the same there,
-//! is tested.
+//! They are listed by hand. The macro `sqlx::migrate!` would run inside the compiler, which would have to
+//! build sqlx, SQLite and TLS a second time for it. A test compares the list with what sqlx reads from the
+//! folders.
 
 use std::sync::LazyLock;
 
@@ -11,7 +11,7 @@ use sqlx::{
     migrate::{Migration, MigrationType, Migrator},
 };
 
-/// The text of a file beside this one; `include_str!` takes nothing but literals.
+/// The names and texts of migration files. A macro, since `include_str!` takes only literals.
 macro_rules! files {
     ($folder:literal: $($name:literal)+) => {
         &[$(($name, include_str!(concat!($folder, "/", $name, ".sql")))),+]
@@ -44,7 +44,7 @@ pub static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
     ))
 });
 
-/// Numbered as they are listed, from 1, which the files' names repeat.
+/// Versions are positions in the list, from 1; the files' names repeat them.
 fn migrator(files: &[(&'static str, &'static str)]) -> Migrator {
     let migrations = (1..).zip(files).map(|(version, (name, sql))| {
         let description = name.trim_start_matches(|letter: char| letter.is_ascii_digit());
@@ -61,15 +61,15 @@ mod tests {
 
     use super::*;
 
-    /// All of each, in its order.
-    fn told(migrator: &Migrator) -> Vec<String> {
-        let tell = |migration: &Migration| {
+    /// Every field of every migration, in order.
+    fn described(migrator: &Migrator) -> Vec<String> {
+        let describe = |migration: &Migration| {
             let Migration { version, description, migration_type, sql, checksum, no_tx } =
                 migration;
             let sql = sql.as_str();
             format!("{version} {description} {migration_type:?} {no_tx} {checksum:?} {sql}")
         };
-        migrator.iter().map(tell).collect()
+        migrator.iter().map(describe).collect()
     }
 
     #[tokio::test]
@@ -77,7 +77,7 @@ mod tests {
         let folders = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/migrations");
         for (folder, ours) in [("postgres", &POSTGRES), ("sqlite", &SQLITE)] {
             let theirs = Migrator::new(folders.join(folder)).await.unwrap();
-            assert_eq!(told(ours), told(&theirs), "{folder}");
+            assert_eq!(described(ours), described(&theirs), "{folder}");
         }
     }
 }

@@ -96,9 +96,9 @@ pub async fn open(options: &PostgresOptions, marks: &Arc<Marks>) -> Result<Conne
             let source = "Postgres does not answer".into();
             Err(StoreError::Unavailable { doing: "connect", source })
         })
-        .map_err(|error| place.of_connecting(error))?;
-    schema(&mut connection, options).await.map_err(|error| place.of_error(error))?;
-    let failed = |error| place.of_connecting(fault("connect", error).into_error());
+        .map_err(|error| place.locate_connect_error(error))?;
+    schema(&mut connection, options).await.map_err(|error| place.locate_error(error))?;
+    let failed = |error| place.locate_connect_error(fault("connect", error).into_error());
     connection.close().await.map_err(failed)?;
 
     let plan = Arc::new(plan);
@@ -178,15 +178,15 @@ async fn read_marks(
     session: Session,
     marks: &Marks,
 ) -> Result<(), sqlx::Error> {
-    let told = marks.acknowledged();
-    if told.is_nothing() {
+    let acknowledged = marks.acknowledged();
+    if acknowledged.is_nothing() {
         return Ok(());
     }
     let read = DIALECT.marks.read.bind(OfWriter { writer: marks.writer() });
     let rows = bound(read, session).fetch_all(connection).await?;
     let (_, found) =
         sql::read_marks(&rows).map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
-    marks.suspect_if_older(&told, &found);
+    marks.suspect_if_behind(&acknowledged, &found);
     Ok(())
 }
 

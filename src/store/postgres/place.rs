@@ -39,7 +39,7 @@ impl Place {
     }
 
     /// Adds the location to an error that may concern the server, not just the statement.
-    pub fn of_error(&self, error: StoreError) -> StoreError {
+    pub fn locate_error(&self, error: StoreError) -> StoreError {
         let at = |source| Box::new(LocatedError { place: self.clone(), source });
         match error {
             StoreError::Unavailable { doing, source } => {
@@ -50,13 +50,13 @@ impl Place {
     }
 
     /// Adds the location to an error of connecting, which always concerns the server.
-    pub fn of_connecting(&self, error: StoreError) -> StoreError {
+    pub fn locate_connect_error(&self, error: StoreError) -> StoreError {
         match error {
             StoreError::Failed { doing, source } => {
                 let source = Box::new(LocatedError { place: self.clone(), source });
                 StoreError::Failed { doing, source }
             }
-            other => self.of_error(other),
+            other => self.locate_error(other),
         }
     }
 }

@@ -87,7 +87,7 @@ impl<D: Database> PublicStore for SqlStore<D> {
         spent_since: Option<Timestamp>,
     ) -> Result<InstanceStatus, StoreError> {
         let fetch = |statement| self.driver().fetch(statement);
-        self.read_standing(clock_skew, spent_since, fetch).await
+        self.read_instance_status(clock_skew, spent_since, fetch).await
     }
 
     async fn claim(&self, claim: &Claim) -> Result<ClaimOutcome, StoreError> {

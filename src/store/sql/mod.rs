@@ -72,7 +72,7 @@ impl<D: Database> SqlStore<D> {
 /// The texts of the statements that read the instance, for tests of their query plans.
 pub const fn instance_statements() -> [&'static str; 8] {
     [
-        instance::STANDING.sql.text,
+        instance::STATUS.sql.text,
         tallies::SPENT_SINCE.sql.text,
         tallies::ANY_OLD_OUT.sql.text,
         integrity::KNOWN_FROM.sql.text,

@@ -1,5 +1,9 @@
-//! Running totals over the whole instance, which every claim needs and which would be too slow to sum each
-//! time (see the migration `0005_tallies`).
+//! Running totals over the whole instance (see the migration `0005_tallies`). Every claim needs them, and
+//! summing payments each time would be too slow.
+//!
+//! There are three kinds of tallies. OPEN sums the open attempts that are not *out* yet, which means that the
+//! node was not seen to know them. OUT sums those that went out, by second. SPENT sums what was accepted and
+//! did not fail, by quarter of an hour; the 24-hour limit reads it.
 //!
 //! A tally changes in the transaction of the state transition that it counts, so no crash, restart or
 //! resolution leaves it behind, and a restored database has tallies that match its rows. Tallies are kept

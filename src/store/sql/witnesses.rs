@@ -220,14 +220,14 @@ impl<D: Database> SqlStore<D> {
         only(&self.driver().fetch(UNANSWERED_IN_A_ROW.bind(sends)).await?)?.int("counted")
     }
 
-    pub(super) async fn begin_witness_turn(
+    pub(super) async fn take_witness_lease(
         &self,
         witness: &NewWitness,
     ) -> Result<Option<i64>, StoreError> {
-        retrying(|| self.begin_witness_once(witness)).await
+        retrying(|| self.take_witness_lease_once(witness)).await
     }
 
-    pub(super) async fn renew_witness_turn(
+    pub(super) async fn renew_witness_lease(
         &self,
         witness: &NewWitness,
         ends_at: Timestamp,
@@ -259,7 +259,7 @@ impl<D: Database> SqlStore<D> {
         retrying(|| self.write(WITNESSED.bind(witnessed()))).await.map(drop)
     }
 
-    async fn begin_witness_once(&self, witness: &NewWitness) -> Result<Option<i64>, Fault> {
+    async fn take_witness_lease_once(&self, witness: &NewWitness) -> Result<Option<i64>, Fault> {
         let mut tx = self.driver().begin().await?;
         // A pause or a fence does not stop witnesses: they pay nobody, and open attempts need them to end.
         if self.halted(&mut tx).await? == Some(HaltReason::Unverified) {

@@ -34,7 +34,7 @@ pub fn lock(data_dir: &Path) -> Result<File, StoreError> {
     }
 }
 
-/// Makes every open attempt due now: no other process can hold a lease.
+/// Makes every open attempt due now. Old leases are void, since only one process at a time uses the file.
 pub async fn void_leases(writer: &SqlitePool, now: Timestamp) -> Result<(), StoreError> {
     let text = "-- payment.void_leases
          update payments set due_at_ms = $1
@@ -43,8 +43,9 @@ pub async fn void_leases(writer: &SqlitePool, now: Timestamp) -> Result<(), Stor
     done.map(drop).map_err(|error| fault("release old leases", error).into_error())
 }
 
-/// Begins a new life of the database, which must be verified anew: the file may not be the one that the
-/// previous process used. Deletes the marks of that process, since no process remembers them.
+/// Gives the database a new random `life`, which stands for a server's incarnation: the file must be verified
+/// again, since it may not be the one that the previous process used. Deletes that process's marks, since no
+/// process remembers their values.
 pub async fn begin_life(writer: &SqlitePool) -> Result<(), StoreError> {
     for text in [
         "-- instance.begin_life\nupdate instance set life = random()",

@@ -39,7 +39,7 @@ pub fn commands(document: &str) -> Vec<DocumentedCommand> {
     for line in text.lines() {
         match (line.strip_prefix("```"), &inside) {
             (Some("sh" | "console"), None) => {
-                let scenario: &str = marker.take().expect("a block of commands without a story");
+                let scenario: &str = marker.take().expect("a block of commands without a scenario");
                 inside = Some(scenario.to_owned());
             }
             (Some(language), None) => {

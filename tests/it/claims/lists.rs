@@ -33,7 +33,7 @@ fn by(status: Option<Status>, claimable: Option<bool>) -> ListWithdrawsRequest {
     }
 }
 
-/// Filters by status and claimability, exact also before the expiry pass has marked anything.
+/// Filters by status and claimability, exact also before the expiry job has marked anything.
 #[tokio::test]
 async fn lists_filter_by_status_and_claimability() {
     on_every_store(async |bench| {

@@ -61,7 +61,10 @@ async fn what_can_be_sent_is_what_the_reserves_leave() {
     let lnd = ScriptedLnd::start().await;
     let node = lnd.client();
     // The second is below its reserve: that takes nothing from the others.
-    lnd.stands(true, vec![channel(1_000_000, 10_000), channel(5_000, 10_000), channel(7, 0)]);
+    lnd.report_health(
+        true,
+        vec![channel(1_000_000, 10_000), channel(5_000, 10_000), channel(7, 0)],
+    );
     let health = node.health().await.unwrap();
     assert_eq!(health.can_send, Msat::new(990_007_000).unwrap());
     assert_eq!((health.synced, health.active_channels), (true, 3));
@@ -70,12 +73,12 @@ async fn what_can_be_sent_is_what_the_reserves_leave() {
 
     // An old lnd has the reserve in another field, and this one still follows the chain.
     let old = Channel { local_chan_reserve_sat: 400, local_constraints: None, ..channel(1_000, 0) };
-    lnd.stands(false, vec![old]);
+    lnd.report_health(false, vec![old]);
     let health = node.health().await.unwrap();
     assert_eq!(health.can_send, Msat::new(600_000).unwrap());
     assert!(!health.synced);
 
-    lnd.stands(true, Vec::new());
+    lnd.report_health(true, Vec::new());
     let health = node.health().await.unwrap();
     assert_eq!((health.can_send, health.active_channels), (Msat::new(0).unwrap(), 0));
     assert_eq!(health.busiest_channel_htlcs, 0);
@@ -86,7 +89,7 @@ async fn what_can_be_sent_is_what_the_reserves_leave() {
 async fn who_opened_a_channel_keeps_back_what_the_next_commitments_cost() {
     let lnd = ScriptedLnd::start().await;
     let opened = Channel { initiator: true, fee_per_kw: 2_500, ..channel(100_000, 1_000) };
-    lnd.stands(true, vec![opened]);
+    lnd.report_health(true, vec![opened]);
     let can_send = lnd.client().health().await.unwrap().can_send;
     let (today, next) = (1_124 * 2_500 / 1_000, (1_124 + 2 * 172) * 5_000 / 1_000);
     assert_eq!(can_send.get(), (100_000 - 1_000 - (next - today)) * 1_000);
@@ -95,7 +98,7 @@ async fn who_opened_a_channel_keeps_back_what_the_next_commitments_cost() {
 #[tokio::test]
 async fn the_busiest_channel_is_the_one_with_most_htlcs_of_our_own() {
     let lnd = ScriptedLnd::start().await;
-    lnd.stands(true, vec![with_htlcs(9, 2), with_htlcs(0, 5), with_htlcs(3, 4)]);
+    lnd.report_health(true, vec![with_htlcs(9, 2), with_htlcs(0, 5), with_htlcs(3, 4)]);
     assert_eq!(lnd.client().health().await.unwrap().busiest_channel_htlcs, 5);
 }
 
@@ -103,7 +106,10 @@ async fn the_busiest_channel_is_the_one_with_most_htlcs_of_our_own() {
 async fn numbers_without_sense_do_not_overflow() {
     let lnd = ScriptedLnd::start().await;
     let huge = Channel { initiator: true, fee_per_kw: i64::MAX, ..channel(i64::MAX, u64::MAX) };
-    lnd.stands(true, vec![channel(i64::MAX, 0), channel(i64::MAX, 0), channel(i64::MIN, 1), huge]);
+    lnd.report_health(
+        true,
+        vec![channel(i64::MAX, 0), channel(i64::MAX, 0), channel(i64::MIN, 1), huge],
+    );
     assert_eq!(lnd.client().health().await.unwrap().can_send, Msat::MAX);
 }
 

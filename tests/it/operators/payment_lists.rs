@@ -349,7 +349,7 @@ async fn plan_of_the_newest(hand: &mut DirectConnection, name: &str, text: &str)
     let plan_name = name.trim_start_matches("-- ").replace('.', "_");
     let newest = "'ffffffff-ffff-ffff-ffff-fffffffffff0'";
     let values = match name {
-        "-- instance.standing" => "(5000)".to_owned(),
+        "-- instance.status" => "(5000)".to_owned(),
         "-- tally.spent_since" => "(1200)".to_owned(),
         "-- tally.any_old_out" => "(10)".to_owned(),
         "-- instance.known_from" | "-- payment.open_by_state" => String::new(),

@@ -234,7 +234,7 @@ async fn a_late_success_is_never_dropped() {
                 RecordState::Succeeded { preimage: proof_of(&invoice), fee: Msat::new(1).unwrap() };
             bench.node.add_foreign_payment(&invoice, late);
             bench.run_payer_after(Millis::from_secs(3601)).await;
-            // The expiry pass may have changed the request at the same moment.
+            // The expiry job may have changed the request at the same moment.
             bench.run_payer_after(Millis::from_secs(1)).await;
 
             assert_eq!(bench.get(&withdraw.id).await.status(), Status::Paid);
@@ -244,7 +244,7 @@ async fn a_late_success_is_never_dropped() {
             } else {
                 &["created", "claimed", "payment_failed", "paid"]
             };
-            // The expiry pass may have marked it in between.
+            // The expiry job may have marked it in between.
             let events: Vec<_> = events.into_iter().filter(|e| *e != "expired").collect();
             assert_eq!(events, told);
         }

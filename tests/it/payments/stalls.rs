@@ -319,27 +319,27 @@ async fn what_is_stranded_in_flight_has_an_exit() {
 }
 
 /// A clock was ahead, and was set back: what it stamped witnesses nothing, not even once that time has
-/// come, and a turn that it took keeps nobody waiting.
+/// come, and a lease that it took keeps nobody waiting.
 #[tokio::test]
 async fn a_witness_from_the_future_does_not_count() {
     on_every_store(async |bench| {
         let store = bench.store();
         let node = store.current_node().await.unwrap().unwrap();
         let now = bench.clock.now();
-        let turn = |begun_at: Timestamp| {
+        let new_witness = |begun_at: Timestamp| {
             let node = node.clone();
             NewWitness { node, begun_at, next_at: begun_at.plus(Millis::from_secs(10)) }
         };
         let sends = Unanswered { until: now.minus(HOUR), sequence: Some(0) };
 
         let ahead = now.plus(HOUR.plus(HOUR));
-        store.begin_witness(&turn(ahead)).await.unwrap().unwrap();
+        store.begin_witness(&new_witness(ahead)).await.unwrap().unwrap();
         store.witnessed(&node, ahead, 0).await.unwrap();
         assert!(store.is_witnessed(&node, &sends, ahead).await.unwrap());
         assert!(!store.is_witnessed(&node, &sends, now).await.unwrap());
 
-        store.begin_witness(&turn(now)).await.unwrap().unwrap();
-        assert_eq!(store.begin_witness(&turn(now)).await.unwrap(), None);
+        store.begin_witness(&new_witness(now)).await.unwrap().unwrap();
+        assert_eq!(store.begin_witness(&new_witness(now)).await.unwrap(), None);
         assert!(!store.is_witnessed(&node, &sends, ahead).await.unwrap());
         store.witnessed(&node, now, 0).await.unwrap();
         assert!(store.is_witnessed(&node, &sends, now).await.unwrap());

@@ -262,7 +262,8 @@ async fn a_send_that_was_lost_with_the_database_may_still_arrive() {
         for _ in 0..3 {
             bench.run_payer_after(Millis::from_secs(120)).await;
         }
-        // A doubt, since it was not known to be sent; the next look-up, by chance within these minutes, may end it.
+        // A doubt, since it was not known to be sent; the next look-up, by chance within these minutes, may
+        // end it.
         assert_eq!(bench.events_of(&one.id).await[..3], ["created", "claimed", "needs_operator"]);
         assert!(!bench.get(&one.id).await.claimable);
         assert_eq!(bench.events_of(&two.id).await, ["created", "claimed", "payment_failed"]);
@@ -326,7 +327,8 @@ async fn a_request_of_a_clock_that_is_ahead_is_withheld_too() {
     .await;
 }
 
-/// Another replica finds a loss while an operator acknowledges: the acknowledgement was about what was lost before.
+/// Another replica finds a loss while an operator acknowledges: the acknowledgement was about what was lost
+/// before.
 #[tokio::test]
 async fn an_acknowledgement_does_not_end_a_later_fence() {
     on_every_store(async |bench| {

@@ -245,7 +245,8 @@ async fn a_lost_fence_fences_again() {
 }
 
 /// Answers that callers did not get, whether it was written or not; a crash between commit and answer; new
-/// lives; another server that has it all: nobody is fenced. (Lost answers to COMMIT: `store/sql/durable_test.rs`.)
+/// lives; another server that has it all: nobody is fenced. (Lost answers to COMMIT:
+/// `store/sql/durable_test.rs`.)
 #[tokio::test]
 async fn nothing_that_was_kept_fences() {
     on_every_store(async |mut bench| {

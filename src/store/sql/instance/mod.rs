@@ -1,6 +1,6 @@
 //! The instance: its status, switches and node.
 
-mod standing;
+mod status;
 mod switches;
 
 use async_trait::async_trait;
@@ -11,7 +11,7 @@ use crate::{
     ports::{Instance, Introduction, StoreError},
 };
 
-pub use standing::STANDING;
+pub use status::STATUS;
 pub use switches::switches;
 
 #[async_trait]
@@ -22,7 +22,7 @@ impl<D: Database> Instance for SqlStore<D> {
         spent_since: Option<Timestamp>,
     ) -> Result<InstanceStatus, StoreError> {
         let fetch = |statement| self.driver().fetch_for_operator(statement);
-        self.read_standing(clock_skew, spent_since, fetch).await
+        self.read_instance_status(clock_skew, spent_since, fetch).await
     }
 
     async fn store_heartbeat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {

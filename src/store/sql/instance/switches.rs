@@ -1,4 +1,4 @@
-//! The switches that pause and fence the instance, for all replicas at once.
+//! The switches of the instance: its pause and its fence, which all replicas share.
 
 use crate::{
     domain::{FenceReason, HaltReason, InstanceCommand, Timestamp},
@@ -123,7 +123,7 @@ impl<D: Database> SqlStore<D> {
         };
         self.commit_or(tx, CommitLabel::of_instance(command.name()), on_loss).await?;
         if let Some((acknowledged, found)) = loss {
-            self.marks.begin_anew(&acknowledged, &found);
+            self.marks.accept_as_baseline(&acknowledged, &found);
         }
         Ok(done)
     }
@@ -150,7 +150,7 @@ impl<D: Database> SqlStore<D> {
     }
 }
 
-/// The row that `instance.hold` and `instance.see` read.
+/// The row that the statements `instance.hold` (with a lock) and `instance.see` (without one) read.
 pub struct Switches {
     /// Why claims and sends are refused, as far as the switches decide.
     pub halt: Option<HaltReason>,

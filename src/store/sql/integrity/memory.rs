@@ -1,5 +1,5 @@
-//! What this process knows about the current database server, and which attempts that server inherited. The
-//! database records which server is verified; the marks record which commits were acknowledged.
+//! What this process remembers about the current database server: whether it is verified, whether it takes
+//! writes, and which attempts it already held when this process first saw it (see [`Inherited`]).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

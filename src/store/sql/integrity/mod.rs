@@ -61,7 +61,7 @@ impl<D: Database> Integrity for SqlStore<D> {
         Ok(None)
     }
 
-    async fn vouch(&self, id: WithdrawId, version: i64) -> Result<(), StoreError> {
+    async fn confirm_version(&self, id: WithdrawId, version: i64) -> Result<(), StoreError> {
         retrying(|| async {
             let mut tx = self.driver().begin().await?;
             let hold = self.driver().dialect().hold_withdraw;
@@ -73,8 +73,8 @@ impl<D: Database> Integrity for SqlStore<D> {
         .await
     }
 
-    async fn yet_to_read_marks(&self, server: Server, lately: Millis) -> Result<i64, StoreError> {
-        let others = YetToRead { writer: self.marks.writer(), server: server.0, lately_ms: lately };
+    async fn yet_to_read_marks(&self, server: Server, window: Millis) -> Result<i64, StoreError> {
+        let others = YetToRead { writer: self.marks.writer(), server: server.0, window_ms: window };
         let yet_to_read = self.driver().dialect().marks.yet_to_read;
         only(&self.driver().fetch(yet_to_read.bind(others)).await?)?.int("writers")
     }

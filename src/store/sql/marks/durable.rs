@@ -2,7 +2,7 @@
 //! all earlier acknowledged commits.
 
 use super::{
-    book::{CommitLabel, Found, Move},
+    counters::{CommitLabel, Found, Move},
     statements::{self, Advance, Begin, OfWriter, read_marks},
 };
 use crate::{
@@ -64,7 +64,7 @@ impl<D: Database> SqlStore<D> {
     }
 
     async fn commit_with_mark(tx: D::Tx, mut mark: Move) -> Result<(), Fault> {
-        mark.asked();
+        mark.commit_sent();
         match tx.commit().await {
             Ok(()) => {
                 mark.acknowledged();
@@ -72,7 +72,7 @@ impl<D: Database> SqlStore<D> {
             }
             Err(fault) => {
                 if !matches!(fault, Fault::Final(StoreError::Unknown(_))) {
-                    mark.taken_back();
+                    mark.rolled_back();
                 }
                 Err(fault)
             }

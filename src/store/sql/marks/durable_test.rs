@@ -201,14 +201,14 @@ async fn an_unanswered_commit_is_no_loss_written_or_not() {
 /// A caller that reads it back relies on it, whichever read it uses.
 #[tokio::test]
 async fn an_unanswered_commit_that_was_read_back_counts_as_acknowledged() {
-    for read in ["nothing", "standing", "list", "list_payments"] {
+    for read in ["nothing", "status", "list", "list_payments"] {
         let bench = Bench::new().await;
         bench.store.create(&[Bench::request()]).await.unwrap();
         bench.set_paused(true).await.unwrap();
         bench.lose(Answer::LostAfter);
         assert!(matches!(bench.set_paused(false).await, Err(StoreError::Unknown(_))));
         match read {
-            "standing" => drop(bench.store.instance_status(Millis::ZERO, None).await.unwrap()),
+            "status" => drop(bench.store.instance_status(Millis::ZERO, None).await.unwrap()),
             "list" => {
                 let all = ListQuery {
                     filter: Filter::default(),
@@ -291,7 +291,7 @@ async fn a_fence_for_marks_that_are_present_is_refused() {
 /// Another process made the commit and dies with the database, but this one has reported it to callers, too.
 #[tokio::test]
 async fn a_repeated_outcome_is_marked_as_well() {
-    for what in ["replayed", "paused", "vouched"] {
+    for what in ["replayed", "paused", "confirmed"] {
         let bench = Bench::new().await;
         let other = bench.store.of_another_process();
         other.create(&[Bench::request()]).await.unwrap();
@@ -303,7 +303,7 @@ async fn a_repeated_outcome_is_marked_as_well() {
                 assert!(matches!(again[..], [CreateOutcome::Replayed(_)]), "{again:?}");
             }
             "paused" => assert!(!bench.store.execute_command(&pause).await.unwrap()),
-            _ => bench.store.vouch(Bench::request().id, 1).await.unwrap(),
+            _ => bench.store.confirm_version(Bench::request().id, 1).await.unwrap(),
         }
         bench.tamper("delete from marks").await;
         let kind = if what == "paused" { "PAUSE" } else { "replayed" };

@@ -1,11 +1,11 @@
 //! Marks: they show whether the database still has every commit that this process acknowledged to a caller.
 
-mod book;
+mod counters;
 mod durable;
 mod stage;
 mod statements;
 
-pub use book::{CommitLabel, Marks};
+pub use counters::{CommitLabel, Marks};
 pub use durable::OnLoss;
 pub(in crate::store) use statements::marks_dialect;
 pub use statements::{

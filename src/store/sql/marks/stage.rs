@@ -1,11 +1,11 @@
-//! How far a commit has come.
+//! The stages of a transaction that advances a mark.
 
-/// Of the transaction that moves a mark.
+/// How far the transaction has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// COMMIT was not sent: if dropped, the move did not happen.
+    /// COMMIT was not sent. If the move is dropped now, it did not happen.
     Open,
-    /// COMMIT was sent: if dropped, the move may have happened.
+    /// COMMIT was sent. If the move is dropped now, it may have happened.
     CommitSent,
     /// The outcome is known.
     Settled,

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::book::Found;
+use super::counters::Found;
 use crate::{
     domain::{Millis, Timestamp},
     store::{
@@ -38,7 +38,7 @@ params! {
     pub struct YetToRead {
         writer: Uuid,
         server: i64,
-        lately_ms: Millis,
+        window_ms: Millis,
     }
 
     pub struct Forget {
@@ -161,7 +161,7 @@ macro_rules! marks_dialect {
                      select count(*) as writers from writers
                       where writer <> :writer and server <> :server and seen_at_ms >= ",
                     $now_ms,
-                    " - :lately_ms"
+                    " - :window_ms"
                 )
             ),
             forget: statement!(

@@ -46,11 +46,11 @@ params! {
         version: i64,
     }
 
-    struct Far {
+    struct DueTooLate {
         beyond: Timestamp,
     }
 
-    struct PullFar {
+    struct BringForward {
         beyond: Timestamp,
         now: Timestamp,
     }
@@ -127,19 +127,19 @@ const POSTPONE: Statement<Postpone> = statement!(
 );
 
 /// Finds open attempts that are due later than any schedule would set: a wrong clock set them.
-const ANY_FAR: Statement<Far> = statement!(
-    Far,
+const ANY_DUE_TOO_LATE: Statement<DueTooLate> = statement!(
+    DueTooLate,
     "look for payments that are due too far ahead",
-    "-- payment.any_far
+    "-- payment.any_due_too_late
      select id from payments
       where state in ('RESERVED', 'SENDING', 'IN_FLIGHT', 'NEEDS_OPERATOR') and due_at_ms > :beyond
       limit 1"
 );
 
-const PULL_FAR: Statement<PullFar> = statement!(
-    PullFar,
+const BRING_FORWARD: Statement<BringForward> = statement!(
+    BringForward,
     "bring forward payments that are due too far ahead",
-    "-- payment.pull_far
+    "-- payment.bring_forward
      update payments set due_at_ms = :now
       where state in ('RESERVED', 'SENDING', 'IN_FLIGHT', 'NEEDS_OPERATOR') and due_at_ms > :beyond"
 );
@@ -215,15 +215,15 @@ impl<D: Database> SqlStore<D> {
         retrying(|| self.write(POSTPONE.bind(postpone()))).await.map(drop)
     }
 
-    pub(super) async fn pull_in(
+    pub(super) async fn bring_forward_if_any(
         &self,
         beyond: Timestamp,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        if self.driver().fetch(ANY_FAR.bind(Far { beyond })).await?.is_empty() {
+        if self.driver().fetch(ANY_DUE_TOO_LATE.bind(DueTooLate { beyond })).await?.is_empty() {
             return Ok(0);
         }
-        retrying(|| self.write(PULL_FAR.bind(PullFar { beyond, now }))).await
+        retrying(|| self.write(BRING_FORWARD.bind(BringForward { beyond, now }))).await
     }
 }
 

@@ -120,8 +120,8 @@ impl<D: Database> Payments for SqlStore<D> {
         self.postpone_to(leased, due_at, looks).await
     }
 
-    async fn pull_far(&self, beyond: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
-        self.pull_in(beyond, now).await
+    async fn bring_forward(&self, beyond: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        self.bring_forward_if_any(beyond, now).await
     }
 
     async fn newest_known(
@@ -153,7 +153,7 @@ impl<D: Database> Payments for SqlStore<D> {
     }
 
     async fn begin_witness(&self, witness: &NewWitness) -> Result<Option<i64>, StoreError> {
-        self.begin_witness_turn(witness).await
+        self.take_witness_lease(witness).await
     }
 
     async fn renew_witness(
@@ -161,7 +161,7 @@ impl<D: Database> Payments for SqlStore<D> {
         witness: &NewWitness,
         ends_at: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.renew_witness_turn(witness, ends_at).await
+        self.renew_witness_lease(witness, ends_at).await
     }
 
     async fn in_vain_since(

@@ -123,8 +123,8 @@ impl Payments for FaultyStore {
         self.faults.write("postpone", self.inner.postpone(leased, due_at, looks)).await
     }
 
-    async fn pull_far(&self, beyond: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
-        self.inner.pull_far(beyond, now).await
+    async fn bring_forward(&self, beyond: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        self.inner.bring_forward(beyond, now).await
     }
 
     async fn newest_known(
@@ -240,12 +240,12 @@ impl Integrity for FaultyStore {
         self.inner.lost_commits().await
     }
 
-    async fn vouch(&self, id: WithdrawId, version: i64) -> Result<(), StoreError> {
-        self.faults.gate(self.inner.vouch(id, version)).await
+    async fn confirm_version(&self, id: WithdrawId, version: i64) -> Result<(), StoreError> {
+        self.faults.gate(self.inner.confirm_version(id, version)).await
     }
 
-    async fn yet_to_read_marks(&self, server: Server, lately: Millis) -> Result<i64, StoreError> {
-        self.inner.yet_to_read_marks(server, lately).await
+    async fn yet_to_read_marks(&self, server: Server, window: Millis) -> Result<i64, StoreError> {
+        self.inner.yet_to_read_marks(server, window).await
     }
 
     async fn verify(&self, server: Server, at: Timestamp) -> Result<bool, StoreError> {

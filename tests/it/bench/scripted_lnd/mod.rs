@@ -82,7 +82,7 @@ impl ScriptedLnd {
         tokio::spawn(server::accept(listener, acceptor, Arc::clone(&script)));
         let lnd = Self { address, certificate_pem, script };
         lnd.introduce_as(NODE, "regtest");
-        lnd.stands(true, vec![Channel { local_balance: 100_000_000, ..Channel::default() }]);
+        lnd.report_health(true, vec![Channel { local_balance: 100_000_000, ..Channel::default() }]);
         lnd
     }
 
@@ -112,7 +112,7 @@ impl ScriptedLnd {
     }
 
     /// Whether the wallet has followed the chain, and what is in the channels.
-    pub fn stands(&self, synced_to_chain: bool, channels: Vec<Channel>) {
+    pub fn report_health(&self, synced_to_chain: bool, channels: Vec<Channel>) {
         self.script.info.lock().unwrap().synced_to_chain = synced_to_chain;
         *self.script.channels.lock().unwrap() = channels;
     }

@@ -62,12 +62,12 @@ pub async fn accept(listener: TcpListener, acceptor: TlsAcceptor, script: Arc<Sc
     let mut connection = 0;
     while let Ok((tcp, _)) = listener.accept().await {
         connection += 1;
-        let serving = greet(acceptor.clone(), tcp, connection, Arc::clone(&script));
+        let serving = handshake(acceptor.clone(), tcp, connection, Arc::clone(&script));
         script.connections.lock().unwrap().spawn(serving);
     }
 }
 
-async fn greet(acceptor: TlsAcceptor, tcp: TcpStream, connection: u64, script: Arc<Script>) {
+async fn handshake(acceptor: TlsAcceptor, tcp: TcpStream, connection: u64, script: Arc<Script>) {
     // Who refuses the certificate hangs up.
     let Ok(tls) = acceptor.accept(tcp).await else { return };
     let Ok(http2) = h2::server::handshake(tls).await else { return };

@@ -1,4 +1,4 @@
-//! Writes the answer to a scrape.
+//! The metrics endpoint: what Prometheus gets when it scrapes this process.
 
 use std::{fmt, sync::Arc};
 
@@ -22,8 +22,8 @@ use crate::{
 };
 
 /// How long a scrape waits for the database.
-const PATIENCE: Millis = Millis::from_secs(1);
-/// Scrapes within this time share one view: however many come, the database is asked once.
+const DATABASE_TIMEOUT: Millis = Millis::from_secs(1);
+/// Scrapes within this time share one view, so that frequent scrapes do not load the database.
 const FRESH_FOR: Millis = Millis::from_secs(1);
 
 /// The metrics endpoint.
@@ -33,8 +33,9 @@ pub struct MetricsEndpoint {
     store: Arc<dyn Store>,
     runtime: Runtime,
     setup: Setup,
-    /// The database's last view, and when it came. Locked while the database is asked.
-    seen: Mutex<Option<(Millis, Option<Arc<View>>)>>,
+    /// The last view and when it was read; None in place of the view if the read failed. Locked during a
+    /// read, so that concurrent scrapes wait for it.
+    last_view: Mutex<Option<(Millis, Option<Arc<View>>)>>,
 }
 
 impl MetricsEndpoint {
@@ -46,35 +47,35 @@ impl MetricsEndpoint {
         runtime: Runtime,
         setup: Setup,
     ) -> Self {
-        Self { metrics, instance, store, runtime, setup, seen: Mutex::new(None) }
+        Self { metrics, instance, store, runtime, setup, last_view: Mutex::new(None) }
     }
 
     /// All metrics, as `OpenMetrics` text.
     pub async fn text(&self) -> Result<String, fmt::Error> {
         let view = self.view().await;
-        let mut around = Registry::default();
-        gauges::process(&mut around, &self.setup, self.store.connections());
-        gauges::store_up(&mut around, view.is_some());
+        let mut gauges_now = Registry::default();
+        gauges::process(&mut gauges_now, &self.setup, self.store.connections());
+        gauges::store_up(&mut gauges_now, view.is_some());
         if let Some(view) = view {
-            gauges::instance(&mut around, &view, &self.setup);
+            gauges::instance(&mut gauges_now, &view, &self.setup);
         }
         let mut text = String::new();
         encode_registry(&mut text, self.metrics.registry())?;
-        encode_registry(&mut text, &around)?;
+        encode_registry(&mut text, &gauges_now)?;
         encode_eof(&mut text)?;
         Ok(text)
     }
 
-    /// The database's view of the instance, at most a moment old.
+    /// What the database says about the instance, at most [`FRESH_FOR`] old. None if it cannot be read.
     async fn view(&self) -> Option<Arc<View>> {
-        let mut seen = self.seen.lock().await;
+        let mut last = self.last_view.lock().await;
         let now = self.runtime.clock.monotonic();
-        if let Some((at, view)) = &*seen
+        if let Some((at, view)) = &*last
             && now.as_ms() - at.as_ms() < FRESH_FOR.as_ms()
         {
             return view.clone();
         }
-        let view = match self.runtime.within(PATIENCE, self.ask()).await {
+        let view = match self.runtime.within(DATABASE_TIMEOUT, self.read_view()).await {
             Some(Ok(view)) => Some(Arc::new(view)),
             Some(Err(error)) => {
                 tracing::debug!(error = %chain(&error), "the instance could not be measured");
@@ -85,12 +86,12 @@ impl MetricsEndpoint {
                 None
             }
         };
-        // Counted from the answer, or a slow database would be asked without a pause.
-        *seen = Some((self.runtime.clock.monotonic(), view.clone()));
+        // Dated when the read ended: a slow database would otherwise be asked again at once.
+        *last = Some((self.runtime.clock.monotonic(), view.clone()));
         view
     }
 
-    async fn ask(&self) -> Result<View, InstanceError> {
+    async fn read_view(&self) -> Result<View, InstanceError> {
         let instance = self.instance.instance(Principal::Service).await?;
         let open = self.store.open_payments().await?;
         Ok(View { instance, open, now: self.runtime.clock.now() })

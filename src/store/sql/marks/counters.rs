@@ -89,8 +89,8 @@ impl Acknowledged {
         self.lanes.iter().all(|value| *value == 0)
     }
 
-    /// Whether a database with these marks has all commits that were acknowledged by then.
-    fn is_in(&self, found: &Found) -> bool {
+    /// Whether these marks include all commits that were acknowledged by then.
+    fn is_covered_by(&self, found: &Found) -> bool {
         let mut lanes = self.lanes.iter().enumerate();
         lanes.all(|(lane, value)| mark_of(found, lane) >= *value)
     }
@@ -104,12 +104,12 @@ fn mark_of(found: &Found, lane: usize) -> i64 {
 #[derive(Debug)]
 pub struct Marks {
     writer: Uuid,
-    book: Mutex<Book>,
+    state: Mutex<State>,
 }
 
 /// The mutable state of [`Marks`].
 #[derive(Debug, Default)]
-struct Book {
+struct State {
     lanes: Vec<Lane>,
     /// Lanes that no transaction uses. The one returned last is reused first.
     free: VecDeque<usize>,
@@ -144,7 +144,7 @@ impl Marks {
         let mut bits = [0; 16];
         SystemEntropy.fill(&mut bits);
         let writer = uuid::Builder::from_random_bytes(bits).into_uuid();
-        Arc::new(Self { writer, book: Mutex::default() })
+        Arc::new(Self { writer, state: Mutex::default() })
     }
 
     pub const fn writer(&self) -> Uuid {
@@ -153,24 +153,24 @@ impl Marks {
 
     /// The next move, on a lane that no other transaction uses.
     pub fn next(self: &Arc<Self>, label: CommitLabel) -> Move {
-        self.with_book(|book| {
-            let lane = book.free.pop_back().unwrap_or_else(|| book.new_lane());
-            self.next_on(book, lane, label)
+        self.with_state(|state| {
+            let lane = state.free.pop_back().unwrap_or_else(|| state.new_lane());
+            self.next_on(state, lane, label)
         })
     }
 
     /// The next move, on a lane without acknowledged commits, so that any database accepts it.
     pub fn next_on_a_new_lane(self: &Arc<Self>, label: CommitLabel) -> Move {
-        self.with_book(|book| {
-            let lane = book.new_lane();
-            self.next_on(book, lane, label)
+        self.with_state(|state| {
+            let lane = state.new_lane();
+            self.next_on(state, lane, label)
         })
     }
 
-    fn next_on(self: &Arc<Self>, book: &mut Book, lane: usize, label: CommitLabel) -> Move {
-        let state = &mut book.lanes[lane];
-        state.moved_to += 1;
-        let (value, required) = (state.moved_to, state.acknowledged);
+    fn next_on(self: &Arc<Self>, state: &mut State, lane: usize, label: CommitLabel) -> Move {
+        let counter = &mut state.lanes[lane];
+        counter.moved_to += 1;
+        let (value, required) = (counter.moved_to, counter.acknowledged);
         let commit = Commit { lane, value, label };
         Move { marks: Arc::clone(self), commit, required, stage: Stage::Open }
     }
@@ -178,77 +178,77 @@ impl Marks {
     /// The acknowledged values. Read them before the database's marks: a commit acknowledged in between must
     /// not count as missing.
     pub fn acknowledged(&self) -> Acknowledged {
-        self.with_book(|book| Acknowledged {
-            lanes: book.lanes.iter().map(|lane| lane.acknowledged).collect(),
-            suspicions: book.suspicions,
+        self.with_state(|state| Acknowledged {
+            lanes: state.lanes.iter().map(|lane| lane.acknowledged).collect(),
+            suspicions: state.suspicions,
         })
     }
 
     /// Whether this server has all acknowledged commits, by its marks as read after `acknowledged`. If so,
     /// also settles unanswered COMMITs.
     pub fn check(&self, server: i64, acknowledged: &Acknowledged, found: &Found) -> bool {
-        let has_all = acknowledged.is_in(found);
-        self.with_book(|book| {
+        let has_all = acknowledged.is_covered_by(found);
+        self.with_state(|state| {
             if !has_all {
-                return book.suspect();
+                return state.suspect();
             }
             // A loss that was seen after `acknowledged` was read stays suspected.
-            if book.suspicions == acknowledged.suspicions {
-                book.suspect = false;
+            if state.suspicions == acknowledged.suspicions {
+                state.suspect = false;
             }
-            book.checked = Some(server);
-            book.settle(found);
+            state.checked = Some(server);
+            state.settle(found);
         });
         has_all
     }
 
     /// Like [`Self::check`], for the marks that one new connection read: they can only raise a suspicion, not
     /// clear one.
-    pub fn suspect_if_older(&self, acknowledged: &Acknowledged, found: &Found) {
-        if !acknowledged.is_in(found) {
+    pub fn suspect_if_behind(&self, acknowledged: &Acknowledged, found: &Found) {
+        if !acknowledged.is_covered_by(found) {
             self.suspect();
         }
     }
 
     /// Records that a mark was missing or behind: nothing is served until the verifier has checked all marks.
     pub fn suspect(&self) {
-        self.with_book(Book::suspect);
+        self.with_state(State::suspect);
     }
 
     /// Whether a mark was found missing or behind, and no check has succeeded since.
     pub fn is_suspect(&self) -> bool {
-        self.with_book(|book| book.suspect)
+        self.with_state(|state| state.suspect)
     }
 
     /// Whether the last successful check was on this server, and nothing was found missing since.
     pub fn has_checked(&self, server: i64) -> bool {
-        self.with_book(|book| !book.suspect && book.checked == Some(server))
+        self.with_state(|state| !state.suspect && state.checked == Some(server))
     }
 
     /// Whether a COMMIT was never answered, and its mark not read since.
     pub fn has_lost_answers(&self) -> bool {
-        self.with_book(|book| !book.in_doubt.is_empty())
+        self.with_state(|state| !state.in_doubt.is_empty())
     }
 
     /// The lanes of moves whose COMMIT was never answered.
     pub fn doubtful_lanes(&self) -> BTreeSet<i64> {
-        self.with_book(|book| book.in_doubt.iter().map(|commit| number(commit.lane)).collect())
+        self.with_state(|state| state.in_doubt.iter().map(|commit| number(commit.lane)).collect())
     }
 
     /// A move on a lane in doubt, unless another transaction uses the lane. Once it is acknowledged, the
     /// lane is no longer in doubt.
     pub fn next_on_doubtful(self: &Arc<Self>, lane: i64) -> Option<Move> {
-        self.with_book(|book| {
-            let free = book.free.iter().position(|free| number(*free) == lane)?;
-            let lane = book.free.remove(free)?;
-            Some(self.next_on(book, lane, CommitLabel::of_instance("checked")))
+        self.with_state(|state| {
+            let free = state.free.iter().position(|free| number(*free) == lane)?;
+            let lane = state.free.remove(free)?;
+            Some(self.next_on(state, lane, CommitLabel::of_instance("checked")))
         })
     }
 
     /// Settles unanswered COMMITs by a server's marks, if that server has all acknowledged commits.
     pub fn settle(&self, acknowledged: &Acknowledged, found: &Found) {
-        if acknowledged.is_in(found) {
-            self.with_book(|book| book.settle(found));
+        if acknowledged.is_covered_by(found) {
+            self.with_state(|state| state.settle(found));
         } else {
             self.suspect();
         }
@@ -256,10 +256,10 @@ impl Marks {
 
     /// The acknowledged commits that the database lacks.
     pub fn lost(&self, found: &Found) -> LostCommits {
-        self.with_book(|book| {
+        self.with_state(|state| {
             let is_lost = |commit: &&Commit| mark_of(found, commit.lane) < commit.value;
             let mut lost = LostCommits::default();
-            for commit in book.recent.iter().rev().filter(is_lost) {
+            for commit in state.recent.iter().rev().filter(is_lost) {
                 *lost.kinds.entry(commit.label.kind).or_default() += commit.label.number;
                 if lost.newest.len() < MAX_NAMED_IDS {
                     lost.newest.extend(commit.label.name());
@@ -271,27 +271,27 @@ impl Marks {
 
     /// Accepts the database's marks as the new baseline, after the loss was fenced. Keeps commits that were
     /// acknowledged after `acknowledged` was read.
-    pub fn begin_anew(&self, acknowledged: &Acknowledged, found: &Found) {
-        self.with_book(|book| {
+    pub fn accept_as_baseline(&self, acknowledged: &Acknowledged, found: &Found) {
+        self.with_state(|state| {
             for (lane, was) in acknowledged.lanes.iter().enumerate() {
-                let value = &mut book.lanes[lane].acknowledged;
+                let value = &mut state.lanes[lane].acknowledged;
                 if value == was {
                     *value = mark_of(found, lane);
                 }
             }
-            let Book { lanes, recent, .. } = book;
+            let State { lanes, recent, .. } = state;
             recent.retain(|commit| lanes[commit.lane].acknowledged >= commit.value);
-            book.in_doubt.clear();
-            book.suspect = false;
+            state.in_doubt.clear();
+            state.suspect = false;
         });
     }
 
-    fn with_book<T>(&self, with: impl FnOnce(&mut Book) -> T) -> T {
-        with(&mut self.book.lock())
+    fn with_state<T>(&self, with: impl FnOnce(&mut State) -> T) -> T {
+        with(&mut self.state.lock())
     }
 }
 
-impl Book {
+impl State {
     fn suspect(&mut self) {
         self.suspect = true;
         self.suspicions += 1;
@@ -359,18 +359,18 @@ impl Move {
     }
 
     /// COMMIT is about to be sent.
-    pub const fn asked(&mut self) {
+    pub const fn commit_sent(&mut self) {
         self.stage = Stage::CommitSent;
     }
 
     /// The database reported that the commit is durable.
     pub fn acknowledged(mut self) {
         self.stage = Stage::Settled;
-        self.marks.with_book(|book| book.acknowledge(self.commit));
+        self.marks.with_state(|state| state.acknowledge(self.commit));
     }
 
     /// The database reported that the transaction was rolled back.
-    pub fn taken_back(mut self) {
+    pub fn rolled_back(mut self) {
         self.stage = Stage::Settled;
     }
 }
@@ -378,18 +378,18 @@ impl Move {
 impl Drop for Move {
     fn drop(&mut self) {
         let (commit, stage) = (self.commit, self.stage);
-        self.marks.with_book(|book| {
+        self.marks.with_state(|state| {
             if stage == Stage::CommitSent {
-                book.in_doubt.push(commit);
+                state.in_doubt.push(commit);
                 // Its row may still be locked, so it is reused last.
-                book.free.push_front(commit.lane);
+                state.free.push_front(commit.lane);
             } else {
-                book.free.push_back(commit.lane);
+                state.free.push_back(commit.lane);
             }
         });
     }
 }
 
 #[cfg(test)]
-#[path = "book_test.rs"]
+#[path = "counters_test.rs"]
 mod tests;

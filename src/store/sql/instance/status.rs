@@ -28,10 +28,10 @@ params! {
 ///
 /// The subqueries are uncorrelated on purpose. Postgres has no statistics for so small a table, would expect
 /// hundreds of outer rows, and would JIT-compile the statement for about a second at each execution.
-pub const STANDING: Statement<Now> = statement!(
+pub const STATUS: Statement<Now> = statement!(
     Now,
     "read the instance's status",
-    "-- instance.standing
+    "-- instance.status
      select i.paused_at_ms, i.paused_by, i.pause_reason, i.fenced_at_ms, i.fence_reason,
             n.node_id, n.alias, n.network, n.heartbeat_at_ms, n.synced, n.remembers, n.answers_sends,
             n.can_send_msat, n.active_channels, n.busiest_channel_htlcs,
@@ -57,7 +57,7 @@ struct DatabaseView {
 
 impl<D: Database> SqlStore<D> {
     /// Reads the status with `fetch`, and adds what this process knows about its database.
-    pub(in crate::store::sql) async fn read_standing<F>(
+    pub(in crate::store::sql) async fn read_instance_status<F>(
         &self,
         clock_skew: Millis,
         spent_since: Option<Timestamp>,
@@ -66,7 +66,7 @@ impl<D: Database> SqlStore<D> {
     where
         F: Future<Output = Result<Vec<D::Row>, StoreError>> + Send,
     {
-        let found = fetch(STANDING.bind(Now { clock_skew_ms: clock_skew })).await?;
+        let found = fetch(STATUS.bind(Now { clock_skew_ms: clock_skew })).await?;
         let spent = match spent_since {
             None => None,
             Some(at) => fetch(tallies::spent_since(at)).await?.pop(),
@@ -78,7 +78,7 @@ impl<D: Database> SqlStore<D> {
     }
 }
 
-/// The instance's status, from the rows of `instance.standing` and `tally.spent_since` (if that was read),
+/// The instance's status, from the rows of `instance.status` and `tally.spent_since` (if that was read),
 /// and from what this process knows about its database.
 fn read<R: Cells>(rows: &[R], spent: Option<&R>, seen: DatabaseView) -> Parsed<InstanceStatus> {
     let row = only(rows)?;

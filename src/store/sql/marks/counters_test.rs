@@ -14,7 +14,7 @@ impl Database {
     fn write(&mut self, mark: &mut Move) {
         assert!(mark.required() == 0 || mark_of(&self.0, mark.commit.lane) >= mark.required());
         self.0.insert(mark.lane(), mark.value());
-        mark.asked();
+        mark.commit_sent();
     }
 
     fn commit(&mut self, marks: &Arc<Marks>, kind: &'static str) {
@@ -131,7 +131,7 @@ fn a_fenced_loss_is_not_found_again_but_a_later_one_is() {
     assert_eq!(fence.required(), 0);
     database.write(&mut fence);
     fence.acknowledged();
-    marks.begin_anew(&acknowledged_before, &found);
+    marks.accept_as_baseline(&acknowledged_before, &found);
     assert!(!marks.is_suspect() && database.has_all(&marks));
     // A new loss: of the fence itself.
     assert!(!Database(found.clone()).has_all(&marks));
@@ -145,7 +145,7 @@ fn an_earlier_read_does_not_clear_a_suspicion() {
     let mut database = Database::default();
     database.commit(&marks, "created");
     let read_before = marks.acknowledged();
-    marks.suspect_if_older(&marks.acknowledged(), &Found::new());
+    marks.suspect_if_behind(&marks.acknowledged(), &Found::new());
     assert!(marks.check(SERVER, &read_before, &database.0));
     assert!(marks.is_suspect());
     assert!(database.has_all(&marks) && !marks.is_suspect());

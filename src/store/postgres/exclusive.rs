@@ -1,4 +1,4 @@
-//! Runs an operator's command exclusively, under any load.
+//! The transaction of an operator's command, which locks the instance exclusively under any load.
 //!
 //! Claims and sends read the switches with `for share`, which takes a ROW SHARE lock on the table. A command
 //! that waited for the row lock could starve, since newcomers share it and overtake the waiter. Table locks
@@ -16,7 +16,7 @@ use std::{convert::Infallible, time::Duration};
 
 use sqlx::Row;
 
-use super::{PostgresDriver, PostgresTx, code, said};
+use super::{PostgresDriver, PostgresTx, code, database_error};
 use crate::{
     ports::StoreError,
     store::{
@@ -96,7 +96,7 @@ async fn lock_instance(driver: &PostgresDriver) -> Result<PostgresTx, Fault> {
 
 fn is_lock_timeout(fault: &Fault) -> bool {
     let (Fault::Final(error) | Fault::Contended(error)) = fault;
-    said(error).and_then(code).as_deref() == Some("55P03")
+    database_error(error).and_then(code).as_deref() == Some("55P03")
 }
 
 /// Best effort: success shows only in the lock that the command then gets.
