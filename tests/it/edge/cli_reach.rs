@@ -18,7 +18,7 @@ fn an_unreachable_service_is_reported_with_its_cause() {
         (
             "http://no-such-host.invalid:50051".to_owned(),
             "failed to lookup address",
-            "is the host's name right",
+            "is the host name in --server correct",
         ),
         (at("https", grpc), "", "it does not speak TLS: use http://"),
         (at("http", lnurl), "", "it does not speak gRPC over http://"),

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::{row, sends};
+use super::{
+    leased::{Lease, LeasedIds},
+    row, sends,
+};
 use crate::{
     domain::{PaymentId, Sends, Timestamp, payment::Send},
     ports::{Lane, Leased, StoreError},
@@ -23,19 +26,6 @@ use crate::{
 params! {
     struct DueBy {
         now: Timestamp,
-    }
-
-    /// The parameters of `payment.lease_fresh` and `payment.lease_follow`, of which each database has its own
-    /// version.
-    pub struct Lease {
-        until: Timestamp,
-        now: Timestamp,
-        limit: i64,
-    }
-
-    /// The leased attempts, as a JSON array of ids.
-    pub struct LeasedIds<'a> {
-        ids: &'a str,
     }
 
     struct Postpone {
@@ -69,54 +59,6 @@ const ANY_DUE_FOLLOW: Statement<DueBy> = statement!(
     "-- payment.any_due_follow
      select id from payments where state <> 'RESERVED' and due_at_ms <= :now limit 1"
 );
-
-/// Reads a leased batch. Each database has its own way to expand the array of ids.
-macro_rules! select_leased {
-    ($ids:literal) => {
-        statement!(
-            LeasedIds,
-            "read leased payments",
-            concat!(
-                "-- payment.leased\nselect ",
-                $crate::store::sql::withdraws::row::withdraw_columns!(),
-                ", ",
-                $crate::store::sql::payments::row::payment_columns!(),
-                " from payments p join withdraws w on w.id = p.withdraw_id where p.id in (",
-                $ids,
-                ")"
-            )
-        )
-    };
-}
-
-/// Reads the sends of a leased batch.
-macro_rules! select_leased_sends {
-    ($ids:literal) => {
-        statement!(
-            LeasedIds,
-            "read the sends of leased payments",
-            concat!(
-                "-- send.of_leased
-     select payment_id, number, epoch, node_id, sent_at_ms, begun_at_ms, send_deadline_ms,
-            answer, sequence
-       from sends where payment_id in (",
-                $ids,
-                ") order by payment_id, number"
-            )
-        )
-    };
-}
-
-pub const LEASED_POSTGRES: Statement<LeasedIds> = select_leased!(
-    "select cast(value as uuid) from jsonb_array_elements_text(cast(:ids as jsonb))"
-);
-pub const LEASED_SQLITE: Statement<LeasedIds> =
-    select_leased!("select unhex(value) from json_each(:ids)");
-pub const LEASED_SENDS_POSTGRES: Statement<LeasedIds> = select_leased_sends!(
-    "select cast(value as uuid) from jsonb_array_elements_text(cast(:ids as jsonb))"
-);
-pub const LEASED_SENDS_SQLITE: Statement<LeasedIds> =
-    select_leased_sends!("select unhex(value) from json_each(:ids)");
 
 const POSTPONE: Statement<Postpone> = statement!(
     Postpone,

@@ -2,6 +2,7 @@
 
 mod advance;
 mod lease;
+mod leased;
 mod lists;
 pub(super) mod row;
 mod sends;
@@ -22,7 +23,7 @@ use crate::{
 
 use row::payment_columns;
 
-pub use lease::{
+pub use leased::{
     LEASED_POSTGRES, LEASED_SENDS_POSTGRES, LEASED_SENDS_SQLITE, LEASED_SQLITE, Lease, LeasedIds,
 };
 pub use lists::{OPEN_BY_STATE, payment_list_statements};

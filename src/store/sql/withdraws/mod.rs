@@ -2,6 +2,7 @@
 
 mod change;
 mod create;
+mod held;
 mod lists;
 pub(super) mod row;
 
@@ -16,6 +17,7 @@ use crate::{
 
 use row::{select_views, withdraw_columns};
 
+pub use held::OfVersion;
 pub use lists::list_statements;
 
 pub(super) use change::write_change;
@@ -32,12 +34,6 @@ params! {
     struct Due {
         now: Timestamp,
         limit: i64,
-    }
-
-    /// The parameters of `withdraw.hold`, of which each database has its own version.
-    pub struct OfVersion {
-        id: WithdrawId,
-        version: i64,
     }
 }
 
