@@ -282,14 +282,13 @@ async fn a_crash_of_postgres_fences_nothing() {
     assert_eq!(story.paid_by_node(), [hash, other]);
 }
 
-/// A macaroon with the sixth permission, too.
+/// A macaroon that permits `ListPayments`, too.
 fn list_permitted(lab: &Lab) -> NamedTempFile {
     let file = NamedTempFile::new().unwrap();
     let save_to = format!("--save_to={}", file.path().display());
     let permissions = [
         "uri:/lnrpc.Lightning/GetInfo",
         "uri:/lnrpc.Lightning/ListChannels",
-        "uri:/lnrpc.Lightning/ChannelBalance",
         "uri:/routerrpc.Router/SendPaymentV2",
         "uri:/routerrpc.Router/TrackPaymentV2",
         "uri:/lnrpc.Lightning/ListPayments",
