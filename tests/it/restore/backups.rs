@@ -335,7 +335,7 @@ async fn a_promoted_standby_makes_lnd_pay_nothing_twice() {
     assert!(unknown.payments.iter().any(|payment| payment.payment_hash == hash), "{unknown:?}");
     let by = Signed { operator: "ann".into(), reason: "promoted".into() };
     let pair = format!("{}={hash}", withdraw.id).parse().unwrap();
-    operations.acknowledge(by, vec![pair]).await.unwrap();
+    operations.acknowledge(by, vec![pair], false).await.unwrap();
     assert_eq!(daemon.get(&withdraw).await.status(), Status::Paid);
     assert_eq!(daemon.claim(&withdraw, &again.text).await["status"], "ERROR");
     lab.assert_paid_once(&invoice, 1000).await;
