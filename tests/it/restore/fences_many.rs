@@ -1,17 +1,20 @@
-//! Fences with more unknown payments than one answer lists.
+//! Fences with more unknown payments than one answer lists, and amid a flood.
+
+use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 
 use tonic_types::StatusExt as _;
 use withdrawd::{
     domain::{Preimage, payment::RecordState},
     pb::{
-        AcknowledgeRestoreRequest, AcknowledgeRestoreResponse, Halt, ListUnknownPaymentsRequest,
-        ListUnknownPaymentsResponse, Withdraw, acknowledge_restore_request::Pair, withdraw::Status,
+        AcknowledgeRestoreRequest, AcknowledgeRestoreResponse, FenceRequest, Halt,
+        ListUnknownPaymentsRequest, ListUnknownPaymentsResponse, Withdraw,
+        acknowledge_restore_request::Pair, withdraw::Status,
     },
 };
 
 use crate::{
     bench::invoices::hash_of,
-    bench::{Bench, StoreKind},
+    bench::{Bench, StoreKind, on_every_store},
     restore::fences::{back_up, restore},
     restore::marks::instance,
 };
@@ -101,4 +104,20 @@ async fn payments_are_assigned_in_several_calls() {
     let done = acknowledge(&bench, paid(), false).await.unwrap();
     assert_eq!((done.unknown.len(), done.more), (1000, false));
     assert_eq!(instance(&bench).await.halt(), Halt::Unspecified);
+}
+
+/// Wallets' reads have a queue of their own.
+#[tokio::test]
+async fn an_acknowledgement_does_not_wait_behind_wallets() {
+    on_every_store(async |bench| {
+        let fence = FenceRequest { operator: "ann".into(), reason: "promoted".into() };
+        bench.operations().fence(fence).await.unwrap();
+        bench.faults.wallets_wait.store(true, SeqCst);
+        let done = acknowledge(&bench, Vec::new(), false);
+        let done = tokio::time::timeout(Duration::from_secs(10), done).await;
+        bench.faults.wallets_wait.store(false, SeqCst);
+        done.expect("it waits for wallets").unwrap();
+        assert_eq!(instance(&bench).await.halt(), Halt::Unspecified);
+    })
+    .await;
 }
