@@ -132,11 +132,16 @@ fn list(payments: &[NodePayment]) {
     say!("the node has {} payments that the database does not know", payments.len());
     for payment in payments {
         say!(
-            "  {}  {:<9}  {} msat  {}",
+            "  {}  {:<11}  {} msat  {}",
             payment.payment_hash,
             payment.state().as_str_name(),
             payment.amount_msat,
             time_text(payment.created)
+        );
+    }
+    if payments.iter().any(NodePayment::is_result_lost) {
+        say!(
+            "RESULT_LOST: the payee may have been paid; release its request only if the payee denies it"
         );
     }
 }

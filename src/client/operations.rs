@@ -5,15 +5,22 @@ use tonic::transport::Channel;
 use super::{ClientError, answer, channel};
 use crate::pb::{
     AcknowledgeRestoreRequest, AcknowledgeRestoreResponse, FenceRequest, GetInstanceRequest, Halt,
-    Instance, ListUnknownPaymentsRequest, ListUnknownPaymentsResponse, PauseRequest,
+    Instance, ListUnknownPaymentsRequest, ListUnknownPaymentsResponse, NodePayment, PauseRequest,
     ReleaseWithdrawsRequest, ReleaseWithdrawsResponse, ResumeRequest, acknowledge_restore_request,
-    operations_service_client::OperationsServiceClient,
+    node_payment, operations_service_client::OperationsServiceClient,
 };
 
 impl Instance {
     /// Why nothing new is accepted, by its name.
     pub fn halt_name(&self) -> Option<&'static str> {
         Some(self.halt()).filter(|halt| *halt != Halt::Unspecified).map(|halt| halt.as_str_name())
+    }
+}
+
+impl NodePayment {
+    /// Whether the node cannot tell if the payee was paid.
+    pub fn is_result_lost(&self) -> bool {
+        self.state() == node_payment::State::ResultLost
     }
 }
 

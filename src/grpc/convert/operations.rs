@@ -87,7 +87,9 @@ pub fn node_payment(listed: ListedPayment) -> pb::NodePayment {
     let (state, fee_msat) = match record.state {
         RecordState::InFlight => (State::InFlight, None),
         RecordState::Succeeded { fee, .. } => (State::Succeeded, Some(fee.get())),
-        RecordState::Failed(_) | RecordState::ResultLost => (State::Failed, None),
+        RecordState::Failed(_) => (State::Failed, None),
+        // Never as FAILED: an operator would release the request, and it would be paid again.
+        RecordState::ResultLost => (State::ResultLost, None),
     };
     pb::NodePayment {
         payment_hash: record.payment_hash.to_string(),

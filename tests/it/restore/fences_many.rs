@@ -1,14 +1,16 @@
-//! Fences with more unknown payments than one answer lists, and amid a flood.
+//! Fences with more unknown payments than one answer lists, with one whose result is lost, and amid a flood.
 
 use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 
 use tonic_types::StatusExt as _;
 use withdrawd::{
-    domain::{Preimage, payment::RecordState},
+    domain::{Millis, Preimage, payment::RecordState},
     pb::{
         AcknowledgeRestoreRequest, AcknowledgeRestoreResponse, FenceRequest, Halt,
         ListUnknownPaymentsRequest, ListUnknownPaymentsResponse, Withdraw,
-        acknowledge_restore_request::Pair, withdraw::Status,
+        acknowledge_restore_request::Pair,
+        node_payment,
+        withdraw::{Status, UnclaimableReason},
     },
 };
 
@@ -104,6 +106,29 @@ async fn payments_are_assigned_in_several_calls() {
     let done = acknowledge(&bench, paid(), false).await.unwrap();
     assert_eq!((done.unknown.len(), done.more), (1000, false));
     assert_eq!(instance(&bench).await.halt(), Halt::Unspecified);
+}
+
+/// lnd's FAILED proves nothing if it lost an HTLC's result: an operator who believed it would release the
+/// request.
+#[tokio::test]
+async fn a_payment_with_a_lost_result_is_not_listed_as_failed() {
+    let mut bench = Bench::new(StoreKind::Sqlite).await;
+    let withdraw = bench.create(10, 10).await;
+    let backup = back_up(&mut bench).await;
+    let invoice = bench.invoice(10);
+    bench.clock.advance(Millis::from_ms(1));
+    bench.node.add_foreign_payment(&invoice, RecordState::ResultLost);
+    restore(&mut bench, backup).await;
+    let listed = list(&bench, "").await.payments;
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0].state(), node_payment::State::ResultLost);
+
+    let assigned = acknowledge(&bench, vec![pair(&withdraw, &invoice)], false).await;
+    assert_eq!(assigned.unwrap_err(), "NOT_PAID");
+    let done = acknowledge(&bench, Vec::new(), false).await.unwrap();
+    assert_eq!(done.unknown[0].state(), node_payment::State::ResultLost);
+    let found = bench.get(&withdraw.id).await;
+    assert_eq!(found.unclaimable_reason(), UnclaimableReason::NeedsOperator);
 }
 
 /// Wallets' reads have a queue of their own.
