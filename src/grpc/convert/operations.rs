@@ -76,6 +76,8 @@ const fn wire_verdict(verdict: Verdict) -> pb::reconcile_line::Verdict {
         Verdict::AmountDiffers => Wire::AmountDiffers,
         Verdict::StillUnderWayThere => Wire::StillUnderWayThere,
         Verdict::UnknownHere => Wire::UnknownHere,
+        Verdict::NeedsOperator => Wire::NeedsOperator,
+        Verdict::ResultLostThere => Wire::ResultLostThere,
     }
 }
 

@@ -1,9 +1,9 @@
 //! The node's payments beside ours: differences are found and explained.
 
 use withdrawd::{
-    domain::{Millis, Msat, payment::RecordState},
+    domain::{FailureReason, Millis, Msat, payment::RecordState},
     node::simulated::preimage_of,
-    pb::{ReconcileLine, ReconcileRequest, payment::State, reconcile_line::Verdict},
+    pb::{ReconcileLine, ReconcileRequest, node_payment, payment::State, reconcile_line::Verdict},
 };
 
 use crate::{
@@ -61,6 +61,64 @@ async fn each_difference_is_found_and_explained() {
         let differences = reconcile(&bench, true).await;
         assert_eq!(differences.len(), 2);
         assert!(differences.iter().all(|line| !line.explanation.is_empty()));
+    })
+    .await;
+}
+
+/// Money that moved, or may have moved, though an attempt is FAILED or in doubt here.
+#[tokio::test]
+async fn what_may_be_paid_twice_is_a_difference() {
+    on_every_store(async |bench| {
+        let [late, other] = [(); 2].map(|()| bench.invoice(10));
+        let paid_twice = bench.create(10, 10).await;
+        bench.node.on_next_sends([OnSend::Fail(FailureReason::NoRoute)]);
+        bench.claim_ok(&paid_twice, &late).await;
+        bench.run_payer_until(&paid_twice.id, State::Failed).await;
+        bench.claim_ok(&paid_twice, &other).await;
+        bench.run_payer_until(&paid_twice.id, State::Paid).await;
+        let preimage =
+            preimage_of(&withdrawd::domain::invoice::parse(&late).unwrap().payment_secret.unwrap());
+        let fee = Msat::new(1).unwrap();
+        bench.node.add_foreign_payment(&late, RecordState::Succeeded { preimage, fee });
+        bench.run_payer_after(Millis::from_secs(80 * 60)).await;
+        assert!(bench.events_of(&paid_twice.id).await.contains(&"late_success"));
+        bench.node.forget(hash_of(&late));
+
+        let [lost, doubted] = [(); 2].map(|()| bench.invoice(10));
+        let failed = bench.create(10, 10).await;
+        bench.node.on_next_sends([OnSend::Fail(FailureReason::NoRoute)]);
+        bench.claim_ok(&failed, &lost).await;
+        bench.run_payer_until(&failed.id, State::Failed).await;
+        bench.node.add_foreign_payment(&lost, RecordState::ResultLost);
+
+        let waiting = bench.create(10, 10).await;
+        bench.node.on_next_sends([OnSend::PayWithWrongPreimage]);
+        bench.claim_ok(&waiting, &doubted).await;
+        bench.run_payer_until(&waiting.id, State::NeedsOperator).await;
+
+        for record in
+            [None, Some(RecordState::Failed(FailureReason::Timeout)), Some(RecordState::ResultLost)]
+        {
+            match record {
+                None => bench.node.forget(hash_of(&doubted)),
+                Some(record) => bench.node.add_foreign_payment(&doubted, record),
+            }
+            bench.clock.advance(Millis::from_ms(1));
+            let differences = reconcile(&bench, true).await;
+            assert_eq!(differences.len(), 3, "{differences:?}");
+            for (invoice, verdict) in [
+                (&late, Verdict::PaidOnlyHere),
+                (&lost, Verdict::ResultLostThere),
+                (&doubted, Verdict::NeedsOperator),
+            ] {
+                assert_eq!(verdict_of(&differences, invoice), verdict, "{differences:?}");
+            }
+            let there = differences.iter().filter_map(|line| line.there.as_ref());
+            let lost_there =
+                there.filter(|record| record.state() == node_payment::State::ResultLost);
+            let expected = if record == Some(RecordState::ResultLost) { 2 } else { 1 };
+            assert_eq!(lost_there.count(), expected);
+        }
     })
     .await;
 }
