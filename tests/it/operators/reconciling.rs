@@ -9,7 +9,7 @@ use withdrawd::{
 use crate::{
     bench::invoices::hash_of,
     bench::node::OnSend,
-    bench::{Bench, on_every_store},
+    bench::{Bench, StoreKind, on_every_store},
 };
 
 async fn reconcile(bench: &Bench, only_differences: bool) -> Vec<ReconcileLine> {
@@ -121,6 +121,24 @@ async fn what_may_be_paid_twice_is_a_difference() {
         }
     })
     .await;
+}
+
+/// Payments without a line cost a statement each.
+#[tokio::test]
+async fn a_period_with_too_many_payments_is_refused() {
+    let bench = Bench::new(StoreKind::Sqlite).await;
+    let failed = RecordState::Failed(FailureReason::NoRoute);
+    bench.node.add_foreign_payments(10_001, "", failed);
+    bench.clock.advance(Millis::from_ms(1));
+    let from = Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 0 });
+    let request = ReconcileRequest { from, to: None, only_differences: true };
+    let before = bench.faults.calls();
+    let status = bench.operations().reconcile(request).await.unwrap_err();
+    assert!(
+        status.message().contains("must leave at most 10000 payments of the node"),
+        "{status:?}"
+    );
+    assert!(bench.faults.calls() < before + 1000, "the database was asked about each");
 }
 
 #[tokio::test]
