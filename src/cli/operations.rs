@@ -41,6 +41,10 @@ pub(super) struct AcknowledgeArgs {
     /// A request, and the hash of the unknown payment that paid it. Repeat it for each pair.
     #[arg(long = "paid", value_name = "WITHDRAW=HASH")]
     paid: Vec<Pair>,
+    /// You have listed all unknown payments, and keep the list. Needed to end the fence if there are more
+    /// than 1,000.
+    #[arg(long, requires = "operator")]
+    all_were_listed: bool,
     /// Your name; it is recorded. Without it the command only lists the unknown payments and changes
     /// nothing.
     #[arg(long, requires = "reason")]
@@ -103,12 +107,19 @@ pub(super) async fn acknowledge(args: AcknowledgeArgs) -> anyhow::Result<()> {
         }
         return Ok(());
     };
-    let done = client.acknowledge(Signed { operator, reason }, args.paid).await?;
+    let done =
+        client.acknowledge(Signed { operator, reason }, args.paid, args.all_were_listed).await?;
     if args.server.json() {
         say!("{}", to_json(&done)?);
         return Ok(());
     }
     list(&done.unknown);
+    if done.more {
+        say!(
+            "and more: these are the first {}, in the list that you made before",
+            done.unknown.len()
+        );
+    }
     say!("{} requests are withheld until you run `withdrawd release`", done.withheld);
     if let Some(instance) = &done.instance {
         show(instance, &args.server)?;
@@ -121,11 +132,16 @@ fn list(payments: &[NodePayment]) {
     say!("the node has {} payments that the database does not know", payments.len());
     for payment in payments {
         say!(
-            "  {}  {:<9}  {} msat  {}",
+            "  {}  {:<11}  {} msat  {}",
             payment.payment_hash,
             payment.state().as_str_name(),
             payment.amount_msat,
             time_text(payment.created)
+        );
+    }
+    if payments.iter().any(NodePayment::is_result_lost) {
+        say!(
+            "RESULT_LOST: the payee may have been paid; release its request only if the payee denies it"
         );
     }
 }

@@ -5,15 +5,22 @@ use tonic::transport::Channel;
 use super::{ClientError, answer, channel};
 use crate::pb::{
     AcknowledgeRestoreRequest, AcknowledgeRestoreResponse, FenceRequest, GetInstanceRequest, Halt,
-    Instance, ListUnknownPaymentsRequest, ListUnknownPaymentsResponse, PauseRequest,
+    Instance, ListUnknownPaymentsRequest, ListUnknownPaymentsResponse, NodePayment, PauseRequest,
     ReleaseWithdrawsRequest, ReleaseWithdrawsResponse, ResumeRequest, acknowledge_restore_request,
-    operations_service_client::OperationsServiceClient,
+    node_payment, operations_service_client::OperationsServiceClient,
 };
 
 impl Instance {
     /// Why nothing new is accepted, by its name.
     pub fn halt_name(&self) -> Option<&'static str> {
         Some(self.halt()).filter(|halt| *halt != Halt::Unspecified).map(|halt| halt.as_str_name())
+    }
+}
+
+impl NodePayment {
+    /// Whether the node cannot tell if the payee was paid.
+    pub fn is_result_lost(&self) -> bool {
+        self.state() == node_payment::State::ResultLost
     }
 }
 
@@ -59,9 +66,18 @@ impl Operations {
         answer(self.0.fence(request).await)
     }
 
-    /// What the node paid and the database does not know.
+    /// What the node paid and the database does not know: all pages.
     pub async fn unknown(&mut self) -> Result<ListUnknownPaymentsResponse, ClientError> {
-        answer(self.0.list_unknown_payments(ListUnknownPaymentsRequest {}).await)
+        let mut all = ListUnknownPaymentsResponse::default();
+        loop {
+            let request = ListUnknownPaymentsRequest { page_token: all.next_page_token };
+            let page = answer(self.0.list_unknown_payments(request).await)?;
+            all.payments.extend(page.payments);
+            all.next_page_token = page.next_page_token;
+            if all.next_page_token.is_empty() {
+                return Ok(all);
+            }
+        }
     }
 
     /// Ends a fence.
@@ -69,12 +85,14 @@ impl Operations {
         &mut self,
         by: Signed,
         paid: Vec<Pair>,
+        confirm_all_listed: bool,
     ) -> Result<AcknowledgeRestoreResponse, ClientError> {
         let paid = paid.into_iter().map(|Pair(withdraw_id, payment_hash)| {
             acknowledge_restore_request::Pair { withdraw_id, payment_hash }
         });
         let (operator, reason) = (by.operator, by.reason);
-        let request = AcknowledgeRestoreRequest { operator, reason, paid: paid.collect() };
+        let paid = paid.collect();
+        let request = AcknowledgeRestoreRequest { operator, reason, paid, confirm_all_listed };
         answer(self.0.acknowledge_restore(request).await)
     }
 

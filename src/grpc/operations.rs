@@ -72,14 +72,12 @@ impl OperationsService for Operations {
         &self,
         request: Request<pb::ListUnknownPaymentsRequest>,
     ) -> Result<Response<pb::ListUnknownPaymentsResponse>, Status> {
-        let payments = self
-            .restore
-            .unknown(caller::of(&request))
-            .await?
-            .into_iter()
-            .map(node_payment)
-            .collect();
-        Ok(Response::new(pb::ListUnknownPaymentsResponse { payments }))
+        let caller = caller::of(&request);
+        let page = self.restore.unknown(caller, &request.into_inner().page_token).await?;
+        Ok(Response::new(pb::ListUnknownPaymentsResponse {
+            payments: page.payments.into_iter().map(node_payment).collect(),
+            next_page_token: page.next_page_token,
+        }))
     }
 
     async fn acknowledge_restore(
@@ -89,9 +87,11 @@ impl OperationsService for Operations {
         let caller = caller::of(&request);
         let message = request.into_inner();
         let actor = actor(caller, message.operator, message.reason);
-        let done = self.restore.acknowledge(actor, pairs(message.paid)).await?;
+        let (paid, all_listed) = (pairs(message.paid), message.confirm_all_listed);
+        let done = self.restore.acknowledge(actor, paid, all_listed).await?;
         Ok(Response::new(pb::AcknowledgeRestoreResponse {
             unknown: done.unknown.into_iter().map(node_payment).collect(),
+            more: done.more,
             withheld: count(done.withheld),
             instance: Some(instance(self.instance.instance(caller).await?)),
         }))

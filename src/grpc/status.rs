@@ -68,6 +68,13 @@ impl From<InstanceError> for Status {
                 let details = ErrorDetails::new();
                 status(Code::FailedPrecondition, "NOT_UNKNOWN", &text, metadata.into(), details)
             }
+            InstanceError::TooManyUnknown => plain(
+                Code::FailedPrecondition,
+                "TOO_MANY_UNKNOWN",
+                "the fence stays: the node has more than 1,000 payments that the database does not know. \
+                 Those in paid are marked as paid now. List all, assign the rest in further calls, then \
+                 confirm that all were listed (confirm_all_listed; --all-were-listed)",
+            ),
             InstanceError::NotRestorable { withdraw, why } => {
                 let metadata = [("withdraw_id".to_owned(), withdraw.to_string())];
                 let text = format!("{withdraw} cannot be marked as paid: {why}");

@@ -247,8 +247,8 @@ impl DatabaseVerifier {
         if self.options.node_is_shared {
             return Ok(false);
         }
-        match node.unknown_payments(since).await {
-            Ok(unknown) => Ok(!unknown.is_empty()),
+        match node.unknown_payments(since, 0).await {
+            Ok(unknown) => Ok(!unknown.payments.is_empty()),
             Err(LookupError::Node(NodeError::NotPermitted(call))) => {
                 if !self
                     .locked(|state| std::mem::replace(&mut state.logged_missing_permission, true))

@@ -23,13 +23,14 @@ use crate::{
         Millis, NodeId, PayingLimits, Timestamp,
         payment::{Pace, SendLimits},
     },
-    ports::{LightningNode, ListedPayment, Store, StoreError},
+    ports::{LightningNode, Store, StoreError},
     runtime::Runtime,
 };
 
 pub use clock_monitor::{ClockMonitor, ClockReading};
 pub use node_verifier::{LookupError, NodeVerifier};
 pub use payment::{LookupResult, LookupStart, PaymentLookup};
+pub use unknown::{MAX_UNKNOWN, UnknownPayments};
 pub use witness::WriteWitness;
 
 /// When a send counts as over, and how often a payment is looked up.
@@ -95,12 +96,14 @@ impl NodeAccess {
         unknown::since(&*self.store, commit_delay, now).await
     }
 
-    /// The payments since `created_from` that succeeded or are in flight, and that the database does not
-    /// know.
+    /// The payments since `created_from` that the database does not know, and that may have been paid: after
+    /// an index of the node, or from the first on (0).
     pub async fn unknown_payments(
         &self,
         created_from: Timestamp,
-    ) -> Result<Vec<ListedPayment>, LookupError> {
-        unknown::payments(&*self.store, &*self.node, &self.verifier, created_from).await
+        after_index: u64,
+    ) -> Result<UnknownPayments, LookupError> {
+        unknown::payments(&*self.store, &*self.node, &self.verifier, created_from, after_index)
+            .await
     }
 }

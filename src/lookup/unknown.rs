@@ -8,20 +8,29 @@ use crate::{
 
 /// Payments per page of the node's list.
 const PAGE: u32 = 100;
-/// Once this many are found, the rest is left out.
-const MAX_LISTED: usize = 1000;
+/// The most that are listed at once.
+pub const MAX_UNKNOWN: usize = 1000;
 
-/// Those since `created_from` that succeeded, are in flight, or failed with a lost HTLC result. Any other
-/// failed payment moved no money.
+/// Payments of the node that the database does not know.
+#[derive(Clone, Debug)]
+pub struct UnknownPayments {
+    /// At most [`MAX_UNKNOWN`], in the node's order.
+    pub payments: Vec<ListedPayment>,
+    /// There are more: those after this index of the node.
+    pub more_after: Option<u64>,
+}
+
+/// Those since `created_from`, after an index of the node, that succeeded, are in flight, or failed with a
+/// lost HTLC result. Any other failed payment moved no money.
 pub(super) async fn payments(
     store: &dyn Store,
     node: &dyn LightningNode,
     verifier: &NodeVerifier,
     created_from: Timestamp,
-) -> Result<Vec<ListedPayment>, LookupError> {
+    mut after_index: u64,
+) -> Result<UnknownPayments, LookupError> {
     let paying = verifier.paying_node().await?;
-    let mut unknown = Vec::new();
-    let mut after_index = 0;
+    let mut payments: Vec<ListedPayment> = Vec::new();
     loop {
         let query =
             PaymentsQuery { created_from, created_to: Timestamp::MAX, after_index, limit: PAGE };
@@ -30,20 +39,22 @@ pub(super) async fn payments(
             return Err(NodeError::OtherNode { found: page.node, expected: paying }.into());
         }
         let Some(last) = page.payments.last() else {
-            return Ok(unknown);
+            return Ok(UnknownPayments { payments, more_after: None });
         };
         after_index = last.index;
         for payment in page.payments {
             let failed = matches!(payment.record.state, RecordState::Failed(_));
-            if !failed
-                && can_be_ours(&payment.invoice, &paying)
-                && !store.knows(payment.record.payment_hash).await?
+            if failed
+                || !can_be_ours(&payment.invoice, &paying)
+                || store.knows(payment.record.payment_hash).await?
             {
-                unknown.push(payment);
+                continue;
             }
-        }
-        if unknown.len() >= MAX_LISTED {
-            return Ok(unknown);
+            if payments.len() == MAX_UNKNOWN {
+                let more_after = payments.last().map(|last| last.index);
+                return Ok(UnknownPayments { payments, more_after });
+            }
+            payments.push(payment);
         }
     }
 }

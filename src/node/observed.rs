@@ -167,7 +167,8 @@ const fn state_name(record: &Record) -> &'static str {
     match record.state {
         RecordState::InFlight => "IN_FLIGHT",
         RecordState::Succeeded { .. } => "SUCCEEDED",
-        RecordState::Failed(_) | RecordState::ResultLost => "FAILED",
+        RecordState::Failed(_) => "FAILED",
+        RecordState::ResultLost => "RESULT_LOST",
     }
 }
 

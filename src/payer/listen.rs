@@ -11,10 +11,11 @@ use tracing::{Instrument, Span};
 use super::{Payer, Permits};
 use crate::{
     domain::payment::{
-        Answer, Next, NodeReport, RecordState, StreamEvidence, StreamReport, decide_on_stream,
+        Answer, FollowUp, Next, NodeReport, RecordState, StreamEvidence, StreamReport, Trust,
+        decide_on_stream, follow_up,
     },
     ports::{Leased, SendStream, SendUpdate, StoreError},
-    report::chain,
+    report::{self, chain},
 };
 
 /// How often to try to apply an update to a row that keeps changing.
@@ -96,6 +97,7 @@ impl Payer {
         };
         let update = self.interpret(&update, &leased);
         let (leased, written) = self.write(leased, sent, update).await;
+        report_contradiction(&leased, update.report);
         if !update.last {
             return Some(leased);
         }
@@ -200,5 +202,14 @@ impl Payer {
         self.report(&advance, &before.state);
         let withdraw = advance.change.map_or_else(|| leased.withdraw.clone(), |change| change.next);
         Ok(Some(Leased { payment: advance.payment, withdraw, ..leased.clone() }))
+    }
+}
+
+/// If the attempt was closed as failed, and the node's answer to one of its sends contradicts that.
+fn report_contradiction(leased: &Leased, report: StreamReport) {
+    let StreamReport::NodeReport(report) = report else { return };
+    let request = leased.payment.request_facts(&leased.withdraw);
+    if let FollowUp::Contradicted(why) = follow_up(&leased.payment, report, Trust::Same, request) {
+        report::contradiction(&leased.payment, why);
     }
 }

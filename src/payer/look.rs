@@ -37,10 +37,15 @@ impl Payer {
                     FollowUp::AsPlanned => self.postpone(&leased).await,
                     FollowUp::Retry => self.ask_again(&leased).await,
                     FollowUp::Never => self.set_due(&leased, None).await,
+                    FollowUp::Contradicted(why) => {
+                        report::contradiction(payment, why);
+                        self.postpone(&leased).await;
+                    }
                     FollowUp::Watch => {
                         tracing::error!(
                             payment = %payment.id,
                             withdraw = %payment.withdraw,
+                            payment_hash = %payment.payment_hash,
                             "closed as failed, but the node is paying it or has paid it"
                         );
                         self.ask_again(&leased).await;

@@ -2,7 +2,7 @@
 
 mod transition;
 
-pub use transition::transition;
+pub use transition::{contradiction, transition};
 
 /// An error with its causes, for a log line. Drivers' errors often repeat their causes; a cause that the
 /// text already contains is left out.

@@ -5,7 +5,7 @@ use tracing::Span;
 use crate::{
     domain::{
         Actor, Payment, State,
-        payment::{PaidAfter, Transition},
+        payment::{OperatorReason, PaidAfter, Transition},
     },
     ports::Recorder,
     trace,
@@ -32,6 +32,16 @@ pub fn transition(
         }
         recorder.transition(payment, transition);
     }
+}
+
+/// Reports that the node's record contradicts an attempt that was sent and closed as failed. Nothing changes,
+/// and only an operator can tell whether the payee was paid.
+pub fn contradiction(payment: &Payment, why: OperatorReason) {
+    let Payment { id, withdraw, payment_hash, .. } = payment;
+    let (reason, claim_trace_id) = (why.name(), trace::claim_trace_id(payment));
+    tracing::error!(payment = %id, %withdraw, %payment_hash, claim_trace_id, reason,
+        "closed as failed, but the node's record contradicts it: the payee may have been paid; ask the payee, \
+         and deactivate the request unless the payee denies it");
 }
 
 fn is_above_fee_limit(payment: &Payment, transition: Transition) -> bool {

@@ -18,7 +18,7 @@ pub use claims::{ClaimError, ClaimService, Offer};
 pub use failure::Failure;
 pub use instance::{
     Acknowledged, CommitDelays, InstanceError, InstanceService, InstanceView, Pair, ReleaseScope,
-    RestoreService,
+    RestoreService, UnknownPage,
 };
 pub use notifier::Notifier;
 pub use paging::MAX_PAGE_SIZE;

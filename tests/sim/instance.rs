@@ -83,7 +83,7 @@ impl Integrity for GatedStore {
 
     async fn confirm_version(&self, id: WithdrawId, version: i64) -> Result<(), StoreError> {
         self.write("confirm_version", self.inner().confirm_version(id, version), |()| {
-            self.note_commit("shown again")
+            self.note_commit("shown again");
         })
         .await
     }

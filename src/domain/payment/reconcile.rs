@@ -14,7 +14,7 @@ pub enum Verdict {
     UnderWay,
     /// Paid there, and not (yet) recorded as paid here.
     PaidOnlyThere,
-    /// PAID here, but the node does not report it as paid.
+    /// PAID here, or FAILED with a late success, but the node does not report it as paid.
     PaidOnlyHere,
     /// Paid on both sides, with different fees.
     FeeDiffers,
@@ -24,6 +24,10 @@ pub enum Verdict {
     StillUnderWayThere,
     /// The node made a payment that is no attempt here.
     UnknownHere,
+    /// NEEDS_OPERATOR here, and not paid there: nothing but an operator closes it as failed.
+    NeedsOperator,
+    /// Open or FAILED here. The node has lost the result of an HTLC, which the payee may have settled.
+    ResultLostThere,
 }
 
 impl Verdict {
@@ -51,6 +55,15 @@ impl Verdict {
                 "made by other software or by hand, or lost with the database (see \
                  acknowledge-restore)"
             }
+            Self::NeedsOperator => {
+                "the payment is in doubt, and its request stays closed until you resolve it (withdrawd \
+                 resolve); if the node reports it as in flight, wait for its end"
+            }
+            Self::ResultLostThere => {
+                "the node lost the result of an HTLC, so the payee may have been paid: ask the payee. An \
+                 open payment needs an operator from its next lookup on. If one that is failed here was \
+                 paid, or nobody can tell, deactivate its request while it is ACTIVE, or it is paid again"
+            }
         }
     }
 
@@ -76,25 +89,27 @@ impl Verdict {
             Some(Record { state: RecordState::Succeeded { fee, .. }, .. }) => {
                 succeeded(&payment.state, *fee)
             }
-            Some(Record { state: RecordState::InFlight, .. }) => match payment.state {
-                State::Paid { .. } => Self::PaidOnlyHere,
-                State::Failed { .. } => Self::StillUnderWayThere,
-                State::Reserved
-                | State::Sending
-                | State::InFlight
-                | State::NeedsOperator { .. } => Self::UnderWay,
-            },
-            Some(Record { state: RecordState::Failed(_) | RecordState::ResultLost, .. }) | None => {
-                match payment.state {
-                    State::Paid { .. } => Self::PaidOnlyHere,
-                    State::Failed { .. } => Self::Matches,
-                    State::Reserved
-                    | State::Sending
-                    | State::InFlight
-                    | State::NeedsOperator { .. } => Self::UnderWay,
-                }
+            Some(Record { state: RecordState::InFlight, .. }) => {
+                unpaid(&payment.state, Self::UnderWay, Self::StillUnderWayThere)
+            }
+            Some(Record { state: RecordState::ResultLost, .. }) => {
+                unpaid(&payment.state, Self::ResultLostThere, Self::ResultLostThere)
+            }
+            Some(Record { state: RecordState::Failed(_), .. }) | None => {
+                unpaid(&payment.state, Self::UnderWay, Self::Matches)
             }
         })
+    }
+}
+
+/// The verdict on a payment that the node does not report as paid, if it is `open` or `failed` here.
+const fn unpaid(here: &State, open: Verdict, failed: Verdict) -> Verdict {
+    match here {
+        // A late success was paid, whatever its state is called.
+        State::Paid { .. } | State::Failed { late: Some(_), .. } => Verdict::PaidOnlyHere,
+        State::Failed { late: None, .. } => failed,
+        State::NeedsOperator { .. } => Verdict::NeedsOperator,
+        State::Reserved | State::Sending | State::InFlight => open,
     }
 }
 
@@ -115,6 +130,7 @@ mod tests {
     use super::*;
     use crate::domain::{
         FailureReason, OperatorReason, PaymentId, Preimage, Timestamp, WithdrawId,
+        payment::LateSuccess,
     };
 
     const AT: Timestamp = Timestamp::from_ms(1_800_000_000_000);
@@ -142,38 +158,46 @@ mod tests {
 
     #[test]
     fn every_pair_of_states_has_its_verdict() {
-        use RecordState::{Failed, InFlight, Succeeded};
+        use RecordState::{Failed, InFlight, ResultLost, Succeeded};
         use Verdict::{
-            FeeDiffers, Matches, PaidOnlyHere, PaidOnlyThere, StillUnderWayThere, UnderWay,
+            FeeDiffers, Matches, NeedsOperator, PaidOnlyHere, PaidOnlyThere, ResultLostThere,
+            StillUnderWayThere, UnderWay,
         };
 
         let preimage = Preimage::from_bytes([7; 32]);
         let paid = State::Paid { preimage, fee: msat(1), at: AT };
-        let failed = State::Failed { reason: FailureReason::NoRoute, at: AT, late: None };
+        let reason = FailureReason::NoRoute;
+        let failed = State::Failed { reason, at: AT, late: None };
+        let late = Some(LateSuccess { preimage, fee: msat(1), at: AT });
+        let paid_late = State::Failed { reason, at: AT, late };
         let doubt = State::NeedsOperator { reason: OperatorReason::Vanished, at: AT };
         let success = Succeeded { preimage, fee: msat(1) };
         let dearer = Succeeded { preimage, fee: msat(2) };
         let no_route = Failed(FailureReason::NoRoute);
-        // Not found, in flight, failed, succeeded, succeeded with another fee.
+        let records = [None, Some(InFlight), Some(no_route), Some(ResultLost), Some(success)];
+        let open = [UnderWay, UnderWay, UnderWay, ResultLostThere, PaidOnlyThere];
         let table = [
-            (State::Reserved, [UnderWay, UnderWay, UnderWay, PaidOnlyThere, PaidOnlyThere]),
-            (State::Sending, [UnderWay, UnderWay, UnderWay, PaidOnlyThere, PaidOnlyThere]),
-            (State::InFlight, [UnderWay, UnderWay, UnderWay, PaidOnlyThere, PaidOnlyThere]),
-            (doubt, [UnderWay, UnderWay, UnderWay, PaidOnlyThere, PaidOnlyThere]),
-            (failed, [Matches, StillUnderWayThere, Matches, PaidOnlyThere, PaidOnlyThere]),
-            (paid, [PaidOnlyHere, PaidOnlyHere, PaidOnlyHere, Matches, FeeDiffers]),
+            (State::Reserved, open),
+            (State::Sending, open),
+            (State::InFlight, open),
+            (doubt, [NeedsOperator, NeedsOperator, NeedsOperator, NeedsOperator, PaidOnlyThere]),
+            (failed, [Matches, StillUnderWayThere, Matches, ResultLostThere, PaidOnlyThere]),
+            (paid_late, [PaidOnlyHere, PaidOnlyHere, PaidOnlyHere, PaidOnlyHere, PaidOnlyThere]),
+            (paid, [PaidOnlyHere, PaidOnlyHere, PaidOnlyHere, PaidOnlyHere, Matches]),
         ];
         for (state, verdicts) in table {
-            let records = [None, Some(InFlight), Some(no_route), Some(success), Some(dearer)];
             for (record, verdict) in records.into_iter().zip(verdicts) {
                 let record = record.map(there);
                 let found = Verdict::of(Some(&here(state)), record.as_ref());
                 assert_eq!(found, Some(verdict), "{state:?} and {record:?}");
             }
         }
+        let fees = Verdict::of(Some(&here(paid)), Some(&there(dearer)));
+        assert_eq!(fees, Some(FeeDiffers));
         let unknown = |record| Verdict::of(None, Some(&there(record)));
         assert_eq!(unknown(success), Some(Verdict::UnknownHere));
         assert_eq!(unknown(InFlight), Some(Verdict::UnknownHere));
+        assert_eq!(unknown(ResultLost), Some(Verdict::UnknownHere));
         assert_eq!(unknown(no_route), None);
         let other = Record { amount: msat(2000), ..there(success) };
         assert_eq!(Verdict::of(Some(&here(paid)), Some(&other)), Some(Verdict::AmountDiffers));

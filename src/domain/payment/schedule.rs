@@ -1,6 +1,6 @@
 //! When to look up an attempt again. Nothing here decides about money.
 
-use super::{NodeReport, Payment, RequestFacts, SendLimits, State, Trust};
+use super::{NodeReport, OperatorReason, Payment, RequestFacts, SendLimits, State, Trust};
 use crate::domain::{Millis, Timestamp};
 
 /// How often to look up. Tests and operators can change the steps.
@@ -96,6 +96,9 @@ pub enum FollowUp {
     /// The attempt is closed, but the node is paying it or has paid it: keep looking up until the request
     /// is settled.
     Watch,
+    /// The attempt is closed, and the node has a record that only an operator can judge: the payee may have
+    /// been paid. Report it, and look up again as scheduled.
+    Contradicted(OperatorReason),
     /// Do not look up again: the request was settled otherwise.
     Never,
 }
@@ -107,6 +110,14 @@ pub fn follow_up(
     trust: Trust,
     request: RequestFacts,
 ) -> FollowUp {
+    // Like a proof of payment, it counts without intact records.
+    if let (State::Failed { late: None, .. }, NodeReport::Contradiction(why, _)) =
+        (payment.state, report)
+        && trust != Trust::OtherNode
+        && !payment.sends.is_empty()
+    {
+        return FollowUp::Contradicted(why);
+    }
     match payment.state {
         State::Failed { late: Some(_), .. } if !request.active => FollowUp::Never,
         _ if trust != Trust::Same => FollowUp::Retry,

@@ -341,6 +341,8 @@ fn after_failure(payment: &Payment, report: NodeReport, request: RequestFacts) -
                 Next::LateSuccess { preimage, fee }
             }
         }
+        // A contradiction changes no row, since the request may be open to another claim already. It is
+        // reported: see [`super::FollowUp::Contradicted`].
         NodeReport::Succeeded { .. }
         | NodeReport::NotFound
         | NodeReport::InFlight(_)

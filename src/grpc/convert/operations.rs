@@ -76,6 +76,8 @@ const fn wire_verdict(verdict: Verdict) -> pb::reconcile_line::Verdict {
         Verdict::AmountDiffers => Wire::AmountDiffers,
         Verdict::StillUnderWayThere => Wire::StillUnderWayThere,
         Verdict::UnknownHere => Wire::UnknownHere,
+        Verdict::NeedsOperator => Wire::NeedsOperator,
+        Verdict::ResultLostThere => Wire::ResultLostThere,
     }
 }
 
@@ -87,7 +89,9 @@ pub fn node_payment(listed: ListedPayment) -> pb::NodePayment {
     let (state, fee_msat) = match record.state {
         RecordState::InFlight => (State::InFlight, None),
         RecordState::Succeeded { fee, .. } => (State::Succeeded, Some(fee.get())),
-        RecordState::Failed(_) | RecordState::ResultLost => (State::Failed, None),
+        RecordState::Failed(_) => (State::Failed, None),
+        // Never as FAILED: an operator would release the request, and it would be paid again.
+        RecordState::ResultLost => (State::ResultLost, None),
     };
     pb::NodePayment {
         payment_hash: record.payment_hash.to_string(),

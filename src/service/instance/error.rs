@@ -25,6 +25,10 @@ pub enum InstanceError {
         /// Which.
         payment_hash: PaymentHash,
     },
+    /// The fence stays: the node has more payments that the database does not know than one answer lists, and
+    /// the operator has not confirmed to have listed them all.
+    #[error("too many payments of the node are unknown to the database")]
+    TooManyUnknown,
     /// The request cannot have been paid with this payment.
     #[error("{withdraw} cannot be marked as paid")]
     NotRestorable {

@@ -2,6 +2,7 @@
 
 mod error;
 mod restore;
+mod unknown;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use crate::{
 
 pub use error::InstanceError;
 pub use restore::{Acknowledged, CommitDelays, Pair, ReleaseScope, RestoreService};
+pub use unknown::UnknownPage;
 
 /// The status of the instance, and what follows from it.
 #[derive(Clone, Debug)]

@@ -3,7 +3,11 @@
 
 use std::sync::Arc;
 
-use super::{InstanceError, validated};
+use super::{
+    InstanceError,
+    unknown::{self, Unknown, UnknownPage},
+    validated,
+};
 use crate::{
     domain::{
         Act, ActorDraft, Change, CommonField, FailureReason, FenceReason, Hold, InstanceCommand,
@@ -43,8 +47,10 @@ pub enum ReleaseScope {
 /// The result of an acknowledgement.
 #[derive(Clone, Debug)]
 pub struct Acknowledged {
-    /// Payments that were assigned to no request.
+    /// Payments that were assigned to no request: the first [`crate::lookup::MAX_UNKNOWN`].
     pub unknown: Vec<ListedPayment>,
+    /// There are more of them.
+    pub more: bool,
     /// Requests that it withheld.
     pub withheld: u64,
 }
@@ -95,61 +101,85 @@ impl RestoreService {
         finished(self.runtime.detached(fenced)).await
     }
 
-    /// The node's payments, settled or in flight, that the database does not know.
-    pub async fn unknown(&self, _: Principal) -> Result<Vec<ListedPayment>, InstanceError> {
+    /// A page of the node's payments, settled or in flight, that the database does not know.
+    pub async fn unknown(
+        &self,
+        _: Principal,
+        page_token: &str,
+    ) -> Result<UnknownPage, InstanceError> {
+        unknown::page(self.node()?, self.unknown_since().await?, page_token).await
+    }
+
+    async fn unknown_since(&self) -> Result<Timestamp, InstanceError> {
         let now = self.runtime.clock.now();
-        let node = self.node()?;
-        let since = node.unknown_since(self.delays.commit_delay, now).await?;
-        Ok(node.unknown_payments(since).await?)
+        Ok(self.node()?.unknown_since(self.delays.commit_delay, now).await?)
     }
 
     /// Marks as paid the requests that the operator assigns payments to, withholds every ACTIVE request made
     /// before the fence, and ends the fence. A repeat after an error continues where the first call stopped.
+    ///
+    /// If there are more unknown payments than one answer lists, the fence stays, unless `all_listed` says
+    /// that the operator has listed them all: once it has ended, they are not listed again, and a request
+    /// that one of them paid would be released as unpaid.
     pub async fn acknowledge(
         &self,
         actor: ActorDraft,
         pairs: Vec<Pair>,
+        all_listed: bool,
     ) -> Result<Acknowledged, InstanceError> {
         let act = validated(actor, &self.runtime)?;
         let pairs = read_pairs(&pairs)?;
         let service = self.clone();
-        finished(self.runtime.detached(async move { service.acknowledge_all(act, &pairs).await }))
-            .await
+        let work = async move { service.acknowledge_all(act, &pairs, all_listed).await };
+        finished(self.runtime.detached(work)).await
     }
 
     async fn acknowledge_all(
         &self,
         act: Act,
         pairs: &[(WithdrawId, PaymentHash)],
+        all_listed: bool,
     ) -> Result<Acknowledged, InstanceError> {
-        let status = self.store.instance_status(Millis::ZERO, None).await?;
+        // On the operator's connection: a flood of wallets' calls does not keep an operator waiting.
+        let status = self.store.instance_status_for_operator(Millis::ZERO, None).await?;
         let Some((fence, _)) = status.fenced else {
             return Err(InstanceError::NotFenced);
         };
-        let mut unknown = self.unknown(act.by.principal).await?;
+        let hashes = pairs.iter().map(|(_, hash)| *hash).collect();
+        let since = self.unknown_since().await?;
+        let mut unknown = unknown::all(self.node()?, since, &hashes).await?;
+        let refused = unknown.is_too_long() && !all_listed;
         // All pairs are checked first, so that a mistake in one changes nothing.
         for (withdraw, hash) in pairs {
             let view =
                 self.store.withdraw(*withdraw).await?.ok_or(InstanceError::WithdrawNotFound)?;
-            assigned_index(&view, *hash, &unknown)?;
+            assigned_index(&view, *hash, &unknown.assigned)?;
         }
         for (withdraw, hash) in pairs {
-            self.mark_paid(*withdraw, *hash, &mut unknown, &act).await?;
+            self.mark_paid(*withdraw, *hash, &mut unknown.assigned, &act).await?;
+        }
+        if refused {
+            let (operator, marked_paid) = (&act.by.name, pairs.len());
+            tracing::warn!(operator, marked_paid, "the fence stays: too many payments are unknown");
+            return Err(InstanceError::TooManyUnknown);
         }
         let withheld = self.withhold(fence).await?;
         // Changes nothing if a newer fence was set in the meantime: the operator has not seen that loss.
         if !self.store.execute_command(&InstanceCommand::Acknowledge(fence, act.clone())).await? {
             return Err(StoreError::Stale.into());
         }
+        // None is left that was to be assigned.
+        let Unknown { others: unknown, more, .. } = unknown;
         let left = unknown.len();
         tracing::warn!(
             operator = act.by.name,
             withheld,
             marked_paid = pairs.len(),
             left,
+            more,
             "the fence was ended by an operator"
         );
-        Ok(Acknowledged { unknown, withheld })
+        Ok(Acknowledged { unknown, more, withheld })
     }
 
     async fn mark_paid(

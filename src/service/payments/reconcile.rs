@@ -16,6 +16,10 @@ use crate::{
 
 /// The most lines of one answer.
 const MAX_LINES: usize = 5000;
+/// The most payments of the node that one call compares. Each costs a statement, also those without a line:
+/// payments that failed at the node and are no attempt here. A payment that the node does not list costs a
+/// lookup there, and always has a line. (`grpc.timeout_ms` ends the call in any case.)
+const MAX_LISTED: usize = 10_000;
 /// Payments per page, of the node's list and of ours.
 const PAGE: u32 = 100;
 
@@ -64,32 +68,38 @@ impl ReconcileService {
         }
         let paying = self.node()?.verifier.paying_node().await?;
         let mut lines = Vec::new();
-        self.listed(&paying, from, to, &mut lines).await?;
+        // All are listed first: a period that is too long costs no statement.
+        for record in self.listed(&paying, from, to).await? {
+            let here = self.ours(record.payment_hash).await?;
+            push(&mut lines, here, Some(record))?;
+        }
         let seen: HashSet<PaymentHash> = lines.iter().map(|line| line.payment_hash).collect();
         self.unlisted(&paying, from, to, &seen, &mut lines).await?;
         Ok(lines)
     }
 
+    /// The node's payments of the period.
     async fn listed(
         &self,
         paying: &NodeId,
         from: Timestamp,
         to: Timestamp,
-        lines: &mut Vec<Line>,
-    ) -> Result<(), PaymentError> {
+    ) -> Result<Vec<Record>, PaymentError> {
         let created_to = Timestamp::from_ms(to.as_ms() - 1);
+        let mut records = Vec::new();
         let mut after_index = 0;
         loop {
             let query = PaymentsQuery { created_from: from, created_to, after_index, limit: PAGE };
             let page = self.node()?.node.payments(query).await.map_err(Failure::Node)?;
             check_node(page.node, paying)?;
             let Some(last) = page.payments.last() else {
-                return Ok(());
+                return Ok(records);
             };
             after_index = last.index;
-            for listed in page.payments {
-                let here = self.ours(listed.record.payment_hash).await?;
-                push(lines, here, Some(listed.record))?;
+            records.extend(page.payments.into_iter().map(|listed| listed.record));
+            if records.len() > MAX_LISTED {
+                let counted = "payments of the node, failed ones included";
+                return Err(too_long(MAX_LISTED, counted));
             }
         }
     }
@@ -155,11 +165,15 @@ fn push(
         return Ok(());
     };
     if lines.len() == MAX_LINES {
-        let rule = format!("must leave at most {MAX_LINES} payments; choose a shorter period");
-        return Err(PaymentError::Invalid(vec![Violation::new(InstanceField::To, rule)]));
+        return Err(too_long(MAX_LINES, "payments"));
     }
     lines.push(Line { payment_hash, verdict, here, there });
     Ok(())
+}
+
+fn too_long(most: usize, counted: &str) -> PaymentError {
+    let rule = format!("must leave at most {most} {counted}; choose a shorter period");
+    PaymentError::Invalid(vec![Violation::new(InstanceField::To, rule)])
 }
 
 fn check_node(found: NodeId, expected: &NodeId) -> Result<(), PaymentError> {

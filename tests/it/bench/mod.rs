@@ -18,6 +18,7 @@ pub mod faults;
 pub mod http;
 pub mod invoices;
 pub mod lab;
+pub mod logs;
 pub mod node;
 pub mod pgbouncer;
 pub mod scrape;

@@ -3,5 +3,6 @@
 pub mod architecture;
 pub mod deploy;
 pub mod operations_guide;
+pub mod permissions;
 pub mod prometheus;
 pub mod readme;

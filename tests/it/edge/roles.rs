@@ -125,7 +125,7 @@ async fn operations(grpc: &Daemon) -> OperationsServiceClient<tonic::transport::
 
 async fn no_node_here(grpc: &Daemon, withdraw: &str) {
     let mut operations = operations(grpc).await;
-    let listed = operations.list_unknown_payments(ListUnknownPaymentsRequest {}).await;
+    let listed = operations.list_unknown_payments(ListUnknownPaymentsRequest::default()).await;
     let from = Some(prost_types::Timestamp { seconds: 1, nanos: 0 });
     let compared = ReconcileRequest { from, ..ReconcileRequest::default() };
     let compared = operations.reconcile(compared).await;

@@ -93,7 +93,7 @@ async fn command(bench: &Bench, name: &str) -> Result<Halt, tonic::Status> {
         "resume" => client.resume(ResumeRequest { operator, reason }).await?,
         "fence" => client.fence(FenceRequest { operator, reason }).await?,
         "acknowledge" => {
-            let request = AcknowledgeRestoreRequest { operator, reason, paid: Vec::new() };
+            let request = AcknowledgeRestoreRequest { operator, reason, ..Default::default() };
             client.acknowledge_restore(request).await?;
             client.get_instance(GetInstanceRequest {}).await?
         }

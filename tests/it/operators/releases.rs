@@ -51,7 +51,12 @@ async fn events_name_who_restored_and_who_released() {
         bench.operations().fence(fence).await.unwrap();
         let payment_hash = hash_of(&forgotten).to_string();
         let paid = vec![Pair { withdraw_id: lost.id.clone(), payment_hash }];
-        let request = AcknowledgeRestoreRequest { operator: operator_name, reason, paid };
+        let request = AcknowledgeRestoreRequest {
+            operator: operator_name,
+            reason,
+            paid,
+            ..Default::default()
+        };
         let done = bench.operations().acknowledge_restore(request).await.unwrap().into_inner();
         assert_eq!((done.unknown.len(), done.withheld), (0, 2));
         let ann = operator("ann", "a standby was promoted");

@@ -1,6 +1,7 @@
 //! Payments: paid once, through crashes, doubts, stalls and restarts.
 
 pub mod chaos;
+pub mod contradictions;
 pub mod crashes;
 pub mod doubts;
 pub mod exhaustive;

@@ -282,14 +282,13 @@ async fn a_crash_of_postgres_fences_nothing() {
     assert_eq!(story.paid_by_node(), [hash, other]);
 }
 
-/// A macaroon with the sixth permission, too.
+/// A macaroon that permits `ListPayments`, too.
 fn list_permitted(lab: &Lab) -> NamedTempFile {
     let file = NamedTempFile::new().unwrap();
     let save_to = format!("--save_to={}", file.path().display());
     let permissions = [
         "uri:/lnrpc.Lightning/GetInfo",
         "uri:/lnrpc.Lightning/ListChannels",
-        "uri:/lnrpc.Lightning/ChannelBalance",
         "uri:/routerrpc.Router/SendPaymentV2",
         "uri:/routerrpc.Router/TrackPaymentV2",
         "uri:/lnrpc.Lightning/ListPayments",
@@ -336,7 +335,7 @@ async fn a_promoted_standby_makes_lnd_pay_nothing_twice() {
     assert!(unknown.payments.iter().any(|payment| payment.payment_hash == hash), "{unknown:?}");
     let by = Signed { operator: "ann".into(), reason: "promoted".into() };
     let pair = format!("{}={hash}", withdraw.id).parse().unwrap();
-    operations.acknowledge(by, vec![pair]).await.unwrap();
+    operations.acknowledge(by, vec![pair], false).await.unwrap();
     assert_eq!(daemon.get(&withdraw).await.status(), Status::Paid);
     assert_eq!(daemon.claim(&withdraw, &again.text).await["status"], "ERROR");
     lab.assert_paid_once(&invoice, 1000).await;

@@ -32,7 +32,7 @@ async fn instance(bench: &Bench) -> Instance {
 
 async fn acknowledge(bench: &Bench, paid: Vec<Pair>) -> AcknowledgeRestoreResponse {
     let (operator, reason) = ("ann".into(), "restored on Sunday".into());
-    let request = AcknowledgeRestoreRequest { operator, reason, paid };
+    let request = AcknowledgeRestoreRequest { operator, reason, paid, ..Default::default() };
     bench.operations().acknowledge_restore(request).await.unwrap().into_inner()
 }
 
@@ -108,7 +108,8 @@ async fn a_restored_backup_pays_nothing_twice() {
         assert_eq!(reason(&bench.offer(withdraw).await), CANNOT_PAY);
         assert_eq!(reason(&bench.claim(withdraw, &bench.invoice(10)).await), CANNOT_PAY);
     }
-    let unknown = bench.operations().list_unknown_payments(ListUnknownPaymentsRequest {}).await;
+    let unknown =
+        bench.operations().list_unknown_payments(ListUnknownPaymentsRequest::default()).await;
     let unknown = unknown.unwrap().into_inner().payments;
     assert_eq!(unknown.len(), 1);
     assert_eq!(unknown[0].payment_hash, hash_of(&invoice).to_string());
@@ -169,7 +170,8 @@ async fn a_shared_node_does_not_fence() {
     assert_eq!((stands.halt(), stands.fence_reason()), (Halt::Fenced, FenceReason::ByHand));
     assert_eq!(reason(&bench.offer(&request).await), CANNOT_PAY);
     // And is told what was paid, though the database knows of no payment at all.
-    let unknown = bench.operations().list_unknown_payments(ListUnknownPaymentsRequest {}).await;
+    let unknown =
+        bench.operations().list_unknown_payments(ListUnknownPaymentsRequest::default()).await;
     assert_eq!(unknown.unwrap().into_inner().payments.len(), 1);
 }
 
@@ -195,7 +197,8 @@ async fn an_acknowledgement_is_checked_against_the_node() {
     ];
     for (wrong, why) in cases {
         let (operator, reason) = ("ann".into(), "typo".into());
-        let request = AcknowledgeRestoreRequest { operator, reason, paid: vec![wrong] };
+        let paid = vec![wrong];
+        let request = AcknowledgeRestoreRequest { operator, reason, paid, ..Default::default() };
         let status = bench.operations().acknowledge_restore(request).await.unwrap_err();
         let details = tonic_types::StatusExt::get_error_details(&status);
         assert_eq!(details.error_info().unwrap().reason, why, "{status:?}");

@@ -42,7 +42,7 @@ async fn acknowledge(
     paid: Vec<Pair>,
 ) -> Result<AcknowledgeRestoreResponse, tonic::Status> {
     let (operator, reason) = ("ann".into(), "restored".into());
-    let request = AcknowledgeRestoreRequest { operator, reason, paid };
+    let request = AcknowledgeRestoreRequest { operator, reason, paid, ..Default::default() };
     bench.operations().acknowledge_restore(request).await.map(tonic::Response::into_inner)
 }
 

@@ -40,7 +40,7 @@ pub async fn pause(bench: &Bench) {
 
 pub async fn acknowledge(bench: &Bench) {
     let (operator, reason) = ("ann".into(), "looked".into());
-    let request = AcknowledgeRestoreRequest { operator, reason, paid: Vec::new() };
+    let request = AcknowledgeRestoreRequest { operator, reason, ..Default::default() };
     bench.operations().acknowledge_restore(request).await.unwrap();
 }
 

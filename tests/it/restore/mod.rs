@@ -4,6 +4,7 @@ pub mod backups;
 pub mod fences;
 pub mod fences_again;
 pub mod fences_ahead;
+pub mod fences_many;
 pub mod marks;
 pub mod marks_failover;
 pub mod marks_mix;

@@ -7,7 +7,7 @@ use std::{
     future::pending,
     sync::{
         Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -34,6 +34,8 @@ pub struct Faults {
     crash_at: Mutex<Option<(usize, bool)>>,
     crashed: Notify,
     lose: Mutex<Vec<(&'static str, LostAnswer)>>,
+    /// What wallets need to know of the instance is not answered, as behind a flood of their calls.
+    pub wallets_wait: AtomicBool,
 }
 
 impl Faults {

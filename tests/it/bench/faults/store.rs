@@ -1,6 +1,6 @@
 //! A store with faults.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use async_trait::async_trait;
 use withdrawd::{
@@ -38,6 +38,9 @@ impl PublicStore for FaultyStore {
         clock_skew: Millis,
         spent_since: Option<Timestamp>,
     ) -> Result<InstanceStatus, StoreError> {
+        if self.faults.wallets_wait.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         self.inner.instance_status(clock_skew, spent_since).await
     }
 

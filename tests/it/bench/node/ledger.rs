@@ -66,11 +66,10 @@ impl Ledger {
 
     /// Each payment once, where it was made last.
     pub(super) fn list(&self) -> Vec<ListedPayment> {
-        let is_last = |at: usize, hash| !self.made[at + 1..].iter().any(|(later, _)| later == hash);
-        self.made
-            .iter()
-            .enumerate()
-            .filter(|(at, (hash, _))| is_last(*at, hash))
+        let made = || self.made.iter().enumerate();
+        let last: HashMap<_, _> = made().map(|(at, (hash, _))| (hash, at)).collect();
+        made()
+            .filter(|(at, (hash, _))| last[hash] == *at)
             .filter_map(|(at, (hash, invoice))| {
                 Some(ListedPayment {
                     record: self.records.get(hash)?.clone(),

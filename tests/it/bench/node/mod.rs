@@ -16,7 +16,7 @@ use std::sync::{
 
 use withdrawd::{
     domain::{
-        FailureReason, Msat, NodeId, PaymentHash, invoice,
+        FailureReason, Msat, NodeId, PaymentHash, Preimage, invoice,
         payment::{Record, RecordState},
     },
     ports::{Connection, NodeError, NodeTraits, SendOrder, SendUpdate},
@@ -180,6 +180,18 @@ impl ModelNode {
             state,
         };
         self.ledger(|ledger| ledger.keep(record, invoice));
+    }
+
+    /// Somebody else makes this many payments from this node; all are listed with this invoice.
+    pub fn add_foreign_payments(&self, number: u32, invoice: &str, state: RecordState) {
+        let (created, amount) = (self.clock.now(), Msat::new(10_000).unwrap());
+        for n in 0..number {
+            let mut seed = [1; 32];
+            seed[..4].copy_from_slice(&n.to_be_bytes());
+            let payment_hash = Preimage::from_bytes(seed).hash();
+            let record = Record { payment_hash, amount, created, state };
+            self.ledger(|ledger| ledger.keep(record, invoice));
+        }
     }
 
     /// A request that was on its way arrives.
