@@ -37,8 +37,8 @@ pub fn of_process(
 }
 
 /// The running jobs.
-#[derive(Debug)]
 pub struct Running {
+    jobs: Vec<Arc<dyn Job>>,
     tasks: TaskTracker,
     stop: CancellationToken,
     broken: CancellationToken,
@@ -64,16 +64,21 @@ impl Running {
     pub fn start(jobs: Vec<Arc<dyn Job>>, runtime: &Runtime) -> Self {
         let (tasks, stop, broken) =
             (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
-        for job in jobs {
+        for job in &jobs {
             let guard = EndGuard { stop: stop.clone(), broken: broken.clone() };
-            let work = jobs::run(job, runtime.clone(), stop.clone());
+            let work = jobs::run(Arc::clone(job), runtime.clone(), stop.clone());
             runtime.spawner.spawn(Box::pin(tasks.track_future(async move {
                 let _guard = guard;
                 work.await;
             })));
         }
         tasks.close();
-        Self { tasks, stop, broken }
+        Self { jobs, tasks, stop, broken }
+    }
+
+    /// The job with this name.
+    pub fn named(&self, name: &str) -> Option<&Arc<dyn Job>> {
+        self.jobs.iter().find(|job| job.name() == name)
     }
 
     /// Resolves if a job ended although nobody stopped it: the process should be restarted.

@@ -16,7 +16,7 @@ use crate::{
     grpc,
     health::Health,
     integrity::DatabaseVerifier,
-    jobs::Heartbeats,
+    jobs::{Heartbeats, Job},
     lookup::LookupError,
     payer::Payer,
     report::chain,
@@ -137,6 +137,11 @@ impl Running {
     /// The job that writes the node's heartbeats, if this process pays.
     pub fn heartbeats(&self) -> Option<&Arc<Heartbeats>> {
         self.workers.paying.as_ref().map(|paying| &paying.heartbeats)
+    }
+
+    /// The job with this name, if its roles run it.
+    pub fn job(&self, name: &str) -> Option<&Arc<dyn Job>> {
+        self.jobs.named(name)
     }
 
     /// The verifier of its database.

@@ -288,7 +288,7 @@ mod tests {
             ("store.database_url", "mysql://u:hunter2@h/d".into()),
             ("keys.master", "hunter2".into()),
             ("grpc.listen", "nowhere".into()),
-            ("node.backend", "cln".into()),
+            ("node.backend", "abacus".into()),
             ("payments.fee_ppm", "much".into()),
             ("payments.feee_ppm", "7".into()),
             ("payments.lease_ms", "1".into()),

@@ -8,7 +8,7 @@ use sqlx::{
 };
 use withdrawd::{
     domain::Millis,
-    jobs::Expiry,
+    jobs::{Expiry, JobError},
     pb::{self, Withdraw},
 };
 
@@ -112,6 +112,29 @@ impl Bench {
     pub async fn mark_expired(&self) -> usize {
         let expiry = Expiry::new(self.store(), self.runtime(), self.settings().expiry);
         self.inside(async move { expiry.mark_due().await.unwrap() }).await
+    }
+
+    /// One run of the job with this name.
+    pub async fn run_job(&self, name: &str) -> Result<(), JobError> {
+        let job = Arc::clone(self.process().running.job(name).unwrap());
+        self.inside(async move { job.run_once().await }).await
+    }
+
+    /// The same, until it crashes as `faults.crash_in` has planned; then a restart.
+    pub async fn crash_in_job(&mut self, name: &str) {
+        let crash = async {
+            tokio::select! {
+                biased;
+                () = self.faults.crashed() => {}
+                // The same job, run by the process itself, was faster.
+                done = self.run_job(name) => {
+                    done.unwrap();
+                    self.faults.crashed().await;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), crash).await.expect("a crash in the job");
+        self.crash_and_restart().await;
     }
 
     /// Lets time pass, and everything that is due then happen.

@@ -1,5 +1,6 @@
 //! Withdraw requests and claims: made, listed, raced for.
 
+pub mod expiry;
 pub mod lists;
 pub mod races;
 pub mod replicas;

@@ -210,7 +210,7 @@ fn a_start_that_cannot_be_says_which_option_to_change() {
         (&["--public-url", "https://pay.example.com/?a=b"], "public_url"),
         (&["--network", "bitcoin"], "node.backend: simulated"),
         (&["--network", "moon"], "network"),
-        (&["--node", "abacus"], "node.backend: must be simulated or lnd"),
+        (&["--node", "abacus"], "node.backend: must be simulated"),
         (&["--node", "lnd"], "lnd.macaroon (--lnd-macaroon)"),
         (&["--node", "lnd", "--lnd-macaroon", "none.macaroon"], "lnd.macaroon: none.macaroon"),
         (&["--database-url", "mysql://u:hidden@h/d"], "store.database_url: must be postgres://"),

@@ -32,6 +32,8 @@ pub struct Faults {
     calls: AtomicUsize,
     /// Crash at this call (counted from 1), before or after its effect.
     crash_at: Mutex<Option<(usize, bool)>>,
+    /// Crash at the next write by this method, before or after its effect.
+    crash_in: Mutex<Option<(&'static str, bool)>>,
     crashed: Notify,
     lose: Mutex<Vec<(&'static str, LostAnswer)>>,
     /// What wallets need to know of the instance is not answered, as behind a flood of their calls.
@@ -42,6 +44,11 @@ impl Faults {
     pub fn crash_at(&self, call: usize, after: bool) {
         self.calls.store(0, Ordering::SeqCst);
         *self.crash_at.lock().unwrap() = Some((call, after));
+    }
+
+    /// The same at the next write by this method, however many calls other work of the process makes first.
+    pub fn crash_in(&self, method: &'static str, after: bool) {
+        *self.crash_in.lock().unwrap() = Some((method, after));
     }
 
     /// Waits until the crash.
@@ -56,6 +63,7 @@ impl Faults {
     pub fn reset(&self) {
         self.calls.store(0, Ordering::SeqCst);
         *self.crash_at.lock().unwrap() = None;
+        *self.crash_in.lock().unwrap() = None;
     }
 
     /// The next call of this method loses its answer.
@@ -100,6 +108,14 @@ impl Faults {
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let lost = || StoreError::Unknown("the answer was lost on purpose".into());
+        let planned = self.crash_in.lock().unwrap().take_if(|(name, _)| *name == method);
+        if let Some((_, after)) = planned {
+            if after {
+                work.await?;
+            }
+            *self.crash_at.lock().unwrap() = Some((0, false));
+            return self.crash().await;
+        }
         match self.to_lose(method) {
             None => self.gate(work).await,
             Some(LostAnswer::BeforeCommit) => Err(lost()),
