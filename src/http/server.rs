@@ -36,6 +36,9 @@ const ACCEPT_PAUSE: Millis = Millis::from_ms(100);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long requests may go on after their client was asked to reconnect: longer than the deadline of any.
+pub const GO_AWAY_GRACE: Millis = Millis::from_secs(300);
+
 /// Which HTTP version is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -54,7 +57,8 @@ pub enum MaxAge {
     /// [`ServerOptions::max_connections`] forever.
     CutOff(Millis),
     /// Its client is asked to reconnect (HTTP/2 GOAWAY), so that clients spread over new replicas. Requests
-    /// in progress continue.
+    /// in progress may take [`GO_AWAY_GRACE`]; then it is cut off, since its client may never read their
+    /// answers.
     GoAway(Millis),
 }
 
@@ -163,7 +167,9 @@ async fn serve_connection<F, A, B>(
         MaxAge::GoAway(age) => (age, false),
     };
     let mut too_slow = pin!(first_request.timed_out(options.head_timeout, runtime));
+    let last = if is_cut_off { max_age } else { max_age.plus(GO_AWAY_GRACE) };
     let mut too_old = pin!(runtime.clock.sleep(max_age));
+    let mut over = pin!(runtime.clock.sleep(last));
     let mut is_closing = false;
     loop {
         tokio::select! {
@@ -175,11 +181,10 @@ async fn serve_connection<F, A, B>(
                 return;
             }
             () = stop.cancelled(), if !is_closing => {}
-            () = &mut too_old, if is_cut_off || !is_closing => {
-                if is_cut_off {
-                    return tracing::debug!(server = options.name, "a connection was cut off");
-                }
+            () = &mut over => {
+                return tracing::debug!(server = options.name, "a connection was cut off");
             }
+            () = &mut too_old, if !is_closing => {}
             () = &mut too_slow => {
                 return tracing::debug!(server = options.name, "a client sent no request in time");
             }
@@ -265,7 +270,22 @@ async fn accept(
     permits: &Arc<Semaphore>,
 ) -> std::io::Result<(TcpStream, OwnedSemaphorePermit)> {
     let permit = Arc::clone(permits).acquire_owned().await.map_err(std::io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    stream.set_nodelay(true)?;
-    Ok((stream, permit))
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // It fails if the client has hung up already, which the connection then finds out.
+                let _ = stream.set_nodelay(true);
+                return Ok((stream, permit));
+            }
+            // One client's connection failed, not the listener.
+            Err(error) if is_of_one_client(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn is_of_one_client(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }

@@ -4,7 +4,7 @@
 use super::{PaymentError, PaymentService};
 use crate::{
     domain::{
-        Actor, Event, Payment,
+        Actor, Event, Payment, State,
         payment::{
             Advance, NodeSays, Outcome, Pending, Resolution, ResolutionDraft, Trust, resolvable,
             resolve,
@@ -33,8 +33,9 @@ impl PaymentService {
 
     async fn resolve_as(&self, resolution: &Resolution) -> Result<Payment, PaymentError> {
         let node = self.node()?;
-        // Set after a COMMIT whose answer was lost: the decision that it may have written.
-        let mut doubtful: Option<Actor> = None;
+        // Set after a COMMIT whose answer was lost: the state before it, and the decision that it may have
+        // written.
+        let mut doubtful: Option<(State, Actor)> = None;
         for tries in 0..TRIES {
             let found = self.store.payment(resolution.payment).await?;
             let leased = found.ok_or(PaymentError::NotFound)?;
@@ -42,9 +43,10 @@ impl PaymentService {
                 trace::link_create(&leased.withdraw);
                 trace::link_claim(&leased.payment);
             }
-            if let Some(by) = &doubtful
+            if let Some((before, by)) = &doubtful
                 && self.is_written(&leased.payment, by).await?
             {
+                report::transition(&*self.recorder, before, &leased.payment, Some(by));
                 return Ok(leased.payment);
             }
             let before = leased.payment.state;
@@ -56,7 +58,7 @@ impl PaymentService {
                 }
                 // The row changed, so that the node's answer is stale too.
                 Err(StoreError::Stale) => {}
-                Err(StoreError::Unknown(_)) => doubtful = Some(by),
+                Err(StoreError::Unknown(_)) => doubtful = Some((before, by)),
                 Err(error) => return Err(error.into()),
             }
         }

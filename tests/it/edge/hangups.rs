@@ -1,7 +1,7 @@
 //! Calls that end from outside: the client hangs up, or its own deadline is over. Each leaves its line,
 //! its count and its span.
 
-use std::str::FromStr;
+use std::{str::FromStr, time::Duration};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use h2::{Reason, SendStream, client::ResponseFuture};
@@ -11,6 +11,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tonic::{Code, Status};
 use withdrawd::{
+    domain::Millis,
     pb::GetWithdrawRequest,
     runtime::{Clock, SystemClock},
 };
@@ -20,7 +21,7 @@ use crate::{
     bench::collector::Collector,
     bench::invoices::InvoiceDraft,
     bench::scrape::Scrape,
-    bench::{new_postgres_database, postgres_url},
+    bench::{Bench, StoreKind, new_postgres_database, postgres_url},
     claims::requests::reason_of,
     edge::traces::{lines, one_line},
 };
@@ -189,4 +190,38 @@ fn the_spans_tell_so(collector: &Collector, hung_up: &Value) {
     let cancelled = cancelled.find(|seen| hung_up["trace_id"] == seen.trace_id()).unwrap();
     assert!(!cancelled.failed(), "{cancelled:?}");
     assert_eq!(ended("DEADLINE_EXCEEDED").len(), 5);
+}
+
+/// A client that never reads is asked to reconnect once its connection is old, and cut off when every call
+/// would have ended.
+#[tokio::test]
+async fn a_grpc_client_that_never_reads_its_answer_is_cut_off() {
+    let bench = Bench::with(StoreKind::Sqlite, &[("grpc.max_connection_age_s", "60")]).await;
+    let stream = TcpStream::connect(bench.grpc()).await.unwrap();
+    let mut builder = h2::client::Builder::new();
+    // The server may not send a byte of a body.
+    builder.initial_window_size(0);
+    let (client, connection) = builder.handshake::<_, Bytes>(stream).await.unwrap();
+    let mut connection = tokio::spawn(connection);
+    let request = http::Request::post("http://x/withdraw.v1.WithdrawService/ListWithdraws")
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(())
+        .unwrap();
+    let (answer, mut body) = client.ready().await.unwrap().send_request(request, false).unwrap();
+    body.send_data(Bytes::from_static(&[0; 5]), true).unwrap();
+    let unread = answer.await.unwrap();
+    assert_eq!(unread.status(), http::StatusCode::OK);
+
+    let age = Millis::from_secs(60);
+    bench.clock.advance(age);
+    let early = tokio::time::timeout(Duration::from_millis(200), &mut connection).await;
+    assert!(early.is_err(), "requests in progress may go on: {early:?}");
+    for _ in 0..400 {
+        bench.clock.advance(age);
+        if tokio::time::timeout(Duration::from_millis(50), &mut connection).await.is_ok() {
+            return;
+        }
+    }
+    panic!("it was never cut off");
 }

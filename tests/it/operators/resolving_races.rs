@@ -22,6 +22,7 @@ use crate::{
     bench::faults::LostAnswer,
     bench::node::ModelNode,
     bench::on_every_store,
+    bench::scrape::Scrape,
     operators::resolving::{Doubt, paid_with, resolve},
     payments::doubts::proof_of,
 };
@@ -30,6 +31,7 @@ use crate::{
 #[tokio::test]
 async fn a_decision_whose_commit_was_not_answered_is_read_back() {
     on_every_store(async |bench| {
+        let mut paid = 0.0;
         for lost in [LostAnswer::AfterCommit, LostAnswer::BeforeCommit] {
             let doubt = Doubt::unproven(&bench).await;
             bench.faults.lose("advance", lost);
@@ -37,6 +39,9 @@ async fn a_decision_whose_commit_was_not_answered_is_read_back() {
             assert_eq!(resolved.state(), State::Paid);
             let events = bench.events_of(&doubt.withdraw.id).await;
             assert_eq!(events, ["created", "claimed", "needs_operator", "paid"], "{lost:?}");
+            paid += 1.0;
+            let series = r#"withdrawd_payments_total{state="PAID",reason=""}"#;
+            Scrape::of(bench.admin()).await.assert_values(&[(series, paid)]);
         }
     })
     .await;
