@@ -5,6 +5,7 @@
 
 use std::{
     convert::Infallible,
+    future::pending,
     pin::pin,
     sync::{
         Arc,
@@ -14,7 +15,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::BoxFuture};
 use http::{Request, Response};
 use http_body::Body;
 use hyper::{body::Incoming, service::service_fn};
@@ -167,10 +168,10 @@ async fn serve_connection<F, A, B>(
         MaxAge::GoAway(age) => (age, false),
     };
     let mut too_slow = pin!(first_request.timed_out(options.head_timeout, runtime));
-    let last = if is_cut_off { max_age } else { max_age.plus(GO_AWAY_GRACE) };
-    let mut too_old = pin!(runtime.clock.sleep(max_age));
-    let mut over = pin!(runtime.clock.sleep(last));
-    let mut is_closing = false;
+    let mut too_old = runtime.clock.sleep(max_age);
+    // Begins when the client is asked to reconnect: the clock may have jumped.
+    let mut over: BoxFuture<'_, ()> = pending().boxed();
+    let (mut is_old, mut is_closing) = (false, false);
     loop {
         tokio::select! {
             biased;
@@ -184,7 +185,13 @@ async fn serve_connection<F, A, B>(
             () = &mut over => {
                 return tracing::debug!(server = options.name, "a connection was cut off");
             }
-            () = &mut too_old, if !is_closing => {}
+            () = &mut too_old, if !is_old => {
+                if is_cut_off {
+                    return tracing::debug!(server = options.name, "a connection was cut off");
+                }
+                is_old = true;
+                over = runtime.clock.sleep(GO_AWAY_GRACE);
+            }
             () = &mut too_slow => {
                 return tracing::debug!(server = options.name, "a client sent no request in time");
             }
@@ -223,7 +230,7 @@ impl FirstRequest {
     async fn timed_out(&self, limit: Option<Millis>, runtime: &Runtime) {
         match limit {
             Some(limit) if runtime.within(limit, self.arrival.notified()).await.is_none() => {}
-            Some(_) | None => std::future::pending().await,
+            Some(_) | None => pending().await,
         }
     }
 }
