@@ -68,7 +68,7 @@ enum Command {
     Payments(payments::PaymentsArgs),
     /// Show a payment, with every send and the node's answer.
     Payment(payments::PaymentArgs),
-    /// Decide a payment in doubt, NEEDS_OPERATOR: it was paid, or it failed.
+    /// Resolve a payment in doubt: it was paid, or it failed.
     Resolve(payments::ResolveArgs),
     /// Compare the node's payments of a period with the database's.
     Reconcile(reconcile::ReconcileArgs),

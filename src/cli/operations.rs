@@ -116,7 +116,7 @@ pub(super) async fn acknowledge(args: AcknowledgeArgs) -> anyhow::Result<()> {
     list(&done.unknown);
     if done.more {
         say!(
-            "and more: these are the first {}, in the list that you made before",
+            "and others: these are the first {} of the list that you made before",
             done.unknown.len()
         );
     }

@@ -33,6 +33,8 @@ const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 const MAX_CONNECTIONS: usize = 10_000;
 /// How long a client may be connected before its first call.
 const FIRST_CALL: Millis = Millis::from_secs(60);
+/// How long a client that was asked to reconnect may take to read its last answers, after the limit of any call.
+const LAST_ANSWERS: Millis = Millis::from_secs(270);
 
 /// Accepted, and used for clients that accept it. The size limit also holds for a decompressed message:
 /// tonic stops decompressing there.
@@ -78,7 +80,10 @@ impl GrpcOptions {
             // Clients may connect long before their first call, but one that never calls must not hold a
             // connection. After the first call a silent connection is kept.
             head_timeout: Some(FIRST_CALL),
-            max_age: MaxAge::GoAway(self.max_connection_age),
+            max_age: MaxAge::GoAway {
+                age: self.max_connection_age,
+                grace: self.timeout.plus(LAST_ANSWERS),
+            },
             max_backlog_at_stop: 0,
             drain: self.drain,
         }

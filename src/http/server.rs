@@ -37,9 +37,6 @@ const ACCEPT_PAUSE: Millis = Millis::from_ms(100);
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long requests may go on after their client was asked to reconnect: longer than the deadline of any.
-pub const GO_AWAY_GRACE: Millis = Millis::from_secs(300);
-
 /// Which HTTP version is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -58,9 +55,13 @@ pub enum MaxAge {
     /// [`ServerOptions::max_connections`] forever.
     CutOff(Millis),
     /// Its client is asked to reconnect (HTTP/2 GOAWAY), so that clients spread over new replicas. Requests
-    /// in progress may take [`GO_AWAY_GRACE`]; then it is cut off, since its client may never read their
-    /// answers.
-    GoAway(Millis),
+    /// in progress have the grace to end; then it is cut off, since its client may never read their answers.
+    GoAway {
+        /// The maximum age.
+        age: Millis,
+        /// Longer than any request may take.
+        grace: Millis,
+    },
 }
 
 /// The limits of a server.
@@ -163,9 +164,9 @@ async fn serve_connection<F, A, B>(
         start_now(answer(request))
     });
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
-    let (max_age, is_cut_off) = match options.max_age {
-        MaxAge::CutOff(age) => (age, true),
-        MaxAge::GoAway(age) => (age, false),
+    let (max_age, grace) = match options.max_age {
+        MaxAge::CutOff(age) => (age, None),
+        MaxAge::GoAway { age, grace } => (age, Some(grace)),
     };
     let mut too_slow = pin!(first_request.timed_out(options.head_timeout, runtime));
     let mut too_old = runtime.clock.sleep(max_age);
@@ -186,11 +187,11 @@ async fn serve_connection<F, A, B>(
                 return tracing::debug!(server = options.name, "a connection was cut off");
             }
             () = &mut too_old, if !is_old => {
-                if is_cut_off {
+                let Some(grace) = grace else {
                     return tracing::debug!(server = options.name, "a connection was cut off");
-                }
+                };
                 is_old = true;
-                over = runtime.clock.sleep(GO_AWAY_GRACE);
+                over = runtime.clock.sleep(grace);
             }
             () = &mut too_slow => {
                 return tracing::debug!(server = options.name, "a client sent no request in time");

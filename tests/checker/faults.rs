@@ -20,7 +20,7 @@ pub enum Fault {
     WrongProof,
     /// The node stores a send some time after it checked its deadline, within its slack.
     SlowNode,
-    /// With [`Fault::SlowNode`]: its database takes no writes for any time, while look-ups are answered.
+    /// With [`Fault::SlowNode`]: its database takes no writes for any time, while lookups are answered.
     Stall,
     /// With [`Fault::SlowNode`]: the same, and what waits is overtaken, against the assumption.
     SlowerThanSlack,
@@ -28,7 +28,7 @@ pub enum Fault {
     ClocksDisagree,
     /// The request expires, and its grace runs out.
     Expiry,
-    /// A look-up is answered with the record of another payment.
+    /// A lookup is answered with the record of another payment.
     AnotherPayment,
     /// Other software pays the first invoice with the same node, once.
     Foreign,
@@ -108,7 +108,7 @@ pub enum Mutation {
     ReopensOnTimeout,
     /// The node is asked before the send's row is committed.
     SendsBeforeCommit,
-    /// A payer that takes over an attempt in SENDING sends it without a look-up.
+    /// A payer that takes over an attempt in SENDING sends it without a lookup.
     NoLookUpInRecovery,
     /// A payer that has waited long enough closes the attempt, and the request takes a new invoice.
     RebindsUnanswered,

@@ -17,7 +17,7 @@ pub struct Written {
     pub request: Option<Request>,
 }
 
-/// What a node answered to a look-up.
+/// What a node answered to a lookup.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum LookUpAnswer {
     Record(NodeState, u8),
@@ -27,7 +27,7 @@ pub enum LookUpAnswer {
     AnotherPayment(u8),
 }
 
-/// A look-up and its circumstances.
+/// A lookup and its circumstances.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct LookUpFacts {
     pub found: LookUpAnswer,

@@ -16,7 +16,7 @@
 //!   hold; `search`: the search; `searches`: the sets of faults and mutations that are searched.
 //!
 //! What is merged:
-//! - Reading the clocks, a look-up and its answer are one step. The clocks may have been read before the last
+//! - Reading the clocks, a lookup and its answer are one step. The clocks may have been read before the last
 //!   send was over.
 //! - A claim is one transaction, since a stale one is read again.
 //! - Reasons of failures and doubts are left out, except FOREIGN: no decision reads the others.

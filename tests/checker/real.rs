@@ -359,7 +359,7 @@ impl Real {
     }
 }
 
-/// What a look-up led to, without its reasons; none for nothing.
+/// What a lookup led to, without its reasons; none for nothing.
 pub fn decision_of(next: Next) -> Option<Decision> {
     Some(match next {
         // A witness may come at any time, whoever asked for it.

@@ -132,7 +132,7 @@ pub const MUTATIONS: &[Search] = &[
         &[Invariant::SentUncommitted, Invariant::PaidTwice],
     ),
     mutated(
-        "no look-up in recovery",
+        "no lookup in recovery",
         Mutation::NoLookUpInRecovery,
         &[Crash],
         &[Invariant::AskedTwice, Invariant::PaidTwice],

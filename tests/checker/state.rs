@@ -225,7 +225,7 @@ impl Node {
     pub const ALL: [Self; 3] = [Self::Same, Self::Other, Self::Forgetful];
 }
 
-/// What a look-up led to, without reasons.
+/// What a lookup led to, without reasons.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Decision {
     Send,

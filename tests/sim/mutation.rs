@@ -19,7 +19,7 @@ pub enum Mutation {
     ReopenOnTimeout,
     /// The node is asked before SENDING is committed.
     SendBeforeCommit,
-    /// Nothing is looked up: every look-up finds nothing.
+    /// Nothing is looked up: every lookup finds nothing.
     NoLookUp,
     /// An unanswered send is taken for over at once, and its request rebound.
     RebindAtOnce,

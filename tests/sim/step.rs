@@ -43,11 +43,11 @@ pub enum Completion {
     OnItsWay,
     /// A request to pay that stays on its way, while its caller hears of an error at once.
     OnItsWayButLost,
-    /// A look-up that calls a payment paid, with 64 zeros for a preimage.
+    /// A lookup that calls a payment paid, with 64 zeros for a preimage.
     ZeroPreimage,
-    /// A look-up that tells of another amount.
+    /// A lookup that tells of another amount.
     OtherAmount,
-    /// A look-up of a failed payment that calls it pending once more.
+    /// A lookup of a failed payment that calls it pending once more.
     FailedAsInFlight,
 }
 

@@ -1,6 +1,6 @@
 //! The table: a test for each of its rows, and for the edges around it.
 //!
-//! * [`rows`]: what a look-up's answer leads to, state by state.
+//! * [`rows`]: what a lookup's answer leads to, state by state.
 //! * [`streams`]: what an answer on a send's own stream leads to.
 //! * [`records`]: how a node's record is checked before it is believed.
 //! * [`steps`]: what a step writes, and when a request opens again.
@@ -112,7 +112,7 @@ fn late() -> LateSuccess {
     LateSuccess { preimage: PREIMAGE, fee: msat(3), at: at(600) }
 }
 
-/// A look-up by the right node, with no send left that could arrive, and time left for another.
+/// A lookup by the right node, with no send left that could arrive, and time left for another.
 fn look(word: NodeReport) -> LookupEvidence {
     LookupEvidence {
         report: word,
@@ -142,7 +142,7 @@ fn too_late(word: NodeReport) -> LookupEvidence {
     LookupEvidence { too_late: true, ..look(word) }
 }
 
-/// What follows from a look-up when nothing else has a claim on the request.
+/// What follows from a lookup when nothing else has a claim on the request.
 fn follows(payment: &Payment, look: &LookupEvidence) -> Next {
     decide_on_lookup(payment, look, FREE)
 }

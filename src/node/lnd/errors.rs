@@ -63,7 +63,7 @@ pub(super) fn send_update(status: &Status) -> SendUpdate {
     }
 }
 
-/// Ok if lnd itself answered a look-up with `NOT_FOUND`. Any other error is not an answer.
+/// Ok if lnd itself answered a lookup with `NOT_FOUND`. Any other error is not an answer.
 pub(super) fn confirm_not_found(status: &Status) -> Result<(), NodeError> {
     match call_error(status, "TrackPaymentV2") {
         NodeError::Refused(_) if status.code() == Code::NotFound => Ok(()),

@@ -87,7 +87,7 @@ impl LndNode {
             .map_err(|error| connection.retire_on(error))?;
         match first {
             Ok(Some(payment)) => Ok(Some(payment)),
-            Ok(None) => Err(errors::garbled("a look-up without an answer")),
+            Ok(None) => Err(errors::garbled("a lookup without an answer")),
             Err(status) => errors::confirm_not_found(&status)
                 .map(|()| None)
                 .map_err(|error| connection.retire_on(error)),

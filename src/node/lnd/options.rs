@@ -35,7 +35,7 @@ pub struct LndOptions {
     pub connect_timeout: Duration,
     /// How long `GetInfo` may take, the first call on every connection.
     pub info_timeout: Duration,
-    /// How long a look-up, or the first answer to a send, may take.
+    /// How long a lookup, or the first answer to a send, may take.
     pub call_timeout: Duration,
     /// How long a connection with open calls may be silent before it is pinged.
     pub keep_alive_interval: Duration,

@@ -16,7 +16,7 @@ const ABOVE_MAX_CLTV: &str = "total time lock of ";
 const UNKNOWN_HASH: PaymentHash = PaymentHash::from_bytes(*b"withdrawd asks if it may look up");
 
 impl LndNode {
-    /// Checks the permissions for sends and look-ups, once per connection.
+    /// Checks the permissions for sends and lookups, once per connection.
     pub(super) async fn check_permissions(&self) -> Result<(), NodeError> {
         let connection = self.connector.connection().await?;
         // What a macaroon permits never changes.

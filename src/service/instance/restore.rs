@@ -101,7 +101,7 @@ impl RestoreService {
         finished(self.runtime.detached(fenced)).await
     }
 
-    /// A page of the node's payments, settled or in flight, that the database does not know.
+    /// A page of the node's payments that the database does not know, and that may have been paid.
     pub async fn unknown(
         &self,
         _: Principal,

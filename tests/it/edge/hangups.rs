@@ -196,7 +196,19 @@ fn the_spans_tell_so(collector: &Collector, hung_up: &Value) {
 /// would have ended.
 #[tokio::test]
 async fn a_grpc_client_that_never_reads_its_answer_is_cut_off() {
-    let bench = Bench::with(StoreKind::Sqlite, &[("grpc.max_connection_age_s", "60")]).await;
+    a_client_that_never_reads_is_cut_off("30000", Millis::from_secs(0)).await;
+}
+
+/// The time that it has follows the limit of a call.
+#[tokio::test]
+async fn calls_that_may_take_an_hour_have_an_hour_to_end() {
+    a_client_that_never_reads_is_cut_off("3600000", Millis::from_secs(3500)).await;
+}
+
+/// With this limit of a call, and not before this time has passed since it was asked.
+async fn a_client_that_never_reads_is_cut_off(timeout_ms: &str, not_before: Millis) {
+    let settings = [("grpc.max_connection_age_s", "60"), ("grpc.timeout_ms", timeout_ms)];
+    let bench = Bench::with(StoreKind::Sqlite, &settings).await;
     let stream = TcpStream::connect(bench.grpc()).await.unwrap();
     let mut builder = h2::client::Builder::new();
     // The server may not send a byte of a body.
@@ -214,9 +226,11 @@ async fn a_grpc_client_that_never_reads_its_answer_is_cut_off() {
     assert_eq!(unread.status(), http::StatusCode::OK);
 
     let age = Millis::from_secs(60);
-    bench.clock.advance(age);
-    let early = tokio::time::timeout(Duration::from_millis(200), &mut connection).await;
-    assert!(early.is_err(), "requests in progress may go on: {early:?}");
+    for later in [age, not_before] {
+        bench.clock.advance(later);
+        let early = tokio::time::timeout(Duration::from_millis(200), &mut connection).await;
+        assert!(early.is_err(), "requests in progress may go on: {early:?}");
+    }
     for _ in 0..400 {
         bench.clock.advance(age);
         if tokio::time::timeout(Duration::from_millis(50), &mut connection).await.is_ok() {

@@ -47,7 +47,7 @@ async fn a_decision_whose_commit_was_not_answered_is_read_back() {
     .await;
 }
 
-/// A node whose next look-up takes so long that something else happens before its answer arrives.
+/// A node whose next lookup takes so long that something else happens before its answer arrives.
 struct DelayedNode {
     node: Arc<ModelNode>,
     meanwhile: Mutex<Option<Task>>,

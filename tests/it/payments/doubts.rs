@@ -351,7 +351,7 @@ async fn without_a_deadline_at_the_node_a_request_reopens_after_the_invoice_expi
     .await;
 }
 
-/// The node is wiped between the look-up and the send. Paying there would make the wiped node look like
+/// The node is wiped between the lookup and the send. Paying there would make the wiped node look like
 /// one with its memory, and what it paid before would be paid again.
 #[tokio::test]
 async fn a_node_that_is_connected_anew_is_looked_up_before_it_is_sent_to() {

@@ -245,7 +245,7 @@ async fn the_next_looks_are_spread(bench: &Bench) {
 
 /// Nothing is due: passes neither ask nor write.
 async fn nothing_happens_while_the_clock_stands(bench: &Bench) {
-    // Look-ups, and leases that were written.
+    // Lookups, and leases that were written.
     let counted = async || {
         let leased = number(bench, "select sum(epoch) from payments").await;
         (bench.node.calls.look_ups().len(), leased)

@@ -43,7 +43,7 @@ async fn a_claimed_request_is_paid_once_and_says_so() {
     .await;
 }
 
-/// The node pays but its answer is lost, the classic window for a double payment. The next look-up
+/// The node pays but its answer is lost, the classic window for a double payment. The next lookup
 /// must learn the outcome by asking, not by sending again.
 #[tokio::test]
 async fn a_lost_answer_is_looked_up_not_paid_again() {

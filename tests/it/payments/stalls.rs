@@ -98,7 +98,7 @@ async fn a_node_that_stalls_is_not_paid_around() {
     .await;
 }
 
-/// The answer comes hours late, on the stream of the first send: no look-up was needed.
+/// The answer comes hours late, on the stream of the first send: no lookup was needed.
 #[tokio::test]
 async fn a_late_answer_arrives_on_the_first_sends_stream() {
     on_every_store(async |bench| {

@@ -262,7 +262,7 @@ async fn a_send_that_was_lost_with_the_database_may_still_arrive() {
         for _ in 0..3 {
             bench.run_payer_after(Millis::from_secs(120)).await;
         }
-        // A doubt, since it was not known to be sent; the next look-up, by chance within these minutes, may
+        // A doubt, since it was not known to be sent; the next lookup, by chance within these minutes, may
         // end it.
         assert_eq!(bench.events_of(&one.id).await[..3], ["created", "claimed", "needs_operator"]);
         assert!(!bench.get(&one.id).await.claimable);

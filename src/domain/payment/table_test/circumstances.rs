@@ -35,7 +35,7 @@ pub enum Report {
 /// A condition beside state and report.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Condition {
-    /// Heard on a send's own stream, not by a look-up.
+    /// Heard on a send's own stream, not by a lookup.
     Stream,
     BeforeWithdraw,
     NotBeforeWithdraw,

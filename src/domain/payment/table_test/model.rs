@@ -97,7 +97,7 @@ fn close(may: TakesEffect, waited: bool) -> Step {
     }
 }
 
-/// A look-up's answer. `age`: 0 older than the request, 1 older than the attempt, 2 younger. `until`: no
+/// A lookup's answer. `age`: 0 older than the request, 1 older than the attempt, 2 younger. `until`: no
 /// send is allowed any more. `waited`: long enough for a witness.
 fn after_look_up(
     case: &Case,

@@ -18,8 +18,8 @@ const HEAD: &str = "\
 # The decision table
 
 Generated from the code by `table_test::printed`, rule by rule. A condition that a line does not name makes
-no difference; where a line names none, the result is the same for a look-up and for a send's own stream. A
-look-up's answer counts only from the node that was asked, with its payment records intact (rule 20 has the
+no difference; where a line names none, the result is the same for a lookup and for a send's own stream. A
+lookup's answer counts only from the node that was asked, with its payment records intact (rule 20 has the
 exceptions); a proof of payment and \"in flight\" count without intact records. A send is *over* when it can
 no longer take effect: its time window (deadline, clock skew, the node's slack) has passed, and it was
 answered or a *write witness* was seen. The last three lines about RESERVED with an unanswered send are about

@@ -1,4 +1,4 @@
-//! A look-up's answer, row by row.
+//! A lookup's answer, row by row.
 
 use strum::VariantArray;
 
@@ -98,7 +98,7 @@ fn what_is_on_its_way_is_followed_for_as_long_as_it_takes() {
 }
 
 /// SENDING, `IN_FLIGHT` × failed: a send that is still on its way would start the payment anew, so
-/// that the failure is only noted until every send was over before the look-up began.
+/// that the failure is only noted until every send was over before the lookup began.
 #[test]
 fn a_failure_counts_only_when_no_send_can_arrive_any_more() {
     for payment in [sending(UNANSWERED), in_flight(UNANSWERED)] {
@@ -289,7 +289,7 @@ fn a_node_that_lost_its_memory_can_still_prove_a_payment() {
     assert_eq!(follows(&attempt(), &forgetful(NodeReport::NotFound)), Next::Stay, "sends stop");
 }
 
-/// SENDING × not found, a send unanswered: look-ups are answered while the node's database takes no
+/// SENDING × not found, a send unanswered: lookups are answered while the node's database takes no
 /// writes. Its time has passed, and it may still be paid.
 #[test]
 fn what_was_never_answered_is_not_over_by_the_clock() {

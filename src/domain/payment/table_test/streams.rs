@@ -60,7 +60,7 @@ fn the_only_sends_own_failure_closes_the_attempt_at_once() {
 }
 
 /// A second send may still arrive and start the payment anew, even if each was answered: only a
-/// look-up begun after that decides.
+/// lookup begun after that decides.
 #[test]
 fn after_several_sends_a_failure_on_one_stream_is_only_noted() {
     for answers in [&[FINAL, None], &[None, FINAL], &[REFUSED, FINAL], &[FINAL, FINAL]] {
@@ -88,7 +88,7 @@ fn a_hash_that_exists_when_our_only_send_arrives_is_somebody_elses() {
     };
     let foreign = Next::Doubt(OperatorReason::Foreign);
     assert_eq!(told(&sending(&[EXISTS])), foreign);
-    // An earlier send of ours may be what exists: a look-up tells.
+    // An earlier send of ours may be what exists: a lookup tells.
     assert_eq!(told(&sending(&[None, EXISTS])), Next::Stay);
     for state in [State::InFlight, paid(), failed(None), in_doubt(OperatorReason::Vanished)] {
         assert_eq!(told(&sent(state, &[EXISTS])), Next::Stay, "{state:?}");
@@ -138,7 +138,7 @@ fn a_late_proof_on_the_stream_beside_another_payment_is_marked() {
     assert_eq!(decide_on_stream(&marked, word, beside), Next::Stay);
 }
 
-/// A clock that jumped, or a database server that may have lost a send of it: a look-up closes it later.
+/// A clock that jumped, or a database server that may have lost a send of it: a lookup closes it later.
 #[test]
 fn the_only_sends_own_failure_is_noted_where_another_send_cannot_be_excluded() {
     let note = Next::Note(FailureReason::NoRoute);

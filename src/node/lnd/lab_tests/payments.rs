@@ -1,4 +1,4 @@
-//! Sends and look-ups.
+//! Sends and lookups.
 
 use futures_util::StreamExt;
 

@@ -12,7 +12,7 @@ use withdrawd::domain::PaymentHash;
 pub struct CallLog {
     look_ups: Mutex<Vec<PaymentHash>>,
     open: Arc<OpenCalls>,
-    /// Look-ups that are not answered for now.
+    /// Lookups that are not answered for now.
     held: watch::Sender<fn(PaymentHash) -> bool>,
 }
 
@@ -48,7 +48,7 @@ impl CallLog {
         OpenCall(Arc::clone(&self.open))
     }
 
-    /// A look-up.
+    /// A lookup.
     pub async fn look_up(&self, hash: PaymentHash) -> OpenCall {
         let open_call = self.open_call();
         self.look_ups.lock().unwrap().push(hash);
@@ -63,12 +63,12 @@ impl CallLog {
         self.open_call()
     }
 
-    /// From now on no look-up of these is answered.
+    /// From now on no lookup of these is answered.
     pub fn hold_look_ups_of(&self, hashes: fn(PaymentHash) -> bool) {
         self.held.send_replace(hashes);
     }
 
-    /// Look-ups so far, in order.
+    /// Lookups so far, in order.
     pub fn look_ups(&self) -> Vec<PaymentHash> {
         self.look_ups.lock().unwrap().clone()
     }

@@ -127,7 +127,7 @@ impl ScriptedLnd {
         *self.script.witness.lock().unwrap() = answer;
     }
 
-    /// The answers to look-ups once there were so many sends; payments are unknown unless something
+    /// The answers to lookups once there were so many sends; payments are unknown unless something
     /// else was said for as many or fewer.
     pub fn on_look_up(&self, sends: usize, answers: impl IntoIterator<Item = Vec<Act>>) {
         let mut look_ups = self.script.look_ups.lock().unwrap();

@@ -50,7 +50,7 @@ fn ways() -> [(&'static str, Act); 10] {
     ]
 }
 
-/// Each way before the answer, after its headers, in mid-answer; and in a look-up.
+/// Each way before the answer, after its headers, in mid-answer; and in a lookup.
 fn broken((way, act): (&'static str, Act), test_invoice: &InvoiceUnderTest) -> Vec<Row> {
     let at_once = || vec![act.clone()];
     let midway = |does: &str, look_ups, end| {
@@ -81,7 +81,7 @@ fn broken((way, act): (&'static str, Act), test_invoice: &InvoiceUnderTest) -> V
         midway("FAILED", test_invoice.has_failed(NoRoute), NO_ROUTE),
         midway("not found", unknown(), VANISHED),
         row(
-            format!("to the look-up before the first send: {way}"),
+            format!("to the lookup before the first send: {way}"),
             test_invoice.is_paid(),
             unknown(),
             RESERVED,
@@ -133,7 +133,7 @@ fn ends(test_invoice: &InvoiceUnderTest) -> Vec<Row> {
 fn silences(test_invoice: &InvoiceUnderTest) -> Vec<Row> {
     let nothing = Vec::new;
     vec![
-        // Its database takes no writes, while its look-ups are answered: no witness comes either.
+        // Its database takes no writes, while its lookups are answered: no witness comes either.
         row("silence to sends and witnesses", [nothing()], unknown(), SENDING, "SENDING held")
             .hangs()
             .stalls(),
@@ -148,7 +148,7 @@ fn silences(test_invoice: &InvoiceUnderTest) -> Vec<Row> {
         row("silence; never known", [nothing()], unknown(), SENDING, "FAILED NOT_SENT claimable")
             .hangs(),
         row(
-            "silence to the first look-up, then not found; the send: SUCCEEDED",
+            "silence to the first lookup, then not found; the send: SUCCEEDED",
             test_invoice.is_paid(),
             unknown(),
             RESERVED,
@@ -174,9 +174,9 @@ fn proxies(test_invoice: &InvoiceUnderTest) -> Vec<Row> {
         let answer = || vec![vec![Act::Http(status)]];
         let does = |call| format!("to {call}: HTTP {status} without gRPC");
         rows.push(row(does("a send"), answer(), test_invoice.is_paid(), SENDING, PAID));
-        rows.push(row(does("a look-up"), [vec![Act::Cut]], answer(), SENDING, SENDING));
+        rows.push(row(does("a lookup"), [vec![Act::Cut]], answer(), SENDING, SENDING));
         let early =
-            row(does("the first look-up"), test_invoice.is_paid(), unknown(), RESERVED, RESERVED);
+            row(does("the first lookup"), test_invoice.is_paid(), unknown(), RESERVED, RESERVED);
         rows.push(early.after(0, answer()));
     }
     rows

@@ -72,7 +72,7 @@ fn on_a_stream(code: Code, test_invoice: &InvoiceUnderTest) -> Row {
 /// Nothing is sent before it was looked up.
 fn on_early_look_up(code: Code, test_invoice: &InvoiceUnderTest) -> Row {
     let becomes = if code == Code::NotFound { PAID } else { RESERVED };
-    let does = format!("to the look-up before the first send: {code:?}");
+    let does = format!("to the lookup before the first send: {code:?}");
     row(does, test_invoice.is_paid(), test_invoice.is_paid(), becomes, becomes)
         .after(0, vec![refuse(code, "x")])
 }
@@ -150,7 +150,7 @@ fn repeats(test_invoice: &InvoiceUnderTest) -> Vec<Row> {
             "PAID held, sent 2",
         ),
         row(
-            "to the first send an error, the second FAILED, which look-ups confirm",
+            "to the first send an error, the second FAILED, which lookups confirm",
             then(test_invoice.has_failed(NoRoute)),
             unknown(),
             SENDING,
@@ -227,7 +227,7 @@ fn look_ups(test_invoice: &InvoiceUnderTest) -> Vec<Row> {
             "FAILED NO_ROUTE claimable, sent 1",
         ),
         row(
-            "to the look-up before the first send: IN_FLIGHT",
+            "to the lookup before the first send: IN_FLIGHT",
             test_invoice.is_paid(),
             test_invoice.is_paid(),
             "NEEDS_OPERATOR KNOWN_BEFORE_SEND held, sent 0",

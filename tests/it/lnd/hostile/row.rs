@@ -37,7 +37,7 @@ pub struct Row {
     pub does: String,
     /// The answers to sends; the last is given again and again.
     sends: Vec<Vec<Act>>,
-    /// The answers to look-ups after so many sends.
+    /// The answers to lookups after so many sends.
     look_ups: Vec<(usize, Vec<Vec<Act>>)>,
     /// The state of the attempt once all that was said at once has arrived.
     pub soon: &'static str,
@@ -51,7 +51,7 @@ pub struct Row {
     goes_on: Option<Arc<Semaphore>>,
 }
 
-/// A row of the table; look-ups before the send find nothing.
+/// A row of the table; lookups before the send find nothing.
 pub fn row(
     does: impl Into<String>,
     sends: impl IntoIterator<Item = Vec<Act>>,
@@ -73,7 +73,7 @@ pub fn row(
 }
 
 impl Row {
-    /// What look-ups are told once there were so many sends.
+    /// What lookups are told once there were so many sends.
     pub fn after(mut self, sends: usize, look_ups: Vec<Vec<Act>>) -> Self {
         self.look_ups.push((sends, look_ups));
         self

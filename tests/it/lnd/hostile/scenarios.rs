@@ -200,7 +200,7 @@ async fn a_success_after_all_was_given_up_is_recorded_while_the_request_is_free(
     for sends in 2..=4 {
         bench.clock.advance(OVER);
         run_until(&bench, &lnd, &withdraw, &format!("SENDING held, sent {sends}")).await;
-        // Time that passes before would put off the next look-up.
+        // Time that passes before would put off the next lookup.
         refused(&bench, &withdraw, sends - 1).await;
     }
     bench.clock.advance(OVER);

@@ -90,12 +90,12 @@ impl InvoiceUnderTest {
         }
     }
 
-    /// The stream of a look-up or a send that ends with the payment as it is.
+    /// The stream of a lookup or a send that ends with the payment as it is.
     pub fn is_paid(&self) -> Vec<Vec<Act>> {
         vec![reply(&self.paid())]
     }
 
-    /// A look-up of what is on its way: its stream goes on.
+    /// A lookup of what is on its way: its stream goes on.
     pub fn is_in_flight(&self) -> Vec<Vec<Act>> {
         vec![vec![say(&self.in_flight())]]
     }

@@ -82,7 +82,7 @@ fn sources(from: AttemptState, was_sent: bool) -> Vec<Source> {
     all
 }
 
-/// A look-up with this word, in all circumstances that the state may ask for.
+/// A lookup with this word, in all circumstances that the state may ask for.
 fn lookups(from: AttemptState, word: NodeReport) -> Vec<LookupEvidence> {
     let mut all = Vec::new();
     for trust in [Trust::OtherNode, Trust::Forgetful] {
